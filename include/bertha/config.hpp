@@ -1,0 +1,129 @@
+// What a model file says of its model, as plain structs. file/model_file.hpp fills them from the file's JSON and checks
+// them; the encoder, the heads, the tokenizer and the pipelines only read them. Families are data: nothing here, and
+// nothing after it, knows a family's name. The fields and their values are specified in tools/format.md.
+
+#pragma once
+
+#include <bertha/version.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+BERTHA_NAMESPACE_BEGIN
+
+/// The activation between the two linear layers of a feed-forward block, or after a dense layer of a head.
+/// `gelu` is x/2 (1 + erf(x / sqrt 2)); `gelu_tanh` is the tanh form (Hugging Face: gelu_new and its equals).
+enum class Activation : std::uint8_t { none, gelu, gelu_tanh, relu, silu, tanh };
+
+/// How weights are stored, or are to be run. `float32_strict` runs a float32 model without the bfloat16 split.
+enum class PrecisionKind : std::uint8_t { float32, float32_strict, bfloat16, int8 };
+
+/// The head that stands on the encoder; `custom` belongs to a head of the user's own.
+enum class HeadKind : std::uint8_t { none, sequence_classification, token_classification, question_answering, custom };
+
+/// The name of a head in the file and on the command line.
+constexpr std::string_view to_string(HeadKind head) noexcept {
+  switch (head) {
+    case HeadKind::none: return "none";
+    case HeadKind::sequence_classification: return "sequence-classification";
+    case HeadKind::token_classification: return "token-classification";
+    case HeadKind::question_answering: return "question-answering";
+    case HeadKind::custom: return "custom";
+  }
+  return "unknown";
+}
+
+/// The name of a precision in the file and on the command line.
+constexpr std::string_view to_string(PrecisionKind precision) noexcept {
+  switch (precision) {
+    case PrecisionKind::float32: return "float32";
+    case PrecisionKind::float32_strict: return "float32_strict";
+    case PrecisionKind::bfloat16: return "bfloat16";
+    case PrecisionKind::int8: return "int8";
+  }
+  return "unknown";
+}
+
+/// Hugging Face's `problem_type`; `unset` is null.
+enum class ProblemType : std::uint8_t { unset, regression, single_label_classification, multi_label_classification };
+
+/// Sizes and choices of one model, all checked against each other when the file is read. Names are Hugging Face's.
+struct ModelConfig {
+  PrecisionKind precision = PrecisionKind::float32;  ///< of the stored linear weights and embeddings
+  bool has_encoder = true;                           ///< false in a tokenizer-only file
+  std::size_t vocab_size = 0;
+  std::size_t hidden_size = 0;
+  std::size_t num_hidden_layers = 0;
+  std::size_t num_attention_heads = 0;
+  std::size_t intermediate_size = 0;
+  std::size_t max_position_embeddings = 0;
+  std::size_t type_vocab_size = 0;
+  Activation hidden_act = Activation::gelu;
+  float layer_norm_eps = 1e-12f;
+  std::size_t position_offset = 0;  ///< row of the position table that the first token takes
+  std::size_t max_length = 0;       ///< tokens of the longest sequence, special tokens included
+  bool has_pooler = false;
+  Activation pooler_act =
+      Activation::tanh;  ///< tanh(W x[0] + b) in BERT; other families' first dense layer of the head
+  HeadKind head = HeadKind::none;
+  std::vector<std::string> labels;  ///< in the order of the logits
+  ProblemType problem_type = ProblemType::unset;
+  double model_max_length = 0;  ///< the tokenizer's own limit as Hugging Face has it (1e30 when unset)
+
+  std::size_t head_size() const { return hidden_size / num_attention_heads; }
+};
+
+/// A token that is cut out of the raw text before anything else looks at it.
+struct AddedToken {
+  std::uint32_t id = 0;
+  std::string content;
+  bool single_word = false;
+  bool lstrip = false;
+  bool rstrip = false;
+  bool normalized = false;
+  bool special = true;
+};
+
+/// One piece of the template that surrounds a sequence or a pair: a special token, or sequence A or B.
+struct TemplatePiece {
+  enum class Kind : std::uint8_t { special, sequence_a, sequence_b } kind = Kind::special;
+  std::uint32_t id = 0;  ///< of the special token
+  std::uint32_t type_id = 0;
+};
+
+/// A tokenizer, resolved: no defaults are left to decide. WordPiece only, so far.
+struct TokenizerConfig {
+  std::string kind;            ///< "wordpiece"
+  std::size_t vocab_size = 0;  ///< tokens of the model's own vocabulary
+  bool clean_text = true;
+  bool handle_chinese_chars = true;
+  bool strip_accents = true;
+  bool lowercase = true;
+  std::string continuing_subword_prefix = "##";
+  std::size_t max_input_chars_per_word = 100;
+  std::uint32_t unk_token_id = 0;
+  std::uint32_t cls_token_id = 0;
+  std::uint32_t sep_token_id = 0;
+  std::uint32_t pad_token_id = 0;
+  bool decoder_cleanup = true;  ///< the WordPiece decoder's own clean-up of spaces before punctuation
+  std::vector<AddedToken> added_tokens;
+  std::vector<TemplatePiece> single;
+  std::vector<TemplatePiece> pair;
+};
+
+/// One recorded case of a file's self-test.
+struct SelfTestCase {
+  std::string text;
+  std::optional<std::string> text_pair;
+  std::vector<std::uint32_t> ids;
+  std::vector<std::uint32_t> type_ids;
+  std::vector<std::size_t> offsets;  ///< start, end, start, end, ... in code points, two for each token
+  std::vector<float> logits;         ///< row-major; empty when there is no head
+  std::string logits_bytes;          ///< Int8 only: the scalar level's logits, hexadecimal, little endian; may be empty
+  std::string answer;                ///< compact JSON of the pipeline's answer; empty when it was not recorded
+};
+
+BERTHA_NAMESPACE_END
