@@ -1,0 +1,274 @@
+// The JSON of a model file's metadata, read into the plain structs of config.hpp and checked: types, ranges, and that
+// the parts agree with each other. tools/format.md, sections 3, 4 and 6, specifies the fields. `where` names file and
+// part.
+
+#pragma once
+
+#include <bertha/config.hpp>
+#include <bertha/error.hpp>
+#include <bertha/file/json.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BERTHA_NAMESPACE_BEGIN
+
+namespace detail {
+
+inline constexpr std::size_t kMaxSize = std::size_t{1} << 24;
+
+/// Refuses a value that may be right in the format, but that this release doesn't know.
+[[noreturn]] inline void refuse_unknown(JsonObject& json, std::string_view key, const char* known) {
+  throw Error(ErrorCode::unsupported, json.where() + ": '" + std::string(key) + "' is " + shown(json.get(key)) +
+                                          ", this release knows " + known + " only. Update bertha or convert again.");
+}
+
+inline std::vector<std::string> read_strings(JsonObject& json, std::string_view key) {
+  std::vector<std::string> strings;
+  for (const Json& item : json.list(key)) {
+    if (!item.is_string()) json.refuse(key, "a list of strings");
+    strings.push_back(item.get<std::string>());
+  }
+  return strings;
+}
+
+inline std::vector<std::uint32_t> read_ids(JsonObject& json, std::string_view key) {
+  std::vector<std::uint32_t> ids;
+  for (const Json& item : json.list(key)) {
+    if (!item.is_number_unsigned() || item.get<std::uint64_t>() > kMaxSize)
+      json.refuse(key, "a list of token ids or types");
+    ids.push_back(item.get<std::uint32_t>());
+  }
+  return ids;
+}
+
+/// The `source` part: its own text, once it is known to be what section 2 asks for.
+inline std::string read_source(const std::string& text, const std::string& where) {
+  const Json value = parse_json(text, where);
+  JsonObject json(value, where);
+  json.require<std::string>("name");
+  json.require<std::string>("converter");
+  if (!json.get("transformers").is_null()) json.require<std::string>("transformers");
+  const JsonObject hashes(json.get("sha256"), where + ": sha256");
+  for (const Json& hash : json.get("sha256")) {
+    if (!hash.is_string()) json.refuse("sha256", "an object of strings");
+  }
+  json.finish();
+  return text;
+}
+
+/// The fields that only a file with weights has.
+inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
+  config.precision = json.choice<PrecisionKind>(
+      "precision",
+      {{"float32", PrecisionKind::float32}, {"bfloat16", PrecisionKind::bfloat16}, {"int8", PrecisionKind::int8}});
+  config.vocab_size = json.integer("vocab_size", 1, kMaxSize);
+  config.hidden_size = json.integer("hidden_size", 1, kMaxSize);
+  config.num_hidden_layers = json.integer("num_hidden_layers", 1, kMaxSize);
+  config.num_attention_heads = json.integer("num_attention_heads", 1, kMaxSize);
+  if (config.hidden_size % config.num_attention_heads != 0) {
+    json.refuse("num_attention_heads", "a divisor of hidden_size, " + std::to_string(config.hidden_size));
+  }
+  config.intermediate_size = json.integer("intermediate_size", 1, kMaxSize);
+  config.max_position_embeddings = json.integer("max_position_embeddings", 1, kMaxSize);
+  config.type_vocab_size = json.integer("type_vocab_size", 0, kMaxSize);
+  config.hidden_act = json.choice<Activation>("hidden_act", {{"gelu", Activation::gelu},
+                                                             {"gelu_tanh", Activation::gelu_tanh},
+                                                             {"relu", Activation::relu},
+                                                             {"silu", Activation::silu}});
+  const double eps = json.require<double>("layer_norm_eps");
+  config.layer_norm_eps = eps > 0 && eps <= 1 ? static_cast<float>(eps) : 0.0f;
+  if (config.layer_norm_eps == 0) json.refuse("layer_norm_eps", "a number above 0 and at most 1");
+  config.position_offset = json.integer("position_offset", 0, config.max_position_embeddings - 1);
+  if (json.require<std::string>("norm_place") != "post") refuse_unknown(json, "norm_place", "\"post\"");
+  if (json.require<bool>("gating")) refuse_unknown(json, "gating", "false");
+  if (!json.require<bool>("bias")) refuse_unknown(json, "bias", "true");
+  if (json.require<std::string>("position_scheme") != "absolute") {
+    refuse_unknown(json, "position_scheme", "\"absolute\"");
+  }
+  if (json.integer("key_window", 0, kMaxSize) != 0) refuse_unknown(json, "key_window", "0");
+  config.has_pooler = !json.get("pooler").is_null();
+  if (config.has_pooler) {
+    config.pooler_act = json.choice<Activation>(
+        "pooler", {{"tanh", Activation::tanh}, {"relu", Activation::relu}, {"gelu", Activation::gelu}});
+  }
+  config.head = json.choice<HeadKind>("head", {{"none", HeadKind::none},
+                                               {"sequence-classification", HeadKind::sequence_classification},
+                                               {"token-classification", HeadKind::token_classification},
+                                               {"question-answering", HeadKind::question_answering},
+                                               {"custom", HeadKind::custom}});
+  config.labels = read_strings(json, "labels");
+  if (!json.get("problem_type").is_null()) {
+    config.problem_type = json.choice<ProblemType>(
+        "problem_type", {{"regression", ProblemType::regression},
+                         {"single_label_classification", ProblemType::single_label_classification},
+                         {"multi_label_classification", ProblemType::multi_label_classification}});
+  }
+}
+
+inline void check_head(JsonObject& json, const ModelConfig& config, bool kind_is_encoder) {
+  if (kind_is_encoder && config.head != HeadKind::none) json.refuse("head", "none in a file of kind encoder");
+  if (!kind_is_encoder && config.head == HeadKind::none) json.refuse("head", "a head in a file of kind model");
+  switch (config.head) {
+    case HeadKind::none:
+    case HeadKind::custom:
+      if (!config.labels.empty()) json.refuse("labels", "empty without one of bertha's heads");
+      break;
+    case HeadKind::question_answering:
+      if (config.labels != std::vector<std::string>{"start", "end"}) json.refuse("labels", "[\"start\", \"end\"]");
+      break;
+    case HeadKind::sequence_classification:
+    case HeadKind::token_classification:
+      if (config.labels.empty() || config.labels.size() > kMaxSize) json.refuse("labels", "one label for each logit");
+      break;
+  }
+}
+
+/// The `config` part.
+inline ModelConfig read_config(const std::string& text, const std::string& where) {
+  enum class Kind { model, encoder, tokenizer };
+  const Json value = parse_json(text, where);
+  JsonObject json(value, where);
+  ModelConfig config;
+  const Kind kind =
+      json.choice<Kind>("kind", {{"model", Kind::model}, {"encoder", Kind::encoder}, {"tokenizer", Kind::tokenizer}});
+  config.has_encoder = kind != Kind::tokenizer;
+  config.model_max_length = json.require<double>("model_max_length");
+  if (!(config.model_max_length >= 1)) json.refuse("model_max_length", "a number of at least 1");
+  if (config.has_encoder) {
+    read_encoder_config(json, config);
+    check_head(json, config, kind == Kind::encoder);
+    // Each token takes a row of the position table, so no sequence may be longer than what is left of it.
+    config.max_length = json.integer("max_length", 1, config.max_position_embeddings - config.position_offset);
+  } else {
+    config.max_length = json.integer("max_length", 1, kMaxSize);
+  }
+  json.finish();
+  return config;
+}
+
+inline std::vector<TemplatePiece> read_template(JsonObject& json, std::string_view key, bool pair) {
+  std::vector<TemplatePiece> pieces;
+  std::size_t seen[2] = {0, 0};
+  for (const Json& item : json.list(key)) {
+    JsonObject entry(item, json.where() + ": " + std::string(key) + "[" + std::to_string(pieces.size()) + "]");
+    TemplatePiece piece;
+    piece.type_id = static_cast<std::uint32_t>(entry.integer("type_id", 0, kMaxSize));
+    if (item.contains("sequence")) {
+      piece.kind = entry.choice<TemplatePiece::Kind>(
+          "sequence", {{"A", TemplatePiece::Kind::sequence_a}, {"B", TemplatePiece::Kind::sequence_b}});
+      ++seen[piece.kind == TemplatePiece::Kind::sequence_b];
+    } else {
+      piece.id = static_cast<std::uint32_t>(entry.integer("special", 0, kMaxSize));
+    }
+    entry.finish();
+    pieces.push_back(piece);
+  }
+  if (seen[0] != 1 || seen[1] != (pair ? 1 : 0)) {
+    json.refuse(key, pair ? "a template with the sequences A and B once each" : "a template with the sequence A once");
+  }
+  return pieces;
+}
+
+inline std::vector<AddedToken> read_added_tokens(JsonObject& json) {
+  std::vector<AddedToken> tokens;
+  std::set<std::string> contents;
+  std::set<std::uint32_t> ids;
+  for (const Json& item : json.list("added_tokens")) {
+    JsonObject entry(item, json.where() + ": added_tokens[" + std::to_string(tokens.size()) + "]");
+    AddedToken token;
+    token.id = static_cast<std::uint32_t>(entry.integer("id", 0, kMaxSize));
+    token.content = entry.require<std::string>("content");
+    if (token.content.empty()) entry.refuse("content", "at least one character");
+    token.single_word = entry.require<bool>("single_word");
+    token.lstrip = entry.require<bool>("lstrip");
+    token.rstrip = entry.require<bool>("rstrip");
+    token.normalized = entry.require<bool>("normalized");
+    token.special = entry.require<bool>("special");
+    entry.finish();
+    if (!contents.insert(token.content).second) entry.refuse("content", "given once");
+    if (!ids.insert(token.id).second) entry.refuse("id", "given once");
+    tokens.push_back(std::move(token));
+  }
+  return tokens;
+}
+
+[[noreturn]] inline void refuse_vocabulary(const std::string& where, const std::string& what) {
+  throw Error(ErrorCode::vocabulary,
+              where + ": " + what + ". Tokenizer and weights don't belong together: convert again.");
+}
+
+/// Every id that the tokenizer can put out is a token's, and has a row in the word table.
+inline void check_ids(const TokenizerConfig& tokenizer, const ModelConfig& config, const std::string& where) {
+  std::set<std::uint32_t> added;
+  for (const AddedToken& token : tokenizer.added_tokens) {
+    added.insert(token.id);
+    if (config.has_encoder && token.id >= config.vocab_size) {
+      refuse_vocabulary(where, "the added token " + shown(token.content) + " has the id " + std::to_string(token.id) +
+                                   ", the word table has " + std::to_string(config.vocab_size) + " rows");
+    }
+  }
+  if (config.has_encoder && tokenizer.vocab_size > config.vocab_size) {
+    refuse_vocabulary(where, "'vocab_size' is " + std::to_string(tokenizer.vocab_size) + ", the word table has " +
+                                 std::to_string(config.vocab_size) + " rows");
+  }
+  const auto check = [&](const std::string& what, std::uint32_t id) {
+    if (id >= tokenizer.vocab_size && !added.contains(id)) {
+      refuse_vocabulary(where, what + " is " + std::to_string(id) + ", which is no token's id");
+    }
+  };
+  check("'unk_token_id'", tokenizer.unk_token_id);
+  check("'cls_token_id'", tokenizer.cls_token_id);
+  check("'sep_token_id'", tokenizer.sep_token_id);
+  check("'pad_token_id'", tokenizer.pad_token_id);
+  const auto check_template = [&](const char* what, const std::vector<TemplatePiece>& pieces) {
+    for (const TemplatePiece& piece : pieces) {
+      if (piece.kind == TemplatePiece::Kind::special) check(std::string("a special token of '") + what + "'", piece.id);
+    }
+  };
+  check_template("single", tokenizer.single);
+  check_template("pair", tokenizer.pair);
+  for (const TemplatePiece& piece : tokenizer.single) {
+    // Not for pairs: a checkpoint that knows one type only may have a template for pairs that it can't be given.
+    if (config.type_vocab_size > 0 && piece.type_id >= config.type_vocab_size) {
+      refuse_vocabulary(where, "'single' has the type_id " + std::to_string(piece.type_id) + ", 'type_vocab_size' is " +
+                                   std::to_string(config.type_vocab_size));
+    }
+  }
+}
+
+/// The `tokenizer` part, checked against `config`. Throws Error{vocabulary} where the two contradict each other.
+inline TokenizerConfig read_tokenizer(const std::string& text, const ModelConfig& config, const std::string& where) {
+  const Json value = parse_json(text, where);
+  JsonObject json(value, where);
+  TokenizerConfig tokenizer;
+  tokenizer.kind = json.require<std::string>("kind");
+  if (tokenizer.kind != "wordpiece") refuse_unknown(json, "kind", "\"wordpiece\"");
+  tokenizer.vocab_size = json.integer("vocab_size", 1, kMaxSize);
+  tokenizer.clean_text = json.require<bool>("clean_text");
+  tokenizer.handle_chinese_chars = json.require<bool>("handle_chinese_chars");
+  tokenizer.strip_accents = json.require<bool>("strip_accents");
+  tokenizer.lowercase = json.require<bool>("lowercase");
+  tokenizer.continuing_subword_prefix = json.require<std::string>("continuing_subword_prefix");
+  tokenizer.max_input_chars_per_word = json.integer("max_input_chars_per_word", 1, kMaxSize);
+  const auto id = [&](std::string_view key) { return static_cast<std::uint32_t>(json.integer(key, 0, kMaxSize)); };
+  tokenizer.unk_token_id = id("unk_token_id");
+  tokenizer.cls_token_id = id("cls_token_id");
+  tokenizer.sep_token_id = id("sep_token_id");
+  tokenizer.pad_token_id = id("pad_token_id");
+  tokenizer.decoder_cleanup = json.require<bool>("decoder_cleanup");
+  tokenizer.added_tokens = read_added_tokens(json);
+  tokenizer.single = read_template(json, "single", false);
+  tokenizer.pair = read_template(json, "pair", true);
+  json.finish();
+  check_ids(tokenizer, config, where);
+  return tokenizer;
+}
+
+}  // namespace detail
+
+BERTHA_NAMESPACE_END

@@ -1,0 +1,110 @@
+// The bytes of a file, read-only and 64-byte aligned: mapped, so that processes share its pages and opening costs no
+// reading, or copied, for files that somebody may truncate or rewrite while they are in use (touching a page of a
+// mapping behind the new end of its file kills the process).
+
+#pragma once
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <bertha/error.hpp>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+
+BERTHA_NAMESPACE_BEGIN
+
+/// The alignment of a model's bytes, and of each tensor in them.
+inline constexpr std::size_t kFileAlignment = 64;
+
+/// A whole file in memory. Movable; all const methods may run concurrently.
+class MappedFile {
+ public:
+  enum class Mode { map, copy };
+
+  /// Throws Error{file} with the path and the system's reason: missing, unreadable, empty, or no regular file.
+  explicit MappedFile(const std::string& path, Mode mode = Mode::map) {
+    // Without O_NONBLOCK, opening a FIFO would wait for a writer; on regular files it means nothing.
+    const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
+    if (file.number < 0) refuse(path, "can't be opened", errno);
+    struct stat status {};
+    if (::fstat(file.number, &status) != 0) refuse(path, "can't be examined", errno);
+    if (S_ISDIR(status.st_mode)) refuse(path, "is a directory; name the model file in it", 0);
+    if (!S_ISREG(status.st_mode)) refuse(path, "is not a regular file; copy it to one", 0);
+    if (status.st_size <= 0) refuse(path, "is empty", 0);
+    const auto size = static_cast<std::size_t>(status.st_size);
+    if (mode == Mode::copy) {
+      data_ = {::operator new (size, std::align_val_t{kFileAlignment}), Release{mode, size}};
+      read_all(file.number, path);
+    } else {
+      void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.number, 0);
+      if (address == MAP_FAILED) refuse(path, "can't be mapped", errno);
+      *this = MappedFile(mode, address, size);
+    }
+  }
+
+  /// An aligned copy of a file's bytes that somebody else holds.
+  static MappedFile copy_of(std::span<const std::byte> bytes) {
+    MappedFile file(Mode::copy, ::operator new (bytes.size(), std::align_val_t{kFileAlignment}), bytes.size());
+    if (!bytes.empty()) std::memcpy(file.data_.get(), bytes.data(), bytes.size());
+    return file;
+  }
+
+  /// 64-byte aligned, valid as long as this object or the one it was moved to lives.
+  std::span<const std::byte> bytes() const noexcept {
+    return {static_cast<const std::byte*>(data_.get()), data_.get_deleter().size};
+  }
+
+ private:
+  struct Descriptor {
+    explicit Descriptor(int n) noexcept : number(n) {}
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    ~Descriptor() {
+      if (number >= 0) ::close(number);
+    }
+    int number;
+  };
+  struct Release {
+    Mode mode;
+    std::size_t size;
+    void operator()(void* address) const noexcept {
+      if (mode == Mode::map) {
+        ::munmap(address, size);
+      } else {
+        ::operator delete (address, std::align_val_t{kFileAlignment});
+      }
+    }
+  };
+
+  MappedFile(Mode mode, void* data, std::size_t size) noexcept : data_(data, Release{mode, size}) {}
+
+  [[noreturn]] static void refuse(const std::string& path, const char* what, int error) {
+    std::string message = "'" + path + "' " + what;
+    if (error != 0) message += ": " + std::generic_category().message(error);
+    throw Error(ErrorCode::file, message + ".");
+  }
+
+  void read_all(int file, const std::string& path) {
+    auto* at = static_cast<std::byte*>(data_.get());
+    for (std::size_t left = data_.get_deleter().size; left > 0;) {
+      const ssize_t got = ::read(file, at, left);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) refuse(path, "can't be read", errno);
+      if (got == 0) refuse(path, "became shorter while it was read; try again when its writer is done", 0);
+      at += got;
+      left -= static_cast<std::size_t>(got);
+    }
+  }
+
+  std::unique_ptr<void, Release> data_;
+};
+
+BERTHA_NAMESPACE_END

@@ -1,0 +1,185 @@
+// The container of a model file: the subset of safetensors that tools/format.md, sections 1 and 2, describes.
+//
+//     n (8 bytes, little endian) | JSON header, n bytes, padded with spaces | tensors without holes, in header order
+//
+// Everything is checked before anything is used: what `parse_safetensors` returns lies within the given bytes, starts
+// on a 64-byte boundary of them and overlaps nothing.
+
+#pragma once
+
+#include <bertha/error.hpp>
+#include <bertha/file/json.hpp>
+#include <bertha/file/mapped_file.hpp>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+static_assert(std::endian::native == std::endian::little, "model files are little endian and used as they are");
+
+BERTHA_NAMESPACE_BEGIN
+
+/// The element types of tensors.
+enum class DType : std::uint8_t { u8, i8, u32, i32, bf16, f32 };
+
+/// The name of a type, as safetensors writes it.
+constexpr std::string_view name(DType type) noexcept {
+  constexpr std::string_view names[] = {"U8", "I8", "U32", "I32", "BF16", "F32"};
+  return names[static_cast<std::size_t>(type)];
+}
+
+/// Bytes of one element.
+constexpr std::size_t element_size(DType type) noexcept {
+  return type == DType::u8 || type == DType::i8 ? 1 : type == DType::bf16 ? 2 : 4;
+}
+
+/// One tensor of a file: where it lies and what it holds.
+struct TensorInfo {
+  std::string name;
+  DType dtype = DType::u8;
+  std::vector<std::size_t> shape;
+  std::size_t offset = 0;  ///< bytes from the start of the file, a multiple of 64
+  std::size_t size = 0;    ///< bytes, a multiple of 64
+};
+
+/// A checked container: the strings of `__metadata__`, and the tensors in file order.
+struct Safetensors {
+  std::map<std::string, std::string> metadata;
+  std::vector<TensorInfo> tensors;
+};
+
+namespace detail {
+
+inline constexpr std::size_t kMaxHeader = 16777216;
+inline constexpr std::size_t kMaxTensorName = 256;
+
+/// Refuses formats newer than this release's. The release that wrote the file reads it, and `source` names that one.
+inline void check_format(const std::map<std::string, std::string>& metadata, const std::string& where) {
+  const auto format = metadata.find("format");
+  if (format == metadata.end()) refuse_format(where, "__metadata__ has no 'format': this is no bertha model file");
+  const std::string& number = format->second;
+  if (number.empty() || number.size() > 9 || number.front() == '0' ||
+      number.find_first_not_of("0123456789") != std::string::npos) {
+    refuse_format(where, "the format number is " + shown(number) + ": this is no bertha model file");
+  }
+  if (std::stoul(number) <= BERTHA_FORMAT_VERSION) return;
+  std::string release = "a newer release";
+  if (const auto source = metadata.find("source"); source != metadata.end()) {
+    const Json json = parse_json(source->second, where + ": source");
+    const auto converter = json.is_object() ? json.find("converter") : json.end();
+    if (converter != json.end() && converter->is_string()) {
+      release = "bertha " + converter->get<std::string>() + " or newer";
+    }
+  }
+  throw Error(ErrorCode::unsupported, where + ": the file has format " + number + ", this release reads format " +
+                                          std::to_string(BERTHA_FORMAT_VERSION) + " and older. Use " + release +
+                                          ", or convert the model again.");
+}
+
+inline std::map<std::string, std::string> read_metadata(const Json& header, const std::string& where) {
+  const auto found = header.find("__metadata__");
+  if (found == header.end()) refuse_format(where, "the header has no '__metadata__': this is no bertha model file");
+  if (!found->is_object()) refuse_format(where, "'__metadata__' must be an object, got " + shown(*found));
+  std::map<std::string, std::string> metadata;
+  for (const auto& [key, value] : found->get_ref<const Json::object_t&>()) {
+    if (!value.is_string()) refuse_format(where, "metadata " + shown(key) + " must be a string, got " + shown(value));
+    metadata.emplace(key, value.get<std::string>());
+  }
+  return metadata;
+}
+
+/// One entry of the header, which must start at byte `offset` of the tensors and end within `available`.
+inline TensorInfo read_tensor(const std::string& name, const Json& json, std::size_t offset, std::size_t available,
+                              const std::string& file) {
+  if (name.empty() || name.size() > kMaxTensorName) {
+    refuse_format(file, "the tensor name " + shown(name) + " must have 1 to 256 characters");
+  }
+  for (char c : name) {
+    if (c < 0x20 || c > 0x7e) refuse_format(file, "the tensor name " + shown(name) + " must be printable ASCII");
+  }
+  JsonObject entry(json, file + ": tensor '" + name + "'");
+  TensorInfo tensor{name, DType::u8, {}, 0, 0};
+  tensor.dtype = entry.choice<DType>("dtype", {{"U8", DType::u8},
+                                               {"I8", DType::i8},
+                                               {"U32", DType::u32},
+                                               {"I32", DType::i32},
+                                               {"BF16", DType::bf16},
+                                               {"F32", DType::f32}});
+  tensor.size = element_size(tensor.dtype);
+  for (const Json& extent : entry.list("shape")) {
+    std::size_t n = 0;
+    if (!extent.is_number_unsigned() ||
+        __builtin_mul_overflow(tensor.size, n = extent.get<std::size_t>(), &tensor.size)) {
+      entry.refuse("shape", "a list of integers whose product fits 64 bits");
+    }
+    tensor.shape.push_back(n);
+  }
+  const Json& range = entry.list("data_offsets");
+  if (range.size() != 2 || !range[0].is_number_unsigned() || !range[1].is_number_unsigned()) {
+    entry.refuse("data_offsets", "two integers");
+  }
+  if (range[0].get<std::size_t>() != offset) {
+    entry.refuse("data_offsets", "without hole or overlap, from " + std::to_string(offset));
+  }
+  const std::size_t end = range[1].get<std::size_t>();
+  if (end < offset || end - offset != tensor.size) {
+    entry.refuse("data_offsets", std::to_string(tensor.size) + " bytes long, as dtype and shape are");
+  }
+  if (end > available)
+    entry.refuse("data_offsets", "within the file's " + std::to_string(available) + " bytes of tensors");
+  if (tensor.size % kFileAlignment != 0) entry.refuse("data_offsets", "a multiple of 64 bytes long");
+  entry.finish();
+  return tensor;
+}
+
+}  // namespace detail
+
+/// Reads and checks the container in `file`, called `where` in messages.
+/// Throws Error{format}, or Error{unsupported} for a newer format or an unknown element type.
+inline Safetensors parse_safetensors(std::span<const std::byte> file, const std::string& where) {
+  using detail::refuse_format;
+  std::uint64_t header_size = 0;
+  if (file.size() < sizeof header_size) refuse_format(where, "too short for a header");
+  std::memcpy(&header_size, file.data(), sizeof header_size);
+  if (header_size > detail::kMaxHeader) {
+    refuse_format(where, "the header's length is " + std::to_string(header_size) + " bytes, at most " +
+                             std::to_string(detail::kMaxHeader) + " are allowed");
+  }
+  const std::size_t data_begin = sizeof header_size + header_size;
+  if (data_begin > file.size()) {
+    refuse_format(where, "the header should end at byte " + std::to_string(data_begin) + ", the file ends at " +
+                             std::to_string(file.size()));
+  }
+  if (data_begin % kFileAlignment != 0) {
+    refuse_format(where, "the header ends at byte " + std::to_string(data_begin) + ", which must be a multiple of 64");
+  }
+  const std::string_view text(reinterpret_cast<const char*>(file.data()) + sizeof header_size, header_size);
+  std::vector<std::string> names;
+  const detail::Json header = detail::parse_json(text, where + ": header", &names);
+  if (!header.is_object()) refuse_format(where, "the header must be a JSON object");
+
+  Safetensors result;
+  result.metadata = detail::read_metadata(header, where);
+  detail::check_format(result.metadata, where);  // first, so that a newer format's novelties don't look like damage
+  const std::size_t available = file.size() - data_begin;
+  std::size_t offset = 0;
+  for (const std::string& name : names) {
+    if (name == "__metadata__") continue;
+    result.tensors.push_back(detail::read_tensor(name, *header.find(name), offset, available, where));
+    offset += result.tensors.back().size;
+    result.tensors.back().offset = data_begin + offset - result.tensors.back().size;
+  }
+  if (offset != available) {
+    refuse_format(where, "the tensors end at byte " + std::to_string(data_begin + offset) + ", the file at " +
+                             std::to_string(file.size()));
+  }
+  return result;
+}
+
+BERTHA_NAMESPACE_END
