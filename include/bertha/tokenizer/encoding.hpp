@@ -1,0 +1,61 @@
+// What a tokenizer makes of a text, or of a pair of texts: one entry per token in each of the parallel vectors.
+
+#pragma once
+
+#include <bertha/version.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+BERTHA_NAMESPACE_BEGIN
+
+/// A half-open range of UTF-8 bytes of the original text.
+struct Span {
+  std::uint32_t start = 0;
+  std::uint32_t end = 0;
+  friend bool operator==(const Span&, const Span&) = default;
+};
+
+/// The tokens of one text before templates and truncation; three parallel vectors.
+struct TokenSequence {
+  std::vector<std::uint32_t> ids;
+  std::vector<Span> offsets;
+  std::vector<std::uint32_t> words;  ///< index of the token's pre-tokenizer word; added tokens are words too
+
+  std::size_t size() const { return ids.size(); }
+
+  void push(std::uint32_t id, Span origin, std::uint32_t word) {
+    ids.push_back(id);
+    offsets.push_back(origin);
+    words.push_back(word);
+  }
+
+  /// Drops all tokens but the first `n`.
+  void shrink(std::size_t n) {
+    ids.resize(n);
+    offsets.resize(n);
+    words.resize(n);
+  }
+};
+
+/// The tokens of one sequence, special tokens included. Equals `tokenizers.Encoding` (0.23.3) but for the unit of the
+/// offsets, which are bytes here and code points there.
+struct Encoding {
+  /// `words` and `sequences` of a special token.
+  static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
+
+  std::vector<std::uint32_t> ids;
+  std::vector<std::uint32_t> type_ids;
+  std::vector<Span> offsets;             ///< into the text of the token's sequence; (0, 0) for special tokens
+  std::vector<std::uint32_t> words;      ///< index of the token's pre-tokenizer word in its sequence
+  std::vector<std::uint32_t> sequences;  ///< 0: text, 1: its pair
+  std::vector<std::uint8_t> special;     ///< 1 for tokens that the template added
+
+  std::size_t n_unknown = 0;  ///< tokens that are the unknown token
+  bool truncated = false;  ///< tokens of the text are missing; never set for windows, which hold all of them together
+
+  std::size_t size() const { return ids.size(); }
+};
+
+BERTHA_NAMESPACE_END

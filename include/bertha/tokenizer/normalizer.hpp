@@ -1,0 +1,165 @@
+// BERT's normaliser: cleaning, spaces around CJK ideographs, accents, lower case, with the way back to the original
+// bytes.
+//
+// Equals `tokenizers.normalizers.BertNormalizer` (0.23.3; tokenizers/src/normalizers/bert.rs) in text and alignment.
+// Its steps are done here in one pass. The alignment has a rule that shows: decomposition moves marks, but the spans of
+// the original code points stay in their order, so a moved mark gets the span of the place that it moved to.
+
+#pragma once
+
+#include <algorithm>
+#include <bertha/tokenizer/encoding.hpp>
+#include <bertha/tokenizer/unicode.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+BERTHA_NAMESPACE_BEGIN
+
+/// A normalised text, and for each of its bytes the original bytes that the byte's code point came from.
+struct NormalizedText {
+  std::string text;
+  std::vector<Span> origins;
+
+  /// The original bytes of a part of the text that is not empty.
+  Span origin(std::size_t begin, std::size_t end) const { return {origins[begin].start, origins[end - 1].end}; }
+};
+
+/// Normalises valid UTF-8. May be used by several threads at once, with a `NormalizedText` each.
+class BertNormalizer {
+ public:
+  /// What to do; both of the last two are independent here: "strip accents as lowercase" is resolved by the converter.
+  struct Options {
+    bool clean_text = true;            ///< remove control characters, turn white space into spaces
+    bool handle_chinese_chars = true;  ///< a space on each side of a CJK ideograph
+    bool strip_accents = true;         ///< decompose, and drop nonspacing marks
+    bool lowercase = true;
+  };
+
+  explicit BertNormalizer(Options options) : options_(options) {}
+
+  const Options& options() const { return options_; }
+
+  /// Normalises `text`, whose first byte is byte `base` of the original, into `out`, whose memory is used again.
+  void operator()(std::string_view text, std::uint32_t base, NormalizedText& out) const {
+    using namespace unicode;
+    out.text.clear();
+    out.origins.clear();
+    Writer write(options_, out);
+    for (std::size_t at = 0; at < text.size();) {
+      const auto [value, size] = utf8::decode(text, at);
+      const auto start = static_cast<std::uint32_t>(base + at);
+      const Span origin{start, start + size};
+      at += size;
+      std::uint32_t code_point = value;
+      const std::uint16_t flags = properties(code_point).flags;
+      if (options_.clean_text && (flags & kRemoved) != 0) continue;
+      if (options_.clean_text && (flags & kCleanSpace) != 0) code_point = ' ';
+      if (options_.handle_chinese_chars && (flags & kChinese) != 0) {
+        write.put(' ', origin);
+        write.put(code_point, origin);
+        write.put(' ', origin);
+      } else {
+        write.put(code_point, origin);
+      }
+    }
+    write.finish();
+  }
+
+ private:
+  // Takes code points in their order, decomposes and sorts marks if accents are to go, lower-cases and appends.
+  class Writer {
+   public:
+    Writer(const Options& options, NormalizedText& out) : options_(options), out_(out) {}
+
+    void put(std::uint32_t code_point, Span origin) {
+      if (!options_.strip_accents) return append(code_point, origin);
+      const unicode::Properties its = unicode::properties(code_point);
+      if (its.combining == 0 && (its.flags & unicode::kDecomposes) == 0) {
+        finish();
+        last_origin_ = origin;
+        return append_unless_mark(code_point, its, origin);
+      }
+      origins_.push_back(origin);
+      std::uint32_t hangul[3];
+      if ((its.flags & unicode::kDecomposes) == 0) return put_part(code_point, its, true);
+      bool first = true;
+      for (const std::uint32_t part : unicode::decompose(code_point, hangul)) {
+        put_part(part, unicode::properties(part), first);
+        first = false;
+      }
+    }
+
+    // Appends the marks that wait for their order.
+    void finish() {
+      if (waiting_.empty()) return;
+      const auto lower_class = [](const Part& a, const Part& b) {
+        return a.properties.combining < b.properties.combining;
+      };
+      if (!std::is_sorted(waiting_.begin(), waiting_.end(), lower_class)) {
+        std::stable_sort(waiting_.begin(), waiting_.end(), lower_class);
+      }
+      for (const Part& part : waiting_) write(part);
+      waiting_.clear();
+    }
+
+   private:
+    struct Part {
+      std::uint32_t code_point;
+      unicode::Properties properties;
+      bool first;  // of the parts of an original code point
+    };
+
+    void put_part(std::uint32_t code_point, unicode::Properties its, bool first) {
+      if (its.combining != 0) {
+        waiting_.push_back({code_point, its, first});
+        return;
+      }
+      finish();
+      write({code_point, its, first});
+    }
+
+    // Each first part takes the next original span, whichever code point it is of; the others share the one before.
+    void write(const Part& part) {
+      if (part.first) last_origin_ = origins_[next_origin_++];
+      if (next_origin_ == origins_.size()) {
+        origins_.clear();
+        next_origin_ = 0;
+      }
+      append_unless_mark(part.code_point, part.properties, last_origin_);
+    }
+
+    void append_unless_mark(std::uint32_t code_point, unicode::Properties its, Span origin) {
+      if ((its.flags & unicode::kNonspacing) == 0) append(code_point, origin);
+    }
+
+    void append(std::uint32_t code_point, Span origin) {
+      if (options_.lowercase && (unicode::properties(code_point).flags & unicode::kLowers) != 0) {
+        append_as_is(unicode::lower(code_point), origin);
+        if (code_point == unicode::kCapitalIWithDot) append_as_is(unicode::kDotAbove, origin);
+      } else {
+        append_as_is(code_point, origin);
+      }
+    }
+
+    void append_as_is(std::uint32_t code_point, Span origin) {
+      char bytes[4];
+      const std::size_t size = utf8::encode(code_point, bytes);
+      out_.text.append(bytes, size);
+      out_.origins.insert(out_.origins.end(), size, origin);
+    }
+
+    const Options& options_;
+    NormalizedText& out_;
+    std::vector<Part> waiting_;  // marks since the last starter
+    std::vector<Span> origins_;  // of code points whose first part is not yet written
+    std::size_t next_origin_ = 0;
+    Span last_origin_;
+  };
+
+  Options options_;
+};
+
+BERTHA_NAMESPACE_END

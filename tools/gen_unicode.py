@@ -1,0 +1,274 @@
+#!/usr/bin/env python3
+"""Writes include/bertha/tokenizer/unicode_tables.hpp by asking `tokenizers` and CPython about every code point.
+
+    python3 tools/gen_unicode.py [OUT]
+
+The tables of a Unicode version would be wrong: `tokenizers` carries several, of different age, and equality with it is
+the aim. So each property is probed through the public function whose behaviour depends on it. Canonical combining
+classes are ranked by normalising pairs of marks: a class is only ever compared with another one.
+"""
+
+import functools
+import pathlib
+import platform
+import sys
+import unicodedata
+
+import tokenizers
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
+
+OUT = pathlib.Path(__file__).resolve().parent.parent / "include/bertha/tokenizer/unicode_tables.hpp"
+CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+BLOCK = 128
+
+FLAGS = ["removed", "clean_space", "white_space", "punctuation", "chinese", "nonspacing", "word", "decomposes",
+         "lowers", "python_lowers", "python_cased", "python_ignorable"]
+
+
+def probe_cleaning(has):
+    normalizer = normalizers.BertNormalizer(
+        clean_text=True, handle_chinese_chars=False, strip_accents=False, lowercase=False)
+    for c in CODE_POINTS:
+        result = normalizer.normalize_str("a" + chr(c) + "b")
+        if result == "ab":
+            has["removed"].add(c)
+        elif result == "a b":
+            has["clean_space"].add(c)
+        else:
+            assert result == "a" + chr(c) + "b", hex(c)
+
+
+def probe_splitting(has):
+    pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    for c in CODE_POINTS:
+        pieces = [p for p, _ in pre_tokenizer.pre_tokenize_str("a" + chr(c) + "b")]
+        if pieces == ["a", "b"]:
+            has["white_space"].add(c)
+        elif len(pieces) == 3:
+            has["punctuation"].add(c)
+        else:
+            assert len(pieces) == 1, hex(c)
+
+
+def probe_chinese(has):
+    normalizer = normalizers.BertNormalizer(
+        clean_text=False, handle_chinese_chars=True, strip_accents=False, lowercase=False)
+    for c in CODE_POINTS:
+        result = normalizer.normalize_str(chr(c))
+        if result != chr(c):
+            assert result == " " + chr(c) + " ", hex(c)
+            has["chinese"].add(c)
+
+
+def probe_added_tokens(has):
+    """What single_word takes for a word character, and lstrip and rstrip for white space (the same as elsewhere)."""
+    tokenizer = Tokenizer(models.WordPiece({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.add_tokens([AddedToken("<R>", rstrip=True, normalized=False),
+                          AddedToken("<S>", single_word=True, normalized=False)])
+    step = 50000
+    for first in range(0, len(CODE_POINTS), step):
+        part = CODE_POINTS[first:first + step]
+        for c, encoding in zip(part, tokenizer.encode_batch(["<R>" + chr(c) + "<S>" for c in part])):
+            if 2 not in encoding.ids:
+                has["word"].add(c)
+            assert (encoding.offsets[0] == (0, 4)) == (c in has["white_space"]), hex(c)
+
+
+def probe_decompositions(has):
+    """Full canonical decompositions without Hangul, which is computed, and the nonspacing marks."""
+    nfd = normalizers.NFD()
+    strip = normalizers.BertNormalizer(
+        clean_text=False, handle_chinese_chars=False, strip_accents=True, lowercase=False)
+    decompositions = {}
+    for c in CODE_POINTS:
+        result = nfd.normalize_str(chr(c))
+        if 0xAC00 <= c < 0xAC00 + 11172:
+            s = c - 0xAC00
+            expected = chr(0x1100 + s // 588) + chr(0x1161 + s % 588 // 28) + (chr(0x11A7 + s % 28) if s % 28 else "")
+            assert result == expected, hex(c)
+        elif result != chr(c):
+            decompositions[c] = [ord(x) for x in result]
+            has["decomposes"].add(c)
+        elif strip.normalize_str("a" + chr(c)) == "a":
+            has["nonspacing"].add(c)
+    for parts in decompositions.values():
+        assert not any(p in decompositions for p in parts)
+    return decompositions
+
+
+def probe_combining_classes(decompositions):
+    """Code point -> rank of its combining class, 1 for the lowest; code points of class 0 are left out."""
+    nfd = normalizers.NFD()
+
+    def swaps(first, second):
+        return nfd.normalize_str("a" + chr(first) + chr(second)) != "a" + chr(first) + chr(second)
+
+    low, high = 0x0334, 0x0345  # of the lowest and the highest class
+    marks = [c for c in CODE_POINTS
+             if c not in decompositions and not 0xAC00 <= c < 0xAC00 + 11172 and (swaps(c, low) or swaps(high, c))]
+    marks = sorted(set(marks) | {low, high})
+    assert not any(swaps(low, c) or swaps(c, high) for c in marks)
+
+    def compare(a, b):
+        return int(swaps(a, b)) - int(swaps(b, a))
+
+    ranks, rank, previous = {}, 0, None
+    for c in sorted(marks, key=functools.cmp_to_key(compare)):
+        if previous is None or compare(previous, c) != 0:
+            rank += 1
+        ranks[c] = rank
+        previous = c
+    return ranks
+
+
+def probe_lower_casing(has):
+    """Code point -> lower case by the crate; CPython, where it lower-cases, says the same. U+0130 alone gives two."""
+    normalizer = normalizers.Lowercase()
+    lower = {}
+    for c in CODE_POINTS:
+        result, python = normalizer.normalize_str(chr(c)), chr(c).lower()
+        if python != chr(c):
+            has["python_lowers"].add(c)
+            assert python == result, hex(c)
+        if result == chr(c):
+            continue
+        has["lowers"].add(c)
+        if c == 0x130:
+            assert result == "i\u0307"
+        else:
+            assert len(result) == 1, hex(c)
+            lower[c] = ord(result)
+    return lower
+
+
+def probe_final_sigma(has):
+    """CPython's final sigma rule skips ignorable characters and asks whether the next one is cased."""
+    sigma, final = "\u03a3", "\u03c2"
+    for c in CODE_POINTS:
+        if chr(c) == sigma:
+            has["python_cased"].add(c)
+        elif (chr(c) + sigma).lower().endswith(final):
+            has["python_cased"].add(c)
+        elif ("A" + chr(c) + sigma).lower().endswith(final):
+            has["python_ignorable"].add(c)
+
+
+def ranges_of(mapping):
+    """Runs (first, last, step, delta) of code points `step` apart which all map to themselves plus delta."""
+    runs = []
+    for c in sorted(mapping):
+        delta = mapping[c] - c
+        if runs:
+            first, last, step, old = runs[-1]
+            if old == delta and (c - last == step or (first == last and c - last in (1, 2))):
+                runs[-1] = (first, c, c - last, delta)
+                continue
+        runs.append((c, c, 1, delta))
+    return runs
+
+
+def array(kind, name, values, comment):
+    text = [str(v) for v in values]
+    lines, line = [], ""
+    for t in text:
+        if len(line) + len(t) + 2 > 118:
+            lines.append(line)
+            line = ""
+        line += t + ","
+    lines.append(line)
+    return f"/// {comment}\ninline constexpr {kind} {name}[{len(text)}] = {{\n" + "\n".join(lines) + "\n};\n"
+
+
+def main():
+    has = {flag: set() for flag in FLAGS}
+    probe_cleaning(has)
+    probe_splitting(has)
+    probe_chinese(has)
+    probe_added_tokens(has)
+    decompositions = probe_decompositions(has)
+    ranks = probe_combining_classes(decompositions)
+    lower = probe_lower_casing(has)
+    probe_final_sigma(has)
+
+    records = {(0, 0): 0}
+    index = bytearray(0x110000)
+    for c in range(0x110000):
+        flags = sum(1 << i for i, flag in enumerate(FLAGS) if c in has[flag])
+        if 0xAC00 <= c < 0xAC00 + 11172:
+            flags |= 1 << FLAGS.index("decomposes")
+        index[c] = records.setdefault((flags, ranks.get(c, 0)), len(records))
+    assert len(records) <= 256
+    blocks, stage1 = {}, []
+    for first in range(0, 0x110000, BLOCK):
+        stage1.append(blocks.setdefault(bytes(index[first:first + BLOCK]), len(blocks)))
+    assert len(blocks) <= 256
+
+    pool, starts = [], []
+    keys = sorted(decompositions)
+    for key in keys:
+        starts.append(len(pool))
+        pool += decompositions[key]
+    starts.append(len(pool))
+
+    case_runs = ["{%d, %d, %d, %d}" % run for run in ranges_of(lower)]
+    flags_text = "\n".join(f"inline constexpr std::uint16_t k{f.title().replace('_', '')} = 1 << {i};"
+                           for i, f in enumerate(FLAGS))
+    text = f"""// GENERATED by tools/gen_unicode.py from tokenizers {tokenizers.__version__} and CPython {platform.python_version()} \
+(Unicode {unicodedata.unidata_version}). Do not edit.
+//
+// What a code point is to the tokenizer, probed through `tokenizers` and, for Python's str.lower(), through CPython:
+// the tables of these two are the truth to match, of whatever Unicode version they are.
+
+#pragma once
+
+#include <bertha/version.hpp>
+#include <cstdint>
+
+// clang-format off
+BERTHA_NAMESPACE_BEGIN
+
+namespace unicode {{
+
+/// What a code point does in cleaning, splitting, stripping and lower-casing; `python` is str.lower() and its final sigma.
+{flags_text}
+
+/// The flags of a code point, and the rank of its canonical combining class (0: a starter).
+struct Properties {{
+  std::uint16_t flags;
+  std::uint8_t combining;
+}};
+
+/// Code points first, first + step, ..., last map to themselves plus delta.
+struct CaseRun {{
+  std::uint32_t first;
+  std::uint32_t last;
+  std::uint32_t step;
+  std::int32_t delta;
+}};
+
+inline constexpr unsigned kBlock = {BLOCK};
+"""
+    text += array("Properties", "kRecords", ["{%d, %d}" % r for r in records], "The distinct properties.")
+    text += array("std::uint8_t", "kBlocks", stage1, "Block of a code point / kBlock.")
+    text += array("std::uint8_t", "kRecordOf", [i for block in blocks for i in block],
+                  "Record of each code point of each block.")
+    text += array("std::uint32_t", "kDecomposed", keys, "Code points with a canonical decomposition, without Hangul.")
+    text += array("std::uint16_t", "kDecompositionStart", starts, "Where each one's decomposition starts.")
+    text += array("std::uint32_t", "kDecompositions", pool, "The decompositions, one after the other.")
+    text += array("CaseRun", "kLower", case_runs, "Lower case, but for U+0130.")
+    text += """
+}  // namespace unicode
+
+BERTHA_NAMESPACE_END
+// clang-format on
+"""
+    out = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else OUT
+    out.write_text(text, encoding="ascii")
+    print(f"{out}: {len(text)} bytes; {len(records)} records, {len(blocks)} blocks, {len(keys)} decompositions, "
+          f"{max(ranks.values())} combining classes of {len(ranks)} marks, {len(case_runs)} case runs")
+    for flag in FLAGS:
+        print(f"  {flag}: {len(has[flag])}")
+
+
+if __name__ == "__main__":
+    main()
