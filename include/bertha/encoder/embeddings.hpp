@@ -1,0 +1,121 @@
+// hidden = LayerNorm(word[id] + token_type[type] + position[p]): what the first encoder layer reads.
+//
+// Shapes: tables [V, H]; hidden [T, H]. Equals `BertEmbeddings` in transformers/models/bert/modeling_bert.py (5.23.0),
+// without dropout. An int8 row is q * its scale, which is also what a float32 encoder makes of an int8 file. Int8 has
+// int8 tables, whatever the file: a float32 file is quantised when it is loaded.
+
+#pragma once
+
+#include <bertha/encoder/layer_norm.hpp>
+#include <span>
+#include <string>
+
+BERTHA_NAMESPACE_BEGIN
+
+/// One embedding table [V, H]: float32 rows, or int8 rows with a scale each.
+class EmbeddingTable {
+ public:
+  /// No table: nothing may be read of it.
+  EmbeddingTable() = default;
+  /// Takes `<name>.weight` and, of an int8 file, `<name>.scale`. Rows stay as the file stores them, but for those of a
+  /// float32 file that is run in int8: they are quantised. Throws Error{missing_tensor | shape}.
+  EmbeddingTable(WeightFile& file, const std::string& name, std::size_t rows, std::size_t size,
+                 PrecisionKind precision) {
+    if (file.dtype(name + ".weight") == DType::i8) {
+      quantised_ = Weights<std::int8_t>(file.take<std::int8_t>(name + ".weight", {rows, kernels::round_up(size, 64)}));
+      scale_ = Weights<float>(file.take<float>(name + ".scale", {kernels::round_up(rows, 16)}));
+    } else {
+      values_ = file.take<float>(name + ".weight", {rows, kernels::round_up(size, 16)});
+      if (precision == PrecisionKind::int8) quantise(rows, size);
+    }
+  }
+
+  bool is_quantised() const { return quantised_.size() > 0; }
+  const float* values() const { return values_.data(); }
+  const std::int8_t* quantised() const { return quantised_.data(); }
+  const float* scale() const { return scale_.data(); }
+
+ private:
+  void quantise(std::size_t rows, std::size_t size) {
+    const std::size_t stride = kernels::round_up(size, 64);
+    AlignedBuffer<std::int8_t> quantised(rows * stride);
+    AlignedBuffer<float> scale(rows);
+    kernels::table().quantise_rows({.x = values_.data(),
+                                    .stride = kernels::round_up(size, 16),
+                                    .rows = rows,
+                                    .size = size,
+                                    .q = quantised.data(),
+                                    .q_stride = stride,
+                                    .scale = scale.data()});
+    quantised_ = Weights<std::int8_t>(std::move(quantised));
+    scale_ = Weights<float>(std::move(scale));
+  }
+
+  std::span<const float> values_;   // [V, H']
+  Weights<std::int8_t> quantised_;  // [V, H rounded up to 64]
+  Weights<float> scale_;            // [V]
+};
+
+/// The three tables and their norm. Immutable; `const` methods may run concurrently.
+class Embeddings {
+ public:
+  /// Takes `embeddings.*`, to run in `precision`. Throws Error{missing_tensor | shape}.
+  Embeddings(WeightFile& file, const ModelConfig& config, PrecisionKind precision)
+      : size_(config.hidden_size),
+        has_types_(config.type_vocab_size > 0),
+        word_(file, "embeddings.word", config.vocab_size, size_, precision),
+        position_(file, "embeddings.position", config.max_position_embeddings, size_, precision),
+        norm_(file, "embeddings.norm", size_, config.layer_norm_eps) {
+    if (has_types_)
+      token_type_ = EmbeddingTable(file, "embeddings.token_type", config.type_vocab_size, size_, precision);
+    if (word_.is_quantised() != position_.is_quantised() ||
+        (has_types_ && word_.is_quantised() != token_type_.is_quantised()))
+      throw Error(ErrorCode::shape, file.name() +
+                                        ": some tables of 'embeddings' are I8 and some are F32; expected one type for "
+                                        "all; convert the checkpoint again");
+  }
+
+  /// Writes `hidden` [rows, H] for as many ids, types and positions, all of which the caller has checked.
+  void operator()(const std::uint32_t* ids, const std::uint32_t* types, const std::uint32_t* positions,
+                  MatrixView<float> hidden, const Team& team) const {
+    team.split(hidden.rows, [&](std::size_t begin, std::size_t end, Scratch&) {
+      const auto* row_types = has_types_ ? types + begin : nullptr;
+      if (word_.is_quantised())
+        kernels::table().embed_s8({.word = word_.quantised(),
+                                   .token_type = token_type_.quantised(),
+                                   .position = position_.quantised(),
+                                   .word_scale = word_.scale(),
+                                   .token_type_scale = token_type_.scale(),
+                                   .position_scale = position_.scale(),
+                                   .table_stride = kernels::round_up(size_, 64),
+                                   .ids = ids + begin,
+                                   .types = row_types,
+                                   .positions = positions + begin,
+                                   .out = hidden.row(begin),
+                                   .out_stride = hidden.stride,
+                                   .rows = end - begin,
+                                   .size = size_});
+      else
+        kernels::table().embed_f32({.word = word_.values(),
+                                    .token_type = token_type_.values(),
+                                    .position = position_.values(),
+                                    .table_stride = kernels::round_up(size_, 16),
+                                    .ids = ids + begin,
+                                    .types = row_types,
+                                    .positions = positions + begin,
+                                    .out = hidden.row(begin),
+                                    .out_stride = hidden.stride,
+                                    .rows = end - begin,
+                                    .size = size_});
+    });
+    norm_(hidden, team);
+  }
+
+ private:
+  std::size_t size_;
+  bool has_types_;
+  EmbeddingTable word_, position_, token_type_;  // without token types, token_type_ is never read
+  LayerNorm norm_;
+};
+
+BERTHA_NAMESPACE_END

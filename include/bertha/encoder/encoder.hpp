@@ -1,0 +1,194 @@
+// The encoder: token ids of a packed batch in, a hidden state for every token out.
+//
+// Shape letters, here and in all blocks: T tokens, S sequences, H hidden_size, A num_attention_heads, D = H / A head
+// size, F intermediate_size, L labels; N' is N rounded up to 16.
+//
+// A batch is cut into chunks of whole sequences, so that the activations of a chunk stay in cache. When there are
+// enough chunks every thread takes whole ones, and threads never wait for each other; a single chunk is shared by all.
+
+#pragma once
+
+#include <bertha/encoder/batch.hpp>
+#include <bertha/encoder/embeddings.hpp>
+#include <bertha/encoder/layer.hpp>
+#include <bertha/encoder/pooler.hpp>
+#include <bertha/runtime/float_environment.hpp>
+#include <concepts>
+#include <functional>
+#include <optional>
+#include <variant>
+#include <vector>
+
+BERTHA_NAMESPACE_BEGIN
+
+/// What an encoder hands out: views into the workspace, until its next call.
+struct EncoderOutput {
+  MatrixView<const float> hidden;       ///< [T, H]
+  std::span<const std::size_t> starts;  ///< [S + 1]: sequence s is rows starts[s] to starts[s + 1]; the batch's own
+  MatrixView<const float> pooled;       ///< [S, H]; empty unless it was asked for
+  std::size_t sequences() const { return starts.size() - 1; }
+};
+
+/// Called with the hidden states [rows, H] of a chunk whose first row is `first_row`, after the embeddings (layer 0)
+/// and after every layer. For tests and for looking inside; may be called from several threads.
+using LayerObserver = std::function<void(std::size_t layer, std::size_t first_row, MatrixView<const float> hidden)>;
+
+/// An encoder whose weights run in one precision. Immutable: any number of threads may call it, with a workspace each.
+/// Equals `BertModel` in transformers/models/bert/modeling_bert.py (5.23.0).
+template <class Precision>
+class Encoder {
+ public:
+  /// What it runs in, whatever the file and the configuration say.
+  static constexpr PrecisionKind precision = Precision::kind;
+
+  /// Takes the encoder's tensors out of `file`, of whichever precision. Throws Error{missing_tensor | shape}.
+  Encoder(WeightFile& file, const ModelConfig& config) : Encoder(FloatEnvironment(), file, config) {}
+
+  /// Hidden states of the last layer. Throws Error{input} when an id, a type or a sequence is too large for the model,
+  /// Error{stopped} when the workspace's stop token is set.
+  EncoderOutput forward(const Batch& batch, Workspace& work, const LayerObserver& observer = {}) const {
+    const FloatEnvironment environment;
+    check(batch);
+    set_positions(batch, work.positions);
+    const auto hidden = work.hidden.matrix(batch.tokens(), config_.hidden_size);
+    const auto chunks = cut(batch);
+    const std::size_t n_chunks = chunks.size() - 1;
+    const auto run = [&](std::size_t chunk, const Team& team) {
+      run_chunk(batch, std::span(batch.starts()).subspan(chunks[chunk], chunks[chunk + 1] - chunks[chunk] + 1), hidden,
+                work, team, observer);
+    };
+    if (n_chunks >= work.threads())
+      work.each_alone(n_chunks, run);
+    else
+      for (std::size_t chunk = 0; chunk < n_chunks; ++chunk) run(chunk, work.team());
+    return {hidden, batch.starts(), {}};
+  }
+
+  /// Fills in `output.pooled`. Throws Error{unsupported} when the model has no pooler.
+  void pool(EncoderOutput& output, Workspace& work) const {
+    if (!pooler_)
+      throw Error(ErrorCode::unsupported, "the model has no pooler; expected pooler weights for a head that reads it");
+    const FloatEnvironment environment;
+    const auto pooled = work.pooled.matrix(output.sequences(), config_.hidden_size);
+    (*pooler_)(output.hidden, output.starts.first(output.sequences()), pooled, work.team());
+    output.pooled = pooled;
+  }
+
+ private:
+  // Weights that the file has in another precision are rewritten here: under the environment, as all arithmetic.
+  Encoder(const FloatEnvironment&, WeightFile& file, const ModelConfig& config)
+      : config_(config), embeddings_(file, config, precision) {
+    kernels::table();  // refuses a level that BERTHA_ISA names in vain here, before any call
+    layers_.reserve(config.num_hidden_layers);
+    for (std::size_t i = 0; i < config.num_hidden_layers; ++i) layers_.emplace_back(file, config, i);
+    if (config.has_pooler) pooler_.emplace(file, config);
+  }
+
+  static constexpr std::size_t kChunkRows = 256;  // of float32 rows, what stays in an L2 cache of 1 MB and more
+
+  void check(const Batch& batch) const;
+  void set_positions(const Batch& batch, std::vector<std::uint32_t>& positions) const;
+  static std::vector<std::size_t> cut(const Batch& batch);
+
+  void run_chunk(const Batch& batch, SequenceStarts starts, MatrixView<float> all_hidden, const Workspace& work,
+                 const Team& team, const LayerObserver& observer) const {
+    const std::size_t first = starts.front();
+    const auto hidden = all_hidden.middle_rows(first, starts.back());
+    embeddings_(batch.ids().data() + first, batch.type_ids().data() + first, work.positions.data() + first, hidden,
+                team);
+    if (observer) observer(0, first, hidden);
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      work.check_stop();
+      layers_[i](hidden, starts, team);
+      if (observer) observer(i + 1, first, hidden);
+    }
+  }
+
+  ModelConfig config_;
+  Embeddings embeddings_;
+  std::vector<EncoderLayer<Precision>> layers_;
+  std::optional<Pooler> pooler_;
+};
+
+template <class Precision>
+void Encoder<Precision>::check(const Batch& batch) const {
+  const auto fail = [](const std::string& what, std::size_t found, std::size_t limit) {
+    throw Error(ErrorCode::input, "batch: " + what + " is " + std::to_string(found) + "; the model takes at most " +
+                                      std::to_string(limit));
+  };
+  for (const std::uint32_t id : batch.ids())
+    if (id >= config_.vocab_size) fail("a token id", id, config_.vocab_size - 1);
+  const std::size_t types = std::max<std::size_t>(1, config_.type_vocab_size);
+  for (const std::uint32_t type : batch.type_ids())
+    if (type >= types) fail("a token type id", type, types - 1);
+  for (std::size_t s = 0; s < batch.sequences(); ++s)
+    if (batch.length(s) > config_.max_position_embeddings - config_.position_offset)
+      fail("the length of a sequence", batch.length(s), config_.max_position_embeddings - config_.position_offset);
+}
+
+template <class Precision>
+void Encoder<Precision>::set_positions(const Batch& batch, std::vector<std::uint32_t>& positions) const {
+  positions.resize(batch.tokens());
+  for (std::size_t s = 0; s < batch.sequences(); ++s)
+    for (std::size_t row = batch.starts()[s]; row < batch.starts()[s + 1]; ++row)
+      positions[row] = static_cast<std::uint32_t>(row - batch.starts()[s] + config_.position_offset);
+}
+
+/// Indices of the sequences at which chunks begin, and the number of sequences.
+template <class Precision>
+std::vector<std::size_t> Encoder<Precision>::cut(const Batch& batch) {
+  std::vector<std::size_t> chunks = {0};
+  std::size_t rows = 0;
+  for (std::size_t s = 0; s < batch.sequences(); ++s) {
+    if (rows > 0 && rows + batch.length(s) > kChunkRows) {
+      chunks.push_back(s);
+      rows = 0;
+    }
+    rows += batch.length(s);
+  }
+  chunks.push_back(batch.sequences());
+  return chunks;
+}
+
+/// What a model needs of its encoder.
+template <class E>
+concept EncoderLike = requires(const E& encoder, WeightFile& file, const ModelConfig& config, const Batch& batch,
+                               Workspace& work, EncoderOutput& output) {
+  E(file, config);
+  { encoder.forward(batch, work) } -> std::same_as<EncoderOutput>;
+  encoder.pool(output, work);
+};
+
+/// An encoder of whichever precision the configuration names: the one place where a precision becomes a type.
+/// Immutable: any number of threads may call it, with a workspace each.
+class AnyEncoder {
+ public:
+  /// As Encoder's; `config.precision` is the precision to run in. Throws Error{unsupported} for one without kernels.
+  AnyEncoder(WeightFile& file, const ModelConfig& config) : encoder_(make(file, config)) {}
+
+  EncoderOutput forward(const Batch& batch, Workspace& work, const LayerObserver& observer = {}) const {
+    return std::visit([&](const auto& encoder) { return encoder.forward(batch, work, observer); }, encoder_);
+  }
+  void pool(EncoderOutput& output, Workspace& work) const {
+    std::visit([&](const auto& encoder) { encoder.pool(output, work); }, encoder_);
+  }
+
+ private:
+  using Variant = std::variant<Encoder<Float32>, Encoder<Int8>>;
+  static Variant make(WeightFile& file, const ModelConfig& config) {
+    switch (config.precision) {
+      case PrecisionKind::float32:
+      case PrecisionKind::float32_strict: return Variant(std::in_place_type<Encoder<Float32>>, file, config);
+      case PrecisionKind::int8: return Variant(std::in_place_type<Encoder<Int8>>, file, config);
+      case PrecisionKind::bfloat16: break;
+    }
+    throw Error(ErrorCode::unsupported,
+                file.name() +
+                    ": this release has no bfloat16 kernels; expected float32 or int8; convert the "
+                    "checkpoint to one of these");
+  }
+
+  Variant encoder_;
+};
+
+BERTHA_NAMESPACE_END

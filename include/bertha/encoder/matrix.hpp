@@ -1,0 +1,79 @@
+// Row-major views of numbers that somebody else owns, and the aligned memory that they are views of.
+
+#pragma once
+
+#include <bertha/kernels/table.hpp>
+#include <bertha/version.hpp>
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <span>
+#include <type_traits>
+
+BERTHA_NAMESPACE_BEGIN
+
+/// rows x cols numbers, `stride` apart from row to row. Copies see the same numbers.
+template <class T>
+struct MatrixView {
+  T* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t cols = 0;
+  std::size_t stride = 0;
+
+  T* row(std::size_t r) const { return data + r * stride; }
+  T& operator()(std::size_t r, std::size_t c) const { return data[r * stride + c]; }
+  MatrixView middle_rows(std::size_t begin, std::size_t end) const { return {row(begin), end - begin, cols, stride}; }
+  operator MatrixView<const T>() const requires(!std::is_const_v<T>) { return {data, rows, cols, stride}; }
+};
+
+/// Memory for numbers on a 64-byte boundary that grows and never shrinks. What it held is lost when it grows.
+template <class T>
+class AlignedBuffer {
+ public:
+  AlignedBuffer() = default;
+  explicit AlignedBuffer(std::size_t size) { reserve(size); }
+
+  /// At least `size` numbers, not initialised. Throws std::bad_alloc.
+  T* reserve(std::size_t size) {
+    if (size > size_) {
+      memory_.reset();
+      size_ = 0;
+      memory_.reset(static_cast<T*>(::operator new (size * sizeof(T), std::align_val_t{kAlignment})));
+      size_ = size;
+    }
+    return memory_.get();
+  }
+  /// A [rows, cols] matrix whose rows start on 64-byte boundaries.
+  MatrixView<T> matrix(std::size_t rows, std::size_t cols) {
+    const std::size_t stride = kernels::round_up(cols, kAlignment / sizeof(T));
+    return {reserve(rows * stride), rows, cols, stride};
+  }
+  T* data() const { return memory_.get(); }
+  std::size_t size() const { return size_; }
+
+ private:
+  static_assert(std::is_trivially_copyable_v<T>);
+  static constexpr std::size_t kAlignment = 64;
+  struct Release {
+    void operator()(T* p) const { ::operator delete (p, std::align_val_t{kAlignment}); }
+  };
+  std::unique_ptr<T, Release> memory_;
+  std::size_t size_ = 0;
+};
+
+/// Numbers that lie in a mapped file, or that were made when it was loaded. Read-only after that; moves, doesn't copy.
+template <class T>
+class Weights {
+ public:
+  Weights() = default;
+  explicit Weights(std::span<const T> mapped) : view_(mapped) {}
+  explicit Weights(AlignedBuffer<T> owned) : owned_(std::move(owned)), view_(owned_.data(), owned_.size()) {}
+  const T* data() const { return view_.data(); }
+  std::size_t size() const { return view_.size(); }
+
+ private:
+  AlignedBuffer<T> owned_;
+  std::span<const T> view_;
+};
+
+BERTHA_NAMESPACE_END

@@ -1,0 +1,196 @@
+// The precisions that the encoder's blocks are templated on. A precision is a template parameter because it changes the
+// layout of data: the panels in which weights lie (tools/format.md, section 5) and the operand that products read.
+//
+// A file is run as it is stored, mapped and not copied. It can also be run in another precision: then the panels are
+// rewritten once, when the layer is loaded. int8 -> float32 multiplies by the scale; float32 -> int8 quantises as
+// tools/convert.py does, so that both ways to an int8 model give the same bits.
+
+#pragma once
+
+#include <bertha/encoder/workspace.hpp>
+#include <bertha/file/model_file.hpp>
+#include <bertha/kernels/table.hpp>
+#include <string>
+
+BERTHA_NAMESPACE_BEGIN
+
+/// What happens to a product before it is stored.
+struct Epilogue {
+  Activation activation = Activation::none;
+  MatrixView<const float> residual = {};  // [rows, N], or empty; may be the output itself
+};
+
+/// The part of a linear layer that one kernel call computes: outputs 16 panel_begin to 16 panel_end.
+struct PanelRange {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
+/// binary32 weights and activations; products by fused multiply-add, k ascending.
+struct Float32 {
+  static constexpr PrecisionKind kind = PrecisionKind::float32;
+  using Operand = MatrixView<const float>;  // [rows, K]
+
+  /// The weights of one linear layer, [N'/16, K, 16].
+  class Panels {
+   public:
+    /// Takes `<name>.weight` of a float32 or an int8 file (then also `.scale` and `.sum`).
+    Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
+    /// Packs rows [outputs, stride], as heads have them.
+    Panels(std::span<const float> rows, std::size_t outputs, std::size_t inputs, std::size_t stride);
+
+    Operand prepare(MatrixView<const float> x, const Team&) const { return x; }
+    void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out,
+                 const Epilogue& epilogue) const {
+      const std::size_t column = range.begin * 16;
+      kernels::table().gemm_f32({.a = x.data,
+                                 .a_stride = x.stride,
+                                 .panels = weight_.data() + column * inputs_,
+                                 .bias = bias + column,
+                                 .residual = epilogue.residual.data ? epilogue.residual.data + column : nullptr,
+                                 .residual_stride = epilogue.residual.stride,
+                                 .out = out.data,
+                                 .out_stride = out.stride,
+                                 .rows = x.rows,
+                                 .k = inputs_,
+                                 .n_panels = range.end - range.begin,
+                                 .activation = epilogue.activation});
+    }
+
+   private:
+    std::size_t inputs_;
+    Weights<float> weight_;
+  };
+
+  static void attend(const kernels::Attention& args) { kernels::table().attention_f32(args); }
+};
+
+/// int8 weights with a scale for each output, activations quantised row by row, exact int32 sums.
+struct Int8 {
+  static constexpr PrecisionKind kind = PrecisionKind::int8;
+  struct Operand {
+    MatrixView<const std::int8_t> values;  // [rows, K rounded up to 64]
+    const float* scale = nullptr;          // [rows]
+  };
+
+  /// The weights of one linear layer: values [N'/16, K4/4, 16, 4], scale and sum [N'].
+  class Panels {
+   public:
+    /// Takes `<name>.weight`, `.scale` and `.sum` of an int8 file, or quantises `<name>.weight` of a float32 file.
+    Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
+
+    /// Quantises the rows of x [rows, K] into the memory that the team shares.
+    Operand prepare(MatrixView<const float> x, const Team& team) const {
+      std::int8_t* values = team.shared().quantised.reserve(x.rows * padded_);
+      float* scale = team.shared().quantised_scale.reserve(x.rows);
+      team.split(x.rows, [&](std::size_t begin, std::size_t end, Scratch&) {
+        kernels::table().quantise_rows({.x = x.row(begin),
+                                        .stride = x.stride,
+                                        .rows = end - begin,
+                                        .size = inputs_,
+                                        .q = values + begin * padded_,
+                                        .q_stride = padded_,
+                                        .scale = scale + begin});
+      });
+      return {{values, x.rows, padded_, padded_}, scale};
+    }
+    void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out,
+                 const Epilogue& epilogue) const {
+      const std::size_t column = range.begin * 16;
+      kernels::table().gemm_s8({.a = x.values.data,
+                                .a_stride = x.values.stride,
+                                .a_scale = x.scale,
+                                .panels = values_.data() + column * padded_,
+                                .scale = scale_.data() + column,
+                                .sum = sum_.data() + column,
+                                .bias = bias + column,
+                                .residual = epilogue.residual.data ? epilogue.residual.data + column : nullptr,
+                                .residual_stride = epilogue.residual.stride,
+                                .out = out.data,
+                                .out_stride = out.stride,
+                                .rows = x.values.rows,
+                                .k = padded_,
+                                .n_panels = range.end - range.begin,
+                                .activation = epilogue.activation});
+    }
+
+   private:
+    void quantise(std::span<const float> float32_panels, std::size_t n_panels);
+
+    std::size_t inputs_, padded_;
+    Weights<std::int8_t> values_;
+    Weights<float> scale_;
+    Weights<std::int32_t> sum_;
+  };
+
+  static void attend(const kernels::Attention& args) { kernels::table().attention_s8(args); }
+};
+
+inline Float32::Panels::Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs)
+    : inputs_(inputs) {
+  const std::size_t panels = kernels::round_up(outputs, 16) / 16;
+  const std::string weight = name + ".weight";
+  if (file.dtype(weight) != DType::i8) {
+    weight_ = Weights<float>(file.take<float>(weight, {panels, inputs, 16}));
+    return;
+  }
+  const std::size_t groups = kernels::round_up(inputs, 64) / 4;
+  const auto quantised = file.take<std::int8_t>(weight, {panels, groups, 16, 4});
+  const auto scale = file.take<float>(name + ".scale", {panels * 16});
+  file.take<std::int32_t>(name + ".sum", {panels * 16});
+  AlignedBuffer<float> out(panels * inputs * 16);
+  for (std::size_t p = 0; p < panels; ++p)
+    for (std::size_t k = 0; k < inputs; ++k)
+      for (std::size_t j = 0; j < 16; ++j)
+        out.data()[(p * inputs + k) * 16 + j] =
+            static_cast<float>(quantised[((p * groups + k / 4) * 16 + j) * 4 + k % 4]) * scale[p * 16 + j];
+  weight_ = Weights<float>(std::move(out));
+}
+
+inline Float32::Panels::Panels(std::span<const float> rows, std::size_t outputs, std::size_t inputs, std::size_t stride)
+    : inputs_(inputs) {
+  AlignedBuffer<float> out(kernels::round_up(outputs, 16) * inputs);
+  std::fill_n(out.data(), out.size(), 0.0f);
+  for (std::size_t n = 0; n < outputs; ++n)
+    for (std::size_t k = 0; k < inputs; ++k) out.data()[(n / 16 * inputs + k) * 16 + n % 16] = rows[n * stride + k];
+  weight_ = Weights<float>(std::move(out));
+}
+
+inline Int8::Panels::Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs)
+    : inputs_(inputs), padded_(kernels::round_up(inputs, 64)) {
+  const std::size_t panels = kernels::round_up(outputs, 16) / 16;
+  const std::string weight = name + ".weight";
+  if (file.dtype(weight) != DType::i8) {
+    quantise(file.take<float>(weight, {panels, inputs, 16}), panels);
+    return;
+  }
+  values_ = Weights<std::int8_t>(file.take<std::int8_t>(weight, {panels, padded_ / 4, 16, 4}));
+  scale_ = Weights<float>(file.take<float>(name + ".scale", {panels * 16}));
+  sum_ = Weights<std::int32_t>(file.take<std::int32_t>(name + ".sum", {panels * 16}));
+}
+
+inline void Int8::Panels::quantise(std::span<const float> float32_panels, std::size_t n_panels) {
+  AlignedBuffer<std::int8_t> values(n_panels * padded_ * 16), row_values(padded_);
+  AlignedBuffer<float> scale(n_panels * 16), row(kernels::round_up(inputs_, 16));
+  AlignedBuffer<std::int32_t> sum(n_panels * 16);
+  for (std::size_t n = 0; n < n_panels * 16; ++n) {
+    for (std::size_t k = 0; k < inputs_; ++k) row.data()[k] = float32_panels[(n / 16 * inputs_ + k) * 16 + n % 16];
+    kernels::table().quantise_rows({.x = row.data(),
+                                    .stride = row.size(),
+                                    .rows = 1,
+                                    .size = inputs_,
+                                    .q = row_values.data(),
+                                    .q_stride = padded_,
+                                    .scale = scale.data() + n});
+    sum.data()[n] = 0;
+    for (std::size_t k = 0; k < padded_; ++k) {
+      values.data()[((n / 16 * padded_ + k / 4 * 4) * 16) + n % 16 * 4 + k % 4] = row_values.data()[k];
+      sum.data()[n] += row_values.data()[k];
+    }
+  }
+  values_ = Weights<std::int8_t>(std::move(values));
+  scale_ = Weights<float>(std::move(scale));
+  sum_ = Weights<std::int32_t>(std::move(sum));
+}
+
+BERTHA_NAMESPACE_END

@@ -1,0 +1,106 @@
+// The only mutable memory of a call, and how its work is divided. A workspace holds the rows of hidden states and one
+// Scratch for each thread; a Team is the threads that share one chunk of rows. Work is divided over rows, panels and
+// attention heads, never over a sum, so no result depends on how many threads there are.
+
+#pragma once
+
+#include <algorithm>
+#include <bertha/encoder/matrix.hpp>
+#include <bertha/error.hpp>
+#include <bertha/runtime/executor.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <stop_token>
+#include <vector>
+
+BERTHA_NAMESPACE_BEGIN
+
+/// How a call runs. The defaults are right for a program that has the machine to itself.
+struct CallOptions {
+  Executor* executor = nullptr;           ///< null: the pool of the process
+  std::size_t max_threads = 0;            ///< 0: as many as the executor offers
+  std::stop_token stop_token = {};        ///< looked at between layers; a stopped call throws Error{stopped}
+  std::size_t max_batch_tokens = 16'384;  ///< tokens that go through the encoder at once; bounds the memory of a call
+};
+
+/// Memory of one thread, or, in the first member of a team, of the chunk that the team works on.
+struct Scratch {
+  AlignedBuffer<float> context;          // [rows, H]
+  AlignedBuffer<float> intermediate;     // [rows, F]
+  AlignedBuffer<std::int8_t> quantised;  // [rows, K]
+  AlignedBuffer<float> quantised_scale;  // [rows]
+  AlignedBuffer<float> query_key_value;  // [rows, 3 D'] of one attention head
+  AlignedBuffer<std::byte> attention;
+};
+
+/// The threads that work on one chunk of rows.
+class Team {
+ public:
+  Team(Executor* executor, std::span<Scratch> scratch) : executor_(executor), scratch_(scratch) {}
+
+  std::size_t size() const { return scratch_.size(); }
+  /// Memory that all members see.
+  Scratch& shared() const { return scratch_.front(); }
+
+  /// f(begin, end, scratch of the thread) on parts of [0, n) that cover it, at most one part for each member.
+  template <class F>
+  void split(std::size_t n, const F& f) const {
+    const std::size_t parts = std::min(n, size());
+    if (parts <= 1) {
+      if (n > 0) f(std::size_t{0}, n, scratch_.front());
+      return;
+    }
+    parallel_for(executor_, parts, parts, [&](std::size_t part, std::size_t worker) {
+      f(n * part / parts, n * (part + 1) / parts, scratch_[worker]);
+    });
+  }
+
+ private:
+  Executor* executor_;
+  std::span<Scratch> scratch_;
+};
+
+/// All memory of one call after another; grows to the largest and stays. One call at a time.
+class Workspace {
+ public:
+  Workspace() : scratch_(1) {}
+
+  /// Takes the threads and the stop token of the calls that follow.
+  void prepare(const CallOptions& options) {
+    executor_ = options.executor ? options.executor : &default_executor();
+    const std::size_t offered = std::max<std::size_t>(1, executor_->concurrency());
+    threads_ = options.max_threads == 0 ? offered : std::min(options.max_threads, offered);
+    stop_token_ = options.stop_token;
+    if (scratch_.size() < threads_) scratch_.resize(threads_);
+  }
+
+  std::size_t threads() const { return threads_; }
+  Team team() { return Team(executor_, std::span(scratch_).first(threads_)); }
+
+  /// f(task, a team of one thread) for every task in [0, n), on all threads.
+  template <class F>
+  void each_alone(std::size_t n, const F& f) {
+    parallel_for(executor_, threads_, n, [&](std::size_t task, std::size_t worker) {
+      f(task, Team(executor_, std::span(scratch_).subspan(worker, 1)));
+    });
+  }
+
+  /// Throws Error{stopped} when the caller asked for it.
+  void check_stop() const {
+    if (stop_token_.stop_requested()) throw Error(ErrorCode::stopped, "the call was stopped by its stop token");
+  }
+
+  AlignedBuffer<float> hidden;           // [T, H]
+  AlignedBuffer<float> pooled;           // [S, H]
+  AlignedBuffer<float> logits;           // [rows, L]
+  std::vector<std::uint32_t> positions;  // [T]
+
+ private:
+  Executor* executor_ = nullptr;
+  std::size_t threads_ = 1;
+  std::stop_token stop_token_;
+  std::vector<Scratch> scratch_;
+};
+
+BERTHA_NAMESPACE_END

@@ -1,0 +1,38 @@
+// What this CPU and its system can run: CPUID for the instructions, XGETBV for the registers that the system saves.
+
+#pragma once
+
+#include <bertha/version.hpp>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+BERTHA_NAMESPACE_BEGIN
+
+namespace kernels {
+
+/// The sets of CPU features that levels need.
+struct CpuFeatures {
+  bool avx2 = false;  ///< AVX2, FMA and F16C, and the system saves the 256-bit registers
+};
+
+/// Asks the CPU. Thread-safe.
+inline CpuFeatures cpu_features() noexcept {
+  CpuFeatures features;
+#if defined(__x86_64__)
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx)) return features;
+  const bool fma = ecx & bit_FMA, f16c = ecx & bit_F16C, osxsave = ecx & bit_OSXSAVE;
+  if (!osxsave) return features;
+  unsigned saved = 0, high = 0;
+  __asm__("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+  constexpr unsigned kXmmAndYmm = 0x6;
+  if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return features;
+  features.avx2 = (ebx & bit_AVX2) && fma && f16c && (saved & kXmmAndYmm) == kXmmAndYmm;
+#endif
+  return features;
+}
+
+}  // namespace kernels
+
+BERTHA_NAMESPACE_END

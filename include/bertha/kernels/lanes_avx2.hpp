@@ -1,0 +1,183 @@
+// Sixteen lanes in two 256-bit registers. The operations are those of lanes_generic.hpp, where each is explained.
+//
+// | operation            | instructions, each twice                                                       |
+// |----------------------|--------------------------------------------------------------------------------|
+// | fma                  | vfmadd                                                                         |
+// | min, max             | vminps, vmaxps: like C's a < b ? a : b, the second operand when one is NaN     |
+// | to_s32               | vcvtps2dq, nearest even                                                        |
+// | dot_pairs            | vpmaddwd, vpaddd: |a w| <= 2^15 2^15, so only two products of -2^15 overflow   |
+// | dot_quads            | vpabsb, vpsignb, vpmaddubsw, vpmaddwd with ones, vpaddd                        |
+//
+// dot_quads multiplies |w| (unsigned, 128 for -128) by a with w's sign: with |a| <= 127 a pair's sum is at most
+// 2 * 128 * 127 = 32512, so vpmaddubsw never saturates and nothing is lost. The sign on w and |a| instead, which is
+// the usual choice, would lose w = -128.
+
+#pragma once
+
+#include <immintrin.h>
+#include <bertha/kernels/operations.hpp>
+#include <bertha/kernels/region.hpp>
+
+BERTHA_NAMESPACE_BEGIN
+BERTHA_AVX2_BEGIN
+
+namespace kernels::avx2 {
+
+/// Rows of a matrix product's tile: 12 accumulators, 2 registers of weights and a broadcast, of 16 registers.
+inline constexpr std::size_t kTileRows = 6;
+
+struct F32x16 {
+  __m256 lo, hi;
+};
+struct I32x16 {
+  __m256i lo, hi;
+};
+struct Mask16 {
+  __m256i lo, hi;
+};
+
+/// Lanes [0, n) of sixteen are ones from place 16 - n on.
+alignas(64) inline constexpr std::int32_t kMask[32] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+                                                       0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0};
+
+BERTHA_INLINE __m256i load_256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+
+BERTHA_INLINE F32x16 broadcast(float x) {
+  const __m256 v = _mm256_set1_ps(x);
+  return {v, v};
+}
+BERTHA_INLINE F32x16 load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+BERTHA_INLINE Mask16 lanes_below(std::size_t n) { return {load_256(kMask + 16 - n), load_256(kMask + 24 - n)}; }
+BERTHA_INLINE F32x16 load_first(const float* p, std::size_t n) {
+  const Mask16 mask = lanes_below(n);
+  return {_mm256_maskload_ps(p, mask.lo), _mm256_maskload_ps(p + 8, mask.hi)};
+}
+BERTHA_INLINE F32x16 load_s8(const std::int8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
+          _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(bytes, bytes)))};
+}
+BERTHA_INLINE void store(float* p, F32x16 a) {
+  _mm256_storeu_ps(p, a.lo);
+  _mm256_storeu_ps(p + 8, a.hi);
+}
+BERTHA_INLINE void store_first(float* p, F32x16 a, std::size_t n) {
+  const Mask16 mask = lanes_below(n);
+  _mm256_maskstore_ps(p, mask.lo, a.lo);
+  _mm256_maskstore_ps(p + 8, mask.hi, a.hi);
+}
+
+BERTHA_INLINE F32x16 add(F32x16 a, F32x16 b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
+BERTHA_INLINE F32x16 sub(F32x16 a, F32x16 b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
+BERTHA_INLINE F32x16 mul(F32x16 a, F32x16 b) {
+  F32x16 r = {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)};
+  BERTHA_ROUND(r.lo);
+  BERTHA_ROUND(r.hi);
+  return r;
+}
+BERTHA_INLINE F32x16 div(F32x16 a, F32x16 b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
+BERTHA_INLINE F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
+  return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
+}
+BERTHA_INLINE F32x16 min(F32x16 a, F32x16 b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
+BERTHA_INLINE F32x16 max(F32x16 a, F32x16 b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
+BERTHA_INLINE F32x16 abs(F32x16 a) {
+  const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
+  return {_mm256_and_ps(a.lo, magnitude), _mm256_and_ps(a.hi, magnitude)};
+}
+BERTHA_INLINE F32x16 with_sign(F32x16 a, F32x16 sign) {
+  const __m256 top = _mm256_set1_ps(-0.0f);
+  return {_mm256_or_ps(a.lo, _mm256_and_ps(sign.lo, top)), _mm256_or_ps(a.hi, _mm256_and_ps(sign.hi, top))};
+}
+BERTHA_INLINE Mask16 less(F32x16 a, F32x16 b) {
+  return {_mm256_castps_si256(_mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ)),
+          _mm256_castps_si256(_mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ))};
+}
+BERTHA_INLINE F32x16 select(Mask16 mask, F32x16 a, F32x16 b) {
+  return {_mm256_blendv_ps(b.lo, a.lo, _mm256_castsi256_ps(mask.lo)),
+          _mm256_blendv_ps(b.hi, a.hi, _mm256_castsi256_ps(mask.hi))};
+}
+BERTHA_INLINE __m256 power_of_two(__m256 shifted) {
+  const __m256i n = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
+  return _mm256_castsi256_ps(_mm256_add_epi32(n, _mm256_set1_epi32(0x3f800000)));
+}
+BERTHA_INLINE F32x16 power_of_two(F32x16 shifted) { return {power_of_two(shifted.lo), power_of_two(shifted.hi)}; }
+BERTHA_INLINE float fold_add(F32x16 a) {
+  const __m256 eight = _mm256_add_ps(a.lo, a.hi);
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+BERTHA_INLINE float fold_max(F32x16 a) {
+  const __m256 eight = _mm256_max_ps(a.lo, a.hi);
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
+BERTHA_INLINE I32x16 zero_s32() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+BERTHA_INLINE I32x16 load(const std::int32_t* p) { return {load_256(p), load_256(p + 8)}; }
+BERTHA_INLINE void store(std::int32_t* p, I32x16 a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.lo);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), a.hi);
+}
+/// Packs eight and eight int32 into sixteen int16, in order.
+BERTHA_INLINE __m256i pack_s16(I32x16 a) { return _mm256_permute4x64_epi64(_mm256_packs_epi32(a.lo, a.hi), 0xd8); }
+BERTHA_INLINE void store_s16(std::int16_t* p, I32x16 a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), pack_s16(a));
+}
+BERTHA_INLINE void store_s8(std::int8_t* p, I32x16 a) {
+  const __m256i words = pack_s16(a);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+}
+BERTHA_INLINE __m256i interleave_pairs(__m256i a, __m256i b) {
+  return _mm256_blend_epi16(a, _mm256_slli_epi32(b, 16), 0xaa);
+}
+BERTHA_INLINE void store_pairs(std::int16_t* p, I32x16 a, I32x16 b) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), interleave_pairs(a.lo, b.lo));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 16), interleave_pairs(a.hi, b.hi));
+}
+BERTHA_INLINE I32x16 add(I32x16 a, I32x16 b) { return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)}; }
+BERTHA_INLINE I32x16 max(I32x16 a, I32x16 b) { return {_mm256_max_epi32(a.lo, b.lo), _mm256_max_epi32(a.hi, b.hi)}; }
+BERTHA_INLINE I32x16 magnitude_bits(F32x16 a) {
+  const F32x16 magnitude = abs(a);
+  return {_mm256_castps_si256(magnitude.lo), _mm256_castps_si256(magnitude.hi)};
+}
+BERTHA_INLINE I32x16 to_s32(F32x16 a) { return {_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi)}; }
+BERTHA_INLINE F32x16 to_f32(I32x16 a) { return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)}; }
+BERTHA_INLINE std::int32_t fold_add(I32x16 a) {
+  const __m256i eight = _mm256_add_epi32(a.lo, a.hi);
+  const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+  const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+}
+BERTHA_INLINE std::int32_t fold_max(I32x16 a) {
+  const __m256i eight = _mm256_max_epi32(a.lo, a.hi);
+  const __m128i four = _mm_max_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+  const __m128i two = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+  return _mm_cvtsi128_si32(_mm_max_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+}
+BERTHA_INLINE __m256i broadcast_4_bytes(const void* p) {
+  std::int32_t four;
+  __builtin_memcpy(&four, p, sizeof four);
+  return _mm256_set1_epi32(four);
+}
+BERTHA_INLINE I32x16 dot_pairs(I32x16 acc, const std::int16_t* a, const std::int16_t* w) {
+  const __m256i pair = broadcast_4_bytes(a);
+  return {_mm256_add_epi32(acc.lo, _mm256_madd_epi16(pair, load_256(w))),
+          _mm256_add_epi32(acc.hi, _mm256_madd_epi16(pair, load_256(w + 16)))};
+}
+BERTHA_INLINE __m256i dot_quads(__m256i acc, __m256i a, __m256i w) {
+  const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w));
+  return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+BERTHA_INLINE I32x16 dot_quads(I32x16 acc, const std::int8_t* a, const std::int8_t* w) {
+  const __m256i quad = broadcast_4_bytes(a);
+  return {dot_quads(acc.lo, quad, load_256(w)), dot_quads(acc.hi, quad, load_256(w + 32))};
+}
+
+}  // namespace kernels::avx2
+
+BERTHA_AVX2_END
+BERTHA_NAMESPACE_END

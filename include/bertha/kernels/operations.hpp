@@ -1,0 +1,174 @@
+// The operations of an encoder, and the table of functions that computes them on one level of instruction set.
+//
+// Every operation is specified by the arithmetic contract (tools/format.md names it; the scalar level is its text in
+// C++): binary32, one order of operations for each result, so that a result does not depend on the level, on the number
+// of rows, on the batch or on the threads. Matrices are row-major; strides count elements; [N'] is N rounded up to 16,
+// and what lies between N and N' is zero or ignored, as each operation says. No pointer may alias another but where
+// said. Nothing here allocates, throws or synchronises: all functions may run concurrently on disjoint outputs.
+
+#pragma once
+
+#include <array>
+#include <bertha/config.hpp>
+#include <bertha/version.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+BERTHA_NAMESPACE_BEGIN
+
+namespace kernels {
+
+inline constexpr std::size_t kLanes = 16;
+
+constexpr std::size_t round_up(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit * unit; }
+/// N': n rounded up to whole vectors of 16.
+constexpr std::size_t padded(std::size_t n) { return round_up(n, kLanes); }
+
+/// out[r, n] = activation(sum_k a[r, k] w[n, k] + bias[n]) + residual[r, n], for the n of n_panels panels.
+struct GemmF32 {
+  const float* a = nullptr;  // [rows, k]
+  std::size_t a_stride = 0;
+  const float* panels = nullptr;    // [N'/16, k, 16], 64-byte aligned
+  const float* bias = nullptr;      // [N'] or null
+  const float* residual = nullptr;  // [rows, N'] or null; may be `out`
+  std::size_t residual_stride = 0;
+  float* out = nullptr;  // [rows, N']: whole panels are written
+  std::size_t out_stride = 0;
+  std::size_t rows = 0;
+  std::size_t k = 0;
+  std::size_t n_panels = 0;  // of 16 outputs
+  Activation activation = Activation::none;
+};
+
+/// The same with acc = sum_k a[r, k] w[n, k] in int32 (so k <= 2^17) and fma(float(acc), a_scale[r] * scale[n],
+/// bias[n]) before the activation. Exact for every int8 weight, -128 too.
+struct GemmS8 {
+  const std::int8_t* a = nullptr;  // [rows, k'], k' = k rounded up to 64, zero-filled; in [-127, 127]
+  std::size_t a_stride = 0;
+  const float* a_scale = nullptr;       // [rows]
+  const std::int8_t* panels = nullptr;  // [N'/16, k'/4, 16, 4], 64-byte aligned
+  const float* scale = nullptr;         // [N']
+  const std::int32_t* sum = nullptr;    // [N'], sum over k of w[n, k]: for levels that multiply unsigned by signed
+  const float* bias = nullptr;          // [N'] (zeros when the layer has none)
+  const float* residual = nullptr;      // [rows, N'] or null; may be `out`
+  std::size_t residual_stride = 0;
+  float* out = nullptr;  // [rows, N']
+  std::size_t out_stride = 0;
+  std::size_t rows = 0;
+  std::size_t k = 0;  // k'
+  std::size_t n_panels = 0;
+  Activation activation = Activation::none;
+};
+
+/// context[i, :] = softmax_j(q[i] . k[j] * scale) v[j], for all rows i of one sequence, one attention head.
+struct Attention {
+  const float* query = nullptr;  // [length, head_size]
+  const float* key = nullptr;    // [length, head_size]
+  const float* value = nullptr;  // [length, head_size]
+  std::size_t stride = 0;  // of all three; a multiple of 16, and rows are readable up to head_size rounded up to 16
+  std::size_t length = 0;
+  std::size_t head_size = 0;
+  float scale = 0;           // 1 / sqrt(head_size)
+  float* context = nullptr;  // [length, head_size]: nothing past head_size is written
+  std::size_t context_stride = 0;
+  std::byte* scratch = nullptr;  // attention_scratch(length, head_size) bytes, 64-byte aligned
+};
+
+/// out[r, :] = word[ids[r]] + token_type[types[r]] + position[positions[r]], added in this order.
+/// Tables are rows [V, H'], H' = stride; for int8 a row's value is float(q) * its scale. out is [rows, size rounded up
+/// to 16], 0 past size.
+struct EmbedF32 {
+  const float *word = nullptr, *token_type = nullptr, *position = nullptr;
+  std::size_t table_stride = 0;
+  const std::uint32_t *ids = nullptr, *types = nullptr,
+                      *positions = nullptr;  // [rows]; types may be null: no type table
+  float* out = nullptr;
+  std::size_t out_stride = 0;
+  std::size_t rows = 0;
+  std::size_t size = 0;
+};
+struct EmbedS8 {
+  const std::int8_t *word = nullptr, *token_type = nullptr, *position = nullptr;
+  const float *word_scale = nullptr, *token_type_scale = nullptr, *position_scale = nullptr;  // [V] each
+  std::size_t table_stride = 0;
+  const std::uint32_t *ids = nullptr, *types = nullptr, *positions = nullptr;
+  float* out = nullptr;
+  std::size_t out_stride = 0;
+  std::size_t rows = 0;
+  std::size_t size = 0;
+};
+
+/// y = (x - mean) / sqrt(var + eps) * gamma + beta over the `size` elements of each row; in place.
+struct LayerNormRows {
+  float* x = nullptr;  // [rows, size]; the rows are writable up to size rounded up to 16, and 0 there afterwards
+  std::size_t stride = 0;
+  std::size_t rows = 0;
+  std::size_t size = 0;
+  const float* gamma = nullptr;  // [size rounded up to 16]
+  const float* beta = nullptr;
+  float eps = 0;
+};
+
+/// q = round_even(x * (127 / m)) clamped to [-127, 127], scale = m / 127, m = max abs x of the row; what is past size
+/// is 0. m < 2^-100: all 0, scale 0. A NaN or infinity in the row: all 0, scale NaN, so that NaN comes out of a
+/// product.
+struct QuantiseRows {
+  const float* x = nullptr;  // [rows, size]
+  std::size_t stride = 0;
+  std::size_t rows = 0;
+  std::size_t size = 0;
+  std::int8_t* q = nullptr;  // [rows, size rounded up to 64]
+  std::size_t q_stride = 0;
+  float* scale = nullptr;  // [rows]
+};
+
+/// The level whose kernel stands in a slot of a table. For `inspect`.
+struct Slot {
+  std::string_view operation;
+  std::string_view level;
+};
+
+/// The functions of one level. Slots that a level has no better kernel for hold that of a lower level.
+struct Table {
+  std::string_view level;
+  void (*gemm_f32)(const GemmF32&);
+  void (*gemm_s8)(const GemmS8&);
+  void (*attention_f32)(const Attention&);  ///< products in float32
+  void (*attention_s8)(const Attention&);   ///< q, k and v quantised per row, row and column; probabilities in 8 bits
+  void (*embed_f32)(const EmbedF32&);
+  void (*embed_s8)(const EmbedS8&);
+  void (*layer_norm)(const LayerNormRows&);
+  void (*quantise_rows)(const QuantiseRows&);
+  void (*softmax)(float* x, std::size_t n);  ///< in place, over n numbers; nothing past them is touched
+  void (*sigmoid)(float* x, std::size_t n);  ///< in place; nothing past the n numbers is touched
+  std::array<Slot, 10> slots;                ///< one for each function, in this order
+};
+
+/// The slots of a level all of whose functions are its own.
+constexpr std::array<Slot, 10> slots_of(std::string_view level) {
+  return {{{"gemm_f32", level},
+           {"gemm_s8", level},
+           {"attention_f32", level},
+           {"attention_s8", level},
+           {"embed_f32", level},
+           {"embed_s8", level},
+           {"layer_norm", level},
+           {"quantise_rows", level},
+           {"softmax", level},
+           {"sigmoid", level}}};
+}
+
+/// Rows of queries that attention works on at a time; a constant, so that results don't depend on the length.
+inline constexpr std::size_t kQueryBlock = 24;
+
+/// Bytes of scratch that either attention needs for a sequence of `length`; the same on every level.
+/// Keys and values in panels, a block's score rows and quantised probabilities, quantised queries, scales.
+constexpr std::size_t attention_scratch(std::size_t length, std::size_t head_size) {
+  const std::size_t keys = padded(length), size = padded(head_size);
+  return sizeof(float) * (2 * keys * size + kQueryBlock * (2 * keys + size) + keys + 3 * size);
+}
+
+}  // namespace kernels
+
+BERTHA_NAMESPACE_END

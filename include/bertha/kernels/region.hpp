@@ -1,0 +1,77 @@
+// Regions of code whose results don't depend on the user's flags, and that may use an instruction set which the rest of
+// the program may not.
+//
+//     BERTHA_AVX2_BEGIN
+//     namespace avx2 { ... functions ... }
+//     BERTHA_AVX2_END
+//
+// Why: a compiler that may fuse a product and a sum (-ffp-contract=fast, the default of g++ with -march=native) changes
+// bits, and users' flags must not. g++ regions also carry -O3 (-O2 in the scalar level: compile time), so that a Debug
+// build runs at full speed; clang has no such pragma. clang's -ffp-contract=fast overrides its pragma, so a product
+// that a sum may follow goes through BERTHA_ROUND there, which hides where it comes from. BERTHA_STRICT is the region
+// without an instruction set: for the scalar level, and for arithmetic elsewhere whose bits are promised.
+//
+// Rules inside a region: everything is included before it; raw pointers, intrinsics and the region's own functions
+// only; no out-of-line std:: call, no lambda and no vector type crosses its edge; templates are BERTHA_INLINE, because
+// g++ does not apply a region to what is instantiated later.
+
+#pragma once
+
+#include <bertha/version.hpp>
+
+#define BERTHA_INLINE inline __attribute__((always_inline))
+
+#define BERTHA_PRAGMA(text) _Pragma(#text)
+
+#if defined(__clang__)
+
+/// Before a loop of a constant number of steps: it is written out, so that arrays indexed by it live in registers.
+#define BERTHA_UNROLL BERTHA_PRAGMA(clang loop unroll(full))
+#if defined(__x86_64__)
+// float_control saves and restores the contraction mode, which has no stack of its own.
+#define BERTHA_STRICT_BEGIN                 \
+  BERTHA_PRAGMA(float_control(push))        \
+  BERTHA_PRAGMA(float_control(precise, on)) \
+  BERTHA_PRAGMA(clang fp contract(off))
+#define BERTHA_STRICT_END BERTHA_PRAGMA(float_control(pop))
+#else
+// clang 14 has float_control for x86 only. Elsewhere the rest of the source stays without contraction.
+#define BERTHA_STRICT_BEGIN BERTHA_PRAGMA(clang fp contract(off))
+#define BERTHA_STRICT_END
+#endif
+#define BERTHA_TARGET_BEGIN(features) \
+  BERTHA_STRICT_BEGIN                 \
+  BERTHA_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define BERTHA_TARGET_END            \
+  BERTHA_PRAGMA(clang attribute pop) \
+  BERTHA_STRICT_END
+#if defined(__x86_64__)
+#define BERTHA_ROUND(value) __asm__("" : "+x"(value))
+#else
+#define BERTHA_ROUND(value) __asm__("" : "+w"(value))
+#endif
+
+#else
+
+#define BERTHA_UNROLL BERTHA_PRAGMA(GCC unroll 16)
+#define BERTHA_STRICT_BEGIN       \
+  BERTHA_PRAGMA(GCC push_options) \
+  BERTHA_PRAGMA(GCC optimize("O2", "fp-contract=off", "no-unsafe-math-optimizations", "no-finite-math-only"))
+#define BERTHA_STRICT_END BERTHA_PRAGMA(GCC pop_options)
+// g++ 12 warns of the deliberately undefined values in its own intrinsics.
+#define BERTHA_TARGET_BEGIN(features)                     \
+  BERTHA_STRICT_BEGIN                                     \
+  BERTHA_PRAGMA(GCC optimize("O3"))                       \
+  BERTHA_PRAGMA(GCC target(features))                     \
+  BERTHA_PRAGMA(GCC diagnostic push)                      \
+  BERTHA_PRAGMA(GCC diagnostic ignored "-Wuninitialized") \
+  BERTHA_PRAGMA(GCC diagnostic ignored "-Wmaybe-uninitialized")
+#define BERTHA_TARGET_END           \
+  BERTHA_PRAGMA(GCC diagnostic pop) \
+  BERTHA_STRICT_END
+#define BERTHA_ROUND(value) static_cast<void>(value)
+
+#endif
+
+#define BERTHA_AVX2_BEGIN BERTHA_TARGET_BEGIN("avx2,fma,f16c")
+#define BERTHA_AVX2_END BERTHA_TARGET_END

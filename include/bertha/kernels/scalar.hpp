@@ -1,0 +1,25 @@
+// The `scalar` level: the specification of every operation, in plain C++. std::fma is a call of the C library where the
+// program isn't compiled for a CPU that has it: right, and slow.
+
+#pragma once
+
+#include <bertha/kernels/lanes_generic.hpp>
+
+BERTHA_NAMESPACE_BEGIN
+BERTHA_STRICT_BEGIN
+
+namespace kernels::scalar {
+
+#define BERTHA_LANE_INLINE inline
+#include <bertha/kernels/rows.inl>
+
+#include <bertha/kernels/gemm.inl>
+#undef BERTHA_LANE_INLINE
+
+inline constexpr Table kTable = {"scalar", gemm_f32,   gemm_s8,       attention_f32, attention_s8, embed_f32,
+                                 embed_s8, layer_norm, quantise_rows, softmax,       sigmoid,      slots_of("scalar")};
+
+}  // namespace kernels::scalar
+
+BERTHA_STRICT_END
+BERTHA_NAMESPACE_END

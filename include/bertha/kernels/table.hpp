@@ -1,0 +1,69 @@
+// Which functions run: one table, chosen at first use by what the CPU can do, or by the environment variable
+// BERTHA_ISA. The operations themselves are described in operations.hpp.
+
+#pragma once
+
+#include <bertha/error.hpp>
+#include <bertha/kernels/cpu.hpp>
+#include <bertha/kernels/operations.hpp>
+#include <bertha/kernels/scalar.hpp>
+#if defined(__x86_64__)
+#include <bertha/kernels/avx2.hpp>
+#endif
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+BERTHA_NAMESPACE_BEGIN
+
+namespace kernels {
+
+/// The tables of a CPU with these features, best last. Every level that this build knows is there with all features.
+inline std::vector<const Table*> tables_for([[maybe_unused]] const CpuFeatures& features) {
+  std::vector<const Table*> tables = {&scalar::kTable};
+#if defined(__x86_64__)
+  if (features.avx2) tables.push_back(&avx2::kTable);
+#endif
+  return tables;
+}
+
+/// The tables that this CPU can run, best last. For tests and `inspect`. Thread-safe.
+inline const std::vector<const Table*>& available() {
+  static const std::vector<const Table*> tables = tables_for(cpu_features());
+  return tables;
+}
+
+/// The table of `level` among `tables`; of an empty name, the best one.
+/// Throws Error{unsupported} that lists the names when there is no such level, or the CPU lacks it.
+inline const Table& select_table(std::string_view level, const std::vector<const Table*>& tables) {
+  if (level.empty()) return *tables.back();
+  const auto names = [](const std::vector<const Table*>& list) {
+    std::string text;
+    for (const Table* table : list) text.append(text.empty() ? "" : ", ").append(table->level);
+    return text;
+  };
+  const std::vector<const Table*> known = tables_for({.avx2 = true});
+  for (const Table* table : tables)
+    if (table->level == level) return *table;
+  for (const Table* table : known)
+    if (table->level == level)
+      throw Error(ErrorCode::unsupported, "BERTHA_ISA: this CPU can't run the level '" + std::string(level) +
+                                              "'; it can run " + names(tables) + "; unset BERTHA_ISA or name one");
+  throw Error(ErrorCode::unsupported, "BERTHA_ISA: there is no level '" + std::string(level) + "'; this build has " +
+                                          names(known) + ", this CPU can run " + names(tables) +
+                                          "; unset BERTHA_ISA or name one of those");
+}
+
+/// The table of the best level of this CPU, or of the one that the environment variable BERTHA_ISA names (read once;
+/// empty counts as unset). Throws Error{unsupported} when that name is unknown or the CPU lacks it. Thread-safe.
+inline const Table& table() {
+  static const Table& chosen = []() -> const Table& {
+    const char* level = std::getenv("BERTHA_ISA");
+    return select_table(level ? level : "", available());
+  }();
+  return chosen;
+}
+
+}  // namespace kernels
+
+BERTHA_NAMESPACE_END
