@@ -1,0 +1,135 @@
+"""Reads config.json: the sizes, the head and its labels, and everything that the encoder can't do yet."""
+
+from pathlib import Path
+from typing import Any
+
+from .errors import fail
+
+HEADS = ("sequence-classification", "token-classification", "question-answering")
+ARCHITECTURES = {
+    "BertForSequenceClassification": HEADS[0],
+    "BertForTokenClassification": HEADS[1],
+    "BertForQuestionAnswering": HEADS[2],
+}
+ACTIVATIONS = {
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_python_tanh": "gelu_tanh",
+    "relu": "relu",
+    "silu": "silu",
+    "swish": "silu",
+}
+PROBLEM_TYPES = (None, "regression", "single_label_classification", "multi_label_classification")
+LARGEST_SIZE = 2**24
+BERT_SIZES = {
+    "vocab_size": 30522,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+}  # with the values that a config.json of BERT may leave out
+
+Config = dict[str, Any]
+
+
+def check_family(config: Config, path: Path) -> None:
+    """Throws unless the model is a BERT encoder of the plain kind."""
+    family = config.get("model_type")
+    architectures = config.get("architectures") or []
+    if not isinstance(architectures, list):
+        raise fail("architectures is no list", where=path, expected="a list of class names", got=architectures)
+    if family is None and any(str(name).startswith("Bert") for name in architectures):
+        family = "bert"
+    if family != "bert":
+        do = "Other families are planned, not promised." if family else 'Add "model_type": "bert" if it is a BERT.'
+        raise fail(f"model_type '{family}' is not converted yet", where=path, expected="bert", do=do)
+    plain = {"position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False}
+    for key, value in plain.items():
+        if config.get(key, value) not in (value, None):
+            raise fail(f"{key} is not supported", where=path, expected=value, got=config[key])
+    if config.get("pruned_heads"):
+        raise fail("pruned attention heads are not supported", where=path, got=config["pruned_heads"])
+
+
+def sizes(config: Config, path: Path) -> Config:
+    """The encoder's sizes, each checked, in the order of tools/format.md."""
+    result = {}
+    for key, default in BERT_SIZES.items():
+        value = config.get(key, default)
+        if type(value) is not int or not 1 <= value <= LARGEST_SIZE:
+            raise fail(f"{key} is no valid size", where=path, expected=f"1 to {LARGEST_SIZE}", got=value)
+        result[key] = value
+    if result["hidden_size"] % result["num_attention_heads"] != 0:
+        got = f"{result['hidden_size']} / {result['num_attention_heads']}"
+        raise fail("hidden_size is no multiple of num_attention_heads", where=path, got=got)
+    return result
+
+
+def activation(config: Config, path: Path) -> str:
+    """The feed-forward activation under bertha's name."""
+    name = config.get("hidden_act", "gelu")
+    if not isinstance(name, str) or name not in ACTIVATIONS:
+        raise fail("hidden_act is not known", where=path, expected=" or ".join(ACTIVATIONS), got=name)
+    return ACTIVATIONS[name]
+
+
+def layer_norm_eps(config: Config, path: Path) -> float:
+    """The epsilon of every LayerNorm."""
+    value = config.get("layer_norm_eps", 1e-12)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
+        raise fail("layer_norm_eps is no valid number", where=path, expected="above 0, below 1", got=value)
+    return float(value)
+
+
+def head(config: Config, wanted: str, keep: tuple[str, ...]) -> str:
+    """The head that the file gets: what was asked for, else what the architecture names."""
+    if keep:
+        if wanted not in ("auto", "none"):
+            raise fail(f"--keep makes a custom head: it can't go with --head {wanted}", do="Leave one of them out.")
+        return "custom"
+    if wanted != "auto":
+        return wanted
+    named = [
+        ARCHITECTURES[name]
+        for name in config.get("architectures") or []
+        if isinstance(name, str) and name in ARCHITECTURES
+    ]
+    return named[0] if named else "none"
+
+
+def labels(config: Config, kind: str, path: Path) -> list[str]:
+    """The label of each logit, in the order of the logits."""
+    if kind in ("none", "custom"):
+        return []
+    if kind == "question-answering":
+        return ["start", "end"]
+    given = config.get("id2label")
+    if given is None:
+        count = config.get("num_labels", 2)
+        if type(count) is not int or not 1 <= count <= LARGEST_SIZE:
+            raise fail("num_labels is no valid size", where=path, got=count)
+        return [f"LABEL_{i}" for i in range(count)]
+    try:
+        by_id = {int(key): value for key, value in given.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise fail("id2label is no object from numbers to labels", where=path, got=given) from error
+    if sorted(by_id) != list(range(len(given))) or not by_id:
+        expected = f"each number from 0 to {len(given) - 1} once"
+        raise fail("id2label does not number its labels", where=path, expected=expected, got=list(given))
+    if not all(isinstance(label, str) for label in by_id.values()):
+        raise fail("id2label has a label that is no string", where=path, got=given)
+    return [by_id[i] for i in range(len(by_id))]
+
+
+def problem_type(config: Config, kind: str, label_count: int, path: Path) -> str | None:
+    """Hugging Face's problem_type, which decides between softmax, sigmoid and none."""
+    value = config.get("problem_type")
+    if value not in PROBLEM_TYPES:
+        raise fail("problem_type is not known", where=path, expected=", ".join(map(str, PROBLEM_TYPES)), got=value)
+    if kind == HEADS[0] and value == "single_label_classification" and label_count == 1:
+        raise fail("problem_type single_label_classification needs two labels or more", where=path, got=1)
+    return value

@@ -1,0 +1,186 @@
+"""One conversion, from a folder to the parts of a model file and then to the file."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import FORMAT, VERSION, bert, config as model_config, container, layout, selftest, tokenizer
+from .errors import fail
+from .source import read_checkpoint, read_optional_json, sha256, weight_files
+
+Json = dict[str, Any]
+
+
+class Options(NamedTuple):
+    """What the command line asks for."""
+
+    folder: Path
+    out: Path
+    precision: str = "float32"
+    head: str = "auto"
+    keep: tuple[str, ...] = ()
+    selftest: bool | None = None  # None: if torch and transformers are installed
+    bertha: Path | None = None
+
+
+class Parts(NamedTuple):
+    """What goes into the file, and what is to be said about it."""
+
+    config: Json
+    resolved: tokenizer.Resolved
+    tensors: layout.Tensors
+    weights: list[Path]
+    renamed: dict[str, str]
+    left_out: list[str]
+
+
+def _encoder_config(raw: Json, options: Options, path: Path) -> Json:
+    """Section 3 of tools/format.md, but for what the tokenizer and the weights decide."""
+    head = model_config.head(raw, options.head, options.keep)
+    labels = model_config.labels(raw, head, path)
+    sizes = model_config.sizes(raw, path)
+    return {
+        "kind": "encoder" if head == "none" else "model",
+        "precision": options.precision,
+        **sizes,
+        "hidden_act": model_config.activation(raw, path),
+        "layer_norm_eps": model_config.layer_norm_eps(raw, path),
+        "position_offset": 0,
+        "norm_place": "post",
+        "gating": False,
+        "bias": True,
+        "position_scheme": "absolute",
+        "key_window": 0,
+        "max_length": sizes["max_position_embeddings"],
+        "model_max_length": tokenizer.UNLIMITED,
+        "pooler": None,
+        "head": head,
+        "labels": labels,
+        "problem_type": model_config.problem_type(raw, head, len(labels), path),
+    }
+
+
+def _limit(model_max_length: float, positions: int) -> int:
+    """The longest sequence: the position table's rows, or the tokenizer's own limit where that is smaller."""
+    return min(positions, int(model_max_length))
+
+
+def _check_vocabulary(resolved: tokenizer.Resolved, rows: int, path: Path) -> None:
+    """Throws where a token has no row in the embedding."""
+    ids = dict(enumerate(resolved.tokens)) | {
+        token["id"]: token["content"] for token in resolved.description["added_tokens"]
+    }
+    last = max(ids)
+    if last >= rows:
+        expected = f"ids below vocab_size {rows}"
+        do = "Tokenizer and weights don't belong together, or a special token is missing in the vocabulary."
+        raise fail(
+            f"token '{ids[last]}' has no row in the embedding", where=path, expected=expected, got=f"id {last}", do=do
+        )
+
+
+def _model_parts(options: Options, raw: Json | None, weights: list[Path]) -> Parts:
+    """The parts of a file with weights."""
+    folder, path = options.folder, options.folder / "config.json"
+    if raw is None:
+        raise fail("there is no config.json", where=folder, expected="the model's configuration")
+    config = _encoder_config(raw, options, path)
+    resolved = tokenizer.resolve(folder, raw, config["head"] == "question-answering")
+    _check_vocabulary(resolved, config["vocab_size"], folder)
+    config["model_max_length"] = resolved.model_max_length
+    config["max_length"] = _limit(resolved.model_max_length, config["max_length"] - config["position_offset"])
+    encoder = bert.convert(read_checkpoint(weights), config, folder, options.keep)
+    config["pooler"] = encoder.pooler
+    tensors = layout.vocabulary(resolved.tokens) | encoder.tensors
+    return Parts(config, resolved, tensors, weights, encoder.renamed, encoder.left_out)
+
+
+def _tokenizer_parts(options: Options, raw: Json | None) -> Parts:
+    """The parts of a file without weights."""
+    folder = options.folder
+    if options.head not in ("auto", "none") or options.keep:
+        raise fail("the folder has no weights, so there is no head to take", where=folder, expected="model.safetensors")
+    resolved = tokenizer.resolve(folder, raw or {}, question_answering=False)
+    positions = model_config.LARGEST_SIZE
+    if raw is not None:
+        positions = model_config.sizes(raw, folder / "config.json")["max_position_embeddings"]
+    limit = _limit(resolved.model_max_length, positions)
+    config = {"kind": "tokenizer", "max_length": limit, "model_max_length": resolved.model_max_length}
+    return Parts(config, resolved, layout.vocabulary(resolved.tokens), [], {}, [])
+
+
+def _check_options(options: Options) -> None:
+    """Throws where the command can't be carried out, before any work is done."""
+    if not options.folder.is_dir():
+        raise fail("is no folder", where=options.folder, expected="a Hugging Face model folder")
+    if options.precision == "bfloat16":
+        raise fail("--precision bfloat16 is not written yet", expected="float32 or int8")
+    if options.out.is_dir() or not options.out.parent.is_dir():
+        raise fail("can't be written", where=options.out, expected="a file name in a folder that exists")
+    if options.bertha and (options.precision != "int8" or options.selftest is False):
+        raise fail(
+            "--bertha records the logits of an int8 file's self-test", expected="--precision int8 and a self-test"
+        )
+
+
+def _metadata(parts: Parts, name: str, version: str | None, cases: list[Json]) -> dict[str, str]:
+    """Section 2 of tools/format.md."""
+    source = {
+        "name": name,
+        "sha256": {path.name: sha256(path) for path in parts.weights},
+        "converter": VERSION,
+        "transformers": version,
+    }
+    values = {
+        "source": source,
+        "config": parts.config,
+        "tokenizer": parts.resolved.description,
+        "selftest": cases,
+        "crc32": container.checksums(parts.tensors),
+    }
+    return {"format": str(FORMAT), **{key: container.compact(value) for key, value in values.items()}}
+
+
+def _cases(options: Options, parts: Parts) -> tuple[list[Json], str | None, str]:
+    """The self-test, the version of transformers that recorded it, and a sentence for the report."""
+    if options.selftest is False:
+        return [], None, "none (--no-selftest)"
+    transformers = selftest.import_oracle(required=options.selftest is True)
+    if transformers is None:
+        cases = selftest.cases(parts.resolved, parts.config)
+        return cases, None, f"{len(cases)} cases, tokens only: torch and transformers are not installed"
+    cases, sentence = selftest.record(transformers, options.folder, parts.resolved, parts.config)
+    recorded = any(case["logits"] is not None for case in cases)
+    return cases, transformers.__version__ if recorded else None, sentence
+
+
+def convert(options: Options) -> Json:
+    """Does the whole conversion and returns the report."""
+    _check_options(options)
+    raw = read_optional_json(options.folder / "config.json")
+    if raw is not None:
+        model_config.check_family(raw, options.folder / "config.json")
+    weights = weight_files(options.folder)
+    if any(options.out.resolve() == path.resolve() for path in weights):
+        raise fail("is the checkpoint itself", where=options.out, do="Name another output file.")
+    parts = _model_parts(options, raw, weights) if weights else _tokenizer_parts(options, raw)
+    cases, version, sentence = _cases(options, parts)
+    name = options.folder.resolve().name
+    with container.replacing(options.out) as temporary:
+        container.write(temporary, _metadata(parts, name, version, cases), parts.tensors)
+        if options.bertha:
+            recorded = selftest.record_bytes(options.bertha, temporary)
+            if len(recorded) != len(cases):
+                raise fail("--bertha recorded another number of cases", expected=len(cases), got=len(recorded))
+            cases = [{**case, "logits_bytes": logits} for case, logits in zip(cases, recorded)]
+            sentence += f"; int8 logits by {options.bertha.name}"
+            container.write(temporary, _metadata(parts, name, version, cases), parts.tensors)
+    return {
+        "out": str(options.out),
+        "bytes": options.out.stat().st_size,
+        "config": parts.config,
+        "tokenizer": parts.resolved.decisions,
+        "taken": len(parts.tensors),
+        "renamed": parts.renamed,
+        "left_out": parts.left_out,
+        "selftest": sentence,
+    }

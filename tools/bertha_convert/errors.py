@@ -1,0 +1,15 @@
+"""The converter's one exception: every message says what is wrong, where, what to expect and what to do."""
+
+
+class ConvertError(Exception):
+    """An input that can't be converted, told in one message."""
+
+
+def fail(what: str, *, where: object = None, expected: object = None, got: object = None, do: str = "") -> ConvertError:
+    """The error whose message puts the parts in the order where, what, expected, got, what to do."""
+    message = f"{where}: {what}" if where is not None else what
+    if expected is not None:
+        message += f"; expected {expected}"
+    if got is not None:
+        message += f"; got {got}"
+    return ConvertError(f"{message}. {do}" if do else message)

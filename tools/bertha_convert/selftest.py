@@ -1,0 +1,196 @@
+"""Records what the file must reproduce (tools/format.md section 6), from the original checkpoint in float32."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import fail
+from .tokenizer import Resolved
+from .tokenizer_rules import ORACLES
+
+Json = dict[str, Any]
+Case = tuple[str, str | None]
+
+LONG = " ".join(
+    f"On day {n} the boat left the harbour of Porto before sunrise, and Maria counted {n * 7} gulls above the pier."
+    for n in range(1, 9)
+)
+TEXTS: tuple[Case, ...] = (
+    ("The two rivers meet below the old bridge, and the market there opens at 9:30.", None),
+    ("Zo\u00eb's caf\u00e9 in S\u00e3o Paulo \u2014 a na\u00efve plan \u2014 costs \u20ac3.50 (or $4)!", None),
+    ("\u0130stanbul'da ya\u011fmur ya\u011f\u0131yor; I\u015f\u0131k Bey Ankara'ya gitti.", None),
+    ("\u041c\u0430\u0448\u0430 \u0436\u0438\u0432\u0451\u0442 \u0442\u0430\u043c, \u039f\u0394\u039f\u03a3 5", None),
+    ("\u6771\u4eac\u30bf\u30ef\u30fc\u3068\uc11c\uc6b8\uc740 \u9060\u3044\u3002 \u0928\u0938\u094d\u0924\u0947", None),
+    ("zero\u200bwidth, soft\u00adhyphen, Cafe\u0301, \U0001f3f3\ufe0f\u200d\U0001f308 and a [SEP] in the text", None),
+    ("", None),
+    (LONG, None),
+    ("Did the ferry leave on time?", "Yes: it left Lisbon at noon with Ana and her brother on board."),
+)
+QUESTIONS: tuple[Case, ...] = (
+    (
+        "Who keeps the lighthouse?",
+        "The lighthouse of Cabo Verde is kept by Jo\u00e3o, whose father kept it before him.",
+    ),
+    ("When does the market open?", "The two rivers meet below the old bridge, and the market there opens at 9:30."),
+    (
+        "Ya\u011fmur nerede ya\u011f\u0131yor?",
+        "\u0130stanbul'da ya\u011fmur ya\u011f\u0131yor; I\u015f\u0131k Bey Ankara'ya gitti.",
+    ),
+    ("What is far?", "\u6771\u4eac\u30bf\u30ef\u30fc is far, \U0001f3f3\ufe0f is near, Cafe\u0301 is here."),
+    ("Where?", "Here."),
+    ("", "Here."),
+    ("How many gulls did Maria count on day 3?", LONG),
+)
+
+
+def import_oracle(required: bool) -> Any:
+    """The transformers module, or None where it or torch is not installed and not required."""
+    try:
+        import torch  # noqa: F401
+        import transformers
+    except ImportError as error:
+        if required:
+            raise fail(
+                "--selftest needs torch and transformers", got=error, do="Install them, or leave --selftest out."
+            ) from error
+        return None
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    return transformers
+
+
+def _encoded(resolved: Resolved, text: str, pair: str | None) -> Json:
+    """A case's text and what the tokenizer makes of it."""
+    encoding = resolved.engine.encode(text, pair)
+    return {
+        "text": text,
+        "text_pair": pair,
+        "ids": encoding.ids,
+        "type_ids": encoding.type_ids,
+        "offsets": [list(span) for span in encoding.offsets],
+        "logits": None,
+        "logits_bytes": None,
+        "answer": None,
+    }
+
+
+def cases(resolved: Resolved, config: Json) -> list[Json]:
+    """The cases that fit into the model, without logits and answers."""
+    texts = QUESTIONS if config.get("head") == "question-answering" else TEXTS
+    types = config.get("type_vocab_size", 2)
+    encoded = [_encoded(resolved, text, pair) for text, pair in texts]
+    return [case for case in encoded if len(case["ids"]) <= config["max_length"] and max(case["type_ids"]) < types]
+
+
+def nine_digits(values: Any) -> Any:
+    """Nested lists of float32 as the shortest decimals of nine digits, which give the same float32 back."""
+    return [nine_digits(v) for v in values] if isinstance(values, (list, np.ndarray)) else float(f"{values:.9g}")
+
+
+def plain(value: Any) -> Any:
+    """An answer with Python's own numbers: scores become the double of their float32."""
+    return json.loads(json.dumps(value, default=float))
+
+
+def _check_tokenizer(loaded: Any, transformers: Any, recorded: list[Json], question_answering: bool) -> str:
+    """Compares the resolved tokenizer with the one that transformers loads."""
+    wrong = 0
+    for case in recorded:
+        encoding = loaded(case["text"], case["text_pair"], return_offsets_mapping=True)
+        offsets = [list(span) for span in encoding["offset_mapping"]]
+        wrong += encoding["input_ids"] != case["ids"] or offsets != case["offsets"]
+    version = transformers.__version__
+    if wrong and version == ORACLES["v4" if question_answering else "v5"]:
+        do = "This is a fault of the converter: please report it with the folder's tokenizer files."
+        raise fail(f"the resolved tokenizer differs from transformers {version} in {wrong} self-test cases", do=do)
+    return f"{wrong} of {len(recorded)} cases are tokenized otherwise by transformers {version}"
+
+
+def _model(transformers: Any, folder: Path, head: str) -> Any:
+    """The checkpoint with its head, in float32."""
+    classes = {
+        "sequence-classification": transformers.AutoModelForSequenceClassification,
+        "token-classification": transformers.AutoModelForTokenClassification,
+        "question-answering": transformers.AutoModelForQuestionAnswering,
+    }
+    options = {"num_labels": 2} if head == "question-answering" else {}
+    return classes[head].from_pretrained(str(folder), local_files_only=True, **options).float().eval()
+
+
+def _logits(model: Any, case: Json, head: str) -> list[Any]:
+    """The logits of one case: one row, or a row per token."""
+    import torch
+
+    with torch.no_grad():
+        output = model(input_ids=torch.tensor([case["ids"]]), token_type_ids=torch.tensor([case["type_ids"]]))
+    if head == "question-answering":
+        rows = torch.stack([output.start_logits[0], output.end_logits[0]], dim=1)
+    else:
+        rows = output.logits if head == "sequence-classification" else output.logits[0]
+    return nine_digits(rows.numpy())
+
+
+def _answer(run: Any, case: Json, head: str) -> Json | list[Json] | None:
+    """What the pipeline says to one case; None where it takes no such input."""
+    text, pair = case["text"], case["text_pair"]
+    if head == "sequence-classification":
+        found = run({"text": text, "text_pair": pair}) if pair is not None else run(text)
+        return plain(found if isinstance(found, list) else [found])
+    if head == "token-classification":
+        return plain(run(text)) if pair is None else None
+    return plain(run(question=text, context=pair)) if text and pair else None
+
+
+def record(transformers: Any, folder: Path, resolved: Resolved, config: Json) -> tuple[list[Json], str]:
+    """The cases with logits and answers, and a sentence for the report."""
+    head = config.get("head", "none")
+    recorded = cases(resolved, config)
+    if not (folder / "config.json").is_file():
+        return recorded, f"{len(recorded)} cases, tokens only: transformers needs a config.json"
+    loaded = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    agreement = _check_tokenizer(loaded, transformers, recorded, head == "question-answering")
+    if head in ("none", "custom"):
+        return (
+            recorded,
+            f"{len(recorded)} cases, tokens only: the file has no head that transformers knows; {agreement}",
+        )
+    model = _model(transformers, folder, head)
+    version = transformers.__version__
+    task = {"sequence-classification": "text-classification", "question-answering": "question-answering"}.get(
+        head, head
+    )
+    has_pipeline = head != "question-answering" or int(version.split(".")[0]) < 5
+    run = transformers.pipeline(task, model=model, tokenizer=loaded) if has_pipeline else None
+    for case in recorded:
+        case["logits"] = _logits(model, case, head)
+        answer = _answer(run, case, head) if run else None
+        case["answer"] = None if answer is None else json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+    answers = "logits and answers" if run else "logits (its question-answering pipeline is gone: no answers)"
+    return recorded, f"{len(recorded)} cases, {answers} of transformers {version}; {agreement}"
+
+
+def record_bytes(program: Path, file: Path) -> list[str]:
+    """The logits of the scalar level as hexadecimal bytes, one string for each case of the file's self-test."""
+    command = [str(program), "verify", str(file), "--record"]
+    try:
+        done = subprocess.run(
+            command, env=os.environ | {"BERTHA_ISA": "scalar"}, capture_output=True, text=True, check=True
+        )
+        found = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        got = (getattr(error, "stderr", None) or str(error)).strip()
+        raise fail(
+            "the reference logits can't be recorded", where=" ".join(command), expected="a JSON list", got=got
+        ) from error
+    if not isinstance(found, list) or not all(isinstance(entry, str) for entry in found):
+        raise fail(
+            "the reference logits can't be recorded",
+            where=" ".join(command),
+            expected="a list of strings",
+            got=done.stdout[:200],
+        )
+    return found

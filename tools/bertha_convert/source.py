@@ -1,0 +1,185 @@
+"""Reads a Hugging Face folder: its JSON files and its safetensors weights, trusting neither."""
+
+import hashlib
+import json
+import math
+import struct
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .errors import fail
+
+HEADER_LIMIT = 100_000_000  # the reference reader's own
+ELEMENT_SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+FLOAT_TYPES = ("F32", "F16", "BF16")
+UNREAD_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack")
+
+
+class StoredTensor(NamedTuple):
+    """Where a tensor lies in a checkpoint."""
+
+    path: Path
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    size: int
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file, whose strings are all valid Unicode."""
+    try:
+        if path.stat().st_size > HEADER_LIMIT:
+            raise fail("is too long", where=path, expected=f"at most {HEADER_LIMIT} bytes", got=path.stat().st_size)
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except OSError as error:
+        raise fail(f"can't be read ({error.strerror})", where=path) from error
+    except (ValueError, RecursionError) as error:
+        raise fail("is no valid JSON", where=path, got=error, do="Download the file again.") from error
+    if not isinstance(value, dict):
+        raise fail("holds no JSON object", where=path, expected="{...}", got=type(value).__name__)
+    return value
+
+
+def read_optional_json(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file, or None where there is no such file."""
+    return read_json(path) if path.is_file() else None
+
+
+def _entry(path: Path, name: str, entry: Any, data_begin: int, data_size: int) -> StoredTensor:
+    """One tensor of a header, checked against the file that it describes."""
+    where = f"{path}: tensor '{name}'"
+    if not isinstance(entry, dict):
+        raise fail("has no description", where=where, expected="an object", got=entry)
+    dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
+    if not isinstance(dtype, str) or dtype not in ELEMENT_SIZES:
+        raise fail("has an unknown element type", where=where, expected=", ".join(ELEMENT_SIZES), got=dtype)
+    if not isinstance(shape, list) or any(type(n) is not int or n < 0 for n in shape):
+        raise fail("has no valid shape", where=where, expected="a list of sizes", got=shape)
+    if not isinstance(offsets, list) or len(offsets) != 2 or any(type(n) is not int for n in offsets):
+        raise fail("has no valid data_offsets", where=where, expected="[begin, end]", got=offsets)
+    begin, end = offsets
+    size = math.prod(shape) * ELEMENT_SIZES[dtype]
+    if not 0 <= begin <= end <= data_size or end - begin != size:
+        raise fail("does not fit its place", where=where, expected=f"{size} bytes within {data_size}", got=offsets)
+    return StoredTensor(path, dtype, tuple(shape), data_begin + begin, size)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object that names no key twice."""
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("an object names a key twice")
+    return result
+
+
+def _check_places(path: Path, tensors: dict[str, StoredTensor], begin: int, end: int) -> None:
+    """Throws unless the tensors fill the file's data without holes or overlaps, as the reference reader asks for."""
+    for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].size)):
+        if tensor.begin != begin:
+            what = "lies over another one or after a hole"
+            raise fail(what, where=f"{path}: tensor '{name}'", expected=f"byte {begin}", got=tensor.begin)
+        begin += tensor.size
+    if begin != end:
+        raise fail("has another size than its header tells", where=path, expected=f"{begin} bytes", got=end)
+
+
+def read_header(path: Path) -> dict[str, StoredTensor]:
+    """The tensors of one safetensors file."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else -1
+            if not 2 <= length <= min(HEADER_LIMIT, size - 8):
+                raise fail(
+                    "has no valid header length",
+                    where=path,
+                    expected=f"2 to {min(HEADER_LIMIT, max(size - 8, 0))} bytes",
+                    got=length if length >= 0 else f"a file of {size} bytes",
+                    do="It is no safetensors file, or not all of it (a Git LFS pointer?): download it again.",
+                )
+            text = file.read(length)
+        header = json.loads(text.decode("utf-8"), object_pairs_hook=_unique)
+    except OSError as error:
+        raise fail(f"can't be read ({error.strerror})", where=path) from error
+    except (ValueError, RecursionError) as error:
+        raise fail("has a header that is no valid JSON", where=path, got=error, do="Download it again.") from error
+    if not isinstance(header, dict):
+        raise fail("has a header that is no JSON object", where=path, got=type(header).__name__)
+    header.pop("__metadata__", None)
+    data = 8 + length
+    tensors = {name: _entry(path, name, entry, data, size - data) for name, entry in header.items()}
+    _check_places(path, tensors, data, size)
+    return tensors
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a folder: one, or those that an index names; empty where there are no weights."""
+    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if single.is_file():
+        return [single]
+    if not index.is_file():
+        for name in UNREAD_WEIGHTS:
+            if (folder / name).is_file():
+                raise fail(
+                    f"{name} is not read yet",
+                    where=folder,
+                    expected="model.safetensors",
+                    do="Save the model once more with transformers: model.save_pretrained(FOLDER).",
+                )
+        return []
+    shards = read_json(index).get("weight_map")
+    if not isinstance(shards, dict) or not shards or not all(isinstance(name, str) for name in shards.values()):
+        raise fail("has no weight_map", where=index, expected="tensor name -> file name", got=type(shards).__name__)
+    names = sorted(set(shards.values()))
+    for name in names:
+        if Path(name).name != name:
+            raise fail("names a file outside the folder", where=index, got=name)
+        if not (folder / name).is_file():
+            raise fail("names a file that is not there", where=index, got=name, do="Download the missing shard.")
+    return [folder / name for name in names]
+
+
+def read_checkpoint(files: list[Path]) -> dict[str, StoredTensor]:
+    """The tensors of all files, each name once."""
+    tensors: dict[str, StoredTensor] = {}
+    for path in files:
+        for name, tensor in read_header(path).items():
+            if name in tensors:
+                raise fail(f"tensor '{name}' is in two files", where=path, got=tensors[name].path.name)
+            tensors[name] = tensor
+    return tensors
+
+
+def load(name: str, tensor: StoredTensor) -> np.ndarray:
+    """A tensor's values as float32, all of them finite."""
+    if tensor.dtype not in FLOAT_TYPES:
+        expected = ", ".join(FLOAT_TYPES)
+        raise fail(
+            "has an element type that weights don't have", where=f"tensor '{name}'", expected=expected, got=tensor.dtype
+        )
+    count = math.prod(tensor.shape)
+    raw = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}[tensor.dtype]
+    values = np.fromfile(tensor.path, dtype=raw, count=count, offset=tensor.begin)
+    if tensor.dtype == "BF16":
+        values = (values.astype(np.uint32) << 16).view(np.float32)
+    values = values.astype(np.float32).reshape(tensor.shape)
+    if not np.isfinite(values).all():
+        at = np.argwhere(~np.isfinite(values))[0].tolist()
+        raise fail(
+            f"tensor '{name}' holds NaN or infinity",
+            where=tensor.path,
+            expected="finite weights",
+            got=f"{values[tuple(at)]} at {at}",
+            do="The checkpoint is damaged or its training diverged.",
+        )
+    return values
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

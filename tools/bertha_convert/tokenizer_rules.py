@@ -1,0 +1,290 @@
+"""Sets a tokenizer up from a folder's files as transformers does, without transformers.
+
+Which of vocab.txt, tokenizer.json, tokenizer_config.json, special_tokens_map.json and added_tokens.json decides what
+differs between versions. bertha answers to two, ORACLES: "v5", and "v4" for question answering, whose pipeline later
+versions don't have. tests/convert holds both rules against the installed versions.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+from .errors import fail
+from .source import read_optional_json
+
+ORACLES = {"v5": "5.23.0", "v4": "4.57.6"}
+NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+BERT_TOKENS = {
+    "unk_token": "[UNK]",
+    "sep_token": "[SEP]",
+    "pad_token": "[PAD]",
+    "cls_token": "[CLS]",
+    "mask_token": "[MASK]",
+}
+BERT_CLASSES = (None, "BertTokenizer", "BertTokenizerFast")
+AS_WRITTEN_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")  # run tokenizer.json as it is
+
+Json = dict[str, Any]
+
+
+class Files(NamedTuple):
+    """A folder's tokenizer files, read."""
+
+    folder: Path
+    config: Json  # tokenizer_config.json; empty where there is none
+    tokenizer: Json | None  # tokenizer.json
+    special_tokens: Json | None  # special_tokens_map.json
+    added_tokens: Json | None  # added_tokens.json
+    tokenizer_class: str | None
+
+
+def read_files(folder: Path, model_config: Json) -> Files:
+    """Reads what a folder has of tokenizer files, and checks that bertha knows their kind."""
+    config = read_optional_json(folder / "tokenizer_config.json") or {}
+    named = config.get("tokenizer_class") or model_config.get("tokenizer_class")
+    if named not in BERT_CLASSES + AS_WRITTEN_CLASSES:
+        expected = " or ".join(str(name) for name in BERT_CLASSES[1:] + AS_WRITTEN_CLASSES)
+        raise fail(f"tokenizer class '{named}' is not supported", where=folder, expected=expected)
+    if config.get("auto_map"):
+        raise fail("the tokenizer needs its own Python code (auto_map)", where=folder, expected="a standard tokenizer")
+    files = Files(
+        folder,
+        config,
+        read_optional_json(folder / "tokenizer.json"),
+        read_optional_json(folder / "special_tokens_map.json"),
+        read_optional_json(folder / "added_tokens.json"),
+        named,
+    )
+    if files.tokenizer is None and not (folder / "vocab.txt").is_file():
+        raise fail("there is no vocabulary", where=folder, expected="vocab.txt or tokenizer.json")
+    if files.tokenizer is None and named in AS_WRITTEN_CLASSES:
+        raise fail(f"tokenizer class '{named}' needs tokenizer.json", where=folder, got="vocab.txt only")
+    return files
+
+
+def _option(config: Json, name: str, default: bool | None, nullable: bool = False) -> bool | None:
+    """An option of tokenizer_config.json that is a boolean, or null where that means something."""
+    value = config.get(name, default)
+    if type(value) is bool or (value is None and nullable):
+        return value
+    raise fail(f"{name} is no boolean", where="tokenizer_config.json", expected="true or false", got=value)
+
+
+def _added_token(value: Any, where: str, **forced: bool) -> AddedToken:
+    """An added token from its JSON form: an object, or its text alone."""
+    if isinstance(value, str):
+        return AddedToken(value, **forced)
+    if not isinstance(value, dict) or not isinstance(value.get("content"), str):
+        raise fail(
+            "has a token of no known form", where=where, expected="a string or an object with content", got=value
+        )
+    flags = {key: value[key] for key in ("single_word", "lstrip", "rstrip", "normalized", "special") if key in value}
+    if not all(type(flag) is bool for flag in flags.values()):
+        raise fail("has a token whose flags are no booleans", where=where, got=value)
+    return AddedToken(value["content"], **{**flags, **forced})
+
+
+def _token_id(value: Any, where: str) -> int:
+    """A token's id, from a number or a number's text."""
+    try:
+        return int(value)
+    except (TypeError, ValueError) as error:
+        raise fail("has an id that is no number", where=where, got=value) from error
+
+
+def _declared(files: Files, rules: str) -> tuple[dict[int, AddedToken], Json]:
+    """The added tokens by id and tokenizer_config.json with what older files add to it."""
+    config = dict(files.config)
+    if rules == "v5" and "additional_special_tokens" in config and not config.get("extra_special_tokens"):
+        config["extra_special_tokens"] = config.pop("additional_special_tokens")
+    extra = "extra_special_tokens" if rules == "v5" else "additional_special_tokens"
+    declared: dict[int, AddedToken] = {}
+    if "added_tokens_decoder" in config:
+        where = "tokenizer_config.json: added_tokens_decoder"
+        for key, value in _object(config["added_tokens_decoder"], where).items():
+            declared[_token_id(key, where)] = _added_token(value, where)
+    else:
+        where = "special_tokens_map.json"
+        for key, value in (files.special_tokens or {}).items():
+            if isinstance(value, list) and key == extra:
+                known = list(config.get(key) or [])
+                config[key] = known + [token for token in value if token not in known]
+            else:
+                config[key] = {**value, "special": True} if isinstance(value, dict) else value
+        special = {_content(config[key]) for key in NAMED if config.get(key)}
+        special |= {_content(token) for token in _listed(config, extra)}
+        for content, key in (files.added_tokens or {}).items():
+            flags = {"normalized": content not in special, "special": content in special}
+            declared[_token_id(key, "added_tokens.json")] = AddedToken(content, **flags)
+        for value in (files.tokenizer or {}).get("added_tokens", []):
+            where = "tokenizer.json: added_tokens"
+            declared[_token_id(_object(value, where).get("id"), where)] = _added_token(value, where)
+    if rules == "v5" and "additional_special_tokens" in config and "extra_special_tokens" not in config:
+        config["extra_special_tokens"] = config.pop("additional_special_tokens")
+    return declared, config
+
+
+def _object(value: Any, where: str) -> Json:
+    """The value, which must be a JSON object."""
+    if not isinstance(value, dict):
+        raise fail("is no JSON object", where=where, got=value)
+    return value
+
+
+def _content(value: Any) -> str:
+    """The text of a token in either form."""
+    return str(value.get("content")) if isinstance(value, dict) else str(value)
+
+
+def _listed(config: Json, key: str) -> list[Any]:
+    """The extra special tokens that a list names."""
+    value = config.get(key) or []
+    return list(value) if isinstance(value, list) else []
+
+
+class Specials(NamedTuple):
+    """The special tokens: by their names in tokenizer_config.json, and those that only a list names."""
+
+    named: dict[str, AddedToken]
+    listed: list[AddedToken]
+    objects: set[str]  # texts of those that are given as objects, with flags of their own
+
+
+def _special_tokens(config: Json, declared: dict[int, AddedToken], rules: str, defaults: Json) -> Specials:
+    """The special tokens, each with the flags that its declaration gives."""
+    by_content = {token.content: token for token in declared.values()}
+    names = list(NAMED)
+    named = {**defaults, **{key: config[key] for key in NAMED if key in config}}
+    extra = config.get("extra_special_tokens")
+    if rules == "v5":
+        own = [key for key in config if key.endswith("_token") and key not in NAMED]
+        named |= {key: config[key] for key in own if isinstance(config[key], (str, dict))}
+        names += own
+    if isinstance(extra, dict):
+        named |= extra
+        names += list(extra)
+    result = {}
+    for key in names:
+        value = named.get(key)
+        if value is None or (not isinstance(value, (str, dict))):
+            continue
+        content = _content(value)
+        result[key] = by_content.get(content) or _added_token(value, f"tokenizer_config.json: {key}", special=True)
+    listed = _listed(config, "extra_special_tokens") + (
+        _listed(config, "additional_special_tokens") if rules == "v4" else []
+    )
+    given = [value for value in [*named.values(), *listed] if isinstance(value, dict)]
+    tokens = [_added_token(token, "tokenizer_config.json: extra special tokens", special=True) for token in listed]
+    return Specials(result, tokens, {_content(value) for value in given})
+
+
+def _add_tokens(engine: Tokenizer, declared: dict[int, AddedToken], special: Specials, rules: str) -> None:
+    """Adds the declared tokens, then special ones that the engine doesn't have, in the order that decides new ids."""
+    wanted = [token for _, token in sorted(declared.items())]
+    present = {token.content for token in engine.get_added_tokens_decoder().values()}
+    if rules == "v4":
+        present -= special.objects  # it adds these once more, and so takes their flags
+    known = present | {token.content for token in wanted}
+    for token in [*special.named.values(), *special.listed]:
+        if token.content not in known:
+            wanted.append(token)
+            known.add(token.content)
+    specials = {token.content for token in [*special.named.values(), *(special.listed if rules == "v4" else [])]}
+    for token in wanted:
+        if token.content in specials:
+            token.special = True
+    if wanted:
+        engine.add_tokens(wanted)
+
+
+def _vocabulary(files: Files, rules: str) -> dict[str, int]:
+    """The model's vocabulary: tokenizer.json's, else vocab.txt read as the version reads it."""
+    if files.tokenizer is not None:
+        vocabulary = _object(files.tokenizer.get("model"), "tokenizer.json: model").get("vocab")
+        if not isinstance(vocabulary, dict) or not all(
+            type(value) is int and value >= 0 for value in vocabulary.values()
+        ):
+            raise fail("the model's vocab is no object from tokens to ids", where=files.folder / "tokenizer.json")
+        return vocabulary
+    path = files.folder / "vocab.txt"
+    try:
+        if rules == "v5":
+            return models.WordPiece.read_file(str(path))
+        with path.open(encoding="utf-8") as file:
+            return {token.rstrip("\n"): index for index, token in enumerate(file.readlines())}
+    except Exception as error:  # the engine throws plain Exceptions
+        raise fail(
+            "can't be read as a vocabulary", where=path, expected="UTF-8, a token per line", got=error
+        ) from error
+
+
+def _bert_normalizer(config: Json, clean_text: bool = True) -> normalizers.BertNormalizer:
+    """The normaliser that tokenizer_config.json and the class's defaults ask for."""
+    return normalizers.BertNormalizer(
+        clean_text=clean_text,
+        handle_chinese_chars=_option(config, "tokenize_chinese_chars", True),
+        strip_accents=_option(config, "strip_accents", None, nullable=True),
+        lowercase=_option(config, "do_lower_case", True),
+    )
+
+
+def _template(special: Specials, engine: Tokenizer) -> processors.TemplateProcessing:
+    """BERT's `[CLS] A [SEP] B [SEP]`."""
+    cls, sep = special.named["cls_token"].content, special.named["sep_token"].content
+    return processors.TemplateProcessing(
+        single=f"{cls}:0 $A:0 {sep}:0",
+        pair=f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1",
+        special_tokens=[(token, engine.token_to_id(token)) for token in (cls, sep)],
+    )
+
+
+def _from_vocabulary(files: Files, rules: str, config: Json, special: Specials) -> Tokenizer:
+    """The engine that BERT's class builds from a vocabulary."""
+    engine = Tokenizer(models.WordPiece(_vocabulary(files, rules), unk_token=special.named["unk_token"].content))
+    engine.normalizer = _bert_normalizer(config)
+    engine.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    engine.decoder = decoders.WordPiece(prefix="##")
+    return engine
+
+
+def _from_tokenizer_json(files: Files) -> Tokenizer:
+    """The engine that tokenizer.json describes."""
+    try:
+        return Tokenizer.from_file(str(files.folder / "tokenizer.json"))
+    except Exception as error:  # the engine throws plain Exceptions
+        raise fail("can't be read by tokenizers", where=files.folder / "tokenizer.json", got=error) from error
+
+
+def build_engine(files: Files, rules: str) -> tuple[Tokenizer, Specials, str]:
+    """The engine as transformers would set it up, its named special tokens, and where its options come from."""
+    declared, config = _declared(files, rules)
+    as_written = files.tokenizer_class in AS_WRITTEN_CLASSES
+    special = _special_tokens(config, declared, rules, {} if as_written else BERT_TOKENS)
+    for key in ("unk_token", "cls_token", "sep_token", "pad_token"):
+        if key not in special.named:
+            raise fail(f"there is no {key}", where=files.folder / "tokenizer_config.json", expected="a token")
+    if as_written:
+        engine, options = _from_tokenizer_json(files), "tokenizer.json, as written"
+    elif rules == "v4" and files.tokenizer is not None:
+        engine, options = _from_tokenizer_json(files), "tokenizer.json, its normaliser by tokenizer_config.json"
+        engine.normalizer = _bert_normalizer(config, part_state(engine.normalizer, "BertNormalizer")["clean_text"])
+    else:
+        engine, options = _from_vocabulary(files, rules, config, special), "tokenizer_config.json and BERT's defaults"
+        if rules == "v4":
+            engine.post_processor = _template(special, engine)
+    _add_tokens(engine, declared, special, rules)
+    if rules == "v5" and not as_written:
+        engine.post_processor = _template(special, engine)
+    return engine, special, options
+
+
+def part_state(part: Any, expected: str, *others: str) -> Json:
+    """The JSON form of an engine's part, which must be of an expected type."""
+    state = json.loads(part.__getstate__()) if part is not None else {"type": None}
+    if state.get("type") not in (expected, *others):
+        raise fail(
+            "tokenizer.json has another kind of part", expected=" or ".join((expected, *others)), got=state.get("type")
+        )
+    return state

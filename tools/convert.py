@@ -1,0 +1,13 @@
+#!/usr/bin/env python3
+"""Turns a Hugging Face folder into one bertha model file: `python3 tools/convert.py FOLDER OUT.safetensors`.
+
+Needs numpy, safetensors and tokenizers; torch and transformers only to record a self-test with logits. What the file
+holds is specified in tools/format.md. The code is in tools/bertha_convert/.
+"""
+
+import sys
+
+from bertha_convert.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
