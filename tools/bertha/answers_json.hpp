@@ -1,0 +1,64 @@
+// What the pipelines find, as JSON with the keys of transformers' pipelines in their order.
+
+#pragma once
+
+#include <bertha/bertha.hpp>
+#include <string>
+
+#include "json_text.hpp"
+
+namespace program {
+
+inline std::string to_json(const bertha::ClassificationResult& result) {
+  return list(result, [](const bertha::LabelScore& label) {
+    return "{\"label\":" + quote(label.label) + ",\"score\":" + number(label.score) + '}';
+  });
+}
+
+/// `aggregated`: entities are groups, which have no index.
+inline std::string to_json(const bertha::Entities& entities, std::string_view text, bertha::OffsetUnit unit,
+                           bool aggregated) {
+  const bertha::OffsetConverter convert(text, unit);
+  return list(entities, [&](const bertha::Entity& entity) {
+    return (aggregated ? "{\"entity_group\":" : "{\"entity\":") + quote(entity.label) +
+           ",\"score\":" + number(entity.score) + (aggregated ? "" : ",\"index\":" + number(entity.index)) +
+           ",\"word\":" + quote(entity.word) + ",\"start\":" + number(convert(entity.start)) +
+           ",\"end\":" + number(convert(entity.end)) + '}';
+  });
+}
+
+/// One object for the best of one; a list when more were asked for, or when there is none.
+inline std::string to_json(const bertha::AnswerResult& result, std::string_view context, bertha::OffsetUnit unit,
+                           std::size_t top_k) {
+  const bertha::OffsetConverter convert(context, unit);
+  const auto write = [&](const bertha::Answer& answer) {
+    return "{\"score\":" + number(answer.score) + ",\"start\":" + number(convert(answer.start)) +
+           ",\"end\":" + number(convert(answer.end)) + ",\"answer\":" + quote(answer.text) + '}';
+  };
+  return top_k == 1 && result.size() == 1 ? write(result[0]) : list(result, write);
+}
+
+/// `all`: the words and the special tokens too. Offsets count in `unit` of the token's own text.
+inline std::string to_json(const bertha::Encoding& encoding, const bertha::Tokenizer& tokenizer, std::string_view text,
+                           std::string_view pair, bertha::OffsetUnit unit, bool all) {
+  const bertha::OffsetConverter in_text(text, unit), in_pair(pair, unit);
+  const auto plain = [](auto value) { return number(static_cast<std::size_t>(value)); };
+  std::string offsets = "[";
+  for (std::size_t i = 0; i < encoding.size(); ++i) {
+    const auto& convert = encoding.sequences[i] == 1 ? in_pair : in_text;
+    offsets += (i ? ",[" : "[") + number(convert(encoding.offsets[i].start)) + ',' +
+               number(convert(encoding.offsets[i].end)) + ']';
+  }
+  std::string json = "{\"ids\":" + list(encoding.ids, plain) + ",\"type_ids\":" + list(encoding.type_ids, plain) +
+                     ",\"tokens\":" + list(encoding.ids, [&](std::uint32_t id) { return quote(tokenizer.token(id)); }) +
+                     ",\"offsets\":" + offsets + ']';
+  if (all)
+    json +=
+        ",\"word_ids\":" +
+        list(encoding.words,
+             [&](std::uint32_t word) { return word == bertha::Encoding::kNone ? std::string("null") : plain(word); }) +
+        ",\"special_tokens_mask\":" + list(encoding.special, plain);
+  return json + '}';
+}
+
+}  // namespace program

@@ -1,0 +1,182 @@
+// The `bertha` program: the pipelines on lines and JSON lines, and tools for model files. See README.md.
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <map>
+
+#include "commands.hpp"
+#include "json_text.hpp"
+
+namespace {
+
+void add_lines(CLI::App& command, program::LineOptions& lines, bool offsets) {
+  command.add_flag("--jsonl", lines.jsonl, "Read a JSON object per line instead of a text per line");
+  command.add_option("--batch-size", lines.batch_size, "Lines that go through the model together")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command.add_option("--threads", lines.threads, "Threads at most; 0: as many as this process may use")
+      ->check(CLI::Range(0, 4096))
+      ->capture_default_str();
+  if (offsets)
+    command.add_option("--offsets", lines.unit, "What start and end count")
+        ->transform(CLI::CheckedTransformer(
+            std::map<std::string, bertha::OffsetUnit>{{"code_point", bertha::OffsetUnit::code_point},
+                                                      {"byte", bertha::OffsetUnit::byte},
+                                                      {"utf16", bertha::OffsetUnit::utf16}}))
+        ->default_str("code_point");
+  command
+      .add_option("--invalid-utf8", lines.replace_invalid_utf8,
+                  "error: report the line; replace: read it as Python's errors=\"replace\"")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, bool>{{"error", false}, {"replace", true}}))
+      ->default_str("error");
+}
+
+CLI::Option* add_model(CLI::App& command, std::string& model) {
+  return command.add_option("model", model, "Model file made by tools/convert.py")->required();
+}
+
+void add_texts(CLI::App& command, std::vector<std::string>& texts) {
+  command.add_option("text", texts, "Texts; without any, standard input is read");
+}
+
+/// CLI11 would cut the text "[a, b]" into two and "[MASK]" down to "MASK": a bracket travels behind this.
+constexpr char kMark = '\x01';
+
+/// The arguments, last one first as CLI11 wants them.
+std::vector<std::string> marked(int argc, char** argv) {
+  std::vector<std::string> arguments;
+  for (int i = argc - 1; i > 0; --i) {
+    std::string argument = argv[i];
+    if (argument.starts_with('[') || argument.starts_with(kMark)) argument.insert(0, 1, kMark);
+    arguments.push_back(std::move(argument));
+  }
+  return arguments;
+}
+
+void remove_marks(CLI::App& app) {
+  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; }))
+    for (CLI::Option* option : command->get_options())
+      option->transform([](const std::string& value) { return value.starts_with(kMark) ? value.substr(1) : value; });
+}
+
+/// Texts come from the command line or from standard input, not both: --jsonl is about standard input.
+void check_texts(const std::vector<std::string>& texts, const program::LineOptions& lines) {
+  if (!texts.empty() && lines.jsonl)
+    throw CLI::ValidationError("--jsonl", "reads standard input; it can't go with texts on the command line");
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("BERT-family encoders on CPUs: one JSON line out for every line in.", "bertha");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::to_string(BERTHA_VERSION_MAJOR) + '.' + std::to_string(BERTHA_VERSION_MINOR) +
+                                        '.' + std::to_string(BERTHA_VERSION_PATCH));
+
+  program::ClassifyArguments classify;
+  std::string top_k = "1";
+  auto* classify_command = app.add_subcommand("classify", "Label texts, or pairs of texts (--jsonl: text, text_pair)");
+  add_model(*classify_command, classify.model);
+  add_texts(*classify_command, classify.texts);
+  classify_command->add_option("--top-k", top_k, "How many labels, or all")
+      ->check(CLI::IsMember({"all"}) | CLI::Range(std::size_t{1}, std::size_t{1} << 24))
+      ->capture_default_str();
+  add_lines(*classify_command, classify.lines, false);
+
+  program::NerArguments ner;
+  auto* ner_command = app.add_subcommand("ner", "Find entities (--jsonl: text)");
+  add_model(*ner_command, ner.model);
+  add_texts(*ner_command, ner.texts);
+  ner_command->add_option("--aggregation", ner.aggregation, "none: tokens; simple: neighbours with the same tag")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, bertha::AggregationStrategy>{
+          {"none", bertha::AggregationStrategy::none}, {"simple", bertha::AggregationStrategy::simple}}))
+      ->default_str("none");
+  add_lines(*ner_command, ner.lines, true);
+
+  program::QaArguments qa;
+  auto* qa_command = app.add_subcommand("qa", "Answer a question from a context (--jsonl: question, context)");
+  add_model(*qa_command, qa.model);
+  auto* question = qa_command->add_option("--question", qa.question, "The question");
+  qa_command->add_option("--context", qa.context, "The context; without it every line of standard input is one")
+      ->needs(question);
+  qa_command->add_option("--top-k", qa.top_k, "How many answers")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{10'000}))
+      ->capture_default_str();
+  add_lines(*qa_command, qa.lines, true);
+
+  program::TokenizeArguments tokenize;
+  auto* tokenize_command = app.add_subcommand("tokenize", "Print token ids (--jsonl: text, text_pair)");
+  add_model(*tokenize_command, tokenize.model);
+  add_texts(*tokenize_command, tokenize.texts);
+  tokenize_command->add_flag("--all", tokenize.all, "Print word_ids and special_tokens_mask too");
+  add_lines(*tokenize_command, tokenize.lines, true);
+
+  program::VerifyArguments verify;
+  auto* verify_command = app.add_subcommand("verify", "Check that this machine reproduces what the file recorded");
+  add_model(*verify_command, verify.model);
+  verify_command->add_flag("--record", verify.record, "Print the bits of the self-test's logits, for tools/convert.py");
+
+  std::string inspected;
+  auto* inspect_command = app.add_subcommand("inspect", "Describe a model file and this CPU's kernels");
+  add_model(*inspect_command, inspected);
+
+  program::BenchArguments bench;
+  auto* bench_command = app.add_subcommand("bench", "Time the model on random token ids");
+  add_model(*bench_command, bench.model);
+  bench_command->add_option("--batch", bench.batch, "Sequences")->check(CLI::Range(1, 65536))->capture_default_str();
+  bench_command->add_option("--length", bench.length, "Tokens of each")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  bench_command->add_option("--threads", bench.threads, "Threads at most; 0: as many as this process may use")
+      ->check(CLI::Range(0, 4096))
+      ->capture_default_str();
+  bench_command->add_option("--precision", bench.precision, "What to run in; as the file is stored if not given")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, bertha::PrecisionKind>{{"float32", bertha::PrecisionKind::float32},
+                                                       {"float32_strict", bertha::PrecisionKind::float32_strict},
+                                                       {"int8", bertha::PrecisionKind::int8}}));
+  bench_command->add_option("--repeat", bench.repeat, "Calls that are timed")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+
+  remove_marks(app);
+  try {
+    app.parse(marked(argc, argv));
+    check_texts(classify.texts, classify.lines);
+    check_texts(ner.texts, ner.lines);
+    check_texts(tokenize.texts, tokenize.lines);
+    if (qa.question && qa.lines.jsonl)
+      throw CLI::ValidationError("--jsonl", "has the questions on standard input; it can't go with --question");
+    if (qa_command->parsed() && !qa.question && !qa.lines.jsonl)
+      throw CLI::ValidationError("qa", "needs --question, or --jsonl with questions on standard input");
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+
+  if (classify_command->parsed()) {
+    if (top_k == "all")
+      classify.top_k.reset();
+    else
+      classify.top_k = std::stoul(top_k);
+    return program::classify(classify);
+  }
+  if (ner_command->parsed()) return program::ner(ner);
+  if (qa_command->parsed()) return program::qa(qa);
+  if (tokenize_command->parsed()) return program::tokenize(tokenize);
+  if (verify_command->parsed()) return program::verify(verify);
+  if (inspect_command->parsed()) return program::inspect(inspected);
+  return program::bench(bench);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::ios::sync_with_stdio(false);
+  try {
+    return run(argc, argv);
+  } catch (const bertha::Error& error) {
+    std::cerr << "bertha: " << error.what() << '\n';
+    return error.code() == bertha::ErrorCode::self_test ? 1 : 2;
+  } catch (const std::exception& error) {
+    std::cerr << "bertha: " << error.what() << '\n';
+    return 2;
+  }
+}

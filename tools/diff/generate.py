@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Texts that are hard on a tokenizer, the same ones for the same seed.
+
+    python3 tools/diff/generate.py COUNT --vocabulary vocab.txt [--seed N] [--pairs] > texts.jsonl
+
+Every text is a few words, each made by one of the kinds below; the first one's kind goes round, so that each of the five
+kinds of `ROUND` is in at least a fifth of all texts. The histogram goes to standard error.
+"""
+
+import argparse
+import collections
+import json
+import random
+import sys
+import unicodedata
+
+CODE_POINTS = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+MARKS = [c for c in CODE_POINTS if unicodedata.category(c)[0] == "M" or unicodedata.combining(c)]
+COMMON_MARKS = [chr(c) for c in range(0x300, 0x370)]
+DECOMPOSED = [c for c in CODE_POINTS if unicodedata.decomposition(c) and "<" not in unicodedata.decomposition(c)]
+SPACES = [c for c in CODE_POINTS if unicodedata.category(c) in ("Zs", "Zl", "Zp", "Cc", "Cf")]
+COMMON_SPACES = list(" \t\n\r\v\f\0\x1c\x1f\x7f\x85\xa0\xad") + [
+    chr(c) for c in (0x180E, 0x1680, 0x2000, 0x2003, 0x200B, 0x200C, 0x200D, 0x200E, 0x2028, 0x2029, 0x202F, 0x2060,
+                     0x3000, 0xE000, 0xFEFF, 0xFFFD, 0xFFFF, 0x10FFFF)]
+CASED = [c for c in CODE_POINTS if c.lower() != c or c.upper() != c]
+ODD_CASES = [chr(c) for c in (0x49, 0x130, 0x131, 0xDF, 0x1E9E, 0x3A3, 0x3C2, 0x3C3, 0x1C4, 0x1C5, 0x212A, 0x212B,
+                              0x149, 0x1F88, 0x10400, 0xFB01, 0xFF21)]
+CHINESE_EDGES = [chr(c + d) for c in (0x3400, 0x4DBF, 0x4E00, 0x9FFF, 0xF900, 0xFAFF, 0x20000, 0x2A6DF, 0x2A700, 0x2B73F,
+                                      0x2B740, 0x2B81F, 0x2B820, 0x2B920, 0x2CEAF, 0x2F800, 0x2FA1F) for d in (-1, 0, 1)]
+MARKS_AND_SYMBOLS = [c for c in CODE_POINTS if unicodedata.category(c)[0] in "PS"]
+SPECIAL = ["[CLS]", "[SEP]", "[MASK]", "[PAD]", "[UNK]"]
+BROKEN_SPECIAL = ["[sep]", "[MASK", "MASK]", "[[SEP]]", "[ SEP ]", "[SEP\u0301]", "[\u200dCLS]", "##[PAD]", "[unused1]"]
+
+ROUND = ("marks", "spaces", "repeats", "vocabulary", "special")
+OTHERS = ("cases", "chinese", "punctuation", "hangul", "any")
+
+
+class Generator:
+    """Makes words of each kind; `pieces` are the vocabulary's tokens without prefix."""
+
+    def __init__(self, seed, pieces):
+        self.random = random.Random(seed)
+        self.pieces = pieces
+        self.histogram = collections.Counter()
+
+    def piece(self):
+        return self.random.choice(self.pieces)
+
+    def marks(self):
+        r = self.random
+        word = ""
+        for _ in range(r.randint(1, 4)):
+            word += r.choice((self.piece(), r.choice(DECOMPOSED), r.choice(COMMON_MARKS), "e", "\u0391"))
+            word += "".join(r.choice(r.choice((COMMON_MARKS, MARKS, DECOMPOSED))) for _ in range(r.randint(1, 4)))
+        return word
+
+    def spaces(self):
+        r = self.random
+        word = ""
+        for _ in range(r.randint(1, 4)):
+            word += r.choice((self.piece(), "a", "")) + "".join(
+                r.choice(r.choice((COMMON_SPACES, SPACES))) for _ in range(r.randint(1, 3)))
+        return word + r.choice((self.piece(), ""))
+
+    def repeats(self):
+        r = self.random
+        unit = r.choice((self.piece(), r.choice(self.piece()), "a", ".", "[", " ", r.choice(CODE_POINTS)))
+        times = r.choice((2, 3, 4, 5, 8, 16, 33, 99, 100, 101, 102))
+        return (unit * times)[:400]
+
+    def vocabulary(self):
+        r = self.random
+        change = r.choice((str, str, str.upper, str.title, str.swapcase))
+        return change("".join(self.piece() for _ in range(r.randint(1, 4))))
+
+    def special(self):
+        r = self.random
+        tokens = "".join(r.choice(SPECIAL if r.random() < 0.8 else BROKEN_SPECIAL) for _ in range(r.randint(1, 2)))
+        return r.choice((self.piece(), "", " ")) + tokens + r.choice((self.piece(), "", " ", r.choice(COMMON_MARKS)))
+
+    def cases(self):
+        r = self.random
+        return "".join(r.choice(r.choice((ODD_CASES, CASED))) for _ in range(r.randint(1, 6)))
+
+    def chinese(self):
+        r = self.random
+        return "".join(r.choice((r.choice(CHINESE_EDGES), self.piece())) for _ in range(r.randint(1, 6)))
+
+    def punctuation(self):
+        r = self.random
+        return "".join(r.choice((r.choice(MARKS_AND_SYMBOLS), self.piece(), "'")) for _ in range(r.randint(1, 6)))
+
+    def hangul(self):
+        r = self.random
+        return "".join(chr(r.randrange(0xAC00, 0xAC00 + 11172)) for _ in range(r.randint(1, 5)))
+
+    def any(self):
+        return "".join(self.random.choice(CODE_POINTS) for _ in range(self.random.randint(1, 8)))
+
+    def text(self, first_kind):
+        r = self.random
+        kinds = [first_kind] + [r.choice(ROUND + OTHERS) for _ in range(r.randint(0, 5))]
+        self.histogram.update(set(kinds))
+        r.shuffle(kinds)
+        return "".join(getattr(self, kind)() + r.choice((" ", " ", "", "\n", "-")) for kind in kinds)
+
+
+def pieces_of(vocabulary_file):
+    """The tokens of a vocab.txt without prefix, special and unused ones left out."""
+    with open(vocabulary_file, encoding="utf-8", newline="\n") as lines:
+        tokens = [line.rstrip("\n") for line in lines]
+    return [t.removeprefix("##") for t in tokens if t and t != "##" and not (t[0] == "[" and t[-1] == "]")]
+
+
+def generate(count, vocabulary_file, seed=1, pairs=False):
+    """(texts, histogram): `count` objects {"text"} or {"text", "text_pair"}, and in how many texts each kind is."""
+    generator = Generator(seed, pieces_of(vocabulary_file))
+    texts = []
+    for i in range(count):
+        item = {"text": generator.text(ROUND[i % len(ROUND)])}
+        if pairs:
+            item["text_pair"] = generator.text(ROUND[(i // len(ROUND)) % len(ROUND)])
+        texts.append(item)
+    return texts, generator.histogram
+
+
+def describe(histogram, count):
+    return ", ".join(f"{kind} {100 * histogram[kind] / count:.0f} %" for kind in ROUND + OTHERS)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("count", type=int)
+    parser.add_argument("--vocabulary", required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--pairs", action="store_true")
+    options = parser.parse_args()
+    texts, histogram = generate(options.count, options.vocabulary, options.seed, options.pairs)
+    for item in texts:
+        print(json.dumps(item))
+    print(describe(histogram, len(texts) * (2 if options.pairs else 1)), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+#!/usr/bin/env bash
+# Builds and runs the test suite. The last line counts the tests of all stages; the exit status is 0 when none failed.
+#
+#   bash tools/test.sh          g++: the sources' rules, all tests of a Release build, the unit tests under
+#                               AddressSanitizer and UndefinedBehaviorSanitizer. Within 20 minutes on two cores.
+#   bash tools/test.sh --full   and clang 14, ThreadSanitizer, valgrind, aarch64 under qemu where that can be installed.
+#
+# On Debian 12 it installs what is missing; with everything there it needs no network. Builds go to build/test.
+
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. tools/packages.sh
+
+full=no
+case "${1:-}" in
+  "") ;;
+  --full) full=yes ;;
+  *) echo "usage: bash tools/test.sh [--full]" && exit 2 ;;
+esac
+
+passed=0
+failed=0
+times=()
+out=build/test
+jobs=$(nproc)
+mkdir -p "$out"
+
+# stage NAME BUDGET COMMAND...: runs it, and notes its time against the budget in seconds. A command that isn't a run of
+# tests counts as one failed test when it fails.
+stage() {
+  local name=$1 budget=$2 start=$SECONDS
+  shift 2
+  printf '\n== %s\n' "$name"
+  "$@" || failed=$((failed + 1))
+  local took=$((SECONDS - start)) note=""
+  [ "$took" -gt "$budget" ] && note="  over its budget"
+  times+=("$(printf '%5d s of %4d  %s%s' "$took" "$budget" "$name" "$note")")
+}
+
+configure() {
+  local folder=$1
+  shift
+  cmake -S . -B "$out/$folder" -G Ninja --log-level=WARNING -D Python3_EXECUTABLE="$python" "$@"
+}
+
+# build FOLDER TARGET...: goes on after a failure, so that one broken source doesn't hide the other tests.
+build() {
+  local folder=$1
+  shift
+  cmake --build "$out/$folder" -j "$jobs" --target "$@" -- -k 0
+}
+
+# run_tests FOLDER CTEST_OPTION...: adds its tests to the sums. Skipped ones are in neither.
+run_tests() {
+  local folder=$1 log=$PWD/$out/$1/tests.log bad total skipped status
+  shift
+  ctest --test-dir "$out/$folder" -j "$jobs" --output-on-failure --no-tests=error "$@" | tee "$log"
+  status=${PIPESTATUS[0]}
+  read -r bad total < <(sed -nE 's/.* ([0-9]+) tests? failed out of ([0-9]+)$/\1 \2/p' "$log")
+  skipped=$(grep -cE '\*\*\*Skipped' "$log")
+  if [ -z "${total:-}" ]; then
+    return 1
+  fi
+  passed=$((passed + total - bad - skipped))
+  failed=$((failed + bad))
+  [ "$status" -eq 0 ] || [ "$bad" -gt 0 ]
+}
+
+finish() {
+  printf '\nTimes:\n'
+  printf '%s\n' "${times[@]}"
+  printf '\n%d passed, %d failed\n' "$passed" "$failed"
+  [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+  exit
+}
+
+# The converter's tests want three Python packages: the system's where it has them, else an environment below build/.
+python=$(command -v python3)
+choose_python() {
+  local wants="import numpy, safetensors, tokenizers"
+  python3 -c "$wants" 2>/dev/null && return 0
+  python=$PWD/build/venv/bin/python
+  "$python" -c "$wants" 2>/dev/null && return 0
+  python3 -m venv build/venv && build/venv/bin/pip install --quiet numpy safetensors tokenizers==0.23.3
+}
+
+packages=(g++ cmake ninja-build nlohmann-json3-dev libgtest-dev libcli11-dev libeigen3-dev clang-format-14 python3
+  python3-venv)
+[ $full = yes ] && packages+=(clang-14 libclang-rt-14-dev valgrind)
+stage "packages" 180 need_packages "${packages[@]}"
+stage "Python packages" 60 choose_python
+[ "$failed" -gt 0 ] && finish
+
+stage "configure" 20 configure release -D CMAKE_BUILD_TYPE=Release
+stage "rules of the sources" 20 run_tests release -L rules
+stage "headers alone" 150 run_tests release -L headers
+stage "build, Release" 400 build release all
+stage "tests, Release" 160 run_tests release -LE 'rules|headers'
+
+sanitized=(-D CMAKE_BUILD_TYPE=RelWithDebInfo -D BERTHA_BUILD_TOOLS=OFF -D BERTHA_BUILD_EXAMPLES=OFF)
+stage "configure, ASan and UBSan" 20 configure memory "${sanitized[@]}" -D BERTHA_SANITIZE=address,undefined
+stage "build, ASan and UBSan" 240 build memory bertha_unit_tests
+stage "tests, ASan and UBSan" 90 run_tests memory -L unit
+
+if [ $full = yes ]; then
+  stage "build of the rest, ASan and UBSan" 300 build memory bertha_kernels_tests bertha_golden_tests
+  stage "tests of the rest, ASan and UBSan" 300 run_tests memory -L 'kernels|golden'
+
+  stage "configure, clang" 20 configure clang -D CMAKE_BUILD_TYPE=Release -D CMAKE_CXX_COMPILER=clang++-14
+  stage "headers alone, clang" 120 run_tests clang -L headers
+  stage "build, clang" 600 build clang all
+  stage "tests, clang" 200 run_tests clang -LE 'rules|headers'
+
+  stage "configure, TSan" 20 configure threads "${sanitized[@]}" -D BERTHA_SANITIZE=thread
+  stage "build, TSan" 300 build threads bertha_unit_tests
+  stage "tests, TSan" 300 run_tests threads -L unit
+
+  # valgrind 3.19 doesn't know AVX-512; the level below it has the same texts.
+  valgrind_golden() {
+    local program
+    for program in "$out"/release/tests/golden_*; do
+      case $program in *_O0 | *_Os | *_native | *_contract | *.cmake) continue ;; esac
+      BERTHA_ISA=avx2 valgrind --quiet --error-exitcode=1 --leak-check=full "$program" || return 1
+    done
+    passed=$((passed + 1))
+  }
+  stage "valgrind" 600 valgrind_golden
+
+  # aarch64: the scalar level, under qemu. GoogleTest is built from Debian's sources of it.
+  if need_packages g++-aarch64-linux-gnu qemu-user googletest; then
+    stage "configure, aarch64" 30 configure aarch64 "${sanitized[@]}" -D CMAKE_BUILD_TYPE=Release \
+      -D CMAKE_TOOLCHAIN_FILE="$PWD/tools/cmake/aarch64.cmake"
+    stage "build, aarch64" 600 build aarch64 bertha_unit_tests bertha_kernels_tests bertha_golden_tests
+    stage "tests, aarch64" 600 run_tests aarch64 -L 'unit|kernels|golden'
+  else
+    echo "aarch64 is left out: its compiler or qemu could not be installed"
+  fi
+fi
+finish
