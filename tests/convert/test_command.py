@@ -1,0 +1,214 @@
+"""The command itself: reports, errors, exit status, what it leaves on the disk, and damaged checkpoints."""
+
+import contextlib
+import io
+import json
+import os
+import random
+import stat
+import struct
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import folders
+import numpy as np
+from bertha_convert import cli
+from bertha_convert.unpack import read_metadata
+
+RECORDER = """#!{python}
+import json, os, sys
+from safetensors import safe_open
+assert sys.argv[1] == "verify" and sys.argv[3] == "--record" and os.environ["BERTHA_ISA"] == "scalar"
+with safe_open(sys.argv[2], "numpy") as file:
+    cases = json.loads(file.metadata()["selftest"])
+print(json.dumps([{answer} for case in cases]{more}))
+"""
+
+
+class Command(unittest.TestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.root = Path(temporary.name)
+        self.folder, self.out = self.root / "model", self.root / "out.safetensors"
+        self.tensors = folders.write_folder(self.folder, "token-classification")
+        self.weights = self.folder / "model.safetensors"
+
+    def run_command(self, *arguments: str, selftest: bool = False) -> tuple[int, str, str]:
+        """The exit status, standard output and standard error of a run."""
+        out, err = io.StringIO(), io.StringIO()
+        options = [] if selftest else ["--no-selftest"]
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = cli.main([str(self.folder), str(self.out), *options, *arguments])
+        return status, out.getvalue(), err.getvalue()
+
+    def assert_fails(self, pattern: str, *arguments: str) -> None:
+        """One line on standard error, exit status 1, no file."""
+        status, out, err = self.run_command(*arguments)
+        self.assertEqual((status, out, err.count("\n")), (1, "", 1), err)
+        self.assertRegex(err, pattern)
+        self.assertEqual(sorted(path.name for path in self.root.iterdir()), ["model"])
+
+    def recorder(self, answer: str, more: str = "") -> str:
+        """A program that stands in for `bertha verify --record`."""
+        path = self.root / "model" / "recorder"
+        path.write_text(RECORDER.format(python=sys.executable, answer=answer, more=more))
+        path.chmod(0o755)
+        return str(path)
+
+    def test_the_report_for_people_says_what_was_taken_renamed_and_left_out(self) -> None:
+        folders.write_safetensors(self.weights, {**self.tensors, "cls.predictions.bias": np.ones(17, np.float32)})
+        status, out, err = self.run_command("--precision", "int8")
+        self.assertEqual((status, err), (0, ""))
+        for part in (
+            f"{self.out}: {self.out.stat().st_size:,} bytes",
+            "2 layers, hidden 12, 3 heads, gelu, int8, pooler none",
+            "labels label 0, label 1",
+            "max_length: 32",
+            "vocabulary from vocab.txt",
+            "lowercase False",
+            "prefix bert. removed (37)",
+            "left out: 1 tensors: cls.predictions.bias",
+            "self-test: none (--no-selftest)",
+        ):
+            self.assertIn(part, out)
+
+    def test_the_report_for_machines_is_one_json_object(self) -> None:
+        status, out, _ = self.run_command("--json")
+        report = json.loads(out)
+        self.assertEqual((status, out.count("\n"), report["bytes"]), (0, 1, self.out.stat().st_size))
+        self.assertEqual(report["renamed"]["bert.embeddings.LayerNorm.bias"], "embeddings.LayerNorm.bias")
+
+    def test_a_guess_at_do_lower_case_is_told(self) -> None:
+        folders.write_json(self.folder / "tokenizer_config.json", {})
+        self.assertIn("do_lower_case is not given", self.run_command()[1])
+
+    def test_the_same_folder_gives_the_same_bytes(self) -> None:
+        for precision in ("float32", "int8"):
+            self.run_command("--precision", precision)
+            first = self.out.read_bytes()
+            self.run_command("--precision", precision)
+            self.assertEqual(self.out.read_bytes(), first)
+
+    def test_the_file_replaces_an_old_one_and_has_the_usual_permissions(self) -> None:
+        self.out.write_text("old")
+        self.assertEqual(self.run_command()[0], 0)
+        mask = os.umask(0)
+        os.umask(mask)
+        self.assertEqual(stat.S_IMODE(self.out.stat().st_mode), 0o666 & ~mask)
+        self.assertEqual(sorted(path.name for path in self.root.iterdir()), ["model", "out.safetensors"])
+
+    def test_an_error_leaves_the_old_file_as_it_was(self) -> None:
+        self.out.write_text("old")
+        self.weights.write_bytes(b"x" * 20)
+        self.assertEqual(self.run_command()[0], 1)
+        self.assertEqual(self.out.read_text(), "old")
+
+    def test_paths_that_can_not_be_used_are_refused(self) -> None:
+        out = self.out
+        self.out = self.root / "nowhere" / "out.safetensors"
+        self.assert_fails("can't be written.*in a folder that exists")
+        self.out = self.folder
+        self.assert_fails("can't be written")
+        self.out = self.weights
+        self.assert_fails("is the checkpoint itself")
+        self.out, self.folder = out, self.root / "model" / "config.json"
+        self.assert_fails("is no folder")
+
+    def test_unknown_choices_are_usage_errors(self) -> None:
+        with self.assertRaises(SystemExit) as caught, contextlib.redirect_stderr(io.StringIO()):
+            cli.main([str(self.folder), str(self.out), "--head", "masked-lm"])
+        self.assertEqual(caught.exception.code, 2)
+
+    def test_damaged_checkpoints_are_refused(self) -> None:
+        whole = self.weights.read_bytes()
+        length = struct.unpack("<Q", whole[:8])[0]
+        header = json.loads(whole[8 : 8 + length])
+        data = whole[8 + length :]
+        name = next(iter(header))
+
+        def with_entry(**entry: object) -> bytes:
+            return json.dumps({**header, name: {**header[name], **entry}}).encode()
+
+        headers = {
+            "no valid JSON": [b'{"a', b"[" * 100_000, b'{"a": ' + b"9" * 5000 + b"}", b"\xff\xfe", b'{"a":{},"a":{}}'],
+            "no JSON object": [b"[]", b"12"],
+            "unknown element type": [with_entry(dtype="F8"), with_entry(dtype=None), with_entry(dtype=[1])],
+            "no valid shape": [
+                with_entry(shape=[-1, 2]),
+                with_entry(shape=3),
+                with_entry(shape=[1.5]),
+                with_entry(shape=[True]),
+            ],
+            "no valid data_offsets": [
+                with_entry(data_offsets=[1]),
+                with_entry(data_offsets="x"),
+                with_entry(data_offsets=[0, None]),
+            ],
+            "does not fit its place": [
+                with_entry(data_offsets=[-4, 4]),
+                with_entry(data_offsets=[8, 0]),
+                with_entry(data_offsets=[0, 2**70]),
+                with_entry(shape=[2**62, 2**62]),
+            ],
+            "lies over another one or after a hole": [
+                with_entry(data_offsets=[4, header[name]["data_offsets"][1] + 4])
+            ],
+            "has no description": [json.dumps({**header, name: 3}).encode()],
+        }
+        for pattern, variants in headers.items():
+            for variant in variants:
+                with self.subTest(pattern=pattern, header=variant[:60]):
+                    folders.write_raw(self.weights, variant, data)
+                    self.assert_fails(pattern)
+        folders.write_raw(self.weights, whole[8 : 8 + length], data + b"\0\0\0\0")
+        self.assert_fails("another size than its header tells")
+        for start in (0, 1, 2**30, 2**63, 2**64 - 1, len(whole)):
+            self.weights.write_bytes(struct.pack("<Q", start) + whole[8:])
+            self.assert_fails("header length|no valid JSON")
+        self.weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n")
+        self.assert_fails("Git LFS pointer")
+
+    def test_a_checkpoint_cut_anywhere_is_refused(self) -> None:
+        whole = self.weights.read_bytes()
+        rng = random.Random(1)
+        for size in [0, 1, 7, 8, 9, *(rng.randrange(len(whole)) for _ in range(60)), len(whole) - 1]:
+            self.weights.write_bytes(whole[:size])
+            self.assert_fails("header|fit its place|another size")
+
+    def test_damaged_json_files_are_refused(self) -> None:
+        for name in ("config.json", "tokenizer_config.json"):
+            text = (self.folder / name).read_bytes()
+            for bad in (b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"a": "\\ud800"}'):
+                (self.folder / name).write_bytes(bad)
+                self.assert_fails(f"{name}: .*JSON")
+            (self.folder / name).write_bytes(text)
+
+    def test_the_logits_of_the_scalar_level_are_recorded(self) -> None:
+        program = self.recorder('"00ff" * len(case["ids"])')
+        status, _, err = self.run_command("--precision", "int8", "--bertha", program, selftest=True)
+        self.assertEqual((status, err), (0, ""))
+        for case in read_metadata(self.out)["selftest"]:
+            self.assertEqual(case["logits_bytes"], "00ff" * len(case["ids"]))
+
+    def test_a_recording_that_fails_leaves_no_file(self) -> None:
+        for answer, more, pattern in (
+            ("1", "", "list of strings"),
+            ("''", " + ['']", "another number"),
+            ("x", "", "NameError"),
+        ):
+            program = self.recorder(answer, more)
+            status, out, err = self.run_command("--precision", "int8", "--bertha", program, selftest=True)
+            self.assertEqual((status, out), (1, ""))
+            self.assertIn(pattern, err)
+            self.assertFalse(self.out.exists())
+
+    def test_a_recording_needs_an_int8_file_and_a_self_test(self) -> None:
+        self.assert_fails("--bertha records", "--bertha", "true")
+        self.assert_fails("--bertha records", "--bertha", "true", "--precision", "int8")
+
+
+if __name__ == "__main__":
+    unittest.main()

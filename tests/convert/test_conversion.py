@@ -1,0 +1,397 @@
+"""Folders in, model files out: what is taken, renamed, left out and refused."""
+
+import itertools
+import json
+import shutil
+import tempfile
+import unittest
+import unittest.mock
+from pathlib import Path
+from typing import Any
+
+import folders
+import numpy as np
+from bertha_convert import tokenizer
+from bertha_convert.conversion import Options, convert
+from bertha_convert.errors import ConvertError
+from bertha_convert.unpack import read_metadata, reference_state
+from safetensors.numpy import load_file
+
+ODD = (None, True, -1, 0, 1.5, 2**70, "x", "", [], ["x"], [1], {}, {"x": 1}, {"0": {}}, [[]], {"content": 3})
+
+
+class FolderTest(unittest.TestCase):
+    """A test with a folder of its own."""
+
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.root = Path(temporary.name)
+        patched = unittest.mock.patch("os.fsync")  # thousands of small files need not reach the disk
+        patched.start()
+        self.addCleanup(patched.stop)
+        self.folder, self.out = self.root / "model", self.root / "out.safetensors"
+
+    def convert(self, **options: Any) -> folders.Json:
+        """Converts the folder without a self-test."""
+        return convert(Options(self.folder, self.out, **{"selftest": False, **options}))
+
+    def config(self) -> folders.Json:
+        """The written file's config."""
+        return read_metadata(self.out)["config"]
+
+    def edit(self, name: str, **values: Any) -> None:
+        """Changes keys of one of the folder's JSON files."""
+        path = self.folder / name
+        folders.write_json(path, {**json.loads(path.read_text()), **values})
+
+    def assert_refused(self, pattern: str, **options: Any) -> None:
+        """The conversion fails with a message, and leaves nothing behind."""
+        with self.assertRaisesRegex(ConvertError, pattern):
+            self.convert(**options)
+        self.assertEqual([path.name for path in self.root.iterdir()], ["model"])
+
+    def assert_same_weights(self, expected: folders.Tensors) -> None:
+        """The file stands for exactly these weights, but for a pooler that the head doesn't use."""
+        found = reference_state(self.out)
+        expected = {name: values for name, values in expected.items() if name in found or "pooler" not in name}
+        self.assertEqual(sorted(found), sorted(expected))
+        for name, values in expected.items():
+            np.testing.assert_array_equal(found[name], values, err_msg=name)
+
+
+class Weights(FolderTest):
+    def test_float32_files_hold_the_checkpoint_exactly(self) -> None:
+        for head in folders.ARCHITECTURES:
+            with self.subTest(head=head):
+                tensors = folders.write_folder(self.folder, head)
+                self.convert()
+                self.assert_same_weights(tensors)
+
+    def test_int8_files_are_within_half_a_step_of_the_checkpoint(self) -> None:
+        tensors = folders.write_folder(self.folder, "sequence-classification")
+        self.convert(precision="int8")
+        for name, values in reference_state(self.out).items():
+            step = np.abs(tensors[name]).max(axis=-1, keepdims=True) / 127 if tensors[name].ndim == 2 else 0
+            self.assertTrue((np.abs(values - tensors[name]) <= step * 0.501).all(), name)
+            if name.startswith("classifier") or "pooler" in name or "LayerNorm" in name or name.endswith("bias"):
+                np.testing.assert_array_equal(values, tensors[name], err_msg=name)
+
+    def test_half_precision_checkpoints_are_widened(self) -> None:
+        tensors = folders.write_folder(self.folder)
+        path = self.folder / "model.safetensors"
+        folders.write_safetensors(path, tensors, "F16")
+        self.convert()
+        self.assert_same_weights(
+            {name: values.astype(np.float16).astype(np.float32) for name, values in tensors.items()}
+        )
+        folders.write_safetensors(path, tensors, "BF16")
+        self.convert()
+        cut = {name: (values.view(np.uint32) & 0xFFFF0000).view(np.float32) for name, values in tensors.items()}
+        self.assert_same_weights(cut)
+
+    def test_a_sharded_checkpoint_is_read_whole(self) -> None:
+        tensors = folders.write_folder(self.folder, "token-classification")
+        self.convert()
+        whole = self.out.read_bytes()
+        (self.folder / "model.safetensors").unlink()
+        names = list(tensors)
+        for number, part in enumerate((names[:9], names[9:])):
+            folders.write_safetensors(self.folder / f"part{number}.safetensors", {name: tensors[name] for name in part})
+        index = {name: f"part{int(i >= 9)}.safetensors" for i, name in enumerate(names)}
+        folders.write_json(self.folder / "model.safetensors.index.json", {"weight_map": index})
+        self.convert()
+        self.assert_same_weights(tensors)
+        self.assertEqual(
+            sorted(read_metadata(self.out)["source"]["sha256"]), ["part0.safetensors", "part1.safetensors"]
+        )
+        self.assertEqual(len(whole) // 4096, self.out.stat().st_size // 4096)
+        (self.folder / "part1.safetensors").unlink()
+        self.out.unlink()
+        self.assert_refused("names a file that is not there.*part1")
+        folders.write_json(self.folder / "model.safetensors.index.json", {"weight_map": {"x": "../part0.safetensors"}})
+        self.assert_refused("outside the folder")
+
+    def test_old_names_and_prefixes_are_understood(self) -> None:
+        tensors = folders.write_folder(self.folder, "token-classification")
+
+        def renamed(rename: Any) -> folders.Json:
+            folders.write_safetensors(
+                self.folder / "model.safetensors", {rename(name): values for name, values in tensors.items()}
+            )
+            report = self.convert()
+            self.assert_same_weights(tensors)
+            return report["renamed"]
+
+        old = lambda name: name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+            "LayerNorm.bias", "LayerNorm.beta"
+        )  # noqa: E731
+        self.assertEqual(renamed(old)["bert.embeddings.LayerNorm.gamma"], "embeddings.LayerNorm.weight")
+        self.assertEqual(renamed(lambda name: "module." + name)["module.classifier.bias"], "classifier.bias")
+        self.assertEqual(renamed(lambda name: name.removeprefix("bert.")), {})
+        tensors["embeddings.LayerNorm.bias"] = tensors["bert.embeddings.LayerNorm.bias"]
+        folders.write_safetensors(self.folder / "model.safetensors", tensors)
+        self.out.unlink()
+        self.assert_refused("two tensors mean the same.*embeddings.LayerNorm.bias")
+
+    def test_what_the_head_does_not_use_is_left_out_and_told(self) -> None:
+        tensors = folders.write_folder(self.folder, "token-classification")
+        extra = {
+            "bert.pooler.dense.weight": np.ones((12, 12), np.float32),
+            "cls.predictions.bias": np.ones(17, np.float32),
+            "bert.embeddings.position_ids": np.ones((1, 40), np.float32),
+        }
+        folders.write_safetensors(self.folder / "model.safetensors", {**tensors, **extra})
+        self.assertEqual(self.convert()["left_out"], sorted(extra))
+        self.assertIsNone(self.config()["pooler"])
+
+    def test_every_missing_renamed_transposed_or_resized_tensor_is_named(self) -> None:
+        tensors = folders.write_folder(self.folder, "sequence-classification")
+        path = self.folder / "model.safetensors"
+        for name, values in tensors.items():
+            rest = {other: kept for other, kept in tensors.items() if other != name}
+            reference = name.removeprefix("bert.").replace(".", r"\.")
+            with self.subTest(name=name):
+                folders.write_safetensors(path, rest)
+                self.assert_refused(f"'{reference}' is missing")
+                folders.write_safetensors(path, {**rest, name + "s": values})
+                self.assert_refused(f"'{reference}' is missing")
+                folders.write_safetensors(path, {**rest, name: values[:-1]})
+                self.assert_refused("shape than config.json|number of rows")
+                if values.ndim == 2 and len(set(values.shape)) == 2:
+                    folders.write_safetensors(path, {**rest, name: np.ascontiguousarray(values.T)})
+                    self.assert_refused("shape than config.json|number of rows")
+
+    def test_tensors_that_a_bert_does_not_have_are_refused(self) -> None:
+        tensors = folders.write_folder(self.folder)
+        folders.write_safetensors(
+            self.folder / "model.safetensors", {**tensors, "adapter.weight": np.ones((2, 2), np.float32)}
+        )
+        self.assert_refused("a BERT doesn't.*'adapter.weight'.*--keep")
+        self.edit("config.json", num_hidden_layers=1)
+        self.assert_refused("a BERT doesn't.*encoder.layer.1")
+
+    def test_nan_and_infinity_are_refused_by_name(self) -> None:
+        for value in (np.nan, np.inf, -np.inf):
+            tensors = folders.write_folder(self.folder)
+            tensors["encoder.layer.1.output.dense.weight"][3, 4] = value
+            folders.write_safetensors(self.folder / "model.safetensors", tensors)
+            self.assert_refused(r"'encoder.layer.1.output.dense.weight' holds NaN or infinity.*at \[3, 4\]")
+
+    def test_integer_weights_are_refused(self) -> None:
+        tensors = folders.write_folder(self.folder)
+        folders.write_safetensors(self.folder / "model.safetensors", tensors, "I64")
+        self.assert_refused("element type that weights don't have.*I64")
+
+
+class Heads(FolderTest):
+    def test_the_architecture_names_the_head(self) -> None:
+        for head in folders.ARCHITECTURES:
+            folders.write_folder(self.folder, head)
+            self.convert()
+            self.assertEqual(self.config()["head"], head)
+            self.assertEqual(self.config()["kind"], "encoder" if head == "none" else "model")
+
+    def test_a_head_without_weights_is_refused_and_none_leaves_a_head_out(self) -> None:
+        folders.write_folder(self.folder, "token-classification")
+        self.assert_refused("'qa_outputs.weight' is missing", head="question-answering")
+        self.assert_refused("'pooler.dense.weight' is missing", head="sequence-classification")
+        self.assertEqual(self.convert(head="none")["left_out"], ["classifier.bias", "classifier.weight"])
+        self.assertEqual(self.config()["labels"], [])
+
+    def test_labels_are_in_the_order_of_their_numbers(self) -> None:
+        names = {str(index): f"l{index}" for index in reversed(range(12))}
+        folders.write_folder(self.folder, "token-classification", 12, id2label=names)
+        self.convert()
+        self.assertEqual(self.config()["labels"], [f"l{index}" for index in range(12)])
+
+    def test_labels_have_default_names(self) -> None:
+        folders.write_folder(self.folder, "token-classification", 3)
+        config = {**folders.CONFIG, "architectures": ["BertForTokenClassification"], "num_labels": 3}
+        folders.write_json(self.folder / "config.json", config)
+        self.convert()
+        self.assertEqual(self.config()["labels"], ["LABEL_0", "LABEL_1", "LABEL_2"])
+        folders.write_json(self.folder / "config.json", {key: config[key] for key in config if key != "num_labels"})
+        self.out.unlink()
+        self.assert_refused(r"number of rows than there are labels.*expected 2.*got \[3, 12\]")
+
+    def test_labels_that_do_not_number_the_outputs_are_refused(self) -> None:
+        folders.write_folder(self.folder, "token-classification", 2)
+        for bad in ({"0": "a", "2": "b"}, {"a": "b"}, {}, {"0": 1, "1": "b"}, ["a", "b"], {"0": "a"}):
+            self.edit("config.json", id2label=bad)
+            self.assert_refused("id2label|number of rows")
+
+    def test_problem_types_are_checked(self) -> None:
+        folders.write_folder(self.folder, "sequence-classification", 1, problem_type="regression")
+        self.convert()
+        self.assertEqual(self.config()["problem_type"], "regression")
+        self.out.unlink()
+        for bad in ("single_label_classification", "other", 3):
+            self.edit("config.json", problem_type=bad)
+            self.assert_refused("problem_type")
+
+    def test_question_answering_has_two_labels_whatever_id2label_says(self) -> None:
+        folders.write_folder(self.folder, "question-answering", id2label={"0": "a", "1": "b", "2": "c"})
+        self.convert()
+        self.assertEqual(self.config()["labels"], ["start", "end"])
+
+    def test_a_custom_head_is_carried_as_float32_rows(self) -> None:
+        tensors = folders.write_folder(self.folder)
+        own = {"scorer.weight": np.arange(36, dtype=np.float32).reshape(3, 12), "scorer.bias": np.ones(3, np.float32)}
+        folders.write_safetensors(self.folder / "model.safetensors", {**tensors, **own})
+        self.convert(keep=("scorer.",), precision="int8")
+        self.assertEqual(
+            (self.config()["head"], self.config()["kind"], self.config()["labels"]), ("custom", "model", [])
+        )
+        self.assertEqual(self.config()["pooler"], "tanh")
+        found = load_file(self.out)
+        np.testing.assert_array_equal(found["scorer.weight"][:, :12], own["scorer.weight"])
+        self.assertEqual((found["scorer.weight"].shape, found["scorer.bias"].shape), ((3, 16), (16,)))
+        self.out.unlink()
+        self.assert_refused("no tensor's name begins so", keep=("other.",))
+        self.assert_refused("is part of the encoder", keep=("scorer.", "encoder."))
+        self.assert_refused("--keep makes a custom head", keep=("scorer.",), head="token-classification")
+
+
+class Configuration(FolderTest):
+    def test_activations_get_their_canonical_names(self) -> None:
+        folders.write_folder(self.folder)
+        names = {"gelu": "gelu", "relu": "relu", "silu": "silu", "swish": "silu"}
+        names |= dict.fromkeys(("gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_python_tanh"), "gelu_tanh")
+        for given, canonical in names.items():
+            self.edit("config.json", hidden_act=given)
+            self.convert()
+            self.assertEqual(self.config()["hidden_act"], canonical)
+
+    def test_what_is_not_understood_is_refused(self) -> None:
+        folders.write_folder(self.folder)
+        text = (self.folder / "config.json").read_text()
+        bad = {
+            "hidden_act": ["gelu_10", "quick_gelu", None, 3, ["gelu"]],
+            "position_embedding_type": ["relative_key", "relative_key_query"],
+            "is_decoder": [True],
+            "add_cross_attention": [True],
+            "pruned_heads": [{"0": [1]}],
+            "model_type": ["roberta", "distilbert", "modernbert", 3],
+            "architectures": ["BertModel", {"a": 1}],
+            "hidden_size": [0, -12, 12.0, "12", None, True, 2**25, 13, 24],
+            "num_attention_heads": [0, 5, "3"],
+            "num_hidden_layers": [0, 3, 1],
+            "vocab_size": [16, 18, 12],
+            "type_vocab_size": [0, 1, 3],
+            "layer_norm_eps": [0, -1, 1, "x", None, True],
+        }
+        for key, values in bad.items():
+            for value in values:
+                with self.subTest(key=key, value=value):
+                    self.edit("config.json", **{key: value})
+                    self.assert_refused("")
+                (self.folder / "config.json").write_text(text)
+
+    def test_other_families_are_refused_by_name(self) -> None:
+        folders.write_folder(self.folder, model_type="xlm-roberta")
+        self.assert_refused(
+            "model_type 'xlm-roberta' is not converted yet; expected bert. Other families are planned, not promised"
+        )
+
+    def test_max_length_is_the_smaller_of_positions_and_the_tokenizers_limit(self) -> None:
+        folders.write_folder(self.folder)
+        for given, expected, raw in ((32, 32, 32), (512, 40, 512), (10**30, 40, 1e30), (None, 40, 1e30)):
+            self.edit("tokenizer_config.json", model_max_length=given)
+            self.convert()
+            self.assertEqual((self.config()["max_length"], self.config()["model_max_length"]), (expected, raw))
+        self.out.unlink()
+        for bad in (0, -1, "512", True):
+            self.edit("tokenizer_config.json", model_max_length=bad)
+            self.assert_refused("model_max_length")
+
+    def test_a_vocabulary_may_be_smaller_than_the_table_but_not_larger(self) -> None:
+        folders.write_folder(self.folder)
+        self.convert()
+        vocabulary = (self.folder / "vocab.txt").read_text(encoding="utf-8")
+        (self.folder / "vocab.txt").write_text(vocabulary + "q\nr\ns\nt\nu\n", encoding="utf-8")
+        self.out.unlink()
+        self.assert_refused("token 'u' has no row in the embedding.*below vocab_size 17.*id 17")
+        (self.folder / "vocab.txt").write_text(vocabulary.replace("[MASK]\n", "") + "q\nr\ns\nt\nu\n", encoding="utf-8")
+        self.assert_refused(r"token '\[MASK\]' has no row")
+
+    def test_a_folder_without_weights_gives_a_tokenizer_only_file(self) -> None:
+        folders.write_folder(self.folder)
+        (self.folder / "model.safetensors").unlink()
+        self.convert()
+        self.assertEqual(self.config(), {"kind": "tokenizer", "max_length": 32, "model_max_length": 32})
+        (self.folder / "config.json").unlink()
+        (self.folder / "tokenizer_config.json").unlink()
+        self.convert()
+        self.assertEqual(self.config(), {"kind": "tokenizer", "max_length": 2**24, "model_max_length": 1e30})
+        self.out.unlink()
+        self.assert_refused("no weights", head="token-classification")
+        (self.folder / "vocab.txt").unlink()
+        self.assert_refused("there is no vocabulary")
+
+    def test_weights_in_other_forms_are_refused_by_name(self) -> None:
+        for name in ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack"):
+            folders.write_folder(self.folder)
+            (self.folder / "model.safetensors").rename(self.folder / name)
+            self.assert_refused(f"{name} is not read yet.*save_pretrained")
+            (self.folder / name).unlink()
+        shutil.rmtree(self.folder)
+        folders.write_folder(self.folder)
+        (self.folder / "config.json").unlink()
+        self.assert_refused("there is no config.json")
+
+    def test_bfloat16_files_are_refused_for_now(self) -> None:
+        folders.write_folder(self.folder)
+        self.assert_refused("bfloat16 is not written yet", precision="bfloat16")
+
+    def test_odd_values_in_config_json_give_a_message(self) -> None:
+        folders.write_folder(self.folder, "sequence-classification")
+        text = (self.folder / "config.json").read_text()
+        for key in [*folders.CONFIG, "id2label", "num_labels", "problem_type", "architectures", "tokenizer_class"]:
+            for value in ODD:
+                (self.folder / "config.json").write_text(text)
+                self.edit("config.json", **{key: value})
+                with self.subTest(key=key, value=value):
+                    try:
+                        self.convert()
+                    except ConvertError as error:
+                        self.assertGreater(len(str(error)), 20)
+
+    def test_odd_values_in_the_tokenizers_files_give_a_message(self) -> None:
+        keys = {
+            "tokenizer_config.json": [
+                "do_lower_case",
+                "strip_accents",
+                "tokenize_chinese_chars",
+                "model_max_length",
+                "max_len",
+            ]
+            + ["unk_token", "mask_token", "additional_special_tokens", "extra_special_tokens", "added_tokens_decoder"]
+            + ["tokenizer_class", "truncation_side", "padding_side", "auto_map", "split_special_tokens"],
+            "special_tokens_map.json": ["unk_token", "cls_token", "additional_special_tokens", "foo_token"],
+            "added_tokens.json": ["x", "[CLS]"],
+            "tokenizer.json": [
+                "added_tokens",
+                "normalizer",
+                "model",
+                "post_processor",
+                "truncation",
+                "padding",
+                "decoder",
+            ],
+        }
+        self.folder.mkdir()
+        (self.folder / "vocab.txt").write_text("\n".join(folders.TOKENS), encoding="utf-8")
+        for name, names in keys.items():
+            for key, value, answering in itertools.product(names, ODD, (False, True)):
+                folders.write_json(self.folder / name, {key: value})
+                with self.subTest(name=name, key=key, value=value, answering=answering):
+                    try:
+                        tokenizer.resolve(self.folder, {}, answering)
+                    except ConvertError as error:
+                        self.assertGreater(len(str(error)), 20)
+            (self.folder / name).unlink()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,164 @@
+"""tools/format.md against what the converter writes: its tables name every key, field and tensor, and no others."""
+
+import json
+import re
+import struct
+import tempfile
+import unittest
+import zlib
+from pathlib import Path
+
+import folders
+import numpy as np
+from bertha_convert import FORMAT, VERSION, layout
+from bertha_convert.conversion import Options, convert
+from bertha_convert.unpack import read_metadata
+from safetensors.numpy import load_file
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "tools" / "format.md").read_text(encoding="utf-8")
+KINDS = {
+    "float32": {"linear": ["weight", "bias"], "table": ["weight"]},
+    "int8": {"linear": ["weight", "scale", "sum", "bias"], "table": ["weight", "scale"]},
+}
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the first table after a heading's first words."""
+    after = TEXT[TEXT.index(heading) :]
+    lines = re.search(r"^\|[-|]+\|\n((?:\|.*\n)+)", after, re.MULTILINE).group(1).splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def first_column(heading: str) -> list[str]:
+    """The names that a table begins its rows with."""
+    return [row[0] for row in table(heading)]
+
+
+class Format(unittest.TestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.root = Path(temporary.name)
+        self.out = self.root / "out.safetensors"
+
+    def convert(self, head: str, **options: object) -> folders.Json:
+        """Converts a small folder and returns the metadata."""
+        folder = self.root / "model"
+        folders.write_folder(folder, head)
+        if options.pop("without_weights", False):
+            (folder / "model.safetensors").unlink()
+        convert(Options(folder, self.out, **{"selftest": False, **options}))
+        return read_metadata(self.out)
+
+    def expected_tensors(self, config: folders.Json) -> list[str]:
+        """The names that section 5 asks for, in file order."""
+        kinds = KINDS[config["precision"]]
+        conditions = {
+            "always": True,
+            "not kind tokenizer": True,
+            "type_vocab_size > 0": True,
+            "each layer": True,
+            "pooler is not null": config["pooler"] is not None,
+            "head is none of `none`, `custom`": config["head"] not in ("none", "custom"),
+        }
+        rows = table("The names, in file order")
+        per_layer = [row for row in rows if "{i}" in row[0]]
+        ordered = [row for row in rows if row not in per_layer and not row[0].startswith("(")]
+        at = rows.index(per_layer[0])
+        layers = [
+            [row[0].replace("{i}", str(i)), *row[1:]] for i in range(config["num_hidden_layers"]) for row in per_layer
+        ]
+        names = []
+        for name, kind, size, when in ordered[:at] + layers + ordered[at:]:
+            if conditions[when]:
+                parts = KINDS["float32"]["linear"] if "float32 panels" in size else kinds.get(kind, [None])
+                names += [name if part is None else f"{name}.{part}" for part in parts]
+        return names
+
+    def test_the_page_names_the_keys_of_the_metadata(self) -> None:
+        metadata = self.convert("sequence-classification")
+        self.assertEqual(sorted(metadata), sorted(first_column("## 2.")))
+        named = re.findall(r"`(\w+)`", next(row[1] for row in table("## 2.") if row[0] == "source"))
+        self.assertEqual(list(metadata["source"]), named)
+
+    def test_the_page_names_the_fields_of_config_and_tokenizer(self) -> None:
+        for head in folders.ARCHITECTURES:
+            metadata = self.convert(head, precision="int8")
+            self.assertEqual(list(metadata["config"]), first_column("## 3."))
+            self.assertEqual(list(metadata["tokenizer"]), first_column("## 4."))
+        metadata = self.convert("none", without_weights=True)
+        self.assertEqual(list(metadata["config"]), ["kind", "max_length", "model_max_length"])
+        self.assertEqual(list(metadata["tokenizer"]), first_column("## 4."))
+
+    def test_the_page_names_the_keys_of_added_tokens_and_self_test_cases(self) -> None:
+        metadata = self.convert("none", selftest=None)
+        added = re.findall(r"`(\w+)`", next(row[2] for row in table("## 4.") if row[0] == "added_tokens"))
+        self.assertEqual(list(metadata["tokenizer"]["added_tokens"][0]), added)
+        section = TEXT[TEXT.index("## 6.") : TEXT.index("## 7.")]
+        for key in metadata["selftest"][0]:
+            self.assertIn(f"`{key}`", section)
+
+    def test_the_page_names_the_tensors_in_file_order(self) -> None:
+        for precision in KINDS:
+            for head in folders.ARCHITECTURES:
+                config = self.convert(head, precision=precision)["config"]
+                raw = self.out.read_bytes()
+                header = json.loads(raw[8 : 8 + struct.unpack("<Q", raw[:8])[0]])
+                del header["__metadata__"]
+                self.assertEqual(list(header), self.expected_tensors(config))
+
+    def test_the_container_is_aligned_contiguous_and_summed(self) -> None:
+        for precision in KINDS:
+            metadata = self.convert("sequence-classification", precision=precision)
+            raw = self.out.read_bytes()
+            length = struct.unpack("<Q", raw[:8])[0]
+            self.assertEqual((8 + length) % 64, 0)
+            text = raw[8 : 8 + length].decode()
+            header = json.loads(text)
+            self.assertEqual(text.rstrip(" ")[-1], "}")
+            del header["__metadata__"]
+            position = 0
+            for name, entry in header.items():
+                begin, end = entry["data_offsets"]
+                self.assertEqual((begin, (end - begin) % 64), (position, 0), name)
+                self.assertEqual(zlib.crc32(raw[8 + length + begin : 8 + length + end]), metadata["crc32"][name])
+                position = end
+            self.assertEqual(8 + length + position, len(raw))
+
+    def test_shapes_and_types_are_those_of_the_page(self) -> None:
+        up, config = layout.round_up, folders.CONFIG
+        hidden, inner, heads, vocab = (
+            config[k] for k in ("hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
+        )
+        padded = 3 * up(hidden // heads, 16) * heads
+        for precision in KINDS:
+            self.convert("sequence-classification", precision=precision)
+            tensors = load_file(self.out)
+            layer = "encoder.layer.1"
+            for name, outputs, inputs in (
+                (f"{layer}.attention.query_key_value", padded, hidden),
+                (f"{layer}.attention.output", hidden, hidden),
+                (f"{layer}.intermediate", inner, hidden),
+                (f"{layer}.output", hidden, inner),
+            ):
+                panels = up(outputs, 16) // 16
+                shape = (panels, inputs, 16) if precision == "float32" else (panels, up(inputs, 64) // 4, 16, 4)
+                self.assertEqual(tensors[f"{name}.weight"].shape, shape)
+                self.assertEqual(tensors[f"{name}.bias"].shape, (panels * 16,))
+            word = tensors["embeddings.word.weight"]
+            self.assertEqual(word.shape, (vocab, up(hidden, 16 if precision == "float32" else 64)))
+            self.assertEqual(word.dtype, np.float32 if precision == "float32" else np.int8)
+            self.assertEqual(tensors["pooler.dense.weight"].shape, (up(hidden, 16) // 16, hidden, 16))
+            self.assertEqual(tensors["head.output.weight"].shape, (2, up(hidden, 16)))
+
+    def test_versions_are_those_of_the_library(self) -> None:
+        text = (ROOT / "include" / "bertha" / "version.hpp").read_text()
+        numbers = dict(re.findall(r"#define BERTHA_(\w+) (\d+)$", text, re.MULTILINE))
+        self.assertEqual(VERSION, ".".join(numbers[f"VERSION_{part}"] for part in ("MAJOR", "MINOR", "PATCH")))
+        self.assertEqual(str(FORMAT), numbers["FORMAT_VERSION"])
+        self.assertIn(f"format {FORMAT}", TEXT.splitlines()[0])
+
+
+if __name__ == "__main__":
+    unittest.main()

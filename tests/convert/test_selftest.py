@@ -1,0 +1,105 @@
+"""The self-test of a file: tokens always, logits and answers where torch and transformers are installed."""
+
+import tempfile
+import unittest
+import unittest.mock
+from pathlib import Path
+
+import folders
+import numpy as np
+from bertha_convert import selftest
+from bertha_convert.conversion import Options, convert
+from bertha_convert.errors import ConvertError
+from bertha_convert.unpack import read_metadata
+
+try:
+    import torch
+    import transformers
+except ImportError:
+    transformers = None
+
+KEYS = ["text", "text_pair", "ids", "type_ids", "offsets", "logits", "logits_bytes", "answer"]
+
+
+class SelfTest(unittest.TestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder, self.out = Path(temporary.name) / "model", Path(temporary.name) / "out.safetensors"
+
+    def record(self, head: str, **options: object) -> tuple[list[folders.Json], folders.Json]:
+        """The recorded cases and the file's source."""
+        folders.write_folder(self.folder, head, max_position_embeddings=300)
+        folders.write_json(self.folder / "tokenizer_config.json", {"do_lower_case": False, "model_max_length": 300})
+        convert(Options(self.folder, self.out, **options))
+        metadata = read_metadata(self.out)
+        return metadata["selftest"], metadata["source"]
+
+    def test_without_torch_the_tokens_are_recorded_alone(self) -> None:
+        with unittest.mock.patch.object(selftest, "import_oracle", return_value=None):
+            cases, source = self.record("token-classification")
+        self.assertEqual(len(cases), len(selftest.TEXTS))
+        self.assertIsNone(source["transformers"])
+        for case in cases:
+            self.assertEqual(list(case), KEYS)
+            self.assertEqual([case[key] for key in KEYS[5:]], [None, None, None])
+            self.assertEqual(len(case["offsets"]), len(case["ids"]))
+        empty = next(case for case in cases if case["text"] == "")
+        self.assertEqual((empty["ids"], empty["type_ids"], empty["offsets"]), ([2, 3], [0, 0], [[0, 0], [0, 0]]))
+        self.assertIn(1, next(case for case in cases if case["text_pair"])["type_ids"])
+
+    def test_cases_that_are_too_long_for_the_model_are_left_out(self) -> None:
+        with unittest.mock.patch.object(selftest, "import_oracle", return_value=None):
+            folders.write_folder(self.folder)
+            convert(Options(self.folder, self.out))
+        cases = read_metadata(self.out)["selftest"]
+        self.assertTrue(0 < len(cases) < len(selftest.TEXTS))
+        self.assertLessEqual(max(len(case["ids"]) for case in cases), 32)
+
+    def test_no_self_test_is_an_empty_list(self) -> None:
+        self.assertEqual(self.record("none", selftest=False)[0], [])
+
+    @unittest.skipIf(transformers, "torch and transformers are installed")
+    def test_asking_for_logits_without_torch_is_an_error(self) -> None:
+        with self.assertRaisesRegex(ConvertError, "--selftest needs torch and transformers"):
+            self.record("none", selftest=True)
+
+    @unittest.skipUnless(transformers, "needs torch and transformers")
+    def test_the_logits_are_those_of_the_original_checkpoint(self) -> None:
+        for head in ("sequence-classification", "token-classification", "question-answering"):
+            for precision in ("float32", "int8"):
+                cases, source = self.record(head, precision=precision, selftest=True)
+                self.assertEqual(source["transformers"], transformers.__version__)
+                model = (
+                    getattr(transformers, folders.ARCHITECTURES[head]).from_pretrained(str(self.folder)).float().eval()
+                )
+                for case in cases:
+                    with torch.no_grad():
+                        output = model(torch.tensor([case["ids"]]), token_type_ids=torch.tensor([case["type_ids"]]))
+                    logits = np.array(case["logits"], dtype=np.float32)
+                    rows = (1, 2) if head == "sequence-classification" else (len(case["ids"]), 2)
+                    self.assertEqual(logits.shape, rows)
+                    expected = (
+                        output.start_logits[0] if head == "question-answering" else output.logits.reshape(rows)[:, 0]
+                    )
+                    np.testing.assert_allclose(logits[:, 0], expected.numpy(), rtol=0, atol=1e-6)
+
+    @unittest.skipUnless(transformers, "needs torch and transformers")
+    def test_the_answers_are_the_pipelines(self) -> None:
+        keys = {
+            "sequence-classification": ["label", "score"],
+            "token-classification": ["entity", "score", "index", "word", "start", "end"],
+        }
+        for head, expected in keys.items():
+            for case in self.record(head, selftest=True)[0]:
+                if case["answer"] is None:
+                    self.assertTrue(head == "token-classification" and case["text_pair"])
+                else:
+                    self.assertTrue(all(list(entry) == expected for entry in case["answer"]))
+        answered = [case["answer"] is not None for case in self.record("question-answering", selftest=True)[0]]
+        has_pipeline = int(transformers.__version__.split(".")[0]) < 5
+        self.assertEqual(sum(answered), len(selftest.QUESTIONS) - 1 if has_pipeline else 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

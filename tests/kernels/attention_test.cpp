@@ -1,0 +1,223 @@
+// Attention of one head: float32 and int8, against the scalar level, the contract written out, and double precision.
+
+#include <cmath>
+
+#include "support.hpp"
+
+BERTHA_NAMESPACE_BEGIN
+BERTHA_STRICT_BEGIN
+namespace kernels::scalar {
+inline float exp_of(float x) { return exp(broadcast(x)).lane[0]; }
+}  // namespace kernels::scalar
+BERTHA_STRICT_END
+BERTHA_NAMESPACE_END
+
+namespace bertha::testing {
+namespace {
+
+/// q, k and v of one head, side by side as a projection leaves them; padding of the rows is garbage.
+struct Case {
+  Case(std::size_t length, std::size_t head_size, std::uint32_t seed, float range = 2.0f)
+      : width(kernels::padded(head_size)),
+        projected(length * 3 * width, 16),
+        context(length * (head_size + 3), 1),
+        scratch(kernels::attention_scratch(length, head_size)) {
+    Random random(seed);
+    op.query = projected.data();
+    op.key = projected.data() + width;
+    op.value = projected.data() + 2 * width;
+    op.stride = 3 * width;
+    op.length = length;
+    op.head_size = head_size;
+    op.scale = 1.0f / std::sqrt(static_cast<float>(head_size));
+    op.context = context.data();
+    op.context_stride = head_size + 3;
+    op.scratch = reinterpret_cast<std::byte*>(scratch.data());
+    for (std::size_t i = 0; i < length; ++i)
+      for (std::size_t d = 0; d < head_size; ++d) {
+        query(i, d) = random.number(range);
+        key(i, d) = random.number(range);
+        value(i, d) = random.number(range);
+      }
+  }
+  float& query(std::size_t i, std::size_t d) { return projected[i * op.stride + d]; }
+  float& key(std::size_t i, std::size_t d) { return projected[i * op.stride + width + d]; }
+  float& value(std::size_t i, std::size_t d) { return projected[i * op.stride + 2 * width + d]; }
+  float& result(std::size_t i, std::size_t d) { return context[i * op.context_stride + d]; }
+  bool only_results_written() {
+    for (std::size_t i = 0; i < op.length; ++i)
+      for (std::size_t d = op.head_size; d < op.context_stride; ++d)
+        if (!untouched(result(i, d))) return false;
+    return projected.guards_intact() && context.guards_intact() && scratch.guards_intact();
+  }
+
+  std::size_t width;
+  Guarded<float> projected, context;
+  Guarded<std::uint8_t> scratch;
+  kernels::Attention op;
+};
+
+using Function = void (*kernels::Table::*)(const kernels::Attention&);
+constexpr Function kBoth[] = {&kernels::Table::attention_f32, &kernels::Table::attention_s8};
+
+class Attention : public EveryLevel {};
+
+TEST_P(Attention, GivesTheSameBitsAsScalarForEveryShapeAndWritesOnlyResults) {
+  std::vector<std::size_t> lengths;
+  for (std::size_t length = 1; length <= 70; ++length) lengths.push_back(length);
+  lengths.push_back(300);
+  for (std::size_t length : lengths) {
+    Random random(static_cast<std::uint32_t>(length));
+    for (std::size_t head_size : Sizes{random.between(1, 80), length % 3 == 0 ? std::size_t{12} : std::size_t{64}})
+      for (Function attention : kBoth) {
+        Case x(length, head_size, 1), y(length, head_size, 1);
+        (scalar().*attention)(x.op);
+        (level().*attention)(y.op);
+        ASSERT_TRUE(
+            same_rows(y.context.data(), y.op.context_stride, x.context.data(), x.op.context_stride, length, head_size))
+            << length << ' ' << head_size;
+        ASSERT_TRUE(y.only_results_written()) << length << ' ' << head_size;
+      }
+  }
+}
+
+TEST_P(Attention, IsTheChainOfTheContractInFloat32) {
+  for (std::size_t length : Sizes{1, 5, 17, 30}) {
+    const std::size_t size = 13;
+    Case x(length, size, 3);
+    level().attention_f32(x.op);
+    for (std::size_t i = 0; i < length; ++i) {
+      std::vector<float> e(length);
+      float most = -kInfinity;
+      for (std::size_t j = 0; j < length; ++j) {
+        float dot = 0;
+        for (std::size_t d = 0; d < size; ++d) dot = std::fma(x.query(i, d), x.key(j, d), dot);
+        volatile float score = dot * x.op.scale;  // never fused with what follows
+        e[j] = score;
+        most = std::fmax(most, e[j]);
+      }
+      float lanes[16] = {};
+      for (std::size_t j = 0; j < length; ++j) lanes[j % 16] += e[j] = kernels::scalar::exp_of(e[j] - most);
+      for (std::size_t half = 8; half > 0; half /= 2)
+        for (std::size_t j = 0; j < half; ++j) lanes[j] += lanes[j + half];
+      for (std::size_t d = 0; d < size; ++d) {
+        float sum = 0;
+        for (std::size_t j = 0; j < length; ++j) sum = std::fma(e[j], x.value(j, d), sum);
+        ASSERT_TRUE(same(x.result(i, d), sum * (1.0f / lanes[0]))) << length << ' ' << i << ' ' << d;
+      }
+    }
+  }
+}
+
+TEST_P(Attention, IsTheChainOfTheContractInInt8) {
+  for (std::size_t length : Sizes{1, 5, 17, 30}) {
+    const std::size_t size = 13;
+    Case x(length, size, 3);
+    std::vector<std::int8_t> q(length * 64), k(length * 64), v(size * 64);
+    std::vector<float> q_scale(length), k_scale(length), v_scale(size), columns(size * length);
+    for (std::size_t d = 0; d < size; ++d)
+      for (std::size_t j = 0; j < length; ++j) columns[d * length + j] = x.value(j, d);
+    scalar().quantise_rows({x.op.query, x.op.stride, length, size, q.data(), 64, q_scale.data()});
+    scalar().quantise_rows({x.op.key, x.op.stride, length, size, k.data(), 64, k_scale.data()});
+    scalar().quantise_rows({columns.data(), length, size, length, v.data(), 64, v_scale.data()});
+    level().attention_s8(x.op);
+    for (std::size_t i = 0; i < length; ++i) {
+      std::vector<float> scores(length);
+      float most = -kInfinity;
+      for (std::size_t j = 0; j < length; ++j) {
+        std::int32_t dot = 0;
+        for (std::size_t d = 0; d < size; ++d) dot += q[i * 64 + d] * k[j * 64 + d];
+        volatile float score = static_cast<float>(dot) * ((q_scale[i] * x.op.scale) * k_scale[j]);
+        scores[j] = score;
+        most = std::fmax(most, scores[j]);
+      }
+      std::vector<std::int32_t> p(length);
+      std::int32_t total = 0;
+      for (std::size_t j = 0; j < length; ++j)
+        total += p[j] = static_cast<std::int32_t>(std::nearbyint(kernels::scalar::exp_of(scores[j] - most) * 255.0f));
+      for (std::size_t d = 0; d < size; ++d) {
+        std::int32_t sum = 0;
+        for (std::size_t j = 0; j < length; ++j) sum += p[j] * v[d * 64 + j];
+        const float factor = v_scale[d] * (1.0f / static_cast<float>(total));
+        ASSERT_TRUE(same(x.result(i, d), static_cast<float>(sum) * factor)) << length << ' ' << i << ' ' << d;
+      }
+    }
+  }
+}
+
+TEST_P(Attention, StaysNearDoublePrecision) {
+  const std::size_t length = 75, size = 64;
+  for (Function attention : kBoth) {
+    Case x(length, size, 5);
+    (level().*attention)(x.op);
+    const double allowed = attention == kBoth[0] ? 1e-6 : 0.03;  // int8: 1/127 of v's 2, and as much again of q and k
+    for (std::size_t i = 0; i < length; ++i) {
+      std::vector<double> e(length);
+      double total = 0;
+      for (std::size_t j = 0; j < length; ++j) {
+        double dot = 0;
+        for (std::size_t d = 0; d < size; ++d) dot += double{x.query(i, d)} * double{x.key(j, d)};
+        total += e[j] = std::exp(dot / 8.0);
+      }
+      for (std::size_t d = 0; d < size; ++d) {
+        double sum = 0;
+        for (std::size_t j = 0; j < length; ++j) sum += e[j] * double{x.value(j, d)};
+        ASSERT_NEAR(double{x.result(i, d)}, sum / total, allowed);
+      }
+    }
+  }
+}
+
+TEST_P(Attention, GivesAQueryTheSameBitsInAnyPlace) {
+  const std::size_t length = 61, size = 24;
+  for (Function attention : kBoth) {
+    Case x(length, size, 7), y(length, size, 7);
+    for (std::size_t i = 0; i < length; ++i)
+      for (std::size_t d = 0; d < size; ++d) y.query(i, d) = x.query(length - 1 - i, d);
+    (level().*attention)(x.op);
+    (level().*attention)(y.op);
+    for (std::size_t i = 0; i < length; ++i)
+      EXPECT_TRUE(same_rows(&y.result(i, 0), 1, &x.result(length - 1 - i, 0), 1, size, 1));
+  }
+}
+
+TEST_P(Attention, OfEqualValuesIsThatValueAndOfZerosIsZero) {
+  Case x(37, 20, 9), zeros(37, 20, 9, 0.0f);
+  for (std::size_t j = 0; j < 37; ++j)
+    for (std::size_t d = 0; d < 20; ++d) x.value(j, d) = 1.5f;
+  for (Function attention : kBoth) {
+    (level().*attention)(x.op);
+    (level().*attention)(zeros.op);
+    for (std::size_t i = 0; i < 37; ++i)
+      for (std::size_t d = 0; d < 20; ++d) {
+        EXPECT_NEAR(x.result(i, d), 1.5f, 1e-5f);
+        EXPECT_EQ(zeros.result(i, d), 0.0f);
+      }
+  }
+}
+
+TEST_P(Attention, LetsNanAndInfinityOutWhereTheyBelong) {
+  const std::size_t length = 30, size = 20;
+  for (Function attention : kBoth)
+    for (float odd : {kNan, kInfinity}) {
+      Case of_query(length, size, 11), of_key(length, size, 11), of_value(length, size, 11);
+      of_query.query(26, 3) = odd;
+      of_key.key(17, 4) = odd;
+      of_value.value(29, 18) = odd;
+      for (Case* x : {&of_query, &of_key, &of_value}) (level().*attention)(x->op);
+      for (std::size_t i = 0; i < length; ++i)
+        for (std::size_t d = 0; d < size; ++d) {
+          EXPECT_EQ(std::isnan(of_query.result(i, d)), i == 26);
+          // An infinite product with a negative query is a weight of nothing in float32.
+          if (std::isnan(odd) || attention == kBoth[1]) {
+            EXPECT_TRUE(std::isnan(of_key.result(i, d)));
+          }
+          EXPECT_EQ(!std::isfinite(of_value.result(i, d)), d == 18);
+        }
+    }
+}
+
+BERTHA_EVERY_LEVEL(Attention);
+
+}  // namespace
+}  // namespace bertha::testing

@@ -1,0 +1,336 @@
+// Matrix products: held against the contract written out plainly, bit by bit, and against double precision.
+
+#include <cmath>
+
+#include "support.hpp"
+
+namespace bertha::testing {
+namespace {
+
+/// Operands of one float32 product; what is padding holds NaN.
+struct F32Case {
+  F32Case(std::size_t rows, std::size_t k, std::size_t n, std::uint32_t seed)
+      : a(rows * (k + 3), 1), panels(kernels::padded(n) * k), bias(kernels::padded(n), 1) {
+    Random random(seed);
+    op.a = a.data();
+    op.a_stride = k + 3;
+    op.panels = panels.data();
+    op.bias = bias.data();
+    op.rows = rows;
+    op.k = k;
+    op.n_panels = kernels::padded(n) / 16;
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t i = 0; i < k; ++i) a[r * op.a_stride + i] = random.number();
+    for (std::size_t column = 0; column < n; ++column) {
+      for (std::size_t i = 0; i < k; ++i) weight(column, i) = random.number();
+      bias[column] = random.number();
+    }
+  }
+  float& weight(std::size_t column, std::size_t i) { return panels[(column / 16 * op.k + i) * 16 + column % 16]; }
+  /// Line 4 of the contract, as it stands.
+  float plain(std::size_t row, std::size_t column) {
+    float sum = 0.0f;
+    for (std::size_t i = 0; i < op.k; ++i) sum = std::fma(a[row * op.a_stride + i], weight(column, i), sum);
+    return sum + bias[column];
+  }
+
+  Guarded<float> a, panels, bias;
+  kernels::GemmF32 op;
+};
+
+class GemmF32 : public EveryLevel {};
+
+TEST_P(GemmF32, IsOneChainOfFusedMultiplyAddsForEachOutput) {
+  Random random(1);
+  for (std::size_t rows : Sizes{0, 1, 2, 3, 5, 6, 7, 8, 11, 12, 13, 31})
+    for (std::size_t k : Sizes{1, 2, 7, 16, 33, 255, 256, 257, 515}) {
+      const std::size_t n = random.between(1, 50);
+      F32Case x(rows, k, n, static_cast<std::uint32_t>(rows * 1000 + k));
+      Guarded<float> out(rows * (kernels::padded(n) + 5), 3);
+      x.op.out = out.data();
+      x.op.out_stride = kernels::padded(n) + 5;
+      level().gemm_f32(x.op);
+      for (std::size_t r = 0; r < rows; ++r) {
+        for (std::size_t c = 0; c < n; ++c)
+          ASSERT_TRUE(same(out[r * x.op.out_stride + c], x.plain(r, c))) << rows << ' ' << k << ' ' << r << ' ' << c;
+        for (std::size_t c = kernels::padded(n); c < x.op.out_stride; ++c)
+          ASSERT_TRUE(untouched(out[r * x.op.out_stride + c]));
+      }
+      ASSERT_TRUE(out.guards_intact());
+    }
+}
+
+TEST_P(GemmF32, GivesTheSameBitsAsScalarWithEveryActivationAndResidual) {
+  for (Activation activation : kActivations)
+    for (std::size_t rows : Sizes{1, 9, 200}) {
+      const std::size_t k = 37, n = 45, stride = 48;
+      F32Case x(rows, k, n, 7);
+      for (std::size_t i = 0; i < x.a.size(); ++i) x.a[i] *= 4.0f;
+      Random random(3);
+      Guarded<float> residual(rows * stride, 1), expected(rows * stride), out(rows * stride, 5),
+          in_place(rows * stride);
+      residual.fill(random);
+      std::memcpy(in_place.data(), residual.data(), rows * stride * sizeof(float));
+      x.op.activation = activation;
+      x.op.residual_stride = x.op.out_stride = stride;
+      x.op.residual = residual.data();
+      x.op.out = expected.data();
+      scalar().gemm_f32(x.op);
+      x.op.out = out.data();
+      level().gemm_f32(x.op);
+      EXPECT_TRUE(same_rows(out.data(), stride, expected.data(), stride, rows, n));
+      x.op.residual = x.op.out = in_place.data();
+      level().gemm_f32(x.op);
+      EXPECT_TRUE(same_rows(in_place.data(), stride, expected.data(), stride, rows, n));
+      EXPECT_TRUE(out.guards_intact() && in_place.guards_intact());
+    }
+}
+
+TEST_P(GemmF32, AddsResidualAfterActivation) {
+  F32Case x(3, 5, 16, 11);
+  float residual[48], out[48];
+  for (std::size_t i = 0; i < 48; ++i) residual[i] = static_cast<float>(i) - 20.0f;
+  x.op.activation = Activation::relu;
+  x.op.residual = residual;
+  x.op.out = out;
+  x.op.residual_stride = x.op.out_stride = 16;
+  level().gemm_f32(x.op);
+  for (std::size_t r = 0; r < 3; ++r)
+    for (std::size_t c = 0; c < 16; ++c)
+      EXPECT_TRUE(same(out[r * 16 + c], std::fmax(x.plain(r, c), 0.0f) + residual[r * 16 + c]));
+}
+
+TEST_P(GemmF32, TakesNoBiasAsZero) {
+  F32Case x(4, 9, 16, 13);
+  float with_zero[64], without[64];
+  x.op.out_stride = 16;
+  std::memset(x.bias.data(), 0, 64);
+  x.op.out = with_zero;
+  level().gemm_f32(x.op);
+  x.op.bias = nullptr;
+  x.op.out = without;
+  level().gemm_f32(x.op);
+  EXPECT_TRUE(same_rows(without, 16, with_zero, 16, 4, 16));
+}
+
+TEST_P(GemmF32, GivesARowTheSameBitsAloneAndAmongAnyNumberOfRows) {
+  const std::size_t k = 300, n = 32;
+  F32Case x(420, k, n, 17);
+  Guarded<float> alone(420 * n), together(420 * n);
+  x.op.out_stride = n;
+  for (std::size_t r = 0; r < 420; ++r) {
+    auto one = x.op;
+    one.a += r * one.a_stride;
+    one.out = alone.data() + r * n;
+    one.rows = 1;
+    level().gemm_f32(one);
+  }
+  for (std::size_t rows : Sizes{2, 6, 7, 13, 192, 193, 385, 420}) {
+    x.op.rows = rows;
+    x.op.out = together.data();
+    level().gemm_f32(x.op);
+    EXPECT_TRUE(same_rows(together.data(), n, alone.data(), n, rows, n)) << rows;
+  }
+}
+
+TEST_P(GemmF32, GivesTheSameBitsWhereverThePanelsAreSplit) {
+  const std::size_t k = 70, n = 80, rows = 9;
+  F32Case x(rows, k, n, 19);
+  Guarded<float> whole(rows * n), parts(rows * n);
+  x.op.out_stride = n;
+  x.op.out = whole.data();
+  level().gemm_f32(x.op);
+  for (std::size_t cut = 1; cut < 5; ++cut) {
+    for (std::size_t begin : {std::size_t{0}, cut}) {
+      auto part = x.op;
+      part.panels += begin * 16 * k;
+      part.bias += begin * 16;
+      part.out = parts.data() + begin * 16;
+      part.n_panels = begin == 0 ? cut : 5 - cut;
+      level().gemm_f32(part);
+    }
+    EXPECT_TRUE(same_rows(parts.data(), n, whole.data(), n, rows, n));
+  }
+}
+
+TEST_P(GemmF32, StaysWithinTheErrorOfItsRoundingsOfDoublePrecision) {
+  const std::size_t k = 700, n = 16, rows = 4;
+  F32Case x(rows, k, n, 23);
+  float out[rows * n];
+  x.op.out = out;
+  x.op.out_stride = n;
+  level().gemm_f32(x.op);
+  for (std::size_t r = 0; r < rows; ++r)
+    for (std::size_t c = 0; c < n; ++c) {
+      double sum = 0, magnitude = 0;
+      for (std::size_t i = 0; i < k; ++i) {
+        const double product = double{x.a[r * x.op.a_stride + i]} * double{x.weight(c, i)};
+        sum += product;
+        magnitude += std::fabs(product);
+      }
+      EXPECT_NEAR(double{out[r * n + c]}, sum + double{x.bias[c]}, static_cast<double>(k + 1) * 0x1p-24 * magnitude);
+    }
+}
+
+TEST_P(GemmF32, LetsNanAndInfinityThroughInTheirRowOnly) {
+  for (Activation activation : kActivations) {
+    F32Case x(8, 20, 16, 29);
+    float out[8 * 16];
+    x.op.out = out;
+    x.op.out_stride = 16;
+    x.op.activation = activation;
+    x.a[3 * x.op.a_stride + 7] = kNan;
+    level().gemm_f32(x.op);
+    for (std::size_t i = 0; i < 8 * 16; ++i) EXPECT_EQ(std::isnan(out[i]), i / 16 == 3);
+  }
+}
+
+/// Operands of one int8 product.
+struct S8Case {
+  S8Case(std::size_t rows, std::size_t k, std::size_t n, std::uint32_t seed, bool extreme)
+      : depth(kernels::round_up(k, 64)),
+        a(rows * (depth + 1), 1),
+        panels(kernels::padded(n) * depth),
+        a_scale(rows, 1),
+        scale(kernels::padded(n)),
+        bias(kernels::padded(n), 1),
+        sum(kernels::padded(n)) {
+    Random random(seed);
+    op.a = a.data();
+    op.a_stride = depth + 1;
+    op.a_scale = a_scale.data();
+    op.panels = panels.data();
+    op.scale = scale.data();
+    op.bias = bias.data();
+    op.sum = sum.data();
+    op.rows = rows;
+    op.k = depth;
+    op.n_panels = kernels::padded(n) / 16;
+    for (std::size_t r = 0; r < rows; ++r) {
+      for (std::size_t i = 0; i < depth; ++i)
+        a[r * op.a_stride + i] = static_cast<std::int8_t>(i >= k ? 0 : value(random, extreme, 127));
+      a_scale[r] = random.number();
+    }
+    for (std::size_t c = 0; c < kernels::padded(n); ++c) {
+      scale[c] = random.number();
+      bias[c] = random.number();
+      sum[c] = 0;
+      for (std::size_t i = 0; i < depth; ++i)
+        sum[c] += weight(c, i) = static_cast<std::int8_t>(i >= k ? 0 : value(random, extreme, 128));
+    }
+  }
+  static int value(Random& random, bool extreme, int lowest) {
+    if (!extreme) return static_cast<int>(random.between(0, static_cast<std::size_t>(lowest) + 127)) - lowest;
+    const int choices[] = {-lowest, 127, -lowest, -127, 127, 0};
+    return choices[random.below(6)];
+  }
+  std::int8_t& weight(std::size_t column, std::size_t i) {
+    return panels[(column / 16 * depth + i / 4 * 4) * 16 + column % 16 * 4 + i % 4];
+  }
+  float plain(std::size_t row, std::size_t column) {
+    std::int32_t total = 0;
+    for (std::size_t i = 0; i < depth; ++i) total += a[row * op.a_stride + i] * weight(column, i);
+    const float factor = a_scale[row] * scale[column];
+    return std::fma(static_cast<float>(total), factor, bias[column]);
+  }
+
+  std::size_t depth;
+  Guarded<std::int8_t> a, panels;
+  Guarded<float> a_scale, scale, bias;
+  Guarded<std::int32_t> sum;
+  kernels::GemmS8 op;
+};
+
+class GemmS8 : public EveryLevel {};
+
+TEST_P(GemmS8, IsExactForAllWeightsWithMinus128AndExtremeValues) {
+  for (bool extreme : {false, true})
+    for (std::size_t rows : Sizes{0, 1, 2, 5, 6, 7, 12, 13})
+      for (std::size_t k : Sizes{1, 63, 64, 65, 300}) {
+        const std::size_t n = 1 + (rows * 7 + k) % 40;
+        S8Case x(rows, k, n, static_cast<std::uint32_t>(rows * 1000 + k), extreme);
+        const std::size_t stride = kernels::padded(n) + 2;
+        Guarded<float> out(rows * stride, 1);
+        x.op.out = out.data();
+        x.op.out_stride = stride;
+        level().gemm_s8(x.op);
+        for (std::size_t r = 0; r < rows; ++r) {
+          for (std::size_t c = 0; c < kernels::padded(n); ++c)
+            ASSERT_TRUE(same(out[r * stride + c], x.plain(r, c))) << rows << ' ' << k << ' ' << r << ' ' << c;
+          ASSERT_TRUE(untouched(out[r * stride + stride - 1]));
+        }
+        ASSERT_TRUE(out.guards_intact());
+      }
+}
+
+TEST_P(GemmS8, IsExactAtTheDepthOfItsBound) {
+  const std::size_t k = std::size_t{1} << 17;
+  S8Case x(2, k, 16, 1, false);
+  std::memset(x.a.data(), 127, x.a.size());
+  std::memset(x.panels.data(), 0x80, x.panels.size());
+  float out[32];
+  x.op.out = out;
+  x.op.out_stride = 16;
+  level().gemm_s8(x.op);
+  for (std::size_t i = 0; i < 32; ++i) EXPECT_TRUE(same(out[i], x.plain(i / 16, i % 16)));
+}
+
+TEST_P(GemmS8, GivesTheSameBitsAsScalarWithEveryActivationAndResidual) {
+  for (Activation activation : kActivations) {
+    const std::size_t rows = 200, n = 40, stride = 48;
+    S8Case x(rows, 100, n, 5, false);
+    Random random(3);
+    for (std::size_t r = 0; r < rows; ++r) x.a_scale[r] = random.number(0x1p-12f);
+    Guarded<float> expected(rows * stride), out(rows * stride, 1);
+    expected.fill(random);
+    std::memcpy(out.data(), expected.data(), rows * stride * sizeof(float));
+    x.op.activation = activation;
+    x.op.residual_stride = x.op.out_stride = stride;
+    x.op.residual = x.op.out = expected.data();
+    scalar().gemm_s8(x.op);
+    x.op.residual = x.op.out = out.data();
+    level().gemm_s8(x.op);
+    EXPECT_TRUE(same_rows(out.data(), stride, expected.data(), stride, rows, stride));
+    EXPECT_TRUE(out.guards_intact());
+  }
+}
+
+TEST_P(GemmS8, GivesARowTheSameBitsAloneAndWhereverPanelsAreSplit) {
+  const std::size_t rows = 30, n = 48;
+  S8Case x(rows, 70, n, 9, false);
+  Guarded<float> whole(rows * n), parts(rows * n);
+  x.op.out_stride = n;
+  x.op.out = whole.data();
+  level().gemm_s8(x.op);
+  for (std::size_t r = 0; r < rows; ++r)
+    for (std::size_t p = 0; p < 3; ++p) {
+      auto part = x.op;
+      part.a += r * part.a_stride;
+      part.a_scale += r;
+      part.rows = 1;
+      part.panels += p * 16 * x.depth;
+      part.scale += p * 16;
+      part.bias += p * 16;
+      part.sum += p * 16;
+      part.n_panels = 1;
+      part.out = parts.data() + r * n + p * 16;
+      level().gemm_s8(part);
+    }
+  EXPECT_TRUE(same_rows(parts.data(), n, whole.data(), n, rows, n));
+}
+
+TEST_P(GemmS8, GivesNanForARowWhoseScaleIsNan) {
+  S8Case x(4, 64, 16, 9, false);
+  x.a_scale[2] = kNan;
+  float out[64];
+  x.op.out = out;
+  x.op.out_stride = 16;
+  level().gemm_s8(x.op);
+  for (std::size_t i = 0; i < 64; ++i) EXPECT_EQ(std::isnan(out[i]), i / 16 == 2);
+}
+
+BERTHA_EVERY_LEVEL(GemmF32);
+BERTHA_EVERY_LEVEL(GemmS8);
+
+}  // namespace
+}  // namespace bertha::testing

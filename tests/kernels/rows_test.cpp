@@ -1,0 +1,211 @@
+// LayerNorm, softmax, sigmoid, embeddings and quantising, row by row.
+
+#include <cmath>
+
+#include "support.hpp"
+
+namespace bertha::testing {
+namespace {
+
+class Rows : public EveryLevel {};
+
+TEST_P(Rows, LayerNormGivesTheSameBitsAsScalarAndZerosPastTheRow) {
+  Random random(1);
+  for (std::size_t size = 1; size < 70; ++size) {
+    const std::size_t rows = size % 4, stride = kernels::padded(size) + 1;
+    Guarded<float> x(rows * stride, 1), expected(rows * stride), gamma(kernels::padded(size)),
+        beta(kernels::padded(size), 3);
+    for (std::size_t i = 0; i < size; ++i) {
+      gamma[i] = random.number();
+      beta[i] = random.number();
+      for (std::size_t r = 0; r < rows; ++r) expected[r * stride + i] = x[r * stride + i] = random.number(8.0f) + 3.0f;
+    }
+    kernels::LayerNormRows op{expected.data(), stride, rows, size, gamma.data(), beta.data(), 1e-12f};
+    scalar().layer_norm(op);
+    op.x = x.data();
+    level().layer_norm(op);
+    EXPECT_TRUE(same_rows(x.data(), stride, expected.data(), stride, rows, size)) << size;
+    for (std::size_t r = 0; r < rows; ++r) {
+      for (std::size_t i = size; i < kernels::padded(size); ++i) EXPECT_EQ(x[r * stride + i], 0.0f);
+      EXPECT_TRUE(untouched(x[r * stride + stride - 1]));
+    }
+    EXPECT_TRUE(x.guards_intact());
+  }
+}
+
+TEST_P(Rows, LayerNormStaysNearDoublePrecision) {
+  const std::size_t size = 771, stride = 784;
+  Random random(2);
+  std::vector<float> x(stride), y, gamma(stride, 1.5f), beta(stride, -0.25f);
+  for (float& v : x) v = random.number(4.0f) + 2.0f;
+  y = x;
+  level().layer_norm({y.data(), stride, 1, size, gamma.data(), beta.data(), 1e-5f});
+  double mean = 0, variance = 0;
+  for (std::size_t i = 0; i < size; ++i) mean += double{x[i]} / size;
+  for (std::size_t i = 0; i < size; ++i) variance += (double{x[i]} - mean) * (double{x[i]} - mean) / size;
+  for (std::size_t i = 0; i < size; ++i)
+    EXPECT_NEAR(double{y[i]}, (double{x[i]} - mean) / std::sqrt(variance + double{1e-5f}) * 1.5 - 0.25, 0x1p-20);
+}
+
+TEST_P(Rows, LayerNormOfEqualNumbersIsBetaAndOfNanIsNan) {
+  std::vector<float> x(32, 3.0f), gamma(16, 2.0f), beta(16, 0.5f);
+  x[16 + 5] = kNan;
+  level().layer_norm({x.data(), 16, 2, 16, gamma.data(), beta.data(), 1e-12f});
+  for (std::size_t i = 0; i < 16; ++i) {
+    EXPECT_EQ(x[i], 0.5f);
+    EXPECT_TRUE(std::isnan(x[16 + i]));
+  }
+}
+
+TEST_P(Rows, SoftmaxAndSigmoidGiveTheSameBitsAsScalarAndTouchNothingElse) {
+  Random random(3);
+  for (std::size_t n = 0; n < 70; ++n)
+    for (const bool is_softmax : {true, false}) {
+      Guarded<float> x(n, 1), expected(n);
+      for (std::size_t i = 0; i < n; ++i) expected[i] = x[i] = random.number(16.0f);
+      (is_softmax ? scalar().softmax : scalar().sigmoid)(expected.data(), n);
+      (is_softmax ? level().softmax : level().sigmoid)(x.data(), n);
+      EXPECT_TRUE(same_rows(x.data(), n, expected.data(), n, 1, n)) << n;
+      EXPECT_TRUE(x.guards_intact() && expected.guards_intact());
+    }
+}
+
+TEST_P(Rows, SoftmaxStaysNearDoublePrecisionAndSumsToOne) {
+  Random random(4);
+  std::vector<float> x(333), y;
+  for (float& v : x) v = random.number(32.0f);
+  y = x;
+  level().softmax(y.data(), y.size());
+  double total = 0, sum = 0;
+  for (float v : x) total += std::exp(double{v} - 32.0);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double truth = std::exp(double{x[i]} - 32.0) / total;
+    EXPECT_NEAR(double{y[i]}, truth, 0x1p-18 * truth);  // x - max is rounded: up to 64 * 2^-25 in the exponent
+    sum += double{y[i]};
+  }
+  EXPECT_NEAR(sum, 1.0, 1e-6);
+}
+
+TEST_P(Rows, SoftmaxKeepsNanAndTreatsInfinityAsUndefined) {
+  for (std::size_t n : Sizes{1, 5, 16, 19, 40})
+    for (std::size_t place = 0; place < n; ++place) {
+      for (float odd : {kNan, -kNan, kInfinity}) {
+        std::vector<float> x(n, 1.0f);
+        x[place] = odd;
+        level().softmax(x.data(), n);
+        for (float v : x) EXPECT_TRUE(std::isnan(v));
+      }
+      if (n == 1) continue;
+      std::vector<float> x(n, 1.0f);
+      x[place] = -kInfinity;
+      level().softmax(x.data(), n);
+      for (std::size_t i = 0; i < n; ++i)
+        EXPECT_NEAR(x[i], i == place ? 0.0f : 1.0f / static_cast<float>(n - 1), 1e-7f);
+    }
+}
+
+TEST_P(Rows, EmbeddingsAreTheSumOfTheirRowsInOrder) {
+  Random random(5);
+  for (std::size_t size : Sizes{1, 15, 16, 17, 36, 70})
+    for (const bool with_types : {true, false}) {
+      const std::size_t stride = kernels::padded(size), wide = kernels::round_up(size, 64), rows = 5;
+      Guarded<float> tables(3 * 7 * stride), scales(3 * 7), out(rows * (stride + 1), 1);
+      Guarded<std::int8_t> quantised(3 * 7 * wide);  // what is padding stays garbage
+      for (std::size_t r = 0; r < 3 * 7; ++r) {
+        scales[r] = random.number();
+        for (std::size_t i = 0; i < size; ++i) {
+          tables[r * stride + i] = random.number();
+          quantised[r * wide + i] = static_cast<std::int8_t>(random.number(127.0f));
+        }
+      }
+      const std::uint32_t ids[] = {6, 0, 3, 3, 1}, types[] = {1, 0, 6, 2, 3}, positions[] = {0, 1, 2, 3, 6};
+      level().embed_f32({tables.data(), tables.data() + 7 * stride, tables.data() + 14 * stride, stride, ids,
+                         with_types ? types : nullptr, positions, out.data(), stride + 1, rows, size});
+      for (std::size_t r = 0; r < rows; ++r) {
+        for (std::size_t i = 0; i < stride; ++i) {
+          float sum = tables[ids[r] * stride + i];
+          if (with_types) sum += tables[(7 + types[r]) * stride + i];
+          sum += tables[(14 + positions[r]) * stride + i];
+          EXPECT_TRUE(same(out[r * (stride + 1) + i], i < size ? sum : 0.0f));
+        }
+        EXPECT_TRUE(untouched(out[r * (stride + 1) + stride]));
+      }
+      level().embed_s8({quantised.data(), quantised.data() + 7 * wide, quantised.data() + 14 * wide, scales.data(),
+                        scales.data() + 7, scales.data() + 14, wide, ids, with_types ? types : nullptr, positions,
+                        out.data(), stride + 1, rows, size});
+      const auto value = [&](std::size_t row, std::size_t i) {
+        volatile float product = static_cast<float>(quantised[row * wide + i]) * scales[row];  // never fused
+        return product;
+      };
+      for (std::size_t r = 0; r < rows; ++r)
+        for (std::size_t i = 0; i < stride; ++i) {
+          if (i >= size) {
+            EXPECT_EQ(out[r * (stride + 1) + i], 0.0f);
+            continue;
+          }
+          float sum = value(ids[r], i);
+          if (with_types) sum += value(7 + types[r], i);
+          sum += value(14 + positions[r], i);
+          EXPECT_TRUE(same(out[r * (stride + 1) + i], sum));
+        }
+      EXPECT_TRUE(out.guards_intact());
+    }
+}
+
+TEST_P(Rows, QuantiseRoundsToNearestEvenOfTheRowsOwnScale) {
+  Random random(6);
+  for (std::size_t size : Sizes{1, 2, 15, 16, 17, 63, 64, 65, 130}) {
+    const std::size_t rows = 3, stride = size + 1, wide = kernels::round_up(size, 64);
+    Guarded<float> x(rows * stride, 1), scale(rows);
+    Guarded<std::int8_t> q(rows * (wide + 1), 1);
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t i = 0; i < size; ++i) x[r * stride + i] = random.number(0x1p10f);
+    level().quantise_rows({x.data(), stride, rows, size, q.data(), wide + 1, scale.data()});
+    for (std::size_t r = 0; r < rows; ++r) {
+      float most = 0;
+      for (std::size_t i = 0; i < size; ++i) most = std::fmax(most, std::fabs(x[r * stride + i]));
+      EXPECT_EQ(scale[r], most / 127.0f);
+      const float inverse = 127.0f / most;
+      for (std::size_t i = 0; i < wide; ++i) {
+        const float expected = i < size ? std::nearbyint(x[r * stride + i] * inverse) : 0.0f;
+        EXPECT_EQ(static_cast<float>(q[r * (wide + 1) + i]), expected);
+      }
+      EXPECT_EQ(q[r * (wide + 1) + wide], -1);
+    }
+    EXPECT_TRUE(q.guards_intact() && scale.guards_intact());
+  }
+}
+
+TEST_P(Rows, QuantiseKnowsTheOddRows) {
+  const float largest = std::numeric_limits<float>::max();
+  struct {
+    float x[3];
+    float scale;  // NaN: expected
+    int q[3];
+  } cases[] = {
+      {{0.0f, -0.0f, 0.0f}, 0.0f, {0, 0, 0}},
+      {{0x1p-101f, -0x1p-102f, 0.0f}, 0.0f, {0, 0, 0}},
+      {{0x1.fffffep-101f, 0.0f, 0.0f}, 0.0f, {0, 0, 0}},
+      {{0x1p-100f, -0x1p-100f, 0x1p-149f}, 0x1p-100f / 127.0f, {127, -127, 0}},
+      {{0x1p-149f, -0x1p-149f, 0x1p-127f}, 0.0f, {0, 0, 0}},
+      {{largest, -largest, largest / 2}, largest / 127.0f, {127, -127, 64}},
+      {{127.0f, 0.5f, 1.5f}, 1.0f, {127, 0, 2}},
+      {{-127.0f, -0.5f, -2.5f}, 1.0f, {-127, 0, -2}},
+      {{1.0f, kNan, 2.0f}, kNan, {0, 0, 0}},
+      {{1.0f, -kNan, 2.0f}, kNan, {0, 0, 0}},
+      {{kInfinity, 1.0f, 2.0f}, kNan, {0, 0, 0}},
+      {{-kInfinity, 1.0f, 2.0f}, kNan, {0, 0, 0}},
+  };
+  for (const auto& test : cases) {
+    std::int8_t q[64];
+    float scale = 7.0f;
+    level().quantise_rows({test.x, 3, 1, 3, q, 64, &scale});
+    EXPECT_TRUE(same(scale, test.scale)) << scale << ' ' << test.scale;
+    for (std::size_t i = 0; i < 64; ++i) EXPECT_EQ(q[i], i < 3 ? test.q[i] : 0) << test.x[0] << ' ' << i;
+  }
+}
+
+BERTHA_EVERY_LEVEL(Rows);
+
+}  // namespace
+}  // namespace bertha::testing

@@ -1,0 +1,117 @@
+// What the kernel tests share: numbers that are the same on every compiler, buffers with guard zones, comparison of
+// bits.
+
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bertha/kernels/table.hpp>
+#include <cstring>
+#include <initializer_list>
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace bertha::testing {
+
+inline constexpr Activation kActivations[] = {Activation::none, Activation::gelu, Activation::gelu_tanh,
+                                              Activation::relu, Activation::silu, Activation::tanh};
+
+inline constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+using Sizes = std::initializer_list<std::size_t>;
+
+/// Numbers from a linear congruence, exact in every step, so that they are the same everywhere.
+class Random {
+ public:
+  explicit Random(std::uint32_t seed) : state_(seed * 2654435761u + 12345u) {}
+  std::uint32_t bits() {
+    state_ = state_ * 1664525u + 1013904223u;
+    return state_ >> 8;  // 24 bits
+  }
+  std::size_t below(std::size_t n) { return bits() % n; }
+  std::size_t between(std::size_t first, std::size_t last) { return first + below(last - first + 1); }
+  /// In [-range, range) when range is a power of two.
+  float number(float range = 1.0f) {
+    return range * (static_cast<float>(static_cast<std::int32_t>(bits()) - (1 << 23)) * 0x1p-23f);
+  }
+
+ private:
+  std::uint32_t state_;
+};
+
+/// A buffer of garbage between two guard zones. `offset` elements past a 64-byte boundary.
+template <class Element>
+class Guarded {
+ public:
+  explicit Guarded(std::size_t size, std::size_t offset = 0)
+      : size_(size), bytes_(size * sizeof(Element) + 2 * kGuard + 128, kMark) {
+    const auto address = reinterpret_cast<std::uintptr_t>(bytes_.data());
+    begin_ = (64 - address % 64) % 64 + kGuard + offset * sizeof(Element);
+    std::fill_n(bytes_.begin() + static_cast<std::ptrdiff_t>(begin_), size * sizeof(Element), kGarbage);
+  }
+  Guarded(const Guarded&) = delete;
+  Guarded& operator=(const Guarded&) = delete;
+
+  Element* data() { return reinterpret_cast<Element*>(bytes_.data() + begin_); }
+  Element& operator[](std::size_t i) { return data()[i]; }
+  std::size_t size() const { return size_; }
+  bool guards_intact() const {
+    for (std::size_t i = 0; i < bytes_.size(); ++i)
+      if ((i < begin_ || i >= begin_ + size_ * sizeof(Element)) && bytes_[i] != kMark) return false;
+    return true;
+  }
+  void fill(Random& random, float range = 1.0f) {
+    for (std::size_t i = 0; i < size_; ++i) data()[i] = static_cast<Element>(random.number(range));
+  }
+
+ private:
+  static constexpr std::size_t kGuard = 256;
+  static constexpr unsigned char kMark = 0xa5, kGarbage = 0xff;  // a float of garbage is NaN
+  std::size_t size_, begin_ = 0;
+  std::vector<unsigned char> bytes_;
+};
+
+/// Equal in bits, but that every NaN equals every other: their bits are not promised.
+inline bool same(float a, float b) {
+  if (a != a || b != b) return a != a && b != b;
+  return std::memcmp(&a, &b, sizeof a) == 0;
+}
+inline bool same(std::int8_t a, std::int8_t b) { return a == b; }
+
+template <class Element>
+::testing::AssertionResult same_rows(const Element* a, std::size_t a_stride, const Element* b, std::size_t b_stride,
+                                     std::size_t rows, std::size_t columns) {
+  for (std::size_t r = 0; r < rows; ++r)
+    for (std::size_t c = 0; c < columns; ++c)
+      if (!same(a[r * a_stride + c], b[r * b_stride + c]))
+        return ::testing::AssertionFailure()
+               << "row " << r << ", column " << c << ": " << +a[r * a_stride + c] << " and " << +b[r * b_stride + c];
+  return ::testing::AssertionSuccess();
+}
+
+/// Still the 0xff bytes that Guarded starts with.
+inline bool untouched(float x) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return bits == 0xffffffffu;
+}
+
+inline const kernels::Table& scalar() { return *kernels::available().front(); }
+
+/// Base of the tests that run on every level of this CPU.
+class EveryLevel : public ::testing::TestWithParam<const kernels::Table*> {
+ protected:
+  const kernels::Table& level() const { return *GetParam(); }
+};
+
+inline std::string level_name(const ::testing::TestParamInfo<const kernels::Table*>& info) {
+  return std::string(info.param->level);
+}
+
+#define BERTHA_EVERY_LEVEL(suite) \
+  INSTANTIATE_TEST_SUITE_P(Level, suite, ::testing::ValuesIn(bertha::kernels::available()), bertha::testing::level_name)
+
+}  // namespace bertha::testing

@@ -1,0 +1,109 @@
+// Which level runs: the CPU's best, or the one that BERTHA_ISA names.
+
+#include <bertha/error.hpp>
+#include <cstdlib>
+
+#include "support.hpp"
+
+namespace bertha::testing {
+namespace {
+
+/// The message of the Error{unsupported} that choosing `name` throws, or nothing.
+std::string refusal(std::string_view name, const std::vector<const kernels::Table*>& tables) {
+  try {
+    kernels::select_table(name, tables);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::unsupported);
+    return error.what();
+  }
+  return {};
+}
+
+TEST(Table, OffersScalarFirstAndTheBestLevelLast) {
+  const auto& tables = kernels::available();
+  ASSERT_FALSE(tables.empty());
+  EXPECT_EQ(tables.front()->level, "scalar");
+#if defined(__x86_64__)
+  EXPECT_EQ(tables.back()->level == "avx2", kernels::cpu_features().avx2);
+  EXPECT_EQ(kernels::cpu_features().avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+#endif
+  EXPECT_EQ(&kernels::select_table("", tables), tables.back());
+}
+
+TEST(Table, FindsEveryLevelByName) {
+  for (const kernels::Table* table : kernels::available())
+    EXPECT_EQ(&kernels::select_table(table->level, kernels::available()), table);
+}
+
+TEST(Table, RefusesAnUnknownLevelAndNamesTheOnesThereAre) {
+  const std::string message = refusal("avx1024", kernels::available());
+  EXPECT_NE(message.find("'avx1024'"), std::string::npos) << message;
+  for (const kernels::Table* table : kernels::available())
+    EXPECT_NE(message.find(table->level), std::string::npos) << message;
+}
+
+TEST(Table, RefusesALevelThatTheCpuLacksAndNamesTheOnesItHas) {
+  const auto poor = kernels::tables_for({});
+  ASSERT_EQ(poor.size(), 1u);
+  for (const kernels::Table* table : kernels::tables_for({.avx2 = true})) {
+    const std::string message = refusal(table->level, poor);
+    if (table->level == "scalar") {
+      EXPECT_EQ(message, "");
+    } else {
+      EXPECT_NE(message.find("CPU can't run"), std::string::npos) << message;
+      EXPECT_NE(message.find("scalar"), std::string::npos) << message;
+    }
+  }
+}
+
+TEST(Table, HasASlotForEveryFunction) {
+  for (const kernels::Table* table : kernels::available()) {
+    EXPECT_EQ(table->slots.front().operation, "gemm_f32");
+    EXPECT_EQ(table->slots.back().operation, "sigmoid");
+    for (const kernels::Slot& slot : table->slots) EXPECT_EQ(slot.level, table->level);
+  }
+}
+
+// table() is chosen once in a process, so each choice is made in a child.
+TEST(TableDeathTest, ObeysBerthaIsa) {
+  for (const kernels::Table* table : kernels::available())
+    EXPECT_EXIT(
+        {
+          ::setenv("BERTHA_ISA", std::string(table->level).c_str(), 1);
+          std::exit(&kernels::table() == table ? 0 : 1);
+        },
+        ::testing::ExitedWithCode(0), "");
+}
+
+TEST(TableDeathTest, TakesTheBestLevelWhenBerthaIsaIsEmptyOrUnset) {
+  EXPECT_EXIT(
+      {
+        ::setenv("BERTHA_ISA", "", 1);
+        std::exit(&kernels::table() == kernels::available().back() ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(
+      {
+        ::unsetenv("BERTHA_ISA");
+        std::exit(&kernels::table() == kernels::available().back() ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(0), "");
+}
+
+TEST(TableDeathTest, ThrowsForAnUnknownBerthaIsaEveryTime) {
+  EXPECT_EXIT(
+      {
+        ::setenv("BERTHA_ISA", "none", 1);
+        int thrown = 0;
+        for (int i = 0; i < 2; ++i) try {
+            kernels::table();
+          } catch (const Error& error) {
+            thrown += error.code() == ErrorCode::unsupported;
+          }
+        std::exit(thrown == 2 ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(0), "");
+}
+
+}  // namespace
+}  // namespace bertha::testing

@@ -1,0 +1,290 @@
+// Makes small model files for tests, right or wrong on purpose. It follows tools/format.md and shares no code with the
+// library or the converter, so it is a third opinion on that page.
+//
+//     auto model = ModelWriter::tiny();          // a complete BERT of one layer with seeded weights
+//     model.config["hidden_size"] = 40;          // vary a part of the metadata
+//     model.tensor("pooler.dense.bias").shape = {3};
+//     AlignedBytes bytes(model.bytes());         // for WeightFile::from_bytes(bytes.span())
+//     TempFile file(model.bytes());              // for WeightFile::open(file.path())
+
+#pragma once
+
+#include "container_writer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace bertha_test {
+
+/// The sizes of a tiny model. The odd ones are on purpose: no size is a multiple of 16, so that all padding is there.
+struct TinyOptions {
+  std::string kind = "model";         // model, encoder, tokenizer
+  std::string precision = "float32";  // float32, int8
+  std::string head = "sequence-classification";
+  std::vector<std::string> labels = {"negative", "positive"};
+  std::string pooler = "tanh";  // empty: none
+  std::string hidden_act = "gelu";
+  std::size_t hidden_size = 36;
+  std::size_t num_attention_heads = 3;
+  std::size_t intermediate_size = 40;
+  std::size_t num_hidden_layers = 1;
+  std::size_t max_position_embeddings = 24;
+  std::size_t type_vocab_size = 2;
+  std::vector<std::string> vocabulary = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a",   "b",   "c",  "##a",
+                                         "##b",   "##c",   ".",     "the",   "cat",    "sat", "##s", "##t"};
+  std::uint32_t seed = 1;
+};
+
+/// The parts of a model file; `bytes()` puts them together.
+class ModelWriter : public ContainerWriter {
+ public:
+  std::string format = "1";
+  Json source, config, tokenizer, selftest = Json::array();
+  std::map<std::string, std::string> metadata;  ///< further keys, or texts that replace the ones made of the parts
+
+  /// A complete and valid file. Weights are uniform in [-0.5, 0.5], the same for the same options.
+  static ModelWriter tiny(const TinyOptions& options = {}) {
+    ModelWriter model;
+    model.int8_ = options.precision == "int8";
+    model.random_.seed(options.seed);
+    model.describe(options);
+    model.add_vocabulary(options.vocabulary);
+    if (options.kind != "tokenizer") model.add_encoder(options);
+    return model;
+  }
+
+  /// A linear layer of N = bias.size() outputs from weights [N, K], row-major.
+  void add_linear(const std::string& name, const std::vector<float>& weights, const std::vector<float>& bias,
+                  bool int8) {
+    const std::size_t n = bias.size();
+    const std::size_t k = weights.size() / n;
+    const std::size_t panels = up(n, 16) / 16;
+    if (int8) {
+      const auto [values, scale] = quantise(weights, n);
+      const std::size_t groups = up(k, 64) / 4;
+      std::vector<std::int8_t> cut(panels * groups * 64);
+      std::vector<std::int32_t> sum(up(n, 16));
+      for (std::size_t row = 0; row < n; ++row) {
+        for (std::size_t i = 0; i < k; ++i) {
+          cut[((row / 16 * groups + i / 4) * 16 + row % 16) * 4 + i % 4] = values[row * k + i];
+          sum[row] += values[row * k + i];
+        }
+      }
+      add(name + ".weight", "I8", {panels, groups, 16, 4}, cut);
+      add(name + ".scale", "F32", {up(n, 16)}, padded(scale, 1));
+      add(name + ".sum", "I32", {up(n, 16)}, sum);
+    } else {
+      std::vector<float> cut(panels * k * 16);
+      for (std::size_t row = 0; row < n; ++row) {
+        for (std::size_t i = 0; i < k; ++i) cut[(row / 16 * k + i) * 16 + row % 16] = weights[row * k + i];
+      }
+      add(name + ".weight", "F32", {panels, k, 16}, cut);
+    }
+    add_vector(name + ".bias", bias);
+  }
+
+  /// An embedding table [V, H].
+  void add_table(const std::string& name, const std::vector<float>& values, std::size_t v, bool int8) {
+    const std::size_t h = values.size() / v;
+    if (!int8) return add(name + ".weight", "F32", {v, up(h, 16)}, padded(values, v));
+    const auto [quantised, scale] = quantise(values, v);
+    std::vector<std::int8_t> rows(v * up(h, 64));
+    for (std::size_t i = 0; i < quantised.size(); ++i) rows[i / h * up(h, 64) + i % h] = quantised[i];
+    add(name + ".weight", "I8", {v, up(h, 64)}, rows);
+    add(name + ".scale", "F32", {up(v, 16)}, padded(scale, 1));
+  }
+
+  /// A vector [N].
+  void add_vector(const std::string& name, const std::vector<float>& values) {
+    add(name, "F32", {up(values.size(), 16)}, padded(values, 1));
+  }
+
+  /// Rows [L, K] in float32.
+  void add_rows(const std::string& name, const std::vector<float>& values, std::size_t rows) {
+    add(name, "F32", {rows, up(values.size() / rows, 16)}, padded(values, rows));
+  }
+
+  std::vector<float> random(std::size_t n) {
+    std::vector<float> values(n);
+    for (float& value : values) value = static_cast<float>(random_() >> 8) * 0x1p-24f - 0.5f;
+    return values;
+  }
+
+  /// The header that describes the parts as they are now, CRCs included.
+  Json header() const {
+    Json crcs = Json::object();
+    for (const TensorData& tensor : tensors) crcs[tensor.name] = crc32(tensor.bytes);
+    Json strings = {{"format", format},
+                    {"source", source.dump()},
+                    {"config", config.dump()},
+                    {"tokenizer", tokenizer.dump()},
+                    {"selftest", selftest.dump()},
+                    {"crc32", crcs.dump()}};
+    for (const auto& [key, text] : metadata) strings[key] = text;
+    return ContainerWriter::header(strings);
+  }
+
+  /// The whole file.
+  std::string bytes() const { return pack(header().dump(), data()); }
+
+ private:
+  static std::vector<float> padded(const std::vector<float>& values, std::size_t rows) {
+    const std::size_t size = values.size() / rows;
+    std::vector<float> result(rows * up(size, 16));
+    for (std::size_t i = 0; i < values.size(); ++i) result[i / size * up(size, 16) + i % size] = values[i];
+    return result;
+  }
+
+  static std::pair<std::vector<std::int8_t>, std::vector<float>> quantise(const std::vector<float>& values,
+                                                                          std::size_t rows) {
+    const std::size_t size = values.size() / rows;
+    std::vector<std::int8_t> quantised(values.size());
+    std::vector<float> scale(rows);
+    for (std::size_t row = 0; row < rows; ++row) {
+      float largest = 0;
+      for (std::size_t i = 0; i < size; ++i) largest = std::max(largest, std::fabs(values[row * size + i]));
+      if (largest < 0x1p-100f) continue;
+      scale[row] = largest / 127.0f;
+      for (std::size_t i = 0; i < size; ++i) {
+        const float q = std::nearbyint(values[row * size + i] * (127.0f / largest));
+        quantised[row * size + i] = static_cast<std::int8_t>(std::min(127.0f, std::max(-127.0f, q)));
+      }
+    }
+    return {quantised, scale};
+  }
+
+  void describe(const TinyOptions& o) {
+    source = {{"name", "tiny"}, {"sha256", {{"model.safetensors", std::string(64, '0')}}}, {"converter", "0.1.0"}};
+    source["transformers"] = nullptr;
+    config = {{"kind", o.kind}};
+    if (o.kind != "tokenizer") {
+      config.update({{"precision", o.precision},
+                     {"vocab_size", o.vocabulary.size()},
+                     {"hidden_size", o.hidden_size},
+                     {"num_hidden_layers", o.num_hidden_layers},
+                     {"num_attention_heads", o.num_attention_heads},
+                     {"intermediate_size", o.intermediate_size},
+                     {"max_position_embeddings", o.max_position_embeddings},
+                     {"type_vocab_size", o.type_vocab_size},
+                     {"hidden_act", o.hidden_act},
+                     {"layer_norm_eps", 1e-12},
+                     {"position_offset", 0},
+                     {"norm_place", "post"},
+                     {"gating", false},
+                     {"bias", true},
+                     {"position_scheme", "absolute"},
+                     {"key_window", 0},
+                     {"pooler", o.pooler.empty() ? Json(nullptr) : Json(o.pooler)},
+                     {"head", o.kind == "encoder" ? "none" : o.head},
+                     {"labels", has_output(o) ? o.labels : std::vector<std::string>{}},
+                     {"problem_type", nullptr}});
+    }
+    config["max_length"] = o.max_position_embeddings;
+    config["model_max_length"] = 1e30;
+    tokenizer = {{"kind", "wordpiece"},
+                 {"vocab_size", o.vocabulary.size()},
+                 {"clean_text", true},
+                 {"handle_chinese_chars", true},
+                 {"strip_accents", true},
+                 {"lowercase", true},
+                 {"continuing_subword_prefix", "##"},
+                 {"max_input_chars_per_word", 100},
+                 {"unk_token_id", 1},
+                 {"cls_token_id", 2},
+                 {"sep_token_id", 3},
+                 {"pad_token_id", 0},
+                 {"decoder_cleanup", true},
+                 {"added_tokens", Json::array()}};
+    for (std::size_t id = 0; id < 5; ++id) {
+      tokenizer["added_tokens"].push_back({{"id", id},
+                                           {"content", o.vocabulary.at(id)},
+                                           {"single_word", false},
+                                           {"lstrip", false},
+                                           {"rstrip", false},
+                                           {"normalized", false},
+                                           {"special", true}});
+    }
+    const auto special = [](int id, int type) { return Json{{"special", id}, {"type_id", type}}; };
+    const auto sequence = [](const char* name, int type) { return Json{{"sequence", name}, {"type_id", type}}; };
+    const int second = o.type_vocab_size > 1 ? 1 : 0;
+    tokenizer["single"] = Json::array({special(2, 0), sequence("A", 0), special(3, 0)});
+    tokenizer["pair"] =
+        Json::array({special(2, 0), sequence("A", 0), special(3, 0), sequence("B", second), special(3, second)});
+  }
+
+  static bool has_output(const TinyOptions& o) { return o.kind == "model" && o.head != "none" && o.head != "custom"; }
+
+  void add_vocabulary(const std::vector<std::string>& vocabulary) {
+    std::vector<char> text;
+    std::vector<std::uint32_t> offsets = {0};
+    for (const std::string& token : vocabulary) {
+      text.insert(text.end(), token.begin(), token.end());
+      offsets.push_back(static_cast<std::uint32_t>(text.size()));
+    }
+    add("tokenizer.vocab.text", "U8", {up(text.size(), 64)}, text);
+    add("tokenizer.vocab.offsets", "U32", {up(offsets.size(), 16)}, offsets);
+  }
+
+  void add_norm(const std::string& name, std::size_t size) {
+    std::vector<float> gamma = random(size);
+    for (float& value : gamma) value += 1.0f;
+    add_vector(name + ".weight", gamma);
+    add_vector(name + ".bias", random(size));
+  }
+
+  void add_random_linear(const std::string& name, std::size_t n, std::size_t k, bool int8) {
+    const auto weights = random(n * k);
+    add_linear(name, weights, random(n), int8);
+  }
+
+  /// Query, key and value, attention head by attention head, each padded to D' outputs.
+  void add_query_key_value(const std::string& name, std::size_t h, std::size_t heads) {
+    const std::size_t d = h / heads;
+    std::vector<float> weights(3 * up(d, 16) * heads * h);
+    std::vector<float> bias(3 * up(d, 16) * heads);
+    for (std::size_t block = 0; block < 3 * heads; ++block) {
+      const auto w = random(d * h);
+      const auto b = random(d);
+      std::copy(w.begin(), w.end(), weights.begin() + static_cast<std::ptrdiff_t>(block * up(d, 16) * h));
+      std::copy(b.begin(), b.end(), bias.begin() + static_cast<std::ptrdiff_t>(block * up(d, 16)));
+    }
+    add_linear(name, weights, bias, int8_);
+  }
+
+  void add_encoder(const TinyOptions& o) {
+    const std::size_t h = o.hidden_size;
+    add_table("embeddings.word", random(o.vocabulary.size() * h), o.vocabulary.size(), int8_);
+    if (o.type_vocab_size > 0) {
+      add_table("embeddings.token_type", random(o.type_vocab_size * h), o.type_vocab_size, int8_);
+    }
+    add_table("embeddings.position", random(o.max_position_embeddings * h), o.max_position_embeddings, int8_);
+    add_norm("embeddings.norm", h);
+    for (std::size_t i = 0; i < o.num_hidden_layers; ++i) {
+      const std::string layer = "encoder.layer." + std::to_string(i);
+      add_query_key_value(layer + ".attention.query_key_value", h, o.num_attention_heads);
+      add_random_linear(layer + ".attention.output", h, h, int8_);
+      add_norm(layer + ".attention.output.norm", h);
+      add_random_linear(layer + ".intermediate", o.intermediate_size, h, int8_);
+      add_random_linear(layer + ".output", h, o.intermediate_size, int8_);
+      add_norm(layer + ".output.norm", h);
+    }
+    if (!o.pooler.empty()) add_random_linear("pooler.dense", h, h, false);
+    if (has_output(o)) {
+      add_rows("head.output.weight", random(o.labels.size() * h), o.labels.size());
+      add_vector("head.output.bias", random(o.labels.size()));
+    }
+  }
+
+  bool int8_ = false;
+  std::mt19937 random_{1};
+};
+
+}  // namespace bertha_test

@@ -1,0 +1,300 @@
+// Encoder: against a reference in double precision, in any batch, on any number of threads, and what it refuses.
+
+#include <bertha/encoder/encoder.hpp>
+#include <cfenv>
+#include <mutex>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "../../support/expect_error.hpp"
+#include "reference.hpp"
+
+namespace {
+
+using bertha::Batch;
+using bertha::ErrorCode;
+using bertha::MatrixView;
+using bertha_test::AlignedBytes;
+using bertha_test::expect_error;
+using bertha_test::ModelWriter;
+using bertha_test::Reference;
+using bertha_test::TinyOptions;
+using Ids = std::vector<std::uint32_t>;
+
+/// An encoder and the bytes that it was loaded from.
+template <class Precision>
+struct Loaded {
+  explicit Loaded(const TinyOptions& options)
+      : bytes(ModelWriter::tiny(options).bytes()),
+        file(bertha::WeightFile::from_bytes(bytes.span())),
+        encoder(file, file.config()) {}
+  AlignedBytes bytes;
+  bertha::WeightFile file;
+  bertha::Encoder<Precision> encoder;
+};
+
+Ids random_ids(std::mt19937& random, std::size_t n, std::uint32_t below) {
+  Ids ids(n);
+  for (std::uint32_t& id : ids) id = static_cast<std::uint32_t>(random() % below);
+  return ids;
+}
+
+TinyOptions wide(std::size_t hidden_size, std::size_t heads) {
+  TinyOptions options;
+  options.hidden_size = hidden_size;
+  options.num_attention_heads = heads;
+  options.num_hidden_layers = 2;
+  options.max_position_embeddings = 300;
+  return options;
+}
+
+/// A pool of four threads, whatever this machine has. It is never destroyed: its threads serve as long as the process.
+bertha::Executor& four_threads() {
+  static bertha::Executor& pool = *new bertha::detail::ThreadPool(4);
+  return pool;
+}
+
+/// Numbers [rows, cols] without their padding.
+std::vector<float> numbers(MatrixView<const float> matrix) {
+  std::vector<float> all;
+  for (std::size_t r = 0; r < matrix.rows; ++r) all.insert(all.end(), matrix.row(r), matrix.row(r) + matrix.cols);
+  return all;
+}
+
+void expect_near(const Eigen::MatrixXd& expected, MatrixView<const float> found, const std::string& what) {
+  ASSERT_EQ(static_cast<std::size_t>(expected.rows()), found.rows) << what;
+  ASSERT_EQ(static_cast<std::size_t>(expected.cols()), found.cols) << what;
+  for (std::size_t r = 0; r < found.rows; ++r)
+    for (std::size_t c = 0; c < found.cols; ++c) {
+      const double want = expected(static_cast<Eigen::Index>(r), static_cast<Eigen::Index>(c));
+      ASSERT_NEAR(static_cast<double>(found(r, c)), want, 2e-4 * std::max(1.0, std::fabs(want)))
+          << what << " row " << r << " column " << c;
+    }
+}
+
+TEST(Encoder, EqualsTheReferenceAfterEveryLayer) {
+  std::mt19937 random(3);
+  const std::vector<std::pair<std::size_t, std::size_t>> sizes = {{36, 3}, {20, 5}, {40, 2}, {16, 1}};
+  for (const char* activation : {"gelu", "gelu_tanh", "relu", "silu"})
+    for (const auto& [hidden_size, heads] : sizes)
+      for (const std::size_t types : {std::size_t{2}, std::size_t{0}}) {
+        TinyOptions options = wide(hidden_size, heads);
+        options.hidden_act = activation;
+        options.type_vocab_size = types;
+        Loaded<bertha::Float32> model(options);
+        Reference reference(ModelWriter::tiny(options), options);
+        bertha::Workspace work;
+        work.prepare({.max_threads = 1});
+        Batch batch;
+        const Ids ids = random_ids(random, 1 + random() % 40, 17);
+        const Ids type_ids = random_ids(random, ids.size(), types == 0 ? 1 : 2);
+        batch.add(ids, type_ids);
+        const auto expected = reference.hidden(ids, type_ids);
+        std::set<std::size_t> seen;
+        const std::string what = std::string(activation) + " " + std::to_string(hidden_size) + " layer ";
+        auto output = model.encoder.forward(
+            batch, work, [&](std::size_t layer, std::size_t first_row, MatrixView<const float> hidden) {
+              EXPECT_EQ(first_row, 0u);
+              seen.insert(layer);
+              expect_near(expected.at(layer), hidden, what + std::to_string(layer));
+            });
+        EXPECT_EQ(seen, (std::set<std::size_t>{0, 1, 2}));
+        expect_near(expected.back(), output.hidden, what + "last");
+        model.encoder.pool(output, work);
+        expect_near(reference.pooled(expected.back()).transpose(), output.pooled, what + "pooled");
+      }
+}
+
+/// Sequences that fill several chunks of 256 rows, one of them alone longer than a chunk.
+std::vector<Ids> several_chunks() {
+  std::mt19937 random(5);
+  std::vector<Ids> sequences;
+  for (const std::size_t length :
+       {std::size_t{100}, std::size_t{156}, std::size_t{1}, std::size_t{300}, std::size_t{7}})
+    sequences.push_back(random_ids(random, length, 17));
+  for (int i = 0; i < 20; ++i) sequences.push_back(random_ids(random, 1 + random() % 60, 17));
+  return sequences;
+}
+
+template <class Precision>
+void expect_same_bits_in_any_batch() {
+  TinyOptions options = wide(36, 3);
+  options.precision = std::same_as<Precision, bertha::Int8> ? "int8" : "float32";
+  Loaded<Precision> model(options);
+  std::vector<float> alone, pooled_alone;
+  Batch batch;
+  for (const Ids& ids : several_chunks()) {
+    batch.add(ids);
+    Batch one;
+    one.add(ids);
+    bertha::Workspace work;
+    work.prepare({.executor = &four_threads(), .max_threads = 1});
+    auto output = model.encoder.forward(one, work);
+    model.encoder.pool(output, work);
+    const auto hidden = numbers(output.hidden), pooled = numbers(output.pooled);
+    alone.insert(alone.end(), hidden.begin(), hidden.end());
+    pooled_alone.insert(pooled_alone.end(), pooled.begin(), pooled.end());
+  }
+  ASSERT_GT(batch.tokens(), 3u * 256u);
+  bertha::Workspace work;  // one for all: what is left of a call must not be seen by the next
+  for (const std::size_t threads : {4u, 1u, 2u, 3u}) {
+    work.prepare({.executor = &four_threads(), .max_threads = threads});
+    std::mutex mutex;
+    std::multiset<std::size_t> rows_of_layer;
+    auto output = model.encoder.forward(batch, work,
+                                        [&](std::size_t layer, std::size_t first_row, MatrixView<const float> hidden) {
+                                          const std::lock_guard lock(mutex);
+                                          EXPECT_LE(first_row + hidden.rows, batch.tokens());
+                                          for (std::size_t r = 0; r < hidden.rows; ++r)
+                                            rows_of_layer.insert(layer * 10'000 + first_row + r);
+                                        });
+    EXPECT_EQ(rows_of_layer.size(), 3 * batch.tokens());
+    EXPECT_EQ(std::set<std::size_t>(rows_of_layer.begin(), rows_of_layer.end()).size(), 3 * batch.tokens());
+    model.encoder.pool(output, work);
+    EXPECT_EQ(numbers(output.hidden), alone) << threads;
+    EXPECT_EQ(numbers(output.pooled), pooled_alone) << threads;
+    EXPECT_EQ(output.sequences(), batch.sequences());
+  }
+}
+
+TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInFloat32) { expect_same_bits_in_any_batch<bertha::Float32>(); }
+TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInInt8) { expect_same_bits_in_any_batch<bertha::Int8>(); }
+
+TEST(Encoder, ReadsTheTypesThatItWasGiven) {
+  Loaded<bertha::Float32> model(wide(36, 3));
+  bertha::Workspace work;
+  work.prepare({.max_threads = 1});
+  Batch none, zeros, ones;
+  none.add(Ids{2, 5, 3});
+  zeros.add(Ids{2, 5, 3}, Ids{0, 0, 0});
+  ones.add(Ids{2, 5, 3}, Ids{0, 1, 1});
+  const auto without = numbers(model.encoder.forward(none, work).hidden);
+  EXPECT_EQ(numbers(model.encoder.forward(zeros, work).hidden), without);
+  EXPECT_NE(numbers(model.encoder.forward(ones, work).hidden), without);
+}
+
+TEST(Encoder, RefusesWhatIsTooLargeWithBothNumbers) {
+  TinyOptions options;
+  Loaded<bertha::Float32> model(options);
+  bertha::Workspace work;
+  work.prepare({});
+  const auto expect_refused = [&](const Ids& ids, const Ids& types, std::initializer_list<std::string_view> words) {
+    Batch batch;
+    batch.add(Ids{2, 3});
+    batch.add(ids, types);
+    expect_error(ErrorCode::input, words, [&] { model.encoder.forward(batch, work); });
+  };
+  expect_refused({2, 17}, {}, {"token id", "17", "16"});
+  expect_refused({2, 0xFFFFFFFF}, {}, {"4294967295"});
+  expect_refused({2, 3}, {0, 2}, {"type", "2", "1"});
+  expect_refused(Ids(25, 5), {}, {"length", "25", "24"});
+  Batch longest;
+  longest.add(Ids(24, 16), Ids(24, 1));
+  EXPECT_NO_THROW(model.encoder.forward(longest, work));
+}
+
+TEST(Encoder, RefusesToPoolWithoutAPooler) {
+  TinyOptions options;
+  options.pooler = "";
+  Loaded<bertha::Float32> model(options);
+  bertha::Workspace work;
+  work.prepare({});
+  Batch batch;
+  batch.add(Ids{2, 3});
+  auto output = model.encoder.forward(batch, work);
+  EXPECT_EQ(output.pooled.data, nullptr);
+  expect_error(ErrorCode::unsupported, {"pooler"}, [&] { model.encoder.pool(output, work); });
+}
+
+/// Rounding and, where there is such a thing, flush-to-zero of the calling thread.
+class CallersEnvironment {
+ public:
+  CallersEnvironment(int rounding, bool flush) {
+    std::fesetround(rounding);
+#if defined(__x86_64__)
+    if (flush) _mm_setcsr(_mm_getcsr() | 0x8040);
+#else
+    (void)flush;
+#endif
+    control_ = control();
+  }
+  ~CallersEnvironment() { std::fesetenv(FE_DFL_ENV); }
+  bool is_as_it_was() const { return control() == control_; }
+
+ private:
+  static unsigned control() {
+#if defined(__x86_64__)
+    return _mm_getcsr() & ~0x3Fu;
+#else
+    return static_cast<unsigned>(std::fegetround());
+#endif
+  }
+  unsigned control_;
+};
+
+TEST(Encoder, ComesToTheSameBitsInAnyFloatEnvironmentAndLeavesIt) {
+  for (const char* precision : {"float32", "int8"}) {
+    TinyOptions options = wide(36, 3);
+    options.precision = precision;
+    const AlignedBytes bytes(ModelWriter::tiny(options).bytes());
+    auto file = bertha::WeightFile::from_bytes(bytes.span());
+    const bertha::AnyEncoder encoder(file, file.config());
+    Batch batch;
+    for (const Ids& ids : several_chunks()) batch.add(ids);
+    bertha::Workspace work;
+    work.prepare({.executor = &four_threads()});
+    auto output = encoder.forward(batch, work);
+    encoder.pool(output, work);
+    const auto hidden = numbers(output.hidden), pooled = numbers(output.pooled);
+    for (const int rounding : {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
+      const CallersEnvironment environment(rounding, true);
+      output = encoder.forward(batch, work);
+      EXPECT_TRUE(environment.is_as_it_was());
+      encoder.pool(output, work);
+      EXPECT_TRUE(environment.is_as_it_was());
+      EXPECT_EQ(numbers(output.hidden), hidden) << precision << rounding;
+      EXPECT_EQ(numbers(output.pooled), pooled) << precision << rounding;
+    }
+  }
+}
+
+TEST(Batch, PacksSequencesOneAfterTheOther) {
+  Batch batch;
+  EXPECT_EQ(batch.sequences(), 0u);
+  batch.add(Ids{2, 5, 3});
+  batch.add(Ids{2, 3}, Ids{0, 1});
+  EXPECT_EQ(batch.sequences(), 2u);
+  EXPECT_EQ(batch.tokens(), 5u);
+  EXPECT_EQ(batch.length(1), 2u);
+  EXPECT_EQ(batch.ids(), (Ids{2, 5, 3, 2, 3}));
+  EXPECT_EQ(batch.type_ids(), (Ids{0, 0, 0, 0, 1}));
+  EXPECT_EQ(batch.starts(), (std::vector<std::size_t>{0, 3, 5}));
+}
+
+TEST(Batch, RefusesNoTokensAndOtherNumbersOfTypesAndStaysAsItWas) {
+  Batch batch;
+  batch.add(Ids{2, 3});
+  expect_error(ErrorCode::input, {"no tokens"}, [&] { batch.add(Ids{}); });
+  expect_error(ErrorCode::input, {"2 token ids", "3 type ids"}, [&] { batch.add(Ids{2, 3}, Ids{0, 0, 0}); });
+  EXPECT_EQ(batch.sequences(), 1u);
+  EXPECT_EQ(batch.tokens(), 2u);
+  EXPECT_EQ(batch.type_ids().size(), 2u);
+}
+
+TEST(Encoder, TakesAnEmptyBatch) {
+  Loaded<bertha::Int8> model(wide(36, 3));
+  bertha::Workspace work;
+  work.prepare({.executor = &four_threads()});
+  const Batch batch;
+  auto output = model.encoder.forward(batch, work);
+  model.encoder.pool(output, work);
+  EXPECT_EQ(output.hidden.rows, 0u);
+  EXPECT_EQ(output.pooled.rows, 0u);
+}
+
+}  // namespace

@@ -1,0 +1,131 @@
+// A whole BERT in double precision, as a textbook has it, from the tensors of a ModelWriter. It shares no code with the
+// library.
+
+#pragma once
+
+#include <Eigen/Dense>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "../../support/model_writer.hpp"
+
+namespace bertha_test {
+
+/// The float32 model of `options` with weights from `writer`.
+class Reference {
+ public:
+  using Matrix = Eigen::MatrixXd;  // a row per token
+  using Vector = Eigen::VectorXd;
+
+  Reference(ModelWriter writer, TinyOptions options) : writer_(std::move(writer)), o_(std::move(options)) {}
+
+  /// Hidden states of one sequence after the embeddings and after each layer.
+  std::vector<Matrix> hidden(const std::vector<std::uint32_t>& ids, const std::vector<std::uint32_t>& types) {
+    const Matrix word = rows("embeddings.word.weight", o_.hidden_size);
+    const Matrix position = rows("embeddings.position.weight", o_.hidden_size);
+    const Eigen::Index n = static_cast<Eigen::Index>(ids.size());
+    Matrix x(n, word.cols());
+    for (Eigen::Index t = 0; t < n; ++t) {
+      x.row(t) = word.row(ids[static_cast<std::size_t>(t)]) + position.row(t);
+      if (o_.type_vocab_size > 0)
+        x.row(t) += rows("embeddings.token_type.weight", o_.hidden_size).row(types[static_cast<std::size_t>(t)]);
+    }
+    std::vector<Matrix> states = {norm(x, "embeddings.norm")};
+    for (std::size_t i = 0; i < o_.num_hidden_layers; ++i)
+      states.push_back(layer(states.back(), "encoder.layer." + std::to_string(i)));
+    return states;
+  }
+
+  Vector pooled(const Matrix& last) {
+    const Matrix dense = linear(last.topRows(1), "pooler.dense", o_.hidden_size);
+    return dense.row(0).array().tanh();
+  }
+
+  /// Row-major rows of a tensor [rows, columns rounded up].
+  Matrix rows(const std::string& name, std::size_t columns) {
+    const TensorData& tensor = writer_.tensor(name);
+    const std::size_t n = tensor.shape[0];
+    const std::size_t stride = tensor.bytes.size() / 4 / n;
+    Matrix result(static_cast<Eigen::Index>(n), static_cast<Eigen::Index>(columns));
+    for (std::size_t r = 0; r < n; ++r)
+      for (std::size_t c = 0; c < columns; ++c)
+        result(static_cast<Eigen::Index>(r), static_cast<Eigen::Index>(c)) = number(tensor, r * stride + c);
+    return result;
+  }
+
+  /// x W^T + b, W being in panels of 16 outputs.
+  Matrix linear(const Matrix& x, const std::string& name, std::size_t outputs) {
+    const TensorData& weight = writer_.tensor(name + ".weight");
+    const std::size_t inputs = weight.shape[1];
+    Matrix w(static_cast<Eigen::Index>(outputs), static_cast<Eigen::Index>(inputs));
+    for (std::size_t r = 0; r < outputs; ++r)
+      for (std::size_t c = 0; c < inputs; ++c)
+        w(static_cast<Eigen::Index>(r), static_cast<Eigen::Index>(c)) =
+            number(weight, (r / 16 * inputs + c) * 16 + r % 16);
+    return (x * w.transpose()).rowwise() + vector(name + ".bias", outputs).transpose();
+  }
+
+  Vector vector(const std::string& name, std::size_t size) {
+    Vector result(static_cast<Eigen::Index>(size));
+    for (std::size_t i = 0; i < size; ++i) result(static_cast<Eigen::Index>(i)) = number(writer_.tensor(name), i);
+    return result;
+  }
+
+ private:
+  static double number(const TensorData& tensor, std::size_t i) {
+    float value;
+    std::memcpy(&value, tensor.bytes.data() + 4 * i, 4);
+    return static_cast<double>(value);
+  }
+
+  Matrix norm(const Matrix& x, const std::string& name) {
+    const Vector gamma = vector(name + ".weight", o_.hidden_size), beta = vector(name + ".bias", o_.hidden_size);
+    Matrix y = x.colwise() - x.rowwise().mean();
+    for (Eigen::Index t = 0; t < y.rows(); ++t) {
+      const double variance = y.row(t).squaredNorm() / static_cast<double>(y.cols());
+      y.row(t) =
+          (y.row(t).array() / std::sqrt(variance + 1e-12) * gamma.transpose().array()) + beta.transpose().array();
+    }
+    return y;
+  }
+
+  double activate(double x) const {
+    if (o_.hidden_act == "gelu") return x / 2 * (1 + std::erf(x / std::sqrt(2.0)));
+    if (o_.hidden_act == "gelu_tanh") return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    if (o_.hidden_act == "silu") return x / (1 + std::exp(-x));
+    return std::max(x, 0.0);
+  }
+
+  Matrix layer(const Matrix& x, const std::string& name) {
+    const Eigen::Index d = static_cast<Eigen::Index>(o_.hidden_size / o_.num_attention_heads);
+    const Eigen::Index padded = (d + 15) / 16 * 16, heads = static_cast<Eigen::Index>(o_.num_attention_heads);
+    const Matrix projected =
+        linear(x, name + ".attention.query_key_value", static_cast<std::size_t>(3 * padded * heads));
+    Matrix context(x.rows(), x.cols());
+    for (Eigen::Index a = 0; a < heads; ++a) {
+      const Matrix q = projected.middleCols(3 * a * padded, d), k = projected.middleCols((3 * a + 1) * padded, d),
+                   v = projected.middleCols((3 * a + 2) * padded, d);
+      Matrix scores = q * k.transpose() / std::sqrt(static_cast<double>(d));
+      for (Eigen::Index t = 0; t < scores.rows(); ++t) {
+        scores.row(t) = (scores.row(t).array() - scores.row(t).maxCoeff()).exp();
+        scores.row(t) /= scores.row(t).sum();
+      }
+      context.middleCols(a * d, d) = scores * v;
+    }
+    const Matrix attended =
+        norm(x + linear(context, name + ".attention.output", o_.hidden_size), name + ".attention.output.norm");
+    const Matrix widened =
+        linear(attended, name + ".intermediate", o_.intermediate_size).unaryExpr([this](double value) {
+          return activate(value);
+        });
+    return norm(attended + linear(widened, name + ".output", o_.hidden_size), name + ".output.norm");
+  }
+
+  ModelWriter writer_;
+  TinyOptions o_;
+};
+
+}  // namespace bertha_test

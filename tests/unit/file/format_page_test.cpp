@@ -1,0 +1,207 @@
+// tools/format.md and the reader say the same: the page's tables are read, each key that they name must be in a file
+// and is missed when it isn't, each word that they allow is taken, and the files that other tests use have no key
+// beyond them.
+
+#include <gtest/gtest.h>
+
+#include "../../support/expect_error.hpp"
+#include "../../support/model_writer.hpp"
+
+#include <algorithm>
+#include <bertha/file/model_file.hpp>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace {
+
+using bertha::ErrorCode;
+using bertha::WeightFile;
+using bertha_test::AlignedBytes;
+using bertha_test::expect_error;
+using bertha_test::Json;
+using bertha_test::ModelWriter;
+
+using Rows = std::vector<std::vector<std::string>>;
+
+std::string trimmed(const std::string& text) {
+  const std::size_t begin = text.find_first_not_of(' ');
+  return begin == text.npos ? "" : text.substr(begin, text.find_last_not_of(' ') - begin + 1);
+}
+
+/// The text between the heading "## <number>." and the next one.
+std::string section(int number) {
+  std::ifstream file(std::string(BERTHA_TEST_DATA) + "/../tools/format.md");
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t begin = page.find("\n## " + std::to_string(number) + ".");
+  return begin == page.npos ? "" : page.substr(begin, page.find("\n## ", begin + 1) - begin);
+}
+
+/// The cells of the section's table, without its two lines of heading.
+Rows table(int number) {
+  Rows rows;
+  const std::string text = section(number);
+  for (std::size_t at = 0; (at = text.find("\n|", at)) != text.npos; ++at) {
+    std::vector<std::string> cells;
+    const std::string line = text.substr(at + 2, text.find('\n', at + 1) - at - 2);
+    for (std::size_t cell = 0; cell < line.size(); cell = line.find('|', cell) + 1) {
+      cells.push_back(trimmed(line.substr(cell, line.find('|', cell) - cell)));
+    }
+    rows.push_back(cells);
+  }
+  if (rows.size() > 2) rows.erase(rows.begin(), rows.begin() + 2);
+  return rows;
+}
+
+/// The words between backticks.
+std::vector<std::string> quoted(const std::string& text) {
+  std::vector<std::string> words;
+  for (std::size_t at = 0; (at = text.find('`', at)) != text.npos;) {
+    const std::size_t end = text.find('`', at + 1);
+    words.push_back(text.substr(at + 1, end - at - 1));
+    at = end + 1;
+  }
+  return words;
+}
+
+std::vector<std::string> keys(const Json& object) {
+  std::vector<std::string> names;
+  for (const auto& [key, value] : object.items()) names.push_back(key);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<std::string> first_cells(const Rows& rows) {
+  std::vector<std::string> names;
+  for (const auto& row : rows) names.push_back(row.at(0));
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void load(const ModelWriter& model) {
+  const AlignedBytes bytes(model.bytes());
+  WeightFile::from_bytes(bytes.span(), "tiny");
+}
+
+/// A value that is of no type that the page's type column allows.
+Json wrong_value(const std::string& type) {
+  if (type == "boolean" || type == "integer" || type == "number") return "text";
+  return 3.5;
+}
+
+/// Drops each key, and gives each a value of the wrong type.
+void expect_required(const Rows& rows, Json ModelWriter::*part) {
+  ASSERT_FALSE(rows.empty());
+  for (const auto& row : rows) {
+    ModelWriter model = ModelWriter::tiny();
+    (model.*part)[row[0]] = wrong_value(row[1]);
+    expect_error(
+        ErrorCode::format, {"'" + row[0] + "'"}, [&] { load(model); }, row[0] + " of the wrong type");
+    (model.*part).erase(row[0]);
+    expect_error(
+        ErrorCode::format, {"'" + row[0] + "'", "missing"}, [&] { load(model); }, row[0] + " dropped");
+  }
+}
+
+TEST(FormatPage, NamesTheFormatThatThisReleaseReads) {
+  EXPECT_NE(section(2).find("| format | `" + std::to_string(BERTHA_FORMAT_VERSION) + "`"), std::string::npos);
+}
+
+TEST(FormatPage, NamesTheKeysOfTheMetadata) {
+  const Rows rows = table(2);
+  const ModelWriter model = ModelWriter::tiny();
+  EXPECT_EQ(first_cells(rows), keys(model.header()["__metadata__"]));
+  for (const auto& row : rows) {
+    Json header = model.header();
+    header["__metadata__"].erase(row[0]);
+    const AlignedBytes bytes(ModelWriter::pack(header.dump(), model.data()));
+    expect_error(
+        ErrorCode::format, {"'" + row[0] + "'"}, [&] { WeightFile::from_bytes(bytes.span()); }, row[0]);
+  }
+}
+
+TEST(FormatPage, NamesTheKeysOfTheSource) {
+  for (const auto& row : table(2)) {
+    if (row[0] != "source") continue;
+    std::vector<std::string> named = quoted(row[1]);
+    std::sort(named.begin(), named.end());
+    EXPECT_EQ(named, keys(ModelWriter::tiny().source));
+    for (const std::string& key : named) {
+      ModelWriter model = ModelWriter::tiny();
+      model.source.erase(key);
+      expect_error(
+          ErrorCode::format, {"source", "'" + key + "'", "missing"}, [&] { load(model); }, key);
+    }
+    return;
+  }
+  FAIL() << "section 2 has no row for source";
+}
+
+TEST(FormatPage, NamesTheFieldsOfTheConfiguration) {
+  EXPECT_EQ(first_cells(table(3)), keys(ModelWriter::tiny().config));
+  expect_required(table(3), &ModelWriter::config);
+}
+
+TEST(FormatPage, NamesTheFieldsOfTheTokenizer) {
+  EXPECT_EQ(first_cells(table(4)), keys(ModelWriter::tiny().tokenizer));
+  expect_required(table(4), &ModelWriter::tokenizer);
+}
+
+TEST(FormatPage, NamesTheFieldsOfAddedTokens) {
+  for (const auto& row : table(4)) {
+    if (row[0] != "added_tokens") continue;
+    std::vector<std::string> named = quoted(row[2]);
+    std::sort(named.begin(), named.end());
+    EXPECT_EQ(named, keys(ModelWriter::tiny().tokenizer["added_tokens"][0]));
+    for (const std::string& key : named) {
+      ModelWriter model = ModelWriter::tiny();
+      model.tokenizer["added_tokens"][1].erase(key);
+      expect_error(
+          ErrorCode::format, {"added_tokens[1]", "'" + key + "'", "missing"}, [&] { load(model); }, key);
+    }
+    return;
+  }
+  FAIL() << "section 4 has no row for added_tokens";
+}
+
+TEST(FormatPage, NamesTheWordsThatFieldsMayHave) {
+  std::map<std::string, std::vector<std::string>> words;
+  for (const auto& row : table(3)) words[row[0]] = quoted(row[2]);
+  for (const char* field : {"precision", "hidden_act", "norm_place", "position_scheme", "pooler", "problem_type"}) {
+    ASSERT_FALSE(words[field].empty()) << field;
+    for (const std::string& word : words[field]) {
+      ModelWriter model = ModelWriter::tiny();
+      model.config[field] = word;
+      EXPECT_NO_THROW(load(model)) << field << " " << word;
+    }
+  }
+  ASSERT_EQ(words["head"].size(), 5u);
+  for (const std::string& word : words["head"]) {
+    ModelWriter model =
+        ModelWriter::tiny({.kind = word == "none" ? "encoder" : "model", .head = word, .labels = {"start", "end"}});
+    EXPECT_EQ(model.config["head"], word);
+    EXPECT_NO_THROW(load(model)) << word;
+  }
+}
+
+TEST(FormatPage, NamesTheFieldsOfTheSelfTest) {
+  Json one = {{"text", "a"},
+              {"text_pair", nullptr},
+              {"ids", {2, 5, 3}},
+              {"type_ids", {0, 0, 0}},
+              {"offsets", {{0, 0}, {0, 1}, {0, 0}}},
+              {"logits", nullptr},
+              {"logits_bytes", nullptr},
+              {"answer", nullptr}};
+  const std::vector<std::string> named = quoted(section(6));
+  for (const auto& [key, value] : one.items()) {
+    EXPECT_NE(std::find(named.begin(), named.end(), key), named.end()) << key;
+  }
+  ModelWriter model = ModelWriter::tiny();
+  model.selftest.push_back(one);
+  EXPECT_NO_THROW(load(model));
+}
+
+}  // namespace

@@ -1,0 +1,507 @@
+// Model: the files that it refuses, precisions, verify, and calls from threads, executors and small batches.
+
+#include <bertha/bertha.hpp>
+#include <cfenv>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "../support/expect_error.hpp"
+#include "../support/model_writer.hpp"
+
+namespace {
+
+using bertha::Encoding;
+using bertha::ErrorCode;
+using bertha::LoadOptions;
+using bertha::Logits;
+using bertha::PrecisionKind;
+using bertha_test::AlignedBytes;
+using bertha_test::expect_error;
+using bertha_test::Json;
+using bertha_test::ModelWriter;
+using bertha_test::TempFile;
+using bertha_test::TensorData;
+using bertha_test::TinyOptions;
+using Classifier = bertha::Model<bertha::SequenceClassification>;
+using Tagger = bertha::Model<bertha::TokenClassification>;
+using Asker = bertha::Model<bertha::QuestionAnswering>;
+
+constexpr const char* kHeads[] = {"sequence-classification", "token-classification", "question-answering"};
+
+ModelWriter tiny(const std::string& head, const std::string& precision = "float32") {
+  TinyOptions options;
+  options.head = head;
+  options.precision = precision;
+  if (head == "question-answering") options.labels = {"start", "end"};
+  if (head != "sequence-classification") options.pooler = "";
+  return ModelWriter::tiny(options);
+}
+ModelWriter tiny() { return tiny(kHeads[0]); }
+
+void load(const std::string& head, const ModelWriter& writer, const LoadOptions& options = {}) {
+  const AlignedBytes bytes(writer.bytes());
+  if (head == kHeads[0]) Classifier::load(bytes.span(), options);
+  if (head == kHeads[1]) Tagger::load(bytes.span(), options);
+  if (head == kHeads[2]) Asker::load(bytes.span(), options);
+}
+
+/// f(head, a file's parts, index of a tensor) for every tensor, head and precision.
+template <class F>
+void for_every_tensor(const F& f) {
+  for (const std::string head : kHeads)
+    for (const char* precision : {"float32", "int8"}) {
+      const ModelWriter good = tiny(head, precision);
+      ASSERT_NO_THROW(load(head, good)) << head << ' ' << precision;
+      for (std::size_t i = 0; i < good.tensors.size(); ++i) {
+        ModelWriter writer = good;
+        f(head, writer, i);
+      }
+    }
+}
+
+std::vector<Encoding> encodings(const bertha::Tokenizer& tokenizer) {
+  std::vector<Encoding> result;
+  for (const char* text : {"the cat sat.", "", "a b c", "abc bca the cats sat a b c.", "unknown", "the", "cat cat cat"})
+    result.push_back(tokenizer.encode(text));
+  return result;
+}
+
+template <class Model>
+std::string bits(const Model& model, const bertha::CallOptions& call = {}) {
+  const auto inputs = encodings(model.tokenizer());
+  return bertha::detail::to_hex(model.run(inputs, call).values);
+}
+
+template <class Model = Classifier>
+std::string bits(const ModelWriter& writer, const LoadOptions& options = {}) {
+  const AlignedBytes bytes(writer.bytes());
+  return bits(Model::load(bytes.span(), options));
+}
+
+TEST(ModelFiles, WithoutATensorAreRefusedByItsName) {
+  for_every_tensor([](const std::string& head, ModelWriter& writer, std::size_t i) {
+    const std::string name = "'" + writer.tensors[i].name + "'";
+    writer.tensors.erase(writer.tensors.begin() + static_cast<std::ptrdiff_t>(i));
+    expect_error(
+        ErrorCode::missing_tensor, {name}, [&] { load(head, writer); }, head + name);
+  });
+}
+
+TEST(ModelFiles, WithARenamedTensorAreRefusedByItsName) {
+  for_every_tensor([](const std::string& head, ModelWriter& writer, std::size_t i) {
+    const std::string name = "'" + writer.tensors[i].name + "'";
+    writer.tensors[i].name += "x";
+    expect_error(
+        ErrorCode::missing_tensor, {name}, [&] { load(head, writer); }, head + name);
+  });
+}
+
+TEST(ModelFiles, WithATransposedTensorAreRefusedByItsName) {
+  std::size_t transposed = 0;
+  for_every_tensor([&](const std::string& head, ModelWriter& writer, std::size_t i) {
+    TensorData& tensor = writer.tensors[i];
+    const std::vector<std::size_t> reversed(tensor.shape.rbegin(), tensor.shape.rend());
+    if (reversed == tensor.shape) return;
+    tensor.shape = reversed;
+    ++transposed;
+    expect_error(
+        ErrorCode::shape, {"'" + tensor.name + "'"}, [&] { load(head, writer); }, head + tensor.name);
+  });
+  EXPECT_GE(transposed, 6u * 7u);
+}
+
+TEST(ModelFiles, WithATensorOfAnotherTypeAreRefusedByItsName) {
+  const auto other = [](const std::string& dtype) -> std::vector<std::string> {
+    if (dtype == "F32") return {"I32", "U32"};
+    if (dtype == "I32" || dtype == "U32") return {"F32"};
+    return {dtype == "I8" ? "U8" : "I8"};
+  };
+  for_every_tensor([&](const std::string& head, ModelWriter& writer, std::size_t i) {
+    for (const std::string& dtype : other(writer.tensors[i].dtype)) {
+      ModelWriter wrong = writer;
+      wrong.tensors[i].dtype = dtype;
+      expect_error(
+          ErrorCode::shape, {"'" + writer.tensors[i].name + "'", dtype}, [&] { load(head, wrong); },
+          head + writer.tensors[i].name);
+    }
+  });
+}
+
+TEST(ModelFiles, WithATensorOfAnotherShapeAreRefusedByItsName) {
+  for_every_tensor([](const std::string& head, ModelWriter& writer, std::size_t i) {
+    const std::string name = "'" + writer.tensors[i].name + "'";
+    ModelWriter deeper = writer;
+    deeper.tensors[i].shape.push_back(1);
+    expect_error(
+        ErrorCode::shape, {name}, [&] { load(head, deeper); }, head + name + " with another dimension");
+    TensorData& tensor = writer.tensors[i];
+    const std::size_t row = tensor.bytes.size() / tensor.shape[0];
+    tensor.shape[0] += 64;
+    tensor.bytes.resize(tensor.bytes.size() + 64 * row);
+    expect_error(
+        ErrorCode::shape, {name}, [&] { load(head, writer); }, head + name + " with more rows");
+  });
+}
+
+TEST(ModelFiles, WithATensorThatNothingUsesAreRefused) {
+  for (const std::string head : kHeads) {
+    ModelWriter writer = tiny(head);
+    writer.add_rows("scorer.weight", writer.random(36), 1);
+    expect_error(ErrorCode::unused_tensor, {"'scorer.weight'"}, [&] { load(head, writer); });
+  }
+}
+
+TEST(ModelFiles, OfAnotherHeadAreRefusedByBothNames) {
+  for (const std::string has : kHeads)
+    for (const std::string wanted : kHeads)
+      if (has != wanted)
+        expect_error(ErrorCode::unsupported, {"'" + has + "'", "'" + wanted + "'"}, [&] { load(wanted, tiny(has)); });
+}
+
+TEST(ModelFiles, WhoseVocabularyAndWordTableDifferAreRefused) {
+  ModelWriter writer = tiny();
+  writer.tokenizer["vocab_size"] = 18;
+  expect_error(ErrorCode::vocabulary, {"18", "17"}, [&] { load(kHeads[0], writer); });
+  writer = tiny();
+  writer.config["vocab_size"] = 18;
+  expect_error(ErrorCode::shape, {"'embeddings.word.weight'", "[18, 48]", "[17, 48]"},
+               [&] { load(kHeads[0], writer); });
+  writer = tiny();
+  writer.config["vocab_size"] = 40;
+  writer.tokenizer["vocab_size"] = 40;
+  expect_error(ErrorCode::shape, {}, [&] { load(kHeads[0], writer); });
+}
+
+TEST(ModelFiles, OfATokenizerAloneAreNoModels) {
+  TinyOptions options;
+  options.kind = "tokenizer";
+  expect_error(ErrorCode::unsupported, {"tokenizer only"}, [&] { load(kHeads[0], ModelWriter::tiny(options)); });
+}
+
+TEST(ModelFiles, AreReadFromAlignedBytesAndCopiedFromAnyOthers) {
+  const std::string file = tiny().bytes();
+  const AlignedBytes shifted(" " + file);
+  const auto misaligned = shifted.span().subspan(1);
+  expect_error(ErrorCode::input, {"64", "'copy'"}, [&] { Classifier::load(misaligned); });
+  const AlignedBytes aligned(file);
+  const std::string expected = bits(Classifier::load(aligned.span()));
+  EXPECT_EQ(expected, bits(Classifier::load(misaligned, {.copy = true})));
+
+  auto gone = std::make_unique<AlignedBytes>(file);
+  const auto model = Classifier::load(gone->span(), {.copy = true});
+  gone.reset();
+  EXPECT_EQ(expected, bits(model));
+}
+
+TEST(Model, OutlivesTheFileAndTheModelThatItIsACopyOf) {
+  const std::string expected = bits(tiny());
+  std::optional<Classifier> copy;
+  {
+    const TempFile file(tiny().bytes());
+    const Classifier model = Classifier::load(file.path());
+    copy = model;
+    EXPECT_EQ(&copy->encoder(), &model.encoder());
+  }
+  EXPECT_EQ(bits(*copy), expected);
+}
+
+TEST(Model, RunsAFloat32FileInInt8WithTheBitsOfAnInt8File) {
+  EXPECT_EQ(bits(tiny(), {.precision = PrecisionKind::int8}), bits(tiny(kHeads[0], "int8")));
+  EXPECT_NE(bits(tiny()), bits(tiny(kHeads[0], "int8")));
+}
+
+/// Every number of an int8 tensor times its scale, in a float32 file.
+TEST(Model, RunsAnInt8FileInFloat32WithTheBitsOfItsDequantisedWeights) {
+  const ModelWriter int8 = tiny(kHeads[0], "int8");
+  ModelWriter dequantised = tiny();
+  for (TensorData& tensor : dequantised.tensors) {
+    const auto source = std::find_if(int8.tensors.begin(), int8.tensors.end(),
+                                     [&](const TensorData& other) { return other.name == tensor.name; });
+    if (source->dtype != "I8") continue;
+    const std::string prefix = tensor.name.substr(0, tensor.name.rfind('.'));
+    ModelWriter scales = int8;
+    const std::string& scale_bytes = scales.tensor(prefix + ".scale").bytes;
+    const bool table = tensor.shape.size() == 2;
+    const std::size_t k = table ? 36 : tensor.shape[1];
+    for (std::size_t row = 0; row < (table ? tensor.shape[0] : tensor.shape[0] * 16); ++row)
+      for (std::size_t i = 0; i < k; ++i) {
+        const std::size_t from =
+            table ? row * 64 + i : ((row / 16 * source->shape[1] + i / 4) * 16 + row % 16) * 4 + i % 4;
+        const std::size_t to = table ? row * 48 + i : (row / 16 * k + i) * 16 + row % 16;
+        float scale;
+        std::memcpy(&scale, scale_bytes.data() + row * 4, 4);
+        const float value = static_cast<float>(static_cast<signed char>(source->bytes[from])) * scale;
+        std::memcpy(tensor.bytes.data() + to * 4, &value, 4);
+      }
+  }
+  EXPECT_EQ(bits(int8, {.precision = PrecisionKind::float32}), bits(dequantised));
+  EXPECT_EQ(bits(int8, {.precision = PrecisionKind::float32_strict}), bits(dequantised));
+}
+
+TEST(Model, RefusesToRunInBFloat16) {
+  for (const char* precision : {"float32", "int8"})
+    expect_error(ErrorCode::unsupported, {"bfloat16"},
+                 [&] { load(kHeads[0], tiny(kHeads[0], precision), {.precision = PrecisionKind::bfloat16}); });
+}
+
+TEST(Model, HasTheSameBitsWhenItsPrecisionIsFixedAtCompileTime) {
+  using Float32Model = bertha::Model<bertha::SequenceClassification, bertha::Encoder<bertha::Float32>>;
+  using Int8Model = bertha::Model<bertha::SequenceClassification, bertha::Encoder<bertha::Int8>>;
+  for (const char* precision : {"float32", "int8"}) {
+    const ModelWriter writer = tiny(kHeads[0], precision);
+    EXPECT_EQ(bits<Float32Model>(writer), bits(writer, {.precision = PrecisionKind::float32}));
+    EXPECT_EQ(bits<Int8Model>(writer), bits(writer, {.precision = PrecisionKind::int8}));
+  }
+}
+
+TEST(Model, RefusesAnotherPrecisionThanTheOneFixedAtCompileTime) {
+  using Int8Model = bertha::Model<bertha::SequenceClassification, bertha::Encoder<bertha::Int8>>;
+  const AlignedBytes bytes(tiny().bytes());
+  expect_error(ErrorCode::unsupported, {"float32", "int8"},
+               [&] { Int8Model::load(bytes.span(), {.precision = PrecisionKind::float32}); });
+  EXPECT_EQ(Int8Model::load(bytes.span()).config().precision, PrecisionKind::int8);
+}
+
+TEST(Model, ConvertsWeightsWithoutTheRoundingModeOfTheCaller) {
+  for (const auto& [stored, run] :
+       {std::pair{"float32", PrecisionKind::int8}, std::pair{"int8", PrecisionKind::float32}}) {
+    const AlignedBytes bytes(tiny(kHeads[0], stored).bytes());
+    const std::string expected = bits(Classifier::load(bytes.span(), {.precision = run}));
+    for (const int mode : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
+      std::fesetround(mode);
+      const Classifier model = Classifier::load(bytes.span(), {.precision = run});
+      std::fesetround(FE_TONEAREST);
+      EXPECT_EQ(bits(model), expected) << stored;
+    }
+  }
+}
+
+TEST(Model, GivesTheSameBitsToThreadsThatShareIt) {
+  for (const char* precision : {"float32", "int8"}) {
+    const AlignedBytes bytes(tiny(kHeads[1], precision).bytes());
+    const Tagger model = Tagger::load(bytes.span());
+    const std::string expected = bits(model);
+    std::vector<std::string> found(8);
+    std::vector<std::thread> threads;
+    for (std::string& mine : found)
+      threads.emplace_back([&] {
+        for (int i = 0; i < 5; ++i) {
+          mine = bits(model);
+          if (mine != expected) return;
+        }
+      });
+    for (std::thread& thread : threads) thread.join();
+    for (const std::string& mine : found) EXPECT_EQ(mine, expected);
+  }
+}
+
+/// Runs tasks one after the other, the last one first.
+class InlineExecutor final : public bertha::Executor {
+ public:
+  std::size_t concurrency() const noexcept override { return 4; }
+  void run(std::size_t tasks, bertha::TaskRef task) override {
+    largest = std::max(largest, tasks);
+    while (tasks > 0) task(--tasks);
+  }
+  std::size_t largest = 0;
+};
+
+/// A thread for every task.
+class ThreadsExecutor final : public bertha::Executor {
+ public:
+  std::size_t concurrency() const noexcept override { return 3; }
+  void run(std::size_t tasks, bertha::TaskRef task) override {
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < tasks; ++i) threads.emplace_back([=] { task(i); });
+    for (std::thread& thread : threads) thread.join();
+  }
+};
+
+class ThrowingExecutor final : public bertha::Executor {
+ public:
+  std::size_t concurrency() const noexcept override { return 2; }
+  void run(std::size_t, bertha::TaskRef) override { throw std::runtime_error("no threads today"); }
+};
+
+TEST(Model, GivesTheSameBitsOnAnExecutorOfTheCaller) {
+  const AlignedBytes bytes(tiny().bytes());
+  const Classifier model = Classifier::load(bytes.span());
+  const std::string expected = bits(model, {.max_threads = 1});
+  InlineExecutor in_line;
+  EXPECT_EQ(bits(model, {.executor = &in_line}), expected);
+  EXPECT_EQ(in_line.largest, 4u);
+  in_line.largest = 0;
+  EXPECT_EQ(bits(model, {.executor = &in_line, .max_threads = 2}), expected);
+  EXPECT_EQ(in_line.largest, 2u);
+  ThreadsExecutor threads;
+  EXPECT_EQ(bits(model, {.executor = &threads}), expected);
+  ThrowingExecutor throwing;
+  EXPECT_THROW(bits(model, {.executor = &throwing}), std::runtime_error);
+  EXPECT_EQ(bits(model), expected);
+}
+
+TEST(Model, StopsWhenTheStopTokenIsSet) {
+  const AlignedBytes bytes(tiny().bytes());
+  const Classifier model = Classifier::load(bytes.span());
+  std::stop_source source;
+  EXPECT_NO_THROW(bits(model, {.stop_token = source.get_token()}));
+  source.request_stop();
+  expect_error(ErrorCode::stopped, {"stop"}, [&] { bits(model, {.stop_token = source.get_token()}); });
+  EXPECT_NO_THROW(bits(model));
+}
+
+TEST(Model, VisitsEveryEncodingInOrderWhateverGoesThroughTogether) {
+  const auto visited = [](const auto& model, std::size_t max_batch_tokens) {
+    const auto inputs = encodings(model.tokenizer());
+    std::string all;
+    std::size_t next = 0;
+    model.run_each(inputs, {.max_batch_tokens = max_batch_tokens},
+                   [&](std::size_t i, bertha::MatrixView<const float> logits) {
+                     EXPECT_EQ(i, next++);
+                     all += std::to_string(logits.rows) + ":";
+                     for (std::size_t r = 0; r < logits.rows; ++r)
+                       all += bertha::detail::to_hex({logits.row(r), logits.cols});
+                   });
+    EXPECT_EQ(next, inputs.size());
+    return all;
+  };
+  const AlignedBytes pooled(tiny().bytes()), tokens(tiny(kHeads[1]).bytes());
+  const auto classifier = Classifier::load(pooled.span());
+  const auto tagger = Tagger::load(tokens.span());
+  for (const std::size_t limit : {std::size_t{0}, std::size_t{1}, std::size_t{10}, std::size_t{17}}) {
+    EXPECT_EQ(visited(classifier, limit), visited(classifier, 16'384));
+    EXPECT_EQ(visited(tagger, limit), visited(tagger, 16'384));
+  }
+}
+
+TEST(Model, TakesNoEncodingsAtAll) {
+  const AlignedBytes pooled(tiny().bytes()), tokens(tiny(kHeads[1], "int8").bytes());
+  InlineExecutor executor;
+  const Logits no_texts = Classifier::load(pooled.span()).run({}, {.executor = &executor});
+  EXPECT_EQ(no_texts.rows, 0u);
+  EXPECT_TRUE(no_texts.values.empty());
+  EXPECT_EQ(Tagger::load(tokens.span()).run({}, {.executor = &executor}).rows, 0u);
+}
+
+TEST(Model, RefusesToPoolWithoutAPooler) {
+  TinyOptions options;
+  options.pooler = "";
+  const AlignedBytes bytes(ModelWriter::tiny(options).bytes());
+  expect_error(ErrorCode::unsupported, {"pooler"}, [&] { bits(Classifier::load(bytes.span())); });
+}
+
+/// A case of a self-test as this build computes it.
+Json recorded(ModelWriter writer, const char* text, const char* text_pair) {
+  const AlignedBytes bytes(writer.bytes());
+  const Classifier model = Classifier::load(bytes.span());
+  const Encoding encoding = text_pair ? model.tokenizer().encode(text, text_pair) : model.tokenizer().encode(text);
+  const Logits logits = model.run(std::span(&encoding, 1));
+  Json offsets = Json::array();
+  for (const bertha::Span span : encoding.offsets) offsets.push_back({span.start, span.end});
+  return {{"text", text},
+          {"text_pair", text_pair ? Json(text_pair) : Json(nullptr)},
+          {"ids", encoding.ids},
+          {"type_ids", encoding.type_ids},
+          {"offsets", offsets},
+          {"logits", Json::array({logits.values})},
+          {"logits_bytes", nullptr},
+          {"answer", nullptr}};
+}
+
+ModelWriter self_testing(const std::string& precision = "float32") {
+  ModelWriter writer = tiny(kHeads[0], precision);
+  const Json alone = recorded(writer, "the cat sat.", nullptr), pair = recorded(writer, "a b", "the cats");
+  writer.selftest = {alone, pair};
+  return writer;
+}
+
+/// An int8 file with the bits of its logits.
+ModelWriter self_testing_bits() {
+  ModelWriter writer = self_testing("int8");
+  for (Json& one : writer.selftest) {
+    one["logits_bytes"] = bertha::detail::to_hex(one["logits"][0].get<std::vector<float>>());
+    one["logits"][0] = {0, 0};  // of the original checkpoint: not for comparing
+  }
+  return writer;
+}
+
+void verify(const ModelWriter& writer, LoadOptions options = {}) {
+  options.verify = true;
+  load(kHeads[0], writer, options);
+}
+
+TEST(ModelVerify, AcceptsWhatThisBuildReproduces) {
+  EXPECT_NO_THROW(verify(self_testing()));
+  EXPECT_NO_THROW(verify(self_testing(), {.precision = PrecisionKind::float32_strict}));
+  EXPECT_NO_THROW(verify(self_testing(), {.precision = PrecisionKind::int8}));
+  EXPECT_NO_THROW(verify(self_testing("int8")));
+}
+
+TEST(ModelVerify, HoldsAModelOfFixedPrecisionToThatPrecision) {
+  using Float32Model = bertha::Model<bertha::SequenceClassification, bertha::Encoder<bertha::Float32>>;
+  using Int8Model = bertha::Model<bertha::SequenceClassification, bertha::Encoder<bertha::Int8>>;
+  const AlignedBytes float32(self_testing().bytes()), int8(self_testing_bits().bytes());
+  EXPECT_NO_THROW(Float32Model::load(float32.span(), {.verify = true}));
+  EXPECT_NO_THROW(Int8Model::load(float32.span(), {.verify = true}));
+  EXPECT_NO_THROW(Int8Model::load(int8.span(), {.verify = true}));
+  EXPECT_NO_THROW(Float32Model::load(int8.span(), {.verify = true}));
+}
+
+TEST(ModelVerify, FindsAFlippedBitInEveryTensor) {
+  const ModelWriter good = self_testing();
+  const std::string file = good.bytes();
+  std::size_t end = file.size();
+  for (std::size_t i = good.tensors.size(); i-- > 0;) {
+    std::string flipped = file;
+    flipped[end - 1] ^= 1;  // of the padding, perhaps: no result changes, but the file did
+    end -= good.tensors[i].bytes.size();
+    const AlignedBytes bytes(flipped);
+    if (good.tensors[i].name == "tokenizer.vocab.offsets" || good.tensors[i].name == "tokenizer.vocab.text") {
+      EXPECT_THROW(Classifier::load(bytes.span(), {.verify = true}), bertha::Error);
+      continue;
+    }
+    EXPECT_NO_THROW(Classifier::load(bytes.span())) << good.tensors[i].name;
+    expect_error(ErrorCode::format, {"'" + good.tensors[i].name + "'", "CRC"},
+                 [&] { Classifier::load(bytes.span(), {.verify = true}); });
+  }
+}
+
+TEST(ModelVerify, NamesTheCaseAndTheStageThatDiffer) {
+  const auto expect_failure = [](std::string_view stage, const auto& change) {
+    ModelWriter writer = self_testing();
+    change(writer.selftest[1]);
+    EXPECT_NO_THROW(load(kHeads[0], writer));
+    expect_error(ErrorCode::self_test, {"case 1", stage}, [&] { verify(writer); });
+  };
+  expect_failure("token ids", [](Json& one) { one["ids"][1] = 6; });
+  expect_failure("type ids", [](Json& one) { one["type_ids"][1] = 1; });
+  expect_failure("offsets of token 5", [](Json& one) { one["offsets"][5] = {4, 6}; });
+  expect_failure("logit 1", [](Json& one) {
+    const float logit = one["logits"][0][1].get<float>();
+    one["logits"][0][1] = logit + 2.2e-4f * std::max(1.0f, std::fabs(logit));
+  });
+}
+
+TEST(ModelVerify, AllowsTheLogitsWhatFloat32Promises) {
+  ModelWriter writer = self_testing();
+  Json& logit = writer.selftest[0]["logits"][0][0];
+  logit = logit.get<float>() + 1.8e-4f * std::max(1.0f, std::fabs(logit.get<float>()));
+  EXPECT_NO_THROW(verify(writer));
+}
+
+TEST(ModelVerify, HoldsAnInt8FileToTheBitsOfItsLogits) {
+  ModelWriter writer = self_testing_bits();
+  EXPECT_NO_THROW(verify(writer));
+  EXPECT_NO_THROW(verify(writer, {.precision = PrecisionKind::float32}));
+  std::string digits = writer.selftest[1]["logits_bytes"].get<std::string>();
+  digits[0] = digits[0] == '0' ? '1' : '0';
+  writer.selftest[1]["logits_bytes"] = digits;
+  expect_error(ErrorCode::self_test, {"case 1", "bits of the logits"}, [&] { verify(writer); });
+}
+
+}  // namespace

@@ -1,0 +1,203 @@
+// EntityRecognizer: labels that a test chooses, how they are grouped and left out, and what it takes.
+
+#include <array>
+#include <bertha/pipelines/entity_recognizer.hpp>
+#include <cfenv>
+#include <cmath>
+#include <ranges>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "../../support/expect_error.hpp"
+#include "controlled_model.hpp"
+
+namespace {
+
+using bertha::AggregationStrategy;
+using bertha::Entities;
+using bertha::EntityOptions;
+using bertha::EntityRecognizer;
+using bertha::ErrorCode;
+using bertha_test::AlignedBytes;
+using bertha_test::expect_error;
+using bertha_test::TinyOptions;
+using bertha_test::TokenLogits;
+
+constexpr auto kSimple = AggregationStrategy::simple;
+
+/// A recogniser whose tokens have the labels of their names: "o", "bper" (B-PER), "iper", ...; "##x" is I-PER.
+struct Loaded {
+  Loaded() : bytes(bertha_test::controlled(options(), logits()).bytes()), find(EntityRecognizer::load(bytes.span())) {}
+
+  static TinyOptions options() {
+    TinyOptions o;
+    o.head = "token-classification";
+    o.labels = {"O", "B-PER", "I-PER", "B-LOC", "I-LOC", "LOC", "E-PER"};
+    o.vocabulary = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "o",    "bper", "iper",
+                    "bloc",  "iloc",  "loc",   "eper",  "##x",    "weak", ","};
+    return o;
+  }
+  static TokenLogits logits() {
+    const auto only = [](std::size_t label, float logit) {
+      std::vector<float> all(7, 0.0f);
+      all[label] = logit;
+      return all;
+    };
+    return {{"o", only(0, 9)},    {",", only(0, 9)},    {"bper", only(1, 6)}, {"iper", only(2, 6)},
+            {"bloc", only(3, 6)}, {"iloc", only(4, 6)}, {"loc", only(5, 6)},  {"eper", only(6, 6)},
+            {"##x", only(2, 4)},  {"weak", only(2, 1)}, {"[UNK]", only(3, 5)}};
+  }
+
+  AlignedBytes bytes;
+  EntityRecognizer find;
+};
+
+/// The probability of a label whose logit is `logit` when the six others are 0.
+double probability(double logit) { return std::exp(logit) / (std::exp(logit) + 6); }
+
+/// "LABEL word start-end" for each entity.
+std::string shown(const Entities& entities) {
+  std::ostringstream text;
+  for (const auto& entity : entities)
+    text << (text.tellp() > 0 ? "; " : "") << entity.label << ' ' << entity.word << ' ' << entity.start << '-'
+         << entity.end;
+  return text.str();
+}
+
+TEST(EntityRecognizer, GivesEveryTokenItsLabelScoreAndPlace) {
+  const Loaded model;
+  const Entities found = model.find("o bper o iperx");
+  EXPECT_EQ(shown(found), "B-PER bper 2-6; I-PER iper 9-13; I-PER ##x 13-14");
+  ASSERT_EQ(found.size(), 3u);
+  EXPECT_EQ(found[0].index, 2u);
+  EXPECT_EQ(found[1].index, 4u);
+  EXPECT_EQ(found[2].index, 5u);
+  EXPECT_NEAR(static_cast<double>(found[0].score), probability(6), 1e-5);
+  EXPECT_NEAR(static_cast<double>(found[2].score), probability(4), 1e-5);
+  EXPECT_EQ(found.info.n_tokens, 7u);
+  EXPECT_EQ(found.info.covered, (bertha::Span{0, 14}));
+}
+
+TEST(EntityRecognizer, LeavesOutTheLabelsThatAreIgnored) {
+  const Loaded model;
+  const auto run = [&](std::vector<std::string> ignored, AggregationStrategy strategy) {
+    return shown(model.find.run("o bper iper bloc", {.aggregation_strategy = strategy, .ignore_labels = ignored}));
+  };
+  EXPECT_EQ(run({}, AggregationStrategy::none), "O o 0-1; B-PER bper 2-6; I-PER iper 7-11; B-LOC bloc 12-16");
+  EXPECT_EQ(run({"O", "I-PER"}, AggregationStrategy::none), "B-PER bper 2-6; B-LOC bloc 12-16");
+  EXPECT_EQ(run({"PER"}, AggregationStrategy::none), "O o 0-1; B-PER bper 2-6; I-PER iper 7-11; B-LOC bloc 12-16");
+  // Groups are named without B- and I-, and left out after they were made.
+  EXPECT_EQ(run({}, kSimple), "O o 0-1; PER bper iper 2-11; LOC bloc 12-16");
+  EXPECT_EQ(run({"PER"}, kSimple), "O o 0-1; LOC bloc 12-16");
+  EXPECT_EQ(run({"O", "B-PER"}, kSimple), "PER bper iper 2-11; LOC bloc 12-16");
+}
+
+TEST(EntityRecognizer, GroupsNeighboursOfOneTagAndBeginsAnewAtB) {
+  const Loaded model;
+  const auto group = [&](const char* text) { return shown(model.find.run(text, {.aggregation_strategy = kSimple})); };
+  EXPECT_EQ(group("bper iper iper"), "PER bper iper iper 0-14");
+  EXPECT_EQ(group("bper bper"), "PER bper 0-4; PER bper 5-9");
+  EXPECT_EQ(group("iper iper"), "PER iper iper 0-9");
+  EXPECT_EQ(group("iper bper iper"), "PER iper 0-4; PER bper iper 5-14");
+  EXPECT_EQ(group("bper iloc"), "PER bper 0-4; LOC iloc 5-9");
+  EXPECT_EQ(group("bper o iper"), "PER bper 0-4; PER iper 7-11");
+  EXPECT_EQ(group("bper, iper"), "PER bper 0-4; PER iper 6-10");
+  EXPECT_EQ(group("bloc loc iloc"), "LOC bloc loc iloc 0-13");  // a bare label goes on with its own name
+  EXPECT_EQ(group("eper eper"), "PER eper eper 0-9");           // any other prefix is part of the tag, not of the name
+  EXPECT_EQ(group("iper eper"), "PER iper 0-4; PER eper 5-9");
+  EXPECT_EQ(group("bperx"), "PER bperx 0-5");
+  EXPECT_EQ(group("o o"), "");
+  EXPECT_EQ(group(""), "");
+}
+
+TEST(EntityRecognizer, GivesAGroupTheMeanScoreAndItsFirstIndex) {
+  const Loaded model;
+  const Entities found = model.find.run("o bper weak iperx", {.aggregation_strategy = kSimple});
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].index, 2u);
+  const double mean = (2 * probability(6) + probability(1) + probability(4)) / 4;
+  EXPECT_NEAR(static_cast<double>(found[0].score), mean, 1e-5);
+}
+
+TEST(EntityRecognizer, ShowsTheTextWhereTheVocabularyHasNothing) {
+  const Loaded model;
+  const Entities found = model.find("o \xC4\xB0zmir! bper");
+  EXPECT_EQ(shown(found), "B-LOC \xC4\xB0zmir 2-8; B-LOC ! 8-9; B-PER bper 10-14");
+  EXPECT_EQ(found.info.n_unknown, 2u);
+}
+
+TEST(EntityRecognizer, KeepsSpecialTokensOfTheTextButNotOfTheTemplate) {
+  const Loaded model;
+  const auto found = model.find.run("bper [SEP] bper", {.ignore_labels = {}});
+  ASSERT_EQ(found.size(), 3u);
+  EXPECT_EQ(found[1].word, "[SEP]");
+  EXPECT_EQ(found[1].start, 5u);
+}
+
+TEST(EntityRecognizer, CutsATextThatIsTooLongAndTellsSo) {
+  const Loaded model;
+  std::string text;
+  for (int i = 0; i < 40; ++i) text += "bper ";
+  const Entities found = model.find(text);
+  EXPECT_EQ(found.size(), 22u);
+  EXPECT_TRUE(found.info.truncated);
+  EXPECT_EQ(found.info.n_tokens, 24u);
+  EXPECT_EQ(found.info.covered, (bertha::Span{0, 22 * 5 - 1}));
+  EXPECT_FALSE(model.find("bper").info.truncated);
+}
+
+TEST(EntityRecognizer, GivesNothingForAnEmptyText) {
+  const Loaded model;
+  const Entities found = model.find("");
+  EXPECT_TRUE(found.empty());
+  EXPECT_EQ(found.begin(), found.end());
+  EXPECT_EQ(found.info.n_tokens, 2u);
+}
+
+TEST(EntityRecognizer, GivesOneTextAndManyTheSame) {
+  const Loaded model;
+  const std::vector<std::string> texts = {"o bper", "", "bloc iloc", "zebra"};
+  const auto all = [&](auto&& range, bertha::CallOptions call = {}) {
+    std::string text;
+    for (const Entities& entities : model.find.run(range, {.aggregation_strategy = kSimple}, call))
+      text += shown(entities) + "\n";
+    return text;
+  };
+  std::string expected;
+  for (const std::string& text : texts)
+    expected += shown(model.find.run(text, {.aggregation_strategy = kSimple})) + "\n";
+  EXPECT_EQ(all(texts), expected);
+  EXPECT_EQ(all(texts, {.max_threads = 1, .max_batch_tokens = 1}), expected);
+  EXPECT_EQ(all(std::array<std::string_view, 4>{"o bper", "", "bloc iloc", "zebra"}), expected);
+  EXPECT_EQ(all(std::initializer_list<const char*>{"o bper", "", "bloc iloc", "zebra"}), expected);
+  EXPECT_EQ(all(std::views::transform(texts, [](const auto& text) { return std::string_view(text); })), expected);
+  EXPECT_EQ(all(std::vector<std::string>{}), "");
+}
+
+TEST(EntityRecognizer, RefusesInvalidUtf8WithThePositionOfTheByte) {
+  const Loaded model;
+  expect_error(ErrorCode::input, {"UTF-8", "5"}, [&] { model.find("bper \xFF"); });
+}
+
+TEST(EntityRecognizer, ComesToTheSameScoresInAnyRoundingMode) {
+  const Loaded model;
+  const auto scores = [&] {
+    std::vector<float> all;
+    for (const auto strategy : {AggregationStrategy::none, kSimple})
+      for (const auto& entity :
+           model.find.run("bper weak iperx weak weak o bloc weak", {.aggregation_strategy = strategy}))
+        all.push_back(entity.score);
+    return all;
+  };
+  const auto expected = scores();
+  EXPECT_GT(expected.size(), 8u);
+  for (const int mode : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
+    std::fesetround(mode);
+    const auto found = scores();
+    std::fesetround(FE_TONEAREST);
+    EXPECT_EQ(found, expected) << mode;
+  }
+}
+
+}  // namespace

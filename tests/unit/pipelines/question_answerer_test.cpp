@@ -1,0 +1,225 @@
+// QuestionAnswerer: its options, windows, and what it says of questions and contexts that don't fit.
+
+#include <array>
+#include <bertha/pipelines/question_answerer.hpp>
+#include <cmath>
+#include <ranges>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "../../support/expect_error.hpp"
+#include "controlled_model.hpp"
+
+namespace {
+
+using bertha::Answer;
+using bertha::AnswerOptions;
+using bertha::AnswerResult;
+using bertha::ErrorCode;
+using bertha::Question;
+using bertha::QuestionAnswerer;
+using bertha_test::AlignedBytes;
+using bertha_test::expect_error;
+using bertha_test::TinyOptions;
+using bertha_test::TokenLogits;
+
+/// A model that answers from a "start" to an "end", or "both"; "half" is a weaker both. [CLS], the impossible answer,
+/// has the logits that are given. "##y" continues words.
+struct Loaded {
+  explicit Loaded(std::vector<float> cls = {-5, -5})
+      : bytes(bertha_test::controlled(options(), logits(std::move(cls))).bytes()),
+        ask(QuestionAnswerer::load(bytes.span())) {}
+
+  static TinyOptions options() {
+    TinyOptions o;
+    o.head = "question-answering";
+    o.labels = {"start", "end"};
+    o.vocabulary = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "w",   "who", "start",
+                    "end",   "both",  "half",  "##y",   ".",      "##b", "tail"};
+    return o;
+  }
+  static TokenLogits logits(std::vector<float> cls) {
+    return {{"start", {9, 0}}, {"end", {0, 9}}, {"both", {9, 9}},
+            {"half", {7, 7}},  {"##b", {8, 8}}, {"[CLS]", std::move(cls)}};
+  }
+
+  AlignedBytes bytes;
+  QuestionAnswerer ask;
+};
+
+std::string words(std::size_t n) {
+  std::string text;
+  for (std::size_t i = 0; i < n; ++i) text += "w ";
+  return text;
+}
+
+/// "text start-end" for each answer.
+std::string shown(const AnswerResult& result) {
+  std::ostringstream text;
+  for (const Answer& answer : result)
+    text << (text.tellp() > 0 ? "; " : "") << answer.text << ' ' << answer.start << '-' << answer.end;
+  return text.str();
+}
+
+TEST(QuestionAnswerer, FindsTheSpanAndItsPlaceInTheContext) {
+  const Loaded model;
+  const std::string context = "w w start w end w";
+  const Answer answer = model.ask("who", context);
+  EXPECT_EQ(answer.text, "start w end");
+  EXPECT_EQ(answer.start, 4u);
+  EXPECT_EQ(answer.end, 15u);
+  EXPECT_EQ(context.substr(answer.start, answer.end - answer.start), answer.text);
+  const double rest = std::exp(9.0) + 5 + std::exp(-5.0);  // the other five tokens of the context, and [CLS]
+  EXPECT_NEAR(static_cast<double>(answer.score), std::exp(18.0) / (rest * rest), 1e-3);
+  EXPECT_EQ(answer.info.n_tokens, 10u);
+  EXPECT_EQ(answer.info.n_unknown, 0u);
+  EXPECT_FALSE(answer.info.truncated);
+  EXPECT_EQ(answer.info.covered, (bertha::Span{0, 17}));
+}
+
+TEST(QuestionAnswerer, KeepsAnswersAsShortAsAsked) {
+  const Loaded model;
+  const auto best = [&](std::size_t max_answer_len) {
+    return model.ask.run("who", "w start w w end w", {.max_answer_len = max_answer_len})[0].text;
+  };
+  EXPECT_EQ(best(4), "start w w end");
+  EXPECT_NE(best(3), "start w w end");
+  EXPECT_EQ(best(std::numeric_limits<std::size_t>::max()), "start w w end");
+  expect_error(ErrorCode::input, {"max_answer_len", "0"}, [&] { best(0); });
+}
+
+TEST(QuestionAnswerer, GivesTheTopKAnswersBestFirst) {
+  const Loaded model;
+  EXPECT_EQ(shown(model.ask.run("who", "both w w half", {.top_k = 1, .max_answer_len = 1})), "both 0-4");
+  const auto two = model.ask.run("who", "both w w half", {.top_k = 2, .max_answer_len = 1});
+  EXPECT_EQ(shown(two), "both 0-4; half 9-13");
+  EXPECT_GT(two[0].score, two[1].score);
+  const auto all =
+      model.ask.run("who", "both w w half", {.top_k = std::numeric_limits<std::size_t>::max(), .max_answer_len = 4});
+  EXPECT_GE(all.size(), 10u);  // of the ten spans two are "w", which is one answer; there are more of score 0
+  for (std::size_t i = 1; i < all.size(); ++i) EXPECT_LE(all[i].score, all[i - 1].score);
+  expect_error(ErrorCode::input, {"top_k", "0"}, [&] { model.ask.run("who", "w", {.top_k = 0}); });
+}
+
+TEST(QuestionAnswerer, AddsUpAnswersOfTheSameTextButForCase) {
+  const Loaded model;
+  const auto once = model.ask.run("who", "both w half", {.max_answer_len = 1});
+  const auto twice = model.ask.run("who", "both w Both", {.top_k = 2, .max_answer_len = 1});
+  EXPECT_EQ(twice[0].text, "both");
+  EXPECT_EQ(twice[0].start, 0u);
+  // Half of the probability of each end, twice: 1/4 + 1/4.
+  EXPECT_NEAR(static_cast<double>(twice[0].score), 0.5, 1e-3);
+  EXPECT_NE(twice[1].text, "Both");
+  EXPECT_GT(once[0].score, 0.7f);
+}
+
+TEST(QuestionAnswerer, AlignsAnswersToWordsUnlessToldNotTo) {
+  const Loaded model;
+  const std::string context = "w wby w";  // w | w ##b ##y | w, of which ##b is the answer
+  const auto aligned = model.ask.run("who", context, {.max_answer_len = 1});
+  EXPECT_EQ(shown(aligned), "wby 2-5");
+  const auto exact = model.ask.run("who", context, {.max_answer_len = 1, .align_to_words = false});
+  EXPECT_EQ(shown(exact), "b 3-4");
+}
+
+TEST(QuestionAnswerer, TakesTheEmptyAnswerForACandidateOnlyWhenAsked) {
+  const Loaded impossible({9, 9}), possible({-9, -9});
+  const std::string context = "w half w";
+  EXPECT_EQ(shown(impossible.ask.run("who", context, {.handle_impossible_answer = true})), " 0-0");
+  EXPECT_EQ(shown(impossible.ask.run("who", context)), "half 2-6");
+  EXPECT_EQ(shown(possible.ask.run("who", context, {.handle_impossible_answer = true})), "half 2-6");
+  const auto both = impossible.ask.run("who", context, {.top_k = 2, .handle_impossible_answer = true});
+  EXPECT_EQ(shown(both), " 0-0; half 2-6");
+  const double null = std::exp(9.0) / (std::exp(9.0) + std::exp(7.0) + 2);
+  EXPECT_NEAR(static_cast<double>(both[0].score), null * null, 1e-3);
+}
+
+TEST(QuestionAnswerer, ReadsALongContextInWindows) {
+  const Loaded model;
+  const std::string context = words(50) + "start end " + words(50);
+  const auto result = model.ask.run("who", context);
+  EXPECT_EQ(shown(result), "start end 100-109");
+  EXPECT_EQ(result.info.covered, (bertha::Span{0, 50 * 4 + 9}));
+  EXPECT_FALSE(result.info.truncated);
+  // 24 tokens a window, 4 of them not of the context; the next begins 20 - 12 later: 102 tokens need 12 windows, of
+  // which the last has 14.
+  EXPECT_EQ(result.info.n_tokens, 11u * 24u + 18u);
+  const auto wide = model.ask.run("who", context, {.doc_stride = 0});
+  EXPECT_EQ(wide.info.n_tokens, 5u * 24u + 6u);
+  const auto narrow = model.ask.run("who", context, {.doc_stride = 1, .max_seq_len = 8});
+  EXPECT_EQ(narrow.info.n_tokens, 33u * 8u + 7u);
+  EXPECT_EQ(narrow[0].text, "start end");
+}
+
+TEST(QuestionAnswerer, CountsUnknownTokensOfAllWindows) {
+  const Loaded model;
+  EXPECT_EQ(model.ask("who", "w zebra w").info.n_unknown, 1u);
+  EXPECT_EQ(model.ask("zebra", words(30)).info.n_unknown, 3u);  // the question is in all three windows
+}
+
+TEST(QuestionAnswerer, RefusesWhatDoesNotFitWithBothNumbers) {
+  const Loaded model;
+  const auto run = [&](std::string_view question, std::string_view context, const AnswerOptions& options = {}) {
+    model.ask.run(question, context, options);
+  };
+  expect_error(ErrorCode::input, {"question", "empty"}, [&] { run("", "w"); });
+  expect_error(ErrorCode::input, {"context", "empty"}, [&] { run("who", ""); });
+  expect_error(ErrorCode::input, {"max_seq_len", "25", "24"}, [&] { run("who", "w", {.max_seq_len = 25}); });
+  expect_error(ErrorCode::input, {"doc_stride", "11", "max_seq_len", "10"},
+               [&] { run("who", "w", {.doc_stride = 11, .max_seq_len = 10}); });
+  // A stride that leaves no room to move on matters only when there is a second window.
+  EXPECT_NO_THROW(run("who", "w", {.doc_stride = 10, .max_seq_len = 10}));
+  expect_error(ErrorCode::input, {"stride", "10", "6"},
+               [&] { run("who", words(30), {.doc_stride = 10, .max_seq_len = 10}); });
+  expect_error(ErrorCode::input, {"too short", "first"}, [&] { run(words(30), "both"); });
+  expect_error(ErrorCode::input, {"too short"}, [&] { run("who", "both", {.max_seq_len = 3}); });
+}
+
+TEST(QuestionAnswerer, RefusesInvalidUtf8WithThePositionOfTheByte) {
+  const Loaded model;
+  expect_error(ErrorCode::input, {"UTF-8", "3"}, [&] { model.ask("who\xFF", "w"); });
+  expect_error(ErrorCode::input, {"UTF-8", "2"}, [&] { model.ask("who", "w \xE2\x82"); });
+}
+
+TEST(QuestionAnswerer, CountsBytesOfTheContext) {
+  const Loaded model;
+  const std::string context = "\xC4\xB0\xF0\x9F\x98\x80 both";
+  const Answer answer = model.ask("who", context);
+  EXPECT_EQ(answer.text, "both");
+  EXPECT_EQ(answer.start, 7u);
+  EXPECT_EQ(answer.info.covered, (bertha::Span{0, 11}));
+}
+
+TEST(QuestionAnswerer, GivesOneQuestionAndManyTheSame) {
+  const Loaded model;
+  const std::string longer = words(40) + "start end";
+  const std::vector<Question> questions = {{"who", "w both w"}, {"w w", longer}, {"who", "half"}};
+  const auto all = [&](auto&& range, bertha::CallOptions call = {}) {
+    std::ostringstream text;
+    text.precision(9);
+    for (const AnswerResult& result : model.ask.run(range, {.top_k = 3}, call)) {
+      text << shown(result) << ' ' << result.info.n_tokens;
+      for (const Answer& answer : result) text << ' ' << answer.score;
+      text << '\n';
+    }
+    return text.str();
+  };
+  std::string expected;
+  for (const Question& question : questions) expected += all(std::array<Question, 1>{question});
+  EXPECT_EQ(all(questions), expected);
+  EXPECT_EQ(all(questions, {.max_threads = 1, .max_batch_tokens = 1}), expected);
+  EXPECT_EQ(all(std::initializer_list<Question>{questions[0], questions[1], questions[2]}), expected);
+  EXPECT_EQ(all(std::views::transform(questions, [](const Question& question) { return question; })), expected);
+  EXPECT_EQ(all(std::vector<Question>{}), "");
+}
+
+TEST(QuestionAnswerer, AnswersFromAContextWithoutTokensWithNothing) {
+  const Loaded model;
+  const Answer answer = model.ask("who", " \t ");
+  EXPECT_EQ(answer.text, "");
+  EXPECT_EQ(answer.score, 0.0f);
+  EXPECT_EQ(answer.info.covered, (bertha::Span{0, 0}));
+}
+
+}  // namespace

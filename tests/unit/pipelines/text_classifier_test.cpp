@@ -1,0 +1,225 @@
+// TextClassifier: its options, the ranges that it takes, and what it says of a text that doesn't fit.
+
+#include <array>
+#include <bertha/pipelines/text_classifier.hpp>
+#include <cfenv>
+#include <cmath>
+#include <forward_list>
+#include <ranges>
+#include <span>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "../../support/expect_error.hpp"
+#include "controlled_model.hpp"
+
+namespace {
+
+using bertha::ErrorCode;
+using bertha::FunctionToApply;
+using bertha::TextClassifier;
+using bertha::TextInput;
+using bertha_test::AlignedBytes;
+using bertha_test::constant_classifier;
+using bertha_test::expect_error;
+using bertha_test::Json;
+using bertha_test::ModelWriter;
+
+/// A classifier and the bytes that it was loaded from.
+struct Loaded {
+  explicit Loaded(const ModelWriter& writer) : bytes(writer.bytes()), classify(TextClassifier::load(bytes.span())) {}
+  AlignedBytes bytes;
+  TextClassifier classify;
+};
+
+/// Label and score of all labels, as text.
+std::string shown(const bertha::ClassificationResult& result) {
+  std::ostringstream text;
+  text.precision(9);
+  for (const auto& [label, score] : result) text << label << ' ' << score << "; ";
+  return text.str();
+}
+std::string shown(const std::vector<bertha::ClassificationResult>& results) {
+  std::string text;
+  for (const auto& result : results) text += shown(result) + "\n";
+  return text;
+}
+
+double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+TEST(TextClassifier, AppliesTheFunctionThatWasAskedFor) {
+  const Loaded model(constant_classifier({"a", "b", "c"}, {1, 3, -2}));
+  const auto run = [&](FunctionToApply function) { return model.classify.run("the", {.function_to_apply = function}); };
+  const double sum = std::exp(1.0) + std::exp(3.0) + std::exp(-2.0);
+  const auto softmax = run(FunctionToApply::softmax);
+  ASSERT_EQ(softmax.size(), 3u);
+  EXPECT_EQ(softmax[0].label, "b");
+  EXPECT_EQ(softmax[1].label, "a");
+  EXPECT_EQ(softmax[2].label, "c");
+  EXPECT_NEAR(static_cast<double>(softmax[0].score), std::exp(3.0) / sum, 1e-6);
+  EXPECT_NEAR(static_cast<double>(softmax[2].score), std::exp(-2.0) / sum, 1e-6);
+  EXPECT_NEAR(static_cast<double>(run(FunctionToApply::sigmoid)[1].score), sigmoid(1), 1e-6);
+  EXPECT_EQ(run(FunctionToApply::none)[0].score, 3.0f);
+  EXPECT_EQ(run(FunctionToApply::none)[2].score, -2.0f);
+  EXPECT_EQ(shown(run(FunctionToApply::automatic)), shown(softmax));
+}
+
+TEST(TextClassifier, AppliesWhatTheModelIsFor) {
+  const auto score = [](const char* problem, const std::vector<float>& logits) {
+    ModelWriter writer = constant_classifier(std::vector<std::string>(logits.size(), "x"), logits);
+    for (std::size_t i = 0; i < logits.size(); ++i) writer.config["labels"][i] = "label " + std::to_string(i);
+    if (problem != nullptr) writer.config["problem_type"] = problem;
+    const Loaded model(writer);
+    return static_cast<double>(model.classify("the").score);
+  };
+  EXPECT_EQ(score("regression", {2.5f}), 2.5);
+  EXPECT_NEAR(score(nullptr, {2.5f}), sigmoid(2.5), 1e-6);
+  EXPECT_NEAR(score("single_label_classification", {2.5f}), sigmoid(2.5), 1e-6);
+  EXPECT_NEAR(score("multi_label_classification", {2.5f, 1.0f}), sigmoid(2.5), 1e-6);
+  EXPECT_NEAR(score(nullptr, {2.5f, 1.0f}), sigmoid(1.5), 1e-6);  // the softmax of two
+}
+
+TEST(TextClassifier, GivesTheTopKLabelsAndEqualScoresInTheirOrder) {
+  const Loaded model(constant_classifier({"a", "b", "c", "d"}, {1, 3, 1, 3}));
+  const auto labels = [&](std::optional<std::size_t> top_k) {
+    std::string text;
+    for (const auto& label : model.classify.run("the", {.top_k = top_k})) text += label.label;
+    return text;
+  };
+  EXPECT_EQ(labels({}), "bdac");
+  EXPECT_EQ(labels(1), "b");
+  EXPECT_EQ(labels(3), "bda");
+  EXPECT_EQ(labels(4), "bdac");
+  EXPECT_EQ(labels(std::numeric_limits<std::size_t>::max()), "bdac");
+  EXPECT_EQ(model.classify("the").label, "b");
+  expect_error(ErrorCode::input, {"top_k", "0"}, [&] { labels(0); });
+}
+
+TEST(TextClassifier, PutsNotANumberLast) {
+  const Loaded model(constant_classifier({"a", "b", "c"}, {NAN, -1, 2}));
+  const auto result = model.classify.run("the", {.function_to_apply = FunctionToApply::none});
+  EXPECT_EQ(result[0].label, "c");
+  EXPECT_EQ(result[1].label, "b");
+  EXPECT_TRUE(std::isnan(result[2].score));
+}
+
+/// A model whose scores depend on the text.
+ModelWriter tiny() { return ModelWriter::tiny(); }
+
+TEST(TextClassifier, GivesOneTextAndManyTheSame) {
+  const Loaded model(tiny());
+  const std::vector<std::string> texts = {"the cat", "", "a b c", "the cats sat."};
+  std::string expected;
+  for (const std::string& text : texts) expected += shown(model.classify.run(text)) + "\n";
+  const auto run = [&](auto&& range) { return shown(model.classify.run(range)); };
+  EXPECT_EQ(run(texts), expected);
+  EXPECT_EQ(shown(model.classify.run(std::vector<std::string>(texts))), expected);
+  EXPECT_EQ(run(std::span(texts)), expected);
+  EXPECT_EQ(run(std::forward_list<std::string>(texts.begin(), texts.end())), expected);
+  EXPECT_EQ(run(std::array<std::string_view, 4>{"the cat", "", "a b c", "the cats sat."}), expected);
+  EXPECT_EQ(run(std::initializer_list<std::string_view>{"the cat", "", "a b c", "the cats sat."}), expected);
+  EXPECT_EQ(run(std::initializer_list<const char*>{"the cat", "", "a b c", "the cats sat."}), expected);
+  EXPECT_EQ(run(std::vector<TextInput>(texts.begin(), texts.end())), expected);
+  const char* const literals[] = {"the cat", "", "a b c", "the cats sat."};
+  EXPECT_EQ(run(literals), expected);
+  EXPECT_EQ(run(std::views::transform(texts, [](const std::string& text) { return std::string_view(text); })),
+            expected);
+  EXPECT_EQ(run(std::views::transform(texts, [](const std::string& text) { return TextInput(text); })), expected);
+  EXPECT_EQ(run(std::views::filter(texts, [](const std::string& text) { return text.size() != 1; })), expected);
+  EXPECT_EQ(run(std::vector<std::string>{}), "");
+}
+
+TEST(TextClassifier, ReadsPairs) {
+  const Loaded model(tiny());
+  const auto pair = model.classify.run({"the cat", "sat"});
+  EXPECT_NE(shown(pair), shown(model.classify.run("the cat")));
+  EXPECT_NE(shown(pair), shown(model.classify.run("the cat sat")));
+  EXPECT_NE(shown(pair), shown(model.classify.run({"sat", "the cat"})));
+  EXPECT_EQ(pair.info.n_tokens, 6u);
+  EXPECT_EQ(pair.info.covered, (bertha::Span{0, 7}));
+  const std::vector<TextInput> inputs = {"the cat", {"the cat", "sat"}};
+  EXPECT_EQ(shown(model.classify.run(inputs)), shown(model.classify.run("the cat")) + "\n" + shown(pair) + "\n");
+  EXPECT_EQ(model.classify(TextInput("the cat", "sat")).score, pair[0].score);
+}
+
+TEST(TextClassifier, TellsWhatBecameOfTheText) {
+  const Loaded model(tiny());
+  const auto result = model.classify("  the cats, zebra \xC3\x9C.");
+  EXPECT_EQ(result.info.n_tokens, 2u + 7u);  // the cat ##s [UNK] [UNK] [UNK] .
+  EXPECT_EQ(result.info.n_unknown, 3u);
+  EXPECT_FALSE(result.info.truncated);
+  EXPECT_EQ(result.info.covered, (bertha::Span{2, 21}));
+  const auto empty = model.classify("");
+  EXPECT_EQ(empty.info.n_tokens, 2u);
+  EXPECT_EQ(empty.info.n_unknown, 0u);
+  EXPECT_EQ(empty.info.covered, (bertha::Span{0, 0}));
+  EXPECT_EQ(model.classify("  \t ").score, empty.score);
+}
+
+std::string words(std::size_t n) {
+  std::string text;
+  for (std::size_t i = 0; i < n; ++i) text += i % 2 == 0 ? "the " : "cat ";
+  return text;
+}
+
+TEST(TextClassifier, RefusesATextThatIsTooLongWithBothNumbersAndWhatToDo) {
+  const Loaded model(tiny());
+  EXPECT_EQ(model.classify.max_length(), 24u);
+  EXPECT_EQ(model.classify(words(22)).info.n_tokens, 24u);
+  expect_error(ErrorCode::input, {"25", "24", "shorten", "truncation"}, [&] { model.classify(words(23)); });
+  expect_error(ErrorCode::input, {"25", "24"}, [&] { model.classify({words(11), words(11)}); });
+  const std::vector<std::string> texts = {"the", words(40)};
+  expect_error(ErrorCode::input, {"42"}, [&] { model.classify.run(texts); });
+}
+
+TEST(TextClassifier, CutsATextWhereTruncationIsAllowed) {
+  const Loaded model(tiny());
+  const auto cut = model.classify.run(words(40), {.truncation = true});
+  EXPECT_EQ(shown(cut), shown(model.classify.run(words(22))));
+  EXPECT_EQ(cut.info.n_tokens, 24u);
+  EXPECT_TRUE(cut.info.truncated);
+  EXPECT_EQ(cut.info.covered, (bertha::Span{0, 22 * 4 - 1}));
+  const auto shorter = model.classify.run(words(40), {.truncation = true, .max_length = 10});
+  EXPECT_EQ(shown(shorter), shown(model.classify.run(words(8))));
+  EXPECT_EQ(shorter.info.n_tokens, 10u);
+  EXPECT_EQ(model.classify.run(words(40), {.truncation = true, .max_length = 1000}).info.n_tokens, 24u);
+  const auto fits = model.classify.run(words(8), {.truncation = true});
+  EXPECT_FALSE(fits.info.truncated);
+  const auto pair = model.classify.run({words(3), words(30)}, {.truncation = true, .max_length = 12});
+  EXPECT_EQ(shown(pair), shown(model.classify.run({words(3), words(6)})));
+  EXPECT_TRUE(pair.info.truncated);
+}
+
+TEST(TextClassifier, RefusesInvalidUtf8WithThePositionOfTheByte) {
+  const Loaded model(tiny());
+  expect_error(ErrorCode::input, {"UTF-8", "4"}, [&] { model.classify("the \xFF cat"); });
+  expect_error(ErrorCode::input, {"UTF-8", "1"}, [&] { model.classify({"the", "a\xC3"}); });
+  const std::vector<std::string> texts = {"the", "the cat \x80"};
+  expect_error(ErrorCode::input, {"UTF-8", "8"}, [&] { model.classify.run(texts); });
+}
+
+TEST(TextClassifier, ComesToTheSameBitsInAnyRoundingMode) {
+  const Loaded model(tiny());
+  const std::string expected = shown(model.classify.run("the cat sat"));
+  for (const int mode : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
+    std::fesetround(mode);
+    const auto result = model.classify.run("the cat sat");
+    const int after = std::fegetround();
+    std::fesetround(FE_TONEAREST);
+    EXPECT_EQ(shown(result), expected);
+    EXPECT_EQ(after, mode);
+  }
+}
+
+TEST(TextClassifier, KeepsTheOptionsOfTheCall) {
+  const Loaded model(tiny());
+  std::stop_source source;
+  source.request_stop();
+  expect_error(ErrorCode::stopped, {}, [&] { model.classify.run("the", {}, {.stop_token = source.get_token()}); });
+  const std::vector<std::string> texts = {"the cat", "", "a b c", "the cats sat."};
+  EXPECT_EQ(shown(model.classify.run(texts, {}, {.max_threads = 1, .max_batch_tokens = 1})),
+            shown(model.classify.run(texts)));
+}
+
+}  // namespace

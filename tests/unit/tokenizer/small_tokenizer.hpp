@@ -1,0 +1,82 @@
+// Vocabularies and tokenizers of a few tokens for the tests of this folder.
+
+#pragma once
+
+#include <bertha/config.hpp>
+#include <bertha/tokenizer/tokenizer.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace bertha_test {
+
+/// The strings of a vocabulary as a model file has them.
+struct VocabularyData {
+  explicit VocabularyData(const std::vector<std::string>& tokens) {
+    for (const std::string& token : tokens) {
+      text += token;
+      offsets.push_back(static_cast<std::uint32_t>(text.size()));
+    }
+  }
+  bertha::Vocabulary vocabulary() const { return bertha::Vocabulary(text, offsets); }
+
+  std::string text;
+  std::vector<std::uint32_t> offsets{0};
+};
+
+/// BERT's configuration for tokens that begin with [PAD] [UNK] [CLS] [SEP] [MASK].
+inline bertha::TokenizerConfig bert_config(std::size_t vocab_size) {
+  using Kind = bertha::TemplatePiece::Kind;
+  bertha::TokenizerConfig config;
+  config.kind = "wordpiece";
+  config.vocab_size = vocab_size;
+  config.unk_token_id = 1;
+  config.cls_token_id = 2;
+  config.sep_token_id = 3;
+  config.pad_token_id = 0;
+  const char* const special[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+  for (std::uint32_t id = 0; id < 5; ++id) {
+    bertha::AddedToken token;
+    token.id = id;
+    token.content = special[id];
+    config.added_tokens.push_back(token);
+  }
+  config.single = {{Kind::special, 2, 0}, {Kind::sequence_a, 0, 0}, {Kind::special, 3, 0}};
+  config.pair = config.single;
+  config.pair.push_back({Kind::sequence_b, 0, 1});
+  config.pair.push_back({Kind::special, 3, 1});
+  return config;
+}
+
+/// [PAD] [UNK] [CLS] [SEP] [MASK], and then `tokens` from id 5 on.
+inline std::vector<std::string> with_special(const std::vector<std::string>& tokens) {
+  std::vector<std::string> all = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+  all.insert(all.end(), tokens.begin(), tokens.end());
+  return all;
+}
+
+/// A tokenizer that owns its strings.
+inline bertha::Tokenizer make_tokenizer(const std::vector<std::string>& all_tokens, bertha::TokenizerConfig config) {
+  auto data = std::make_shared<const VocabularyData>(all_tokens);
+  return bertha::Tokenizer(std::move(config), data->text, data->offsets, data);
+}
+
+/// The same with the special tokens first and BERT's configuration.
+inline bertha::Tokenizer make_tokenizer(const std::vector<std::string>& tokens) {
+  const auto all = with_special(tokens);
+  return make_tokenizer(all, bert_config(all.size()));
+}
+
+/// The lines of a file, without their ends.
+inline std::vector<std::string> lines_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  return lines;
+}
+
+}  // namespace bertha_test

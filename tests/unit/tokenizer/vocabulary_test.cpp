@@ -1,0 +1,61 @@
+#include <gtest/gtest.h>
+
+#include "../../support/expect_error.hpp"
+#include "small_tokenizer.hpp"
+
+#include <bertha/tokenizer/vocabulary.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace bertha;
+using namespace bertha_test;
+
+TEST(Vocabulary, FindsEveryTokenOfALargeOneAndNoOther) {
+  std::vector<std::string> tokens;
+  for (int i = 0; i < 20000; ++i) tokens.push_back((i % 3 == 0 ? "##" : "t") + std::to_string(i));
+  const VocabularyData data(tokens);
+  const Vocabulary vocabulary = data.vocabulary();
+  EXPECT_EQ(vocabulary.size(), tokens.size());
+  EXPECT_EQ(vocabulary.longest(), 7u);
+  for (std::uint32_t id = 0; id < tokens.size(); ++id) {
+    EXPECT_EQ(vocabulary.token(id), tokens[id]);
+    EXPECT_EQ(vocabulary.find(tokens[id]), id);
+    EXPECT_EQ(vocabulary.find(tokens[id] + "x"), std::nullopt);
+  }
+  EXPECT_EQ(vocabulary.find(""), std::nullopt);
+}
+
+TEST(Vocabulary, FindsATokenGivenAsPrefixAndRest) {
+  const VocabularyData data({"##ab", "ab"});
+  const auto hash = Vocabulary::extend(Vocabulary::extend(Vocabulary::kEmpty, "##"), "ab");
+  EXPECT_EQ(data.vocabulary().find(hash, "##", "ab"), 0u);
+  EXPECT_EQ(data.vocabulary().find(hash, "", "##ab"), 0u);
+}
+
+TEST(Vocabulary, FindsTheLaterOfTwoEqualTokensAndNoEmptyOne) {
+  const VocabularyData data({"a", "", "b", "a", ""});
+  EXPECT_EQ(data.vocabulary().find("a"), 3u);
+  EXPECT_EQ(data.vocabulary().find(""), std::nullopt);
+  EXPECT_EQ(data.vocabulary().token(1), "");
+}
+
+TEST(Vocabulary, RefusesOffsetsThatLeaveTheTextOrDoNotAscend) {
+  const auto load = [](std::vector<std::uint32_t> offsets) { Vocabulary("abcdef", offsets); };
+  EXPECT_NO_THROW(load({0, 2, 2, 6}));
+  expect_error(ErrorCode::vocabulary, {"token 1", "3", "2"}, [&] { load({0, 3, 2, 6}); });
+  expect_error(ErrorCode::vocabulary, {"token 1", "7", "6"}, [&] { load({0, 3, 7}); });
+  expect_error(ErrorCode::vocabulary, {"token 0", "4294967295"}, [&] { load({0, 0xFFFFFFFF}); });
+  expect_error(ErrorCode::vocabulary, {"first offset"}, [&] { load({1, 3}); });
+  expect_error(ErrorCode::vocabulary, {"no tokens"}, [&] { load({0}); });
+  expect_error(ErrorCode::vocabulary, {"no tokens"}, [&] { load({}); });
+}
+
+TEST(Vocabulary, RefusesATokenThatIsNotUtf8) {
+  const VocabularyData data({"a", "\xC3"});
+  expect_error(ErrorCode::vocabulary, {"token 1", "UTF-8"}, [&] { data.vocabulary(); });
+}
+
+}  // namespace

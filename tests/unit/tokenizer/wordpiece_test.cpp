@@ -1,0 +1,115 @@
+#include <gtest/gtest.h>
+
+#include "../../support/expect_error.hpp"
+#include "small_tokenizer.hpp"
+
+#include <bertha/tokenizer/wordpiece.hpp>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+using namespace bertha;
+using namespace bertha_test;
+
+std::vector<std::string> words_of(const std::string& text) {
+  std::vector<std::string> words;
+  split_words(text, [&](std::size_t begin, std::size_t end) { words.push_back(text.substr(begin, end - begin)); });
+  return words;
+}
+
+TEST(SplitWords, SplitsAtWhiteSpaceAndSetsPunctuationApart) {
+  using Words = std::vector<std::string>;
+  EXPECT_EQ(words_of("  hello, world!! "), (Words{"hello", ",", "world", "!", "!"}));
+  EXPECT_EQ(words_of("a\u00a0b\u3000c\x0b"
+                     "d"),
+            (Words{"a", "b", "c", "d"}));
+  EXPECT_EQ(words_of("\u300cx\u300d"), (Words{"\u300c", "x", "\u300d"}));
+  EXPECT_EQ(words_of("5\u20ac\u2122"), (Words{"5\u20ac\u2122"}));  // symbols outside ASCII glue
+  EXPECT_EQ(words_of("1+1"), (Words{"1", "+", "1"}));              // those inside do not
+  EXPECT_EQ(words_of(""), Words{});
+  EXPECT_EQ(words_of(" \t"), Words{});
+}
+
+class WordPieceTest : public testing::Test {
+ protected:
+  // Ids of the pieces of a word, and their ends.
+  std::vector<std::uint32_t> ids(std::string_view word, std::size_t max_chars = 100) {
+    const WordPiece word_piece(data_.vocabulary(), "##", 0, max_chars);
+    tokens_ = {};
+    const auto origin = [](std::size_t begin, std::size_t end) {
+      return Span{static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)};
+    };
+    word_piece(word, 7, origin, scratch_, tokens_);
+    return tokens_.ids;
+  }
+
+  const VocabularyData data_{{"[UNK]", "un", "una", "##aff", "##able", "##a", "a", "##ffix", "\u00e9", "##\u00e9"}};
+  TokenSequence tokens_;
+  WordPiece::Scratch scratch_;
+};
+
+TEST_F(WordPieceTest, TakesTheLongestPieceFromTheLeft) {
+  EXPECT_EQ(ids("unaffable"), (std::vector<std::uint32_t>{0}));  // una, and then nothing begins with ff
+  EXPECT_EQ(tokens_.offsets, (std::vector<Span>{{0, 9}}));
+  EXPECT_EQ(ids("unaffix"), (std::vector<std::uint32_t>{2, 7}));
+  EXPECT_EQ(tokens_.offsets, (std::vector<Span>{{0, 3}, {3, 7}}));
+  EXPECT_EQ(tokens_.words, (std::vector<std::uint32_t>{7, 7}));
+}
+
+TEST_F(WordPieceTest, MakesOneUnknownTokenOfAWordWhoseEndHasNoPiece) {
+  EXPECT_EQ(ids("aaax"), std::vector<std::uint32_t>{0});
+  EXPECT_EQ(ids("x"), std::vector<std::uint32_t>{0});
+  EXPECT_EQ(ids("able"), std::vector<std::uint32_t>{0});  // only as a continuation
+}
+
+TEST_F(WordPieceTest, CountsCodePointsAgainstTheLongestWord) {
+  const std::string two_bytes_each = "\u00e9\u00e9\u00e9";
+  EXPECT_EQ(ids(two_bytes_each, 3), (std::vector<std::uint32_t>{8, 9, 9}));
+  EXPECT_EQ(ids(two_bytes_each, 2), std::vector<std::uint32_t>{0});
+  EXPECT_EQ(ids(std::string(100, 'a')).size(), 100u);
+  EXPECT_EQ(ids(std::string(101, 'a')), std::vector<std::uint32_t>{0});
+  EXPECT_EQ(tokens_.offsets, (std::vector<Span>{{0, 101}}));
+}
+
+TEST_F(WordPieceTest, KeepsTheTokensBeforeAnUnknownWord) {
+  const WordPiece word_piece(data_.vocabulary(), "##", 0, 100);
+  TokenSequence tokens;
+  const auto origin = [](std::size_t, std::size_t) { return Span{}; };
+  word_piece("unaffix", 0, origin, scratch_, tokens);
+  word_piece("aax", 1, origin, scratch_, tokens);
+  EXPECT_EQ(tokens.ids, (std::vector<std::uint32_t>{2, 7, 0}));
+  EXPECT_EQ(tokens.words, (std::vector<std::uint32_t>{0, 0, 1}));
+}
+
+TEST_F(WordPieceTest, WorksWithAPrefixThatIsEmptyOrLongerThanAnyToken) {
+  const auto origin = [](std::size_t, std::size_t) { return Span{}; };
+  TokenSequence tokens;
+  WordPiece(data_.vocabulary(), "", 0, 100)("aun", 0, origin, scratch_, tokens);
+  EXPECT_EQ(tokens.ids, (std::vector<std::uint32_t>{6, 1}));
+  WordPiece(data_.vocabulary(), "12345678901234567890", 0, 100)("aa", 0, origin, scratch_, tokens);
+  EXPECT_EQ(tokens.ids, (std::vector<std::uint32_t>{6, 1, 0}));
+}
+
+TEST_F(WordPieceTest, RefusesAnUnknownTokenThatIsNone) {
+  expect_error(ErrorCode::vocabulary, {"unk_token_id", "10"}, [&] { WordPiece(data_.vocabulary(), "##", 10, 100); });
+  const VocabularyData holes({"a", ""});
+  expect_error(ErrorCode::vocabulary, {"unk_token_id", "1"}, [&] { WordPiece(holes.vocabulary(), "##", 1, 100); });
+}
+
+TEST(DecodeWordpiece, JoinsPiecesAndCleansUpTokenByToken) {
+  const auto decoded = [](std::vector<std::string_view> tokens, bool cleanup = true) {
+    return decode_wordpiece(tokens, "##", cleanup);
+  };
+  EXPECT_EQ(decoded({"un", "##aff", "##able", "."}), "unaffable.");
+  EXPECT_EQ(decoded({"un", "."}, false), "un .");
+  EXPECT_EQ(decoded({"##un", "a"}), "##un a");  // the first token keeps its prefix
+  EXPECT_EQ(decoded({"U", ".", "S", ".", "don", "'", "t"}), "U. S. don ' t");
+  EXPECT_EQ(decoded({"do", "not"}), "do not");
+  EXPECT_EQ(decoded({"x", "do not"}), "x don't");
+  EXPECT_EQ(decoded({}), "");
+}
+
+}  // namespace
