@@ -50,7 +50,7 @@ class Guarded {
       : size_(size), bytes_(size * sizeof(Element) + 2 * kGuard + 128, kMark) {
     const auto address = reinterpret_cast<std::uintptr_t>(bytes_.data());
     begin_ = (64 - address % 64) % 64 + kGuard + offset * sizeof(Element);
-    std::fill_n(bytes_.begin() + static_cast<std::ptrdiff_t>(begin_), size * sizeof(Element), kGarbage);
+    for (std::size_t i = begin_; i < begin_ + size * sizeof(Element); ++i) bytes_[i] = kGarbage;
   }
   Guarded(const Guarded&) = delete;
   Guarded& operator=(const Guarded&) = delete;

@@ -29,7 +29,7 @@ inline constexpr std::size_t kMaxJsonDepth = 16;
               where + ": " + what + ". The file is damaged or not made by convert.py: convert again.");
 }
 
-/// A value for a message: ASCII, and short.
+/// A value for a message: short, and ASCII ('?' stands for every other byte).
 inline std::string shown(const Json& value) {
   switch (value.type()) {
     case Json::value_t::null: return "null";
@@ -38,12 +38,19 @@ inline std::string shown(const Json& value) {
     case Json::value_t::number_integer: return std::to_string(value.get<std::int64_t>());
     case Json::value_t::number_float: return std::to_string(value.get<double>());
     case Json::value_t::string: break;
-    default: return value.is_array() ? "a list" : "an object";
+    case Json::value_t::array: {
+      if (value.size() > 4) return "a list of " + std::to_string(value.size());
+      std::string items;
+      for (const Json& item : value) items += (items.empty() ? "" : ", ") + shown(item);
+      return "[" + items + "]";
+    }
+    default: return "an object";
   }
-  std::string text = value.get<std::string>().substr(0, 60);
+  const auto& whole = value.get_ref<const std::string&>();
+  std::string text = whole.substr(0, 60);
   for (char& c : text)
     if (c < ' ' || c > '~') c = '?';
-  return '"' + text + '"';
+  return '"' + text + (text.size() < whole.size() ? "..." : "") + '"';
 }
 
 /// Parses an object or a list. Throws Error{format} naming `where`. `keys`, if given, receives the keys of the

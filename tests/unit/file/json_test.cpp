@@ -4,6 +4,7 @@
 
 #include <bertha/file/json.hpp>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -18,12 +19,20 @@ void expect_refused(const std::string& text, std::string_view words) {
       ErrorCode::format, {"where", words}, [&] { parse_json(text, "where"); }, text);
 }
 
-TEST(StrictJson, KeepsValuesAndTheOrderOfKeys) {
+TEST(StrictJson, KeepsValues) {
   const std::string text = R"({"z":1,"a":[true,false,null,-2,0.5,"\u00e9\n"],"m":{"b":{},"a":[]}})";
-  EXPECT_EQ(parse_json(text, "where").dump(), R"({"z":1,"a":[true,false,null,-2,0.5,")"
-                                              "\xc3\xa9"
-                                              R"(\n"],"m":{"b":{},"a":[]}})");
-  EXPECT_EQ(parse_json("[1]   \n", "where").dump(), "[1]");
+  const Json json = parse_json(text, "where");
+  EXPECT_EQ(json["a"], Json::array({true, false, nullptr, -2, 0.5, "\xc3\xa9\n"}));
+  EXPECT_EQ(json["z"], 1);
+  EXPECT_EQ(json["m"], Json({{"a", Json::array()}, {"b", Json::object()}}));
+  EXPECT_EQ(json.size(), 3u);
+  EXPECT_EQ(parse_json("[1]   \n", "where"), Json::array({1}));
+}
+
+TEST(StrictJson, TellsTheOuterKeysInTheOrderOfTheText) {
+  std::vector<std::string> keys;
+  parse_json(R"({"z":1,"a":{"inner":2},"m":[{"deep":3}],"b":null})", "where", &keys);
+  EXPECT_EQ(keys, (std::vector<std::string>{"z", "a", "m", "b"}));
 }
 
 TEST(StrictJson, RefusesAKeyNamedTwiceAtAnyLevel) {
@@ -45,9 +54,10 @@ TEST(StrictJson, RefusesNestingDeeperThan16) {
 
 TEST(StrictJson, RefusesWhatIsNoJson) {
   for (const char* text :
-       {"{", "[1,]", "{\"a\":}", "[01]", "[1]]", "{\"a\" 1}", "[NaN]", "[1e999]", "['a']", "{a:1}", "[\"\t\"]"}) {
+       {"{", "[1,]", "{\"a\":}", "[01]", "[1]]", "{\"a\" 1}", "[NaN]", "['a']", "{a:1}", "[\"\t\"]"}) {
     expect_refused(text, "byte");
   }
+  expect_refused("[1e999]", "too large");
   for (const char* text : {"", " {}", "\xef\xbb\xbf{}", "1", "\"a\"", "null"}) expect_refused(text, "start");
 }
 
@@ -103,11 +113,17 @@ TEST(JsonObject, NamesTheWordsThatItKnows) {
   expect_error(ErrorCode::format, {"'number'", "string"}, [&] { object.choice<int>("number", {{"3", 1}}); });
 }
 
-TEST(JsonObject, ShowsLongValuesShortlyAndInAscii) {
-  const Json json = parse_json("{\"long\":\"" + std::string(500, 'x') + "\",\"odd\":\"\xc3\xa9\\n\"}", "w");
+TEST(JsonObject, ShowsValuesShortlyAndInAscii) {
+  const Json json =
+      parse_json("{\"long\":\"" + std::string(500, 'x') +
+                     "\",\"odd\":\"a\xc3\xa9\\n\",\"pair\":[128,\"z\"],\"list\":[1,2,3,4,5],\"object\":{}}",
+                 "w");
   JsonObject object(json, "w");
-  EXPECT_LT(expect_error(ErrorCode::format, {"xxx..."}, [&] { object.require<bool>("long"); }).size(), 200u);
-  expect_error(ErrorCode::format, {R"("\u00e9\n")"}, [&] { object.require<bool>("odd"); });
+  EXPECT_LT(expect_error(ErrorCode::format, {"xxx...\""}, [&] { object.require<bool>("long"); }).size(), 200u);
+  expect_error(ErrorCode::format, {R"("a???")"}, [&] { object.require<bool>("odd"); });
+  expect_error(ErrorCode::format, {R"([128, "z"])"}, [&] { object.require<bool>("pair"); });
+  expect_error(ErrorCode::format, {"a list of 5"}, [&] { object.require<bool>("list"); });
+  expect_error(ErrorCode::format, {"an object"}, [&] { object.require<bool>("object"); });
 }
 
 }  // namespace

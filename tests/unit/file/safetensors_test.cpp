@@ -123,7 +123,7 @@ TEST(Safetensors, RefusesHolesOverlapsAndRangesOutsideOfTheFile) {
   const auto with_range = [](const char* name, Json range) {
     return changed([&](Json& header) { header[name]["data_offsets"] = std::move(range); });
   };
-  expect_refused(with_range("second", {128, 256}), {"'second'", "hole or overlap, from 64", "[128,256]"});
+  expect_refused(with_range("second", {128, 256}), {"'second'", "hole or overlap, from 64", "[128, 256]"});
   expect_refused(with_range("second", {0, 128}), {"'second'", "hole or overlap"});
   expect_refused(with_range("second", {63, 191}), {"'second'", "hole or overlap"});
   expect_refused(with_range("first", {64, 128}), {"'first'", "hole or overlap, from 0"});
