@@ -20,7 +20,7 @@ def _options(arguments: list[str]) -> tuple[Options, bool]:
         prog="convert.py", description="Turns a Hugging Face folder into one bertha model file."
     )
     parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="with config.json, model.safetensors, vocab.txt or tokenizer.json"
+        "folder", type=Path, metavar="FOLDER", help="with config.json, model.safetensors or pytorch_model.bin, and vocab.txt or tokenizer.json"
     )
     parser.add_argument("out", type=Path, metavar="OUT.safetensors", help="the model file to write")
     parser.add_argument("--precision", choices=("float32", "bfloat16", "int8"), default="float32")

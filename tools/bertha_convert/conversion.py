@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import FORMAT, VERSION, bert, config as model_config, container, layout, selftest, tokenizer
+from .checkpoint import other_files, read_checkpoint, weight_files
 from .errors import fail
-from .source import read_checkpoint, read_optional_json, sha256, weight_files
+from .source import read_optional_json, sha256
 
 Json = dict[str, Any]
 
@@ -159,7 +160,7 @@ def convert(options: Options) -> Json:
     raw = read_optional_json(options.folder / "config.json")
     if raw is not None:
         model_config.check_family(raw, options.folder / "config.json")
-    weights = weight_files(options.folder)
+    weights = weight_files(options.folder, raw)
     if any(options.out.resolve() == path.resolve() for path in weights):
         raise fail("is the checkpoint itself", where=options.out, do="Name another output file.")
     parts = _model_parts(options, raw, weights) if weights else _tokenizer_parts(options, raw)
