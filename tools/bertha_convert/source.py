@@ -1,4 +1,4 @@
-"""Reads a Hugging Face folder: its JSON files, its safetensors files, the values of its tensors; trusts none of them."""
+"""Reads a Hugging Face folder, trusting nothing in it: JSON files, safetensors files, the values of tensors."""
 
 import hashlib
 import json
