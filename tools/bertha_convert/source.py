@@ -134,7 +134,7 @@ def load(name: str, tensor: StoredTensor) -> np.ndarray:
     if tensor.strides is not None and values.size:
         strides = tuple(stride * values.itemsize for stride in tensor.strides)
         values = np.ndarray(tensor.shape, values.dtype, values, strides=strides)  # throws if it left the buffer
-    with np.errstate(over="ignore"):  # a double that float32 has no room for becomes infinity, refused below
+    with np.errstate(over="ignore", invalid="ignore"):  # what float32 has no room for becomes infinity, refused below
         values = np.ascontiguousarray(values, np.float32).reshape(tensor.shape)
     if not np.isfinite(values).all():
         at = np.argwhere(~np.isfinite(values))[0].tolist()

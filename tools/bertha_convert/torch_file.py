@@ -21,6 +21,8 @@ MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001
 DIRECTORY_LIMIT = 1 << 24  # bytes of a zip archive's directory
 MEMBER_LIMIT = 1 << 16
+FLAGS = 0x808  # of a member: its sizes come after it, its name is UTF-8
+FOLDER = 0x10  # an attribute of a member
 VIEW_LIMIT = 8  # all tensors together may be so many times as large as the file: some share their storage
 FULL_32, FULL_64 = 0xFFFFFFFF, 1 << 64  # a directory's number that stands in its zip64 part; more than any of those
 
@@ -63,19 +65,17 @@ class File:
 def _directory(file: File) -> tuple[int, int, int]:
     """A zip archive's directory: number of members, first byte, size."""
     end = file.size - 22
-    mark, *disks, count, size, begin, comment = file.unpack("<4s4H2IH", end)
+    mark, _, _, here, count, size, begin, comment = file.unpack("<4s4H2IH", end)
     if mark != b"PK\5\6" or comment:
         raise file.damaged("a zip archive without an end")
-    if 0xFFFF in (count, disks[2]) or FULL_32 in (size, begin):
-        mark, _, place, _ = file.unpack("<4sIQI", end - 20)
-        if mark != b"PK\6\7":
-            raise file.damaged("a large zip archive without an end")
+    mark, _, place, _ = file.unpack("<4sIQI", end - 20)
+    if mark == b"PK\6\7":  # an archive of 4 GB or more says it once more, in larger numbers
         end = place
-        mark, _, _, _, _, _, _, count, size, begin = file.unpack("<4sQ2H2I4Q", place)
+        mark, _, _, _, _, _, here, count, size, begin = file.unpack("<4sQ2H2I4Q", place)
         if mark != b"PK\6\6":
             raise file.damaged("a large zip archive without an end")
-    if count > MEMBER_LIMIT or size > DIRECTORY_LIMIT or begin + size > end:
-        raise file.damaged(f"a directory of {count} members and {size} bytes")
+    if count != here or count > MEMBER_LIMIT or size > DIRECTORY_LIMIT or begin + size != end:
+        raise file.damaged(f"a directory of {count} members and {size} bytes at byte {begin}")
     return count, begin, size
 
 
@@ -100,13 +100,16 @@ def _members(file: File) -> dict[str, Member]:
             raise file.damaged("a member without a description")
         flags, method = struct.unpack_from("<2H", directory, at + 8)
         packed, unpacked, name_size, extra_size, comment_size = struct.unpack_from("<2I3H", directory, at + 20)
-        (header,) = struct.unpack_from("<I", directory, at + 42)
+        attributes, header = struct.unpack_from("<2I", directory, at + 38)
         extra = at + 46 + name_size
-        name = directory[at + 46 : extra].decode("utf-8", "replace")
+        try:
+            name = directory[at + 46 : extra].decode()
+        except UnicodeDecodeError as error:
+            raise file.damaged("a member whose name is no UTF-8") from error
         packed, unpacked, header = _large(directory[extra : extra + extra_size], [packed, unpacked, header])
-        if method != 0 or flags & 1 or packed != unpacked:
+        if method != 0 or flags & ~FLAGS or packed != unpacked or attributes & FOLDER:
             do = "torch.save doesn't write such: save it again."
-            raise fail(f"member {ascii(name[:100])} is compressed or encrypted", where=file.path, do=do)
+            raise fail(f"member {ascii(name[:100])} is compressed, encrypted or a folder", where=file.path, do=do)
         if name in members or header + unpacked > begin:
             raise file.damaged(f"member {ascii(name[:100])} twice or outside the file")
         members[name] = Member(header, unpacked)

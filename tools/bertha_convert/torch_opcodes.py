@@ -73,7 +73,10 @@ def damaged(where: str, at: int, got: str) -> ConvertError:
 def _argument(data: bytes, at: int, kind: str, where: str) -> tuple[Any, int]:
     """What follows an opcode, and where the next one is."""
     if kind == "global":
-        module, name, rest = (data[at : at + STRING_LIMIT].split(b"\n", 2) + [b"", b""])[:3]
+        module, *names = data[at : at + STRING_LIMIT].split(b"\n", 2)
+        if len(names) != 2:
+            raise damaged(where, at, "a name without an end")
+        name = names[0]
         text = f"{module.decode('ascii', 'replace')}.{name.decode('ascii', 'replace')}"
         if text not in STORAGES and text not in CALLS:
             raise fail(
