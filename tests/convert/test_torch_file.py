@@ -8,8 +8,8 @@ import json
 import os
 import pickle
 import random
-import resource
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -136,6 +136,8 @@ def run_mutations(count: int) -> None:
     """In a process of its own, with little memory: each mutation is refused, or read as the reference reads it."""
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else None
     if pages:
+        import resource  # which not every system has
+
         room = pages * resource.getpagesize() + (1 << 28)
         resource.setrlimit(resource.RLIMIT_AS, (room, room))
     rng, accepted, compared = random.Random(7), 0, 0
@@ -386,9 +388,9 @@ class Refusing(FileTest):
         views = b"\x80\x02}" + w.text("a") + w.tensor(w.storage("0", 600), (600,), (1,)) + b"q\1s" + short + w.END
         self.assert_refused(w.zip_bytes(views, {"0": bytes(2400)}), "much larger than itself")
 
-    def test_what_is_no_state_dict_is_refused_as_transformers_does(self) -> None:
+    def test_what_is_no_state_dict_is_refused(self) -> None:
         inner = w.state_dict({"a": self.good})[2:-1]
-        self.assert_zip_refused({"state_dict": inner}, "holds more than tensors.*'state_dict': OrderedDict.* alone")
+        self.assert_zip_refused({"state_dict": inner}, "holds more than tensors.*'state_dict': OrderedDict.* model alone")
         self.assert_zip_refused({"a": self.good, "epoch": w.number(3)}, "holds more than tensors.*'epoch': int")
         self.program(b"]", "holds no state dict.*got list")
         self.program(b"K\1", "holds no state dict.*got int")
@@ -430,11 +432,20 @@ class Refusing(FileTest):
                 changed(begin + at, raw) for at, raw in ((8, b"\1"), (10, b"\x08"), (20, big), (38, b"\x10"))
             ],
             "where the directory puts it|bytes": [changed(begin + 42, b"\1\0\0\0"), changed(26, b"\1")],
+            "where the directory puts it": [changed(begin + 20, struct.pack("<2I", begin - 60, begin - 60))],  # over others
         }
         for pattern, variants in bad.items():
             for variant in variants:
                 with self.subTest(pattern=pattern):
                     self.assert_refused(variant, pattern)
+        large = (DATA / "zip.bin").read_bytes()  # torch gives each archive the directory's place in large numbers too
+        record, locator = len(large) - 98, len(large) - 42
+        self.assertEqual((large[record:][:4], large[locator:][:4]), (b"PK\6\6", b"PK\6\7"))
+        for at, raw in ((record, b"x"), (locator + 4, b"\1"), (locator + 8, b"\0"), (locator + 16, b"\2")):
+            with self.subTest(at=at):
+                damaged = large[:at] + raw + large[at + 1 :]
+                self.assertNotEqual(damaged, large)
+                self.assert_refused(damaged, "a large zip archive without an end")
         order = good.replace(b"byteorderlittle", b"byteorderbig   ")
         self.assertNotEqual(order, good)
         self.assert_refused(order, "another byte order")

@@ -28,10 +28,11 @@ FULL_32, FULL_64 = 0xFFFFFFFF, 1 << 64  # a directory's number that stands in it
 
 
 class Member(NamedTuple):
-    """A member of a zip archive: where its header is, and its size in bytes."""
+    """A member of a zip archive: where its header is, its size in bytes, and where the next one's header is."""
 
     header: int
     size: int
+    limit: int
 
 
 class File:
@@ -68,11 +69,11 @@ def _directory(file: File) -> tuple[int, int, int]:
     mark, _, _, here, count, size, begin, comment = file.unpack("<4s4H2IH", end)
     if mark != b"PK\5\6" or comment:
         raise file.damaged("a zip archive without an end")
-    mark, _, place, _ = file.unpack("<4sIQI", end - 20)
-    if mark == b"PK\6\7":  # an archive of 4 GB or more says it once more, in larger numbers
-        end = place
-        mark, _, _, _, _, _, here, count, size, begin = file.unpack("<4sQ2H2I4Q", place)
-        if mark != b"PK\6\6":
+    mark, disk, place, disks = file.unpack("<4sIQI", end - 20)
+    if mark == b"PK\6\7":  # torch says it once more, in numbers that have room for 4 GB and more
+        end -= 76
+        mark, _, _, _, _, _, here, count, size, begin = file.unpack("<4sQ2H2I4Q", end)
+        if mark != b"PK\6\6" or place != end or disk or disks > 1:
             raise file.damaged("a large zip archive without an end")
     if count != here or count > MEMBER_LIMIT or size > DIRECTORY_LIMIT or begin + size != end:
         raise file.damaged(f"a directory of {count} members and {size} bytes at byte {begin}")
@@ -112,11 +113,13 @@ def _members(file: File) -> dict[str, Member]:
             raise fail(f"member {ascii(name[:100])} is compressed, encrypted or a folder", where=file.path, do=do)
         if name in members or header + unpacked > begin:
             raise file.damaged(f"member {ascii(name[:100])} twice or outside the file")
-        members[name] = Member(header, unpacked)
+        members[name] = Member(header, unpacked, begin)
         at = extra + extra_size + comment_size
     if at != size:
         raise file.damaged("a directory of another size")
-    return members
+    headers = sorted({member.header for member in members.values()}) + [begin]
+    limits = dict(zip(headers, headers[1:]))
+    return {name: member._replace(limit=limits[member.header]) for name, member in members.items()}
 
 
 def _member_data(file: File, name: str, member: Member) -> int:
@@ -124,7 +127,7 @@ def _member_data(file: File, name: str, member: Member) -> int:
     mark, name_size, extra_size = file.unpack("<4s22x2H", member.header)
     begin = member.header + 30 + name_size + extra_size
     named = mark == b"PK\3\4" and file.read(member.header + 30, name_size) == name.encode()
-    if not named or begin + member.size > file.size:
+    if not named or begin + member.size > member.limit:
         raise file.damaged(f"no member {ascii(name[:100])} where the directory puts it")
     return begin
 
@@ -220,7 +223,7 @@ def read_tensors(path: Path) -> dict[str, StoredTensor]:
         raise fail("holds no state dict", where=path, expected="a dictionary of tensors", got=type(value).__name__)
     for name, tensor in value.items():
         if type(tensor) is not Tensor:
-            do = "transformers doesn't load it either. Save the model's state dict alone: torch.save(state_dict, FILE)."
+            do = "Save the state dict of the model alone: torch.save(model.state_dict(), FILE)."
             got = f"{ascii(name[:100])}: {type(tensor).__name__}"
             raise fail("holds more than tensors", where=path, expected="a state dict", got=got, do=do)
     tensors = {name: _stored(path, tensor, places[tensor.storage.key]) for name, tensor in value.items()}
