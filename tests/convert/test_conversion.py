@@ -121,6 +121,9 @@ class Weights(FolderTest):
             )
             report = self.convert()
             self.assert_same_weights(tensors)
+            warned = [f"{len(tensors)} tensors of the checkpoint have the prefix module. of a parallel training"]
+            expected = warned if rename("x") == "module.x" else []
+            self.assertEqual([warning.split(":")[0] for warning in report["warnings"]], expected)
             return report["renamed"]
 
         old = lambda name: name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(

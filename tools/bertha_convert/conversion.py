@@ -100,7 +100,8 @@ def _tokenizer_parts(options: Options, raw: Json | None) -> Parts:
     """The parts of a file without weights."""
     folder = options.folder
     if options.head not in ("auto", "none") or options.keep:
-        raise fail("the folder has no weights, so there is no head to take", where=folder, expected="model.safetensors")
+        expected = "model.safetensors or pytorch_model.bin"
+        raise fail("the folder has no weights, so there is no head to take", where=folder, expected=expected)
     resolved = tokenizer.resolve(folder, raw or {}, question_answering=False)
     positions = model_config.LARGEST_SIZE
     if raw is not None:
@@ -187,6 +188,8 @@ def convert(options: Options) -> Json:
         "renamed": parts.renamed,
         "left_out": parts.left_out,
         "missing": parts.missing,
-        "warnings": load_report.sentences(parts.config.get("head", "none"), parts.left_out, parts.missing),
+        "warnings": load_report.sentences(
+            parts.config.get("head", "none"), parts.renamed, parts.left_out, parts.missing
+        ),
         "selftest": sentence,
     }

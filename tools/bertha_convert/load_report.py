@@ -4,7 +4,7 @@ It goes on where weights are missing and makes them from random numbers, so that
 that is refused for a head; the pooler of an encoder alone is left out.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from .errors import ConvertError
@@ -31,10 +31,13 @@ def check_trained(head: str, needed: list[str], present: Container[str], where: 
         )
 
 
-def sentences(head: str, left_out: list[str], missing: list[str]) -> list[str]:
-    """What there is to say about a checkpoint that is converted."""
+def sentences(head: str, renamed: Iterable[str], left_out: list[str], missing: list[str]) -> list[str]:
+    """What there is to say about a checkpoint that is converted; `renamed` are names that the checkpoint has."""
     unused = [name for name in left_out if not name.endswith(QUIET)]
     result = []
+    if wrapped := sum(name.startswith("module.") for name in renamed):
+        what = "transformers would not know them and make them from random numbers, here it is removed"
+        result.append(f"{wrapped} tensors of the checkpoint have the prefix module. of a parallel training: {what}")
     if unused:
         user = "an encoder alone" if head == "none" else f"the {head} head"
         what = "tensor of the checkpoint is" if len(unused) == 1 else "tensors of the checkpoint are"
