@@ -14,7 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 full=no
 case "${1:-}" in
   "") ;;
-  --full) full=yes ;;
+  --full) full=yes && export BERTHA_FULL=1 ;;  # for tests that can look at more cases
   *) echo "usage: bash tools/test.sh [--full]" && exit 2 ;;
 esac
 

@@ -60,6 +60,7 @@ class Command(unittest.TestCase):
 
     def test_the_report_for_people_says_what_was_taken_renamed_and_left_out(self) -> None:
         folders.write_safetensors(self.weights, {**self.tensors, "cls.predictions.bias": np.ones(17, np.float32)})
+        (self.folder / "pytorch_model.bin").write_bytes(b"older")
         status, out, err = self.run_command("--precision", "int8")
         self.assertEqual((status, err), (0, ""))
         for part in (
@@ -70,7 +71,9 @@ class Command(unittest.TestCase):
             "vocabulary from vocab.txt",
             "lowercase False",
             "prefix bert. removed (37)",
+            "weights: model.safetensors (pytorch_model.bin not read)",
             "left out: 1 tensors: cls.predictions.bias",
+            "warning: 1 tensor of the checkpoint is not used by the token-classification head: cls.predictions.bias",
             "self-test: none (--no-selftest)",
         ):
             self.assertIn(part, out)
@@ -80,6 +83,13 @@ class Command(unittest.TestCase):
         report = json.loads(out)
         self.assertEqual((status, out.count("\n"), report["bytes"]), (0, 1, self.out.stat().st_size))
         self.assertEqual(report["renamed"]["bert.embeddings.LayerNorm.bias"], "embeddings.LayerNorm.bias")
+
+    def test_a_head_that_was_never_trained_is_refused_in_words_and_as_data(self) -> None:
+        self.assert_fails("head was never trained.*transformers would warn", "--head", "question-answering")
+        status, out, err = self.run_command("--head", "question-answering", "--json")
+        report = json.loads(out)
+        self.assertEqual((status, f"convert.py: {report['error']}\n"), (1, err))
+        self.assertEqual(report["missing"], ["qa_outputs.weight", "qa_outputs.bias"])
 
     def test_a_guess_at_do_lower_case_is_told(self) -> None:
         folders.write_json(self.folder / "tokenizer_config.json", {})

@@ -121,6 +121,9 @@ class Weights(FolderTest):
             )
             report = self.convert()
             self.assert_same_weights(tensors)
+            warned = [f"{len(tensors)} tensors of the checkpoint have the prefix module. of a parallel training"]
+            expected = warned if rename("x") == "module.x" else []
+            self.assertEqual([warning.split(":")[0] for warning in report["warnings"]], expected)
             return report["renamed"]
 
         old = lambda name: name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
@@ -142,7 +145,12 @@ class Weights(FolderTest):
             "bert.embeddings.position_ids": np.ones((1, 40), np.float32),
         }
         folders.write_safetensors(self.folder / "model.safetensors", {**tensors, **extra})
-        self.assertEqual(self.convert()["left_out"], sorted(extra))
+        report = self.convert()
+        self.assertEqual(report["left_out"], sorted(extra))
+        names = "bert.pooler.dense.weight, cls.predictions.bias"  # transformers says nothing of position_ids
+        what = "2 tensors of the checkpoint are not used by the token-classification head"
+        self.assertEqual(report["warnings"], [f"{what}: {names}"])
+        self.assertEqual(report["missing"], [])
         self.assertIsNone(self.config()["pooler"])
 
     def test_every_missing_renamed_transposed_or_resized_tensor_is_named(self) -> None:
@@ -153,9 +161,9 @@ class Weights(FolderTest):
             reference = name.removeprefix("bert.").replace(".", r"\.")
             with self.subTest(name=name):
                 folders.write_safetensors(path, rest)
-                self.assert_refused(f"'{reference}' is missing")
+                self.assert_refused(f"'{reference}' is missing|head was never trained.*lacks '{reference}'")
                 folders.write_safetensors(path, {**rest, name + "s": values})
-                self.assert_refused(f"'{reference}' is missing")
+                self.assert_refused(f"'{reference}' is missing|head was never trained.*lacks '{reference}'")
                 folders.write_safetensors(path, {**rest, name: values[:-1]})
                 self.assert_refused("shape than config.json|number of rows")
                 if values.ndim == 2 and len(set(values.shape)) == 2:
@@ -194,9 +202,14 @@ class Heads(FolderTest):
 
     def test_a_head_without_weights_is_refused_and_none_leaves_a_head_out(self) -> None:
         folders.write_folder(self.folder, "token-classification")
-        self.assert_refused("'qa_outputs.weight' is missing", head="question-answering")
-        self.assert_refused("'pooler.dense.weight' is missing", head="sequence-classification")
-        self.assertEqual(self.convert(head="none")["left_out"], ["classifier.bias", "classifier.weight"])
+        never = "head was never trained, or not saved: the checkpoint lacks"
+        self.assert_refused(f"{never} 'qa_outputs.weight', 'qa_outputs.bias'.*random", head="question-answering")
+        self.assert_refused(f"{never} 'pooler.dense.weight', 'pooler.dense.bias'", head="sequence-classification")
+        report = self.convert(head="none")
+        self.assertEqual(report["left_out"], ["classifier.bias", "classifier.weight"])
+        self.assertEqual(report["missing"], ["pooler.dense.weight", "pooler.dense.bias"])
+        self.assertRegex(report["warnings"][0], "2 tensors of the checkpoint are not used by an encoder alone: classif")
+        self.assertRegex(report["warnings"][1], "lacks pooler.dense.weight, pooler.dense.bias: .* the file has none")
         self.assertEqual(self.config()["labels"], [])
 
     def test_labels_are_in_the_order_of_their_numbers(self) -> None:
@@ -330,10 +343,10 @@ class Configuration(FolderTest):
         self.assert_refused("there is no vocabulary")
 
     def test_weights_in_other_forms_are_refused_by_name(self) -> None:
-        for name in ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack"):
+        for name in ("tf_model.h5", "flax_model.msgpack"):
             folders.write_folder(self.folder)
             (self.folder / "model.safetensors").rename(self.folder / name)
-            self.assert_refused(f"{name} is not read yet.*save_pretrained")
+            self.assert_refused(f"{name} is not read; expected model.safetensors or pytorch_model.bin.*save_pretrained")
             (self.folder / name).unlink()
         shutil.rmtree(self.folder)
         folders.write_folder(self.folder)

@@ -8,10 +8,12 @@ import numpy as np
 from . import layout
 from .config import Config
 from .errors import fail
+from .load_report import check_trained
 from .source import StoredTensor, load
 
 UNUSED_PREFIXES = ("cls.", "pooler.", "classifier.", "qa_outputs.")  # of other heads
 UNUSED_NAMES = ("embeddings.position_ids",)
+POOLER = ("pooler.dense.weight", "pooler.dense.bias")
 HEAD_TENSORS = {
     "sequence-classification": "classifier",
     "token-classification": "classifier",
@@ -26,6 +28,7 @@ class Encoder(NamedTuple):
     pooler: str | None
     renamed: dict[str, str]  # name in the checkpoint -> name that the reference model has
     left_out: list[str]
+    missing: list[str]  # weights that the reference model has and the checkpoint doesn't
 
 
 def reference_name(name: str) -> str:
@@ -161,7 +164,12 @@ def convert(stored: dict[str, StoredTensor], config: Config, where: Path, keep: 
     tensors = _embeddings(source, config, precision)
     for index in range(config["num_hidden_layers"]):
         tensors |= _layer(source, index, config, precision)
+    if kind in HEAD_TENSORS:
+        needed = list(POOLER) if kind == "sequence-classification" else []
+        needed += [f"{HEAD_TENSORS[kind]}.{part}" for part in ("weight", "bias")]
+        check_trained(kind, needed, source.names, where)
     pooled = kind == "sequence-classification" or (kind in ("none", "custom") and source.has("pooler.dense.weight"))
+    missing = [] if pooled or kind in HEAD_TENSORS else list(POOLER)
     if pooled:
         weight = source.take("pooler.dense.weight", hidden, hidden)
         tensors |= layout.linear("pooler.dense", weight, source.take("pooler.dense.bias", hidden), "float32")
@@ -178,4 +186,4 @@ def convert(stored: dict[str, StoredTensor], config: Config, where: Path, keep: 
         do = "If they are a head of your own, carry them by --keep PREFIX; a wrong num_hidden_layers also shows so."
         raise fail("the checkpoint has tensors that a BERT doesn't", where=where, got=got, do=do)
     renamed = {name: ref for ref, name in source.taken.items() if name not in tensors and name != ref}
-    return Encoder(tensors, "tanh" if pooled else None, renamed, sorted(left.values()))
+    return Encoder(tensors, "tanh" if pooled else None, renamed, sorted(left.values()), missing)

@@ -9,9 +9,9 @@ from typing import Any
 from . import config as model_config
 from .conversion import Options, convert
 from .errors import ConvertError
+from .load_report import some
 
 Json = dict[str, Any]
-SHOWN = 8  # names of a kind that the report for people lists
 
 
 def _options(arguments: list[str]) -> tuple[Options, bool]:
@@ -20,7 +20,10 @@ def _options(arguments: list[str]) -> tuple[Options, bool]:
         prog="convert.py", description="Turns a Hugging Face folder into one bertha model file."
     )
     parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="with config.json, model.safetensors, vocab.txt or tokenizer.json"
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="with config.json, model.safetensors or pytorch_model.bin, vocab.txt or tokenizer.json",
     )
     parser.add_argument("out", type=Path, metavar="OUT.safetensors", help="the model file to write")
     parser.add_argument("--precision", choices=("float32", "bfloat16", "int8"), default="float32")
@@ -43,11 +46,6 @@ def _options(arguments: list[str]) -> tuple[Options, bool]:
     values = vars(parser.parse_args(arguments))
     as_json = values.pop("json")
     return Options(**{**values, "keep": tuple(values["keep"])}), as_json
-
-
-def _some(names: list[str]) -> str:
-    """The first of many names, and how many there are."""
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _rules(renamed: dict[str, str]) -> str:
@@ -73,14 +71,18 @@ def _readable(report: Json) -> str:
         lines.append(
             f"model: {sizes}, {config['hidden_act']}, {config['precision']}, pooler {config['pooler'] or 'none'}"
         )
-        lines.append(f"head: {config['head']}" + (f", labels {_some(config['labels'])}" if config["labels"] else ""))
+        lines.append(f"head: {config['head']}" + (f", labels {some(config['labels'])}" if config["labels"] else ""))
+        weights = some(report["source_files"])
+        others = f" ({some(report['source_files_not_read'])} not read)" if report["source_files_not_read"] else ""
+        lines.append(f"weights: {weights}{others}")
     lines.append(f"max_length: {config['max_length']} (the tokenizer's own: {config['model_max_length']:g})")
     lines += [f"tokenizer: {decision}" for decision in report["tokenizer"]]
     lines.append(f"renamed: {len(report['renamed'])} tensors" + _rules(report["renamed"]))
     lines.append(
         f"left out: {len(report['left_out'])} tensors"
-        + (f": {_some(report['left_out'])}" if report["left_out"] else "")
+        + (f": {some(report['left_out'])}" if report["left_out"] else "")
     )
+    lines += [f"warning: {warning}" for warning in report["warnings"]]
     lines.append(f"self-test: {report['selftest']}")
     return "\n".join(lines)
 
@@ -91,7 +93,10 @@ def main(arguments: list[str]) -> int:
     try:
         report = convert(options)
     except (ConvertError, OSError, MemoryError) as error:
-        print(f"convert.py: {error or type(error).__name__}", file=sys.stderr)
+        message = str(error) or type(error).__name__
+        print(f"convert.py: {message}", file=sys.stderr)
+        if as_json:
+            print(json.dumps({"error": message, "missing": getattr(error, "missing", [])}, ensure_ascii=False))
         return 1
     print(json.dumps(report, ensure_ascii=False) if as_json else _readable(report))
     return 0

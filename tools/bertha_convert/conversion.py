@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import FORMAT, VERSION, bert, config as model_config, container, layout, selftest, tokenizer
+from . import FORMAT, VERSION, bert, config as model_config, container, layout, load_report, selftest, tokenizer
+from .checkpoint import other_files, read_checkpoint, weight_files
 from .errors import fail
-from .source import read_checkpoint, read_optional_json, sha256, weight_files
+from .source import read_optional_json, sha256
 
 Json = dict[str, Any]
 
@@ -31,6 +32,7 @@ class Parts(NamedTuple):
     weights: list[Path]
     renamed: dict[str, str]
     left_out: list[str]
+    missing: list[str]
 
 
 def _encoder_config(raw: Json, options: Options, path: Path) -> Json:
@@ -91,21 +93,22 @@ def _model_parts(options: Options, raw: Json | None, weights: list[Path]) -> Par
     encoder = bert.convert(read_checkpoint(weights), config, folder, options.keep)
     config["pooler"] = encoder.pooler
     tensors = layout.vocabulary(resolved.tokens) | encoder.tensors
-    return Parts(config, resolved, tensors, weights, encoder.renamed, encoder.left_out)
+    return Parts(config, resolved, tensors, weights, encoder.renamed, encoder.left_out, encoder.missing)
 
 
 def _tokenizer_parts(options: Options, raw: Json | None) -> Parts:
     """The parts of a file without weights."""
     folder = options.folder
     if options.head not in ("auto", "none") or options.keep:
-        raise fail("the folder has no weights, so there is no head to take", where=folder, expected="model.safetensors")
+        expected = "model.safetensors or pytorch_model.bin"
+        raise fail("the folder has no weights, so there is no head to take", where=folder, expected=expected)
     resolved = tokenizer.resolve(folder, raw or {}, question_answering=False)
     positions = model_config.LARGEST_SIZE
     if raw is not None:
         positions = model_config.sizes(raw, folder / "config.json")["max_position_embeddings"]
     limit = _limit(resolved.model_max_length, positions)
     config = {"kind": "tokenizer", "max_length": limit, "model_max_length": resolved.model_max_length}
-    return Parts(config, resolved, layout.vocabulary(resolved.tokens), [], {}, [])
+    return Parts(config, resolved, layout.vocabulary(resolved.tokens), [], {}, [], [])
 
 
 def _check_options(options: Options) -> None:
@@ -159,7 +162,7 @@ def convert(options: Options) -> Json:
     raw = read_optional_json(options.folder / "config.json")
     if raw is not None:
         model_config.check_family(raw, options.folder / "config.json")
-    weights = weight_files(options.folder)
+    weights = weight_files(options.folder, raw)
     if any(options.out.resolve() == path.resolve() for path in weights):
         raise fail("is the checkpoint itself", where=options.out, do="Name another output file.")
     parts = _model_parts(options, raw, weights) if weights else _tokenizer_parts(options, raw)
@@ -179,8 +182,14 @@ def convert(options: Options) -> Json:
         "bytes": options.out.stat().st_size,
         "config": parts.config,
         "tokenizer": parts.resolved.decisions,
+        "source_files": [path.name for path in weights],
+        "source_files_not_read": other_files(options.folder, weights),
         "taken": len(parts.tensors),
         "renamed": parts.renamed,
         "left_out": parts.left_out,
+        "missing": parts.missing,
+        "warnings": load_report.sentences(
+            parts.config.get("head", "none"), parts.renamed, parts.left_out, parts.missing
+        ),
         "selftest": sentence,
     }

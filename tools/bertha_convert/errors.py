@@ -2,7 +2,11 @@
 
 
 class ConvertError(Exception):
-    """An input that can't be converted, told in one message."""
+    """An input that can't be converted, told in one message; `missing` names the weights that a head would need."""
+
+    def __init__(self, message: str, missing: list[str] | None = None) -> None:
+        super().__init__(message)
+        self.missing = missing or []
 
 
 def fail(what: str, *, where: object = None, expected: object = None, got: object = None, do: str = "") -> ConvertError:

@@ -110,15 +110,18 @@ def _check_tokenizer(loaded: Any, transformers: Any, recorded: list[Json], quest
     return f"{wrong} of {len(recorded)} cases are tokenized otherwise by transformers {version}"
 
 
-def _model(transformers: Any, folder: Path, head: str) -> Any:
-    """The checkpoint with its head, in float32."""
+def _model(transformers: Any, folder: Path, head: str) -> tuple[Any, list[str]]:
+    """The checkpoint with its head, in float32, and the weights that transformers made from random numbers."""
     classes = {
         "sequence-classification": transformers.AutoModelForSequenceClassification,
         "token-classification": transformers.AutoModelForTokenClassification,
         "question-answering": transformers.AutoModelForQuestionAnswering,
     }
     options = {"num_labels": 2} if head == "question-answering" else {}
-    return classes[head].from_pretrained(str(folder), local_files_only=True, **options).float().eval()
+    model, told = classes[head].from_pretrained(
+        str(folder), local_files_only=True, output_loading_info=True, **options
+    )
+    return model.float().eval(), sorted(told["missing_keys"])
 
 
 def _logits(model: Any, case: Json, head: str) -> list[Any]:
@@ -158,8 +161,11 @@ def record(transformers: Any, folder: Path, resolved: Resolved, config: Json) ->
             recorded,
             f"{len(recorded)} cases, tokens only: the file has no head that transformers knows; {agreement}",
         )
-    model = _model(transformers, folder, head)
+    model, missing = _model(transformers, folder, head)
     version = transformers.__version__
+    if missing:
+        random = f"transformers {version} doesn't find {len(missing)} weights and makes them from random numbers"
+        return recorded, f"{len(recorded)} cases, tokens only: {random}; {agreement}"
     task = {"sequence-classification": "text-classification", "question-answering": "question-answering"}.get(
         head, head
     )

@@ -1,4 +1,4 @@
-"""Reads a Hugging Face folder: its JSON files and its safetensors weights, trusting neither."""
+"""Reads a Hugging Face folder, trusting nothing in it: JSON files, safetensors files, the values of tensors."""
 
 import hashlib
 import json
@@ -13,18 +13,18 @@ from .errors import fail
 
 HEADER_LIMIT = 100_000_000  # the reference reader's own
 ELEMENT_SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
-FLOAT_TYPES = ("F32", "F16", "BF16")
-UNREAD_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack")
+FLOAT_TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}  # how numpy reads them
 
 
 class StoredTensor(NamedTuple):
-    """Where a tensor lies in a checkpoint."""
+    """Where a tensor lies in a checkpoint: `size` bytes from byte `begin` hold all of it, first element first."""
 
     path: Path
     dtype: str
     shape: tuple[int, ...]
     begin: int
     size: int
+    strides: tuple[int, ...] | None = None  # in elements; None: row after row
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -116,44 +116,6 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
     return tensors
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a folder: one, or those that an index names; empty where there are no weights."""
-    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    if single.is_file():
-        return [single]
-    if not index.is_file():
-        for name in UNREAD_WEIGHTS:
-            if (folder / name).is_file():
-                raise fail(
-                    f"{name} is not read yet",
-                    where=folder,
-                    expected="model.safetensors",
-                    do="Save the model once more with transformers: model.save_pretrained(FOLDER).",
-                )
-        return []
-    shards = read_json(index).get("weight_map")
-    if not isinstance(shards, dict) or not shards or not all(isinstance(name, str) for name in shards.values()):
-        raise fail("has no weight_map", where=index, expected="tensor name -> file name", got=type(shards).__name__)
-    names = sorted(set(shards.values()))
-    for name in names:
-        if Path(name).name != name:
-            raise fail("names a file outside the folder", where=index, got=name)
-        if not (folder / name).is_file():
-            raise fail("names a file that is not there", where=index, got=name, do="Download the missing shard.")
-    return [folder / name for name in names]
-
-
-def read_checkpoint(files: list[Path]) -> dict[str, StoredTensor]:
-    """The tensors of all files, each name once."""
-    tensors: dict[str, StoredTensor] = {}
-    for path in files:
-        for name, tensor in read_header(path).items():
-            if name in tensors:
-                raise fail(f"tensor '{name}' is in two files", where=path, got=tensors[name].path.name)
-            tensors[name] = tensor
-    return tensors
-
-
 def load(name: str, tensor: StoredTensor) -> np.ndarray:
     """A tensor's values as float32, all of them finite."""
     if tensor.dtype not in FLOAT_TYPES:
@@ -161,12 +123,19 @@ def load(name: str, tensor: StoredTensor) -> np.ndarray:
         raise fail(
             "has an element type that weights don't have", where=f"tensor '{name}'", expected=expected, got=tensor.dtype
         )
-    count = math.prod(tensor.shape)
-    raw = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}[tensor.dtype]
-    values = np.fromfile(tensor.path, dtype=raw, count=count, offset=tensor.begin)
+    element = ELEMENT_SIZES[tensor.dtype]
+    values = np.fromfile(
+        tensor.path, dtype=FLOAT_TYPES[tensor.dtype], count=tensor.size // element, offset=tensor.begin
+    )
+    if values.nbytes != tensor.size:
+        raise fail("became shorter while it was read", where=tensor.path, expected=tensor.size, got=values.nbytes)
     if tensor.dtype == "BF16":
         values = (values.astype(np.uint32) << 16).view(np.float32)
-    values = values.astype(np.float32).reshape(tensor.shape)
+    if tensor.strides is not None and values.size:
+        strides = tuple(stride * values.itemsize for stride in tensor.strides)
+        values = np.ndarray(tensor.shape, values.dtype, values, strides=strides)  # throws if it left the buffer
+    with np.errstate(over="ignore", invalid="ignore"):  # what float32 has no room for becomes infinity, refused below
+        values = np.ascontiguousarray(values, np.float32).reshape(tensor.shape)
     if not np.isfinite(values).all():
         at = np.argwhere(~np.isfinite(values))[0].tolist()
         raise fail(
