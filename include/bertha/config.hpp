@@ -56,6 +56,7 @@ struct ModelConfig {
   bool has_encoder = true;                           ///< false in a tokenizer-only file
   std::size_t vocab_size = 0;
   std::size_t hidden_size = 0;
+  std::size_t embedding_size = 0;  ///< columns of the embedding tables; another one than hidden_size is projected to it
   std::size_t num_hidden_layers = 0;
   std::size_t num_attention_heads = 0;
   std::size_t intermediate_size = 0;
@@ -64,7 +65,9 @@ struct ModelConfig {
   Activation hidden_act = Activation::gelu;
   float layer_norm_eps = 1e-12f;
   std::size_t position_offset = 0;  ///< row of the position table that the first token takes
-  std::size_t max_length = 0;       ///< tokens of the longest sequence, special tokens included
+  /// A token of this id takes row position_offset - 1, and those after it count on as if it weren't there.
+  std::optional<std::uint32_t> position_padding_id;
+  std::size_t max_length = 0;  ///< tokens of the longest sequence, special tokens included
   bool has_pooler = false;
   Activation pooler_act =
       Activation::tanh;  ///< tanh(W x[0] + b) in BERT; other families' first dense layer of the head

@@ -1,5 +1,6 @@
 """tools/format.md against what the converter writes: its tables name every key, field and tensor, and no others."""
 
+import itertools
 import json
 import re
 import struct
@@ -42,10 +43,10 @@ class Format(unittest.TestCase):
         self.root = Path(temporary.name)
         self.out = self.root / "out.safetensors"
 
-    def convert(self, head: str, **options: object) -> folders.Json:
+    def convert(self, head: str, family: str = "bert", **options: object) -> folders.Json:
         """Converts a small folder and returns the metadata."""
         folder = self.root / "model"
-        folders.write_folder(folder, head)
+        folders.write_folder(folder, head, family=family)
         if options.pop("without_weights", False):
             (folder / "model.safetensors").unlink()
         convert(Options(folder, self.out, **{"selftest": False, **options}))
@@ -57,7 +58,8 @@ class Format(unittest.TestCase):
         conditions = {
             "always": True,
             "not kind tokenizer": True,
-            "type_vocab_size > 0": True,
+            "type_vocab_size > 0": config["type_vocab_size"] > 0,
+            "embedding_size is not hidden_size": config["embedding_size"] != config["hidden_size"],
             "each layer": True,
             "pooler is not null": config["pooler"] is not None,
             "head is none of `none`, `custom`": config["head"] not in ("none", "custom"),
@@ -100,13 +102,12 @@ class Format(unittest.TestCase):
             self.assertIn(f"`{key}`", section)
 
     def test_the_page_names_the_tensors_in_file_order(self) -> None:
-        for precision in KINDS:
-            for head in folders.ARCHITECTURES:
-                config = self.convert(head, precision=precision)["config"]
-                raw = self.out.read_bytes()
-                header = json.loads(raw[8 : 8 + struct.unpack("<Q", raw[:8])[0]])
-                del header["__metadata__"]
-                self.assertEqual(list(header), self.expected_tensors(config))
+        for precision, head, family in itertools.product(KINDS, folders.ARCHITECTURES, folders.FAMILIES):
+            config = self.convert(head, family, precision=precision)["config"]
+            raw = self.out.read_bytes()
+            header = json.loads(raw[8 : 8 + struct.unpack("<Q", raw[:8])[0]])
+            del header["__metadata__"]
+            self.assertEqual(list(header), self.expected_tensors(config))
 
     def test_the_container_is_aligned_contiguous_and_summed(self) -> None:
         for precision in KINDS:
@@ -151,6 +152,13 @@ class Format(unittest.TestCase):
             self.assertEqual(word.dtype, np.float32 if precision == "float32" else np.int8)
             self.assertEqual(tensors["pooler.dense.weight"].shape, (up(hidden, 16) // 16, hidden, 16))
             self.assertEqual(tensors["head.output.weight"].shape, (2, up(hidden, 16)))
+            self.convert("sequence-classification", "electra", precision=precision)
+            tensors, width = load_file(self.out), folders.FAMILIES["electra"]["embedding_size"]
+            self.assertEqual(
+                tensors["embeddings.word.weight"].shape, (vocab, up(width, 16 if precision == "float32" else 64))
+            )
+            shape = (1, width, 16) if precision == "float32" else (1, up(width, 64) // 4, 16, 4)
+            self.assertEqual(tensors["embeddings.projection.weight"].shape, shape)
 
     def test_versions_are_those_of_the_library(self) -> None:
         text = (ROOT / "include" / "bertha" / "version.hpp").read_text()

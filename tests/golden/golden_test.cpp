@@ -18,14 +18,30 @@ using nlohmann::json;
 using Row = std::vector<float>;
 
 constexpr const char* kGoldens[] = {
-    "answers",        "answers_cased",
-    "answers_int8",   "classify_deep",
-    "classify_int8",  "classify_multi_label",
-    "classify_one",   "classify_regression",
-    "classify_two",   "demo_answers",
-    "demo_entities",  "demo_sentiment",
-    "encoder",        "entities",
-    "entities_cased", "entities_int8",
+    "answers",
+    "answers_cased",
+    "answers_int8",
+    "classify_deep",
+    "classify_int8",
+    "classify_multi_label",
+    "classify_one",
+    "classify_regression",
+    "classify_two",
+    "demo_answers",
+    "demo_entities",
+    "demo_sentiment",
+    "distilbert_answers",
+    "distilbert_classify",
+    "distilbert_entities",
+    "distilbert_int8",
+    "electra_answers",
+    "electra_classify",
+    "electra_entities",
+    "electra_int8",
+    "encoder",
+    "entities",
+    "entities_cased",
+    "entities_int8",
 };
 
 const std::string kFolder = BERTHA_TEST_DATA "/golden/";

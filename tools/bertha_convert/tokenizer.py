@@ -6,7 +6,16 @@ from typing import Any, NamedTuple
 from tokenizers import AddedToken, Tokenizer, models
 
 from .errors import ConvertError, fail
-from .tokenizer_rules import AS_WRITTEN_CLASSES, ORACLES, Files, Specials, build_engine, part_state, read_files
+from .tokenizer_rules import (
+    AS_WRITTEN_CLASSES,
+    ORACLES,
+    Files,
+    Specials,
+    build_engine,
+    part_state,
+    read_files,
+    returns_types,
+)
 
 UNLIMITED = 1e30  # model_max_length where no file gives one
 
@@ -20,6 +29,7 @@ class Resolved(NamedTuple):
     tokens: list[str]  # the model's own vocabulary, by id
     model_max_length: float
     engine: Tokenizer
+    has_types: bool  # false: the model sees token type 0 only, whatever the engine says
     decisions: list[str]  # what was decided, for people
 
 
@@ -115,8 +125,13 @@ def _check_sides(files: Files, question_answering: bool) -> None:
         raise fail("split_special_tokens is not supported", where=files.folder, expected=False, got=True)
 
 
-def resolve(folder: Path, model_config: Json, question_answering: bool) -> Resolved:
-    """The folder's tokenizer by the version that answers for the file's head."""
+def _without_types(pieces: list[Json]) -> list[Json]:
+    """A template whose tokens are all of type 0."""
+    return [{**piece, "type_id": 0} for piece in pieces]
+
+
+def resolve(folder: Path, model_config: Json, question_answering: bool, reads_types: bool = True) -> Resolved:
+    """The folder's tokenizer by the version that answers for the file's head, for a model that may read token types."""
     rules = "v4" if question_answering else "v5"
     files = read_files(folder, model_config)
     try:
@@ -125,12 +140,15 @@ def resolve(folder: Path, model_config: Json, question_answering: bool) -> Resol
         engine.no_truncation()
         engine.no_padding()
         description, tokens = _describe(engine, special)
+        has_types = reads_types and returns_types(files, rules)
     except ConvertError:
         raise
     except Exception as error:  # the engine throws plain Exceptions, and files may lack any key
         raise fail(
             "the tokenizer files can't be understood", where=folder, got=f"{type(error).__name__}: {error}"
         ) from error
+    if not has_types:
+        description |= {key: _without_types(description[key]) for key in ("single", "pair")}
     decisions = [
         f"vocabulary from {'tokenizer.json' if files.tokenizer is not None else 'vocab.txt'}, options from {options}"
         f" (as transformers {ORACLES[rules]})",
@@ -138,4 +156,4 @@ def resolve(folder: Path, model_config: Json, question_answering: bool) -> Resol
     ]
     if "do_lower_case" not in files.config and files.tokenizer_class not in AS_WRITTEN_CLASSES:
         decisions.append("do_lower_case is not given: true by default, also where the model is cased")
-    return Resolved(description, tokens, _model_max_length(files.config), engine, decisions)
+    return Resolved(description, tokens, _model_max_length(files.config), engine, has_types, decisions)

@@ -23,8 +23,20 @@ BERT_TOKENS = {
     "cls_token": "[CLS]",
     "mask_token": "[MASK]",
 }
-BERT_CLASSES = (None, "BertTokenizer", "BertTokenizerFast")
+BERT_CLASSES = (
+    None,
+    "BertTokenizer",
+    "BertTokenizerFast",
+    "DistilBertTokenizer",
+    "DistilBertTokenizerFast",
+    "ElectraTokenizer",
+    "ElectraTokenizerFast",
+)
 AS_WRITTEN_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")  # run tokenizer.json as it is
+CLASSES_WITHOUT_TYPES = {  # they give a model no token_type_ids, so that it takes 0 for all
+    "v5": ("DistilBertTokenizer", "DistilBertTokenizerFast", *AS_WRITTEN_CLASSES),
+    "v4": ("DistilBertTokenizer", "DistilBertTokenizerFast"),
+}
 
 Json = dict[str, Any]
 
@@ -278,6 +290,16 @@ def build_engine(files: Files, rules: str) -> tuple[Tokenizer, Specials, str]:
     if rules == "v5" and not as_written:
         engine.post_processor = _template(special, engine)
     return engine, special, options
+
+
+def returns_types(files: Files, rules: str) -> bool:
+    """Whether the class gives a model token_type_ids, which a pair's second text could differ in."""
+    names = files.config.get("model_input_names")
+    if names is None:
+        return files.tokenizer_class not in CLASSES_WITHOUT_TYPES[rules]
+    if not isinstance(names, list):
+        raise fail("model_input_names is no list", where="tokenizer_config.json", expected="names", got=names)
+    return "token_type_ids" in names
 
 
 def part_state(part: Any, expected: str, *others: str) -> Json:

@@ -68,6 +68,7 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
       {{"float32", PrecisionKind::float32}, {"bfloat16", PrecisionKind::bfloat16}, {"int8", PrecisionKind::int8}});
   config.vocab_size = json.integer("vocab_size", 1, kMaxSize);
   config.hidden_size = json.integer("hidden_size", 1, kMaxSize);
+  config.embedding_size = json.integer("embedding_size", 1, kMaxSize);
   config.num_hidden_layers = json.integer("num_hidden_layers", 1, kMaxSize);
   config.num_attention_heads = json.integer("num_attention_heads", 1, kMaxSize);
   if (config.hidden_size % config.num_attention_heads != 0) {
@@ -84,6 +85,12 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
   config.layer_norm_eps = eps > 0 && eps <= 1 ? static_cast<float>(eps) : 0.0f;
   if (config.layer_norm_eps == 0) json.refuse("layer_norm_eps", "a number above 0 and at most 1");
   config.position_offset = json.integer("position_offset", 0, config.max_position_embeddings - 1);
+  if (!json.get("position_padding_id").is_null()) {
+    config.position_padding_id = static_cast<std::uint32_t>(json.integer("position_padding_id", 0, kMaxSize));
+    if (*config.position_padding_id >= config.vocab_size || config.position_offset == 0) {
+      json.refuse("position_padding_id", "a token's id, and a row before position_offset, or null");
+    }
+  }
   if (json.require<std::string>("norm_place") != "post") refuse_unknown(json, "norm_place", "\"post\"");
   if (json.require<bool>("gating")) refuse_unknown(json, "gating", "false");
   if (!json.require<bool>("bias")) refuse_unknown(json, "bias", "true");

@@ -60,7 +60,9 @@ TEST(ConfigJson, ReadsEveryField) {
                {"type_vocab_size", 0},
                {"hidden_act", "gelu_tanh"},
                {"layer_norm_eps", 1e-5},
+               {"embedding_size", 20},
                {"position_offset", 2},
+               {"position_padding_id", 16},
                {"max_length", 22},
                {"model_max_length", 512},
                {"pooler", "relu"},
@@ -78,7 +80,9 @@ TEST(ConfigJson, ReadsEveryField) {
   EXPECT_EQ(config.type_vocab_size, 0u);
   EXPECT_EQ(config.hidden_act, Activation::gelu_tanh);
   EXPECT_EQ(config.layer_norm_eps, 1e-5f);
+  EXPECT_EQ(config.embedding_size, 20u);
   EXPECT_EQ(config.position_offset, 2u);
+  EXPECT_EQ(config.position_padding_id, 16u);
   EXPECT_EQ(config.max_length, 22u);
   EXPECT_EQ(config.model_max_length, 512.0);
   EXPECT_TRUE(config.has_pooler);
@@ -93,6 +97,7 @@ TEST(ConfigJson, TellsNullFromAValue) {
   json["pooler"] = nullptr;
   EXPECT_FALSE(read_config(json).has_pooler);
   EXPECT_EQ(read_config(json).problem_type, ProblemType::unset);
+  EXPECT_EQ(read_config(json).position_padding_id, std::nullopt);
   expect_config(ErrorCode::format, {{"head", nullptr}}, {"'head'", "string"});
 }
 
@@ -103,8 +108,8 @@ TEST(ConfigJson, TakesAnUnsetTokenizerLimitAsHuggingFaceWritesIt) {
 }
 
 TEST(ConfigJson, RefusesSizesThatAreNone) {
-  for (const char* key : {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
-                          "max_position_embeddings", "max_length"}) {
+  for (const char* key : {"vocab_size", "hidden_size", "embedding_size", "num_hidden_layers", "num_attention_heads",
+                          "intermediate_size", "max_position_embeddings", "max_length"}) {
     for (const Json& value : {Json(0), Json(-1), Json(1.0), Json("1"), Json((1 << 24) + 1), Json(1e30), Json(nullptr),
                               Json(true), Json::array(), Json::object(), Json(std::uint64_t{1} << 63)}) {
       expect_config(ErrorCode::format, {{key, value}}, {std::string("'") + key + "'", "integer from 1 to"});
@@ -123,6 +128,21 @@ TEST(ConfigJson, RefusesSizesThatContradictEachOther) {
   expect_config(ErrorCode::format, {{"max_length", 25}}, {"'max_length'", "from 1 to 24"});
   expect_config(ErrorCode::format, {{"position_offset", 2}}, {"'max_length'", "from 1 to 22"});
   expect_config(ErrorCode::format, {{"position_offset", 24}}, {"'position_offset'", "from 0 to 23"});
+}
+
+TEST(ConfigJson, RefusesAPaddingTokenWithoutATokenOrARow) {
+  const Json offset = {{"position_offset", 1}, {"max_length", 23}};
+  for (const Json& id : {Json(17), Json((1 << 24) + 1), Json(-1), Json(1.0), Json("1"), Json(true), Json::array()}) {
+    Json change = offset;
+    change["position_padding_id"] = id;
+    expect_config(ErrorCode::format, change, {"'position_padding_id'"});
+  }
+  expect_config(ErrorCode::format, {{"position_padding_id", 1}}, {"'position_padding_id'", "before position_offset"});
+  Json change = offset;
+  change["position_padding_id"] = 16;
+  Json config = tiny().config;
+  config.update(change);
+  EXPECT_EQ(read_config(config).position_padding_id, 16u);
 }
 
 TEST(ConfigJson, RefusesNumbersOutOfTheirRange) {
