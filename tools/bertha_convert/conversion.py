@@ -90,7 +90,7 @@ def _model_parts(options: Options, raw: Json | None, weights: list[Path]) -> Par
     config["max_length"] = _limit(resolved.model_max_length, config["max_length"] - config["position_offset"])
     encoder = bert.convert(read_checkpoint(weights), config, folder, options.keep)
     config["pooler"] = encoder.pooler
-    tensors = layout.vocabulary(resolved.tokens) | encoder.tensors
+    tensors = layout.vocabulary(resolved.tokens, resolved.merges) | encoder.tensors
     return Parts(config, resolved, tensors, weights, encoder.renamed, encoder.left_out)
 
 
@@ -105,7 +105,7 @@ def _tokenizer_parts(options: Options, raw: Json | None) -> Parts:
         positions = model_config.sizes(raw, folder / "config.json")["max_position_embeddings"]
     limit = _limit(resolved.model_max_length, positions)
     config = {"kind": "tokenizer", "max_length": limit, "model_max_length": resolved.model_max_length}
-    return Parts(config, resolved, layout.vocabulary(resolved.tokens), [], {}, [])
+    return Parts(config, resolved, layout.vocabulary(resolved.tokens, resolved.merges), [], {}, [])
 
 
 def _check_options(options: Options) -> None:
