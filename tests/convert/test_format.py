@@ -9,6 +9,7 @@ import unittest
 import zlib
 from pathlib import Path
 
+import byte_folders
 import folders
 import numpy as np
 from bertha_convert import FORMAT, VERSION, layout
@@ -36,6 +37,11 @@ def first_column(heading: str) -> list[str]:
     return [row[0] for row in table(heading)]
 
 
+def tokenizer_fields(kind: str) -> list[str]:
+    """The fields that section 4 names for a kind of tokenizer."""
+    return [row[0] for row in table("## 4.") if row[2] in ("both", kind)]
+
+
 class Format(unittest.TestCase):
     def setUp(self) -> None:
         temporary = tempfile.TemporaryDirectory()
@@ -57,6 +63,7 @@ class Format(unittest.TestCase):
         kinds = KINDS[config["precision"]]
         conditions = {
             "always": True,
+            "kind `byte_bpe`": False,
             "not kind tokenizer": True,
             "type_vocab_size > 0": config["type_vocab_size"] > 0,
             "embedding_size is not hidden_size": config["embedding_size"] != config["hidden_size"],
@@ -88,14 +95,29 @@ class Format(unittest.TestCase):
         for head in folders.ARCHITECTURES:
             metadata = self.convert(head, precision="int8")
             self.assertEqual(list(metadata["config"]), first_column("## 3."))
-            self.assertEqual(list(metadata["tokenizer"]), first_column("## 4."))
+            self.assertEqual(list(metadata["tokenizer"]), tokenizer_fields("wordpiece"))
         metadata = self.convert("none", without_weights=True)
         self.assertEqual(list(metadata["config"]), ["kind", "max_length", "model_max_length"])
-        self.assertEqual(list(metadata["tokenizer"]), first_column("## 4."))
+        self.assertEqual(list(metadata["tokenizer"]), tokenizer_fields("wordpiece"))
+
+    def test_the_page_names_the_fields_and_tensors_of_a_byte_level_tokenizer(self) -> None:
+        folder = self.root / "bytes"
+        folder.mkdir()
+        byte_folders.write_folder(folder)
+        convert(Options(folder, self.out, selftest=False))
+        found = read_metadata(self.out)["tokenizer"]
+        self.assertEqual(list(found), tokenizer_fields("byte_bpe"))
+        named = [row[0] for row in table("The names, in file order") if row[0].startswith("tokenizer.")]
+        tensors = load_file(self.out)
+        raw = self.out.read_bytes()
+        header = json.loads(raw[8 : 8 + struct.unpack("<Q", raw[:8])[0]])
+        self.assertEqual([name for name in header if name != "__metadata__"], named)
+        self.assertEqual(tensors["tokenizer.merges"].dtype, np.uint32)
+        self.assertEqual(tensors["tokenizer.merges"].shape, (layout.round_up(2 * found["num_merges"], 16),))
 
     def test_the_page_names_the_keys_of_added_tokens_and_self_test_cases(self) -> None:
         metadata = self.convert("none", selftest=None)
-        added = re.findall(r"`(\w+)`", next(row[2] for row in table("## 4.") if row[0] == "added_tokens"))
+        added = re.findall(r"`(\w+)`", next(row[3] for row in table("## 4.") if row[0] == "added_tokens"))
         self.assertEqual(list(metadata["tokenizer"]["added_tokens"][0]), added)
         section = TEXT[TEXT.index("## 6.") : TEXT.index("## 7.")]
         for key in metadata["selftest"][0]:

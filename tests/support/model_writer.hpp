@@ -121,6 +121,19 @@ class ModelWriter : public ContainerWriter {
     return values;
   }
 
+  /// Makes the tokenizer one of byte-level BPE; `merges` are pairs of ids.
+  void make_byte_bpe(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& merges) {
+    for (const char* key : {"clean_text", "handle_chinese_chars", "strip_accents", "lowercase",
+                            "continuing_subword_prefix", "max_input_chars_per_word", "decoder_cleanup"}) {
+      tokenizer.erase(key);
+    }
+    tokenizer.update(
+        {{"kind", "byte_bpe"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"num_merges", merges.size()}});
+    std::vector<std::uint32_t> ids;
+    for (const auto& [left, right] : merges) ids.insert(ids.end(), {left, right});
+    add("tokenizer.merges", "U32", {up(ids.size(), 16)}, ids);
+  }
+
   /// The header that describes the parts as they are now, CRCs included.
   Json header() const {
     Json crcs = Json::object();

@@ -99,6 +99,20 @@ ordered_json describe(const bertha::ModelConfig& config) {
   return json;
 }
 
+ordered_json describe(const bertha::TokenizerConfig& tokenizer) {
+  ordered_json json = {{"kind", bertha::kind(tokenizer)}, {"vocab_size", tokenizer.vocab_size}};
+  if (const auto* byte_bpe = std::get_if<bertha::ByteBpeOptions>(&tokenizer.model)) {
+    json["add_prefix_space"] = byte_bpe->add_prefix_space;
+    json["trim_offsets"] = byte_bpe->trim_offsets;
+  } else {
+    const auto& word_piece = std::get<bertha::WordPieceOptions>(tokenizer.model);
+    json["lowercase"] = word_piece.lowercase;
+    json["strip_accents"] = word_piece.strip_accents;
+  }
+  json["added_tokens"] = tokenizer.added_tokens.size();
+  return json;
+}
+
 /// `batch` sequences of `length` token ids that look like text: spread over the vocabulary, the same in every run.
 std::vector<bertha::Encoding> random_encodings(std::size_t batch, std::size_t length, std::size_t vocab_size) {
   std::vector<bertha::Encoding> encodings(batch);
@@ -178,11 +192,7 @@ int inspect(const std::string& model) {
   json["kind"] = !file.config().has_encoder ? "tokenizer" : file.config().head == HeadKind::none ? "encoder" : "model";
   if (file.config().has_encoder) json["config"] = describe(file.config());
   json["max_length"] = file.config().max_length;
-  json["tokenizer"] = {{"kind", file.tokenizer().kind},
-                       {"vocab_size", file.tokenizer().vocab_size},
-                       {"lowercase", file.tokenizer().lowercase},
-                       {"strip_accents", file.tokenizer().strip_accents},
-                       {"added_tokens", file.tokenizer().added_tokens.size()}};
+  json["tokenizer"] = describe(file.tokenizer());
   json["self_test_cases"] = file.self_test().size();
   ordered_json tensors = ordered_json::array();
   std::size_t bytes = 0;

@@ -101,7 +101,7 @@ def _model_parts(options: Options, raw: Json | None, weights: list[Path]) -> Par
     config["max_length"] = _limit(resolved.model_max_length, config["max_length"] - config["position_offset"])
     encoder = canonical.convert(read_checkpoint(weights), family, config, folder, options.keep)
     config["pooler"] = encoder.pooler
-    tensors = layout.vocabulary(resolved.tokens) | encoder.tensors
+    tensors = layout.vocabulary(resolved.tokens, resolved.merges) | encoder.tensors
     return Parts(config, resolved, tensors, weights, encoder.renamed, encoder.left_out, encoder.missing)
 
 
@@ -121,7 +121,7 @@ def _tokenizer_parts(options: Options, raw: Json | None) -> Parts:
     resolved = tokenizer.resolve(folder, raw or {}, question_answering=False, reads_types=types)
     limit = _limit(resolved.model_max_length, positions)
     config = {"kind": "tokenizer", "max_length": limit, "model_max_length": resolved.model_max_length}
-    return Parts(config, resolved, layout.vocabulary(resolved.tokens), [], {}, [], [])
+    return Parts(config, resolved, layout.vocabulary(resolved.tokens, resolved.merges), [], {}, [], [])
 
 
 def _check_options(options: Options) -> None:

@@ -43,7 +43,7 @@ def by_bertha(program, model, items, every_field):
 
 def by_hugging_face(tokenizer, item):
     encoding = tokenizer.encode(item["text"], item.get("text_pair"))
-    return {"ids": encoding.ids, "type_ids": encoding.type_ids, "tokens": encoding.tokens,
+    return {"ids": encoding.ids, "type_ids": encoding.type_ids, "tokens": [tokenizer.id_to_token(i) for i in encoding.ids],
             "offsets": [list(o) for o in encoding.offsets], "word_ids": encoding.word_ids,
             "special_tokens_mask": encoding.special_tokens_mask}
 
