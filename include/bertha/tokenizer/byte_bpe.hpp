@@ -51,6 +51,7 @@ class ByteBpe {
       : vocabulary_(std::move(vocabulary)) {
     find_bytes(unknown);
     read_merges(merges);
+    rank_bytes();
     index_words();
   }
 
@@ -62,10 +63,7 @@ class ByteBpe {
     const std::uint32_t whole = find_word(word);
     if (whole != kNone && marks_[whole].load(std::memory_order_relaxed) == kIsOne) return token(whole, 0, word.size());
     const auto& symbols = scratch.symbols;
-    scratch.symbols.clear();
-    for (const char byte : word) {
-      scratch.symbols.push_back({byte_ids_[static_cast<unsigned char>(byte)], 1, kNoRank});
-    }
+    start(word, scratch.symbols);
     if (word.size() <= kShort) {
       merge_short(scratch.symbols);
     } else {
@@ -138,6 +136,13 @@ class ByteBpe {
     }
   }
 
+  void rank_bytes() {
+    byte_ranks_.resize(std::size_t{256} * 256);
+    for (std::size_t i = 0; i < byte_ranks_.size(); ++i) {
+      byte_ranks_[i] = merges_[merge_slot(byte_ids_[i / 256], byte_ids_[i % 256])].rank;
+    }
+  }
+
   std::size_t merge_slot(std::uint32_t left, std::uint32_t right) const {
     std::size_t at = (std::uint64_t{left} << 32 | right) * kMultiplier >> merge_shift_;
     while (merges_[at].rank != kNoRank && (merges_[at].left != left || merges_[at].right != right)) {
@@ -146,12 +151,21 @@ class ByteBpe {
     return at;
   }
 
+  // A symbol for each byte.
+  void start(std::string_view word, std::vector<Symbol>& symbols) const {
+    symbols.resize(word.size());
+    const auto at = [&](std::size_t i) { return std::size_t{static_cast<unsigned char>(word[i])}; };
+    for (std::size_t i = 0; i < word.size(); ++i) {
+      const std::uint32_t rank = i + 1 < word.size() ? byte_ranks_[at(i) * 256 + at(i + 1)] : kNoRank;
+      symbols[i] = {byte_ids_[at(i)], 1, rank};
+    }
+  }
+
   std::uint32_t rank(const Symbol& left, const Symbol& right) const {
     return merges_[merge_slot(left.id, right.id)].rank;
   }
 
   void merge_short(std::vector<Symbol>& symbols) const {
-    for (std::size_t i = 0; i + 1 < symbols.size(); ++i) symbols[i].rank = rank(symbols[i], symbols[i + 1]);
     while (true) {
       const auto best = std::min_element(symbols.begin(), symbols.end(),
                                          [](const Symbol& a, const Symbol& b) { return a.rank < b.rank; });
@@ -180,8 +194,9 @@ class ByteBpe {
     for (std::uint32_t i = 0; i < n; ++i) {
       previous[i] = i - 1;
       next[i] = i + 1;
+      if (symbols[i].rank != kNoRank) queue.push_back(std::uint64_t{symbols[i].rank} << 32 | i);
     }
-    for (std::uint32_t i = 0; i < n; ++i) enter(i);
+    std::make_heap(queue.begin(), queue.end(), std::greater<>());
     while (!queue.empty()) {
       std::pop_heap(queue.begin(), queue.end(), std::greater<>());
       const std::uint64_t top = queue.back();
@@ -267,8 +282,9 @@ class ByteBpe {
 
   Vocabulary vocabulary_;
   std::array<std::uint32_t, 256> byte_ids_{};
-  std::vector<Merge> merges_;          // by pair
-  std::vector<std::uint32_t> joined_;  // by rank: what the merge makes
+  std::vector<Merge> merges_;              // by pair
+  std::vector<std::uint32_t> byte_ranks_;  // of the merge of each two bytes, or kNoRank
+  std::vector<std::uint32_t> joined_;      // by rank: what the merge makes
   unsigned merge_shift_ = 0;
   std::string bytes_;  // what the tokens stand for; nothing for tokens with characters of no byte
   std::vector<std::uint32_t> offsets_;
