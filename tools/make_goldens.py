@@ -11,6 +11,7 @@ tests/golden/models/NAME.safetensors.
 tests/golden/NAME.json is an object:
   generator, transformers, tokenizers, torch   where it comes from
   model        the model file, relative to tests/golden
+  architecture the class of transformers
   precision    "float32", or "float32 on dequantised int8 weights": transformers ran with the file's q * scale
   head         as in the file's config
   cases        what the model does with ids, a list of

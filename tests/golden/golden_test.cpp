@@ -42,6 +42,10 @@ constexpr const char* kGoldens[] = {
     "entities",
     "entities_cased",
     "entities_int8",
+    "roberta_answers",
+    "roberta_classify",
+    "roberta_entities",
+    "roberta_int8",
 };
 
 const std::string kFolder = BERTHA_TEST_DATA "/golden/";

@@ -48,7 +48,14 @@ def demo_golden(folder: Path, name: str, head: str) -> None:
     model_path = f"../../examples/models/{name}.safetensors"
     write_golden(
         f"demo_{name}",
-        {"model": model_path, "precision": precision, "head": head, "cases": cases, "pipelines": pipelines},
+        {
+            "model": model_path,
+            "architecture": type(model).__name__,
+            "precision": precision,
+            "head": head,
+            "cases": cases,
+            "pipelines": pipelines,
+        },
     )
     rows = [(np.array(case["logits"]).argmax(axis=-1) == np.array(case["original"])) for case in cases]
     agreed, total = sum(int(row.sum()) for row in rows), sum(row.size for row in rows)

@@ -75,6 +75,14 @@ def model_texts(head: str) -> list[tuple[str, str | None]]:
     return [(text, None) for text in TEXTS["texts"]] + [(text, pair) for text, pair in TEXTS["pairs"]]
 
 
+def padded_texts(head: str) -> list[tuple[str, str | None]]:
+    """Texts with a padding token written out, which a model may count positions by."""
+    padded = TEXTS["padded"]
+    if head == QUESTION:
+        return [(question, context) for question, context in padded["questions"]]
+    return [(text, None) for text in padded["texts"]]
+
+
 def demo_requests(name: str) -> list[Request]:
     """What the demo models are asked."""
     if name == "answers":

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import safetensors.numpy
+import tokenizers
 import torch
 import transformers
 from bertha_convert.families import FAMILIES, QUESTION, SEQUENCE, TOKEN
@@ -46,9 +47,19 @@ class Tiny(NamedTuple):
     family: str = "bert"
     sizes: Json = {}  # keys of config.json beside the above
     every: int = 1  # of the texts and requests only each such one: what families share is said by the first
+    padded: bool = False  # also texts with a padding token written out
 
 
 DISTILBERT: Json = {"family": "distilbert", "every": 3}
+
+
+ROBERTA: Json = {
+    "family": "roberta",
+    "cased": True,
+    "every": 3,
+    "padded": True,
+    "sizes": {"type_vocab_size": 1, "max_position_embeddings": 130, "pad_token_id": 1},
+}
 
 
 def electra(embedding_size: int) -> Json:
@@ -98,6 +109,10 @@ MODELS = (
     Tiny("electra_entities", TOKEN, 1, 28, 2, 40, labels=BIO, seed=2, **electra(28)),
     Tiny("electra_answers", QUESTION, 1, 28, 7, 40, "gelu_new", selftest=True, **electra(30)),
     Tiny("electra_int8", TOKEN, 1, 32, 2, 48, labels=BIO, precision="int8", selftest=True, **electra(20)),
+    Tiny("roberta_classify", SEQUENCE, 2, 32, 4, 48, labels=tuple("abc"), selftest=True, **ROBERTA),
+    Tiny("roberta_entities", TOKEN, 1, 28, 2, 40, "relu", labels=BIO, seed=2, **ROBERTA),
+    Tiny("roberta_answers", QUESTION, 1, 28, 2, 40, selftest=True, **ROBERTA),
+    Tiny("roberta_int8", QUESTION, 1, 32, 2, 48, precision="int8", selftest=True, **ROBERTA),
 )
 
 
@@ -170,15 +185,38 @@ def model_class(family: str, head: str) -> Any:
     return getattr(transformers, FAMILIES[family].class_name + CLASSES[head])
 
 
+def write_word_pieces(folder: Path, cased: bool) -> int:
+    """Writes vocab.txt, and returns the number of tokens."""
+    tokens = vocabulary(cased)
+    (folder / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
+    return len(tokens)
+
+
+def write_byte_pairs(folder: Path, cased: bool) -> int:
+    """Writes vocab.json and merges.txt, and returns the number of tokens."""
+    trained = tokenizers.ByteLevelBPETokenizer(lowercase=not cased)
+    texts = [*TEXTS["texts"], TEXTS["long"]] + sum(TEXTS["questions"], [])
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    trained.train_from_iterator(texts, vocab_size=330, special_tokens=special, show_progress=False)
+    trained.save_model(str(folder))
+    return trained.get_vocab_size()
+
+
+TOKENIZERS = {  # the class, and what writes its vocabulary
+    "bert": ("BertTokenizer", write_word_pieces),
+    "distilbert": ("DistilBertTokenizer", write_word_pieces),
+    "electra": ("ElectraTokenizer", write_word_pieces),
+    "roberta": ("RobertaTokenizer", write_byte_pairs),
+}
+
+
 def write_model(folder: Path, tiny: Tiny) -> None:
     """A Hugging Face folder with random weights, large enough that the logits spread."""
-    tokens = vocabulary(tiny.cased)
-    config = raw_config(tiny, len(tokens) + 3)
-    name = {"distilbert": "DistilBertTokenizer", "electra": "ElectraTokenizer"}.get(tiny.family, "BertTokenizer")
+    name, write_vocabulary = TOKENIZERS[tiny.family]
+    config = raw_config(tiny, write_vocabulary(folder, tiny.cased) + 3)
     options = {"do_lower_case": not tiny.cased, "model_max_length": tiny.max_length, "tokenizer_class": name}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (folder / "tokenizer_config.json").write_text(json.dumps(options), encoding="utf-8")
-    (folder / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
     with torch.device("meta"):
         model = model_class(tiny.family, tiny.head)(transformers.CONFIG_MAPPING[tiny.family](**config))
     rng = np.random.default_rng(tiny.seed)

@@ -12,7 +12,7 @@ from bertha_convert.conversion import Options, convert
 from bertha_convert.families import QUESTION, SEQUENCE, TOKEN
 from bertha_convert.selftest import nine_digits
 
-from .inputs import GOLDEN, REQUESTS, TEXTS, model_texts
+from .inputs import GOLDEN, REQUESTS, TEXTS, model_texts, padded_texts
 from .models import NONE, Tiny, load_model, write_model
 from .record import dequantised, model_case, pipeline, pipeline_case, run_model, write_golden
 
@@ -31,7 +31,8 @@ def custom_golden() -> None:
     tiny = Tiny("custom_head", NONE, 2, 28, 7, 30)
     file = GOLDEN / "models" / f"{tiny.name}.safetensors"
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder = Path(name) / tiny.name
+        folder.mkdir()
         write_model(folder, tiny)
         rng = np.random.default_rng(11)
         scorer = {"scorer.weight": rng.normal(0, 0.5, (3, tiny.hidden)), "scorer.bias": rng.normal(0, 0.5, 3)}
@@ -65,14 +66,17 @@ def tiny_golden(tiny: Tiny, bertha: Path | None) -> None:
         model, precision = dequantised(model, file), "float32 on dequantised int8 weights"
     short = [(text, None) for text in TEXTS["short"]] if tiny.head != QUESTION else [("Who?", "Tom met Ada.")]
     cases = [model_case(model, loaded, tiny.head, text, pair, True) for text, pair in short[:: tiny.every]]
-    texts = model_texts(tiny.head)[:: tiny.every]
+    padded = padded_texts(tiny.head) if tiny.padded else []
+    texts = model_texts(tiny.head)[:: tiny.every] + padded
     cases += [model_case(model, loaded, tiny.head, text, pair, False) for text, pair in texts]
     check_margins(tiny, cases)
     run = pipeline(model, loaded, tiny.head)
     requests = REQUESTS[tiny.head]()[:: tiny.every] if run else []
+    requests += [(text, pair, {}) for text, pair in padded]
     pipelines = [pipeline_case(run, tiny.head, text, pair, options) for text, pair, options in requests]
     golden = {
         "model": f"models/{file.name}",
+        "architecture": type(model).__name__,
         "precision": precision,
         "head": tiny.head,
         "cases": cases,
