@@ -1,10 +1,13 @@
 """Each family by its tables: configuration, tensors, heads and token types, against the names of transformers."""
 
+import contextlib
+import io
 import itertools
 import unittest
 
 import folders
 import numpy as np
+from bertha_convert import cli
 from bertha_convert.families import FAMILIES
 from bertha_convert.load_report import QUIET
 from bertha_convert.selftest import TEXTS
@@ -90,6 +93,15 @@ class Weights(FolderTest):
                 tensors = folders.weights(folders.FAMILIES[other], "sequence-classification", 3)
                 folders.write_safetensors(self.folder / "model.safetensors", tensors)
                 self.assert_refused("is missing|another shape|never trained")
+
+    def test_the_report_names_the_prefix(self) -> None:
+        for family in FAMILIES:
+            folders.write_folder(self.folder, "token-classification", 3, family)
+            told = io.StringIO()
+            with contextlib.redirect_stdout(told):
+                self.assertEqual(cli.main([str(self.folder), str(self.out), "--no-selftest"]), 0)
+            expected = rf"renamed: (\d+) tensors: prefix {folders.PREFIXES[family]} removed \(\1\)"
+            self.assertRegex(told.getvalue(), expected)
 
     def test_a_custom_head_goes_with_every_family(self) -> None:
         for family in FAMILIES:

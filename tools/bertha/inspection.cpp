@@ -90,6 +90,7 @@ ordered_json describe(const bertha::ModelConfig& config) {
   json["labels"] = config.labels;
   json["vocab_size"] = config.vocab_size;
   json["hidden_size"] = config.hidden_size;
+  json["embedding_size"] = config.embedding_size;
   json["num_hidden_layers"] = config.num_hidden_layers;
   json["num_attention_heads"] = config.num_attention_heads;
   json["intermediate_size"] = config.intermediate_size;
