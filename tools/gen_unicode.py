@@ -22,7 +22,7 @@ CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 BLOCK = 128
 
 FLAGS = ["removed", "clean_space", "white_space", "punctuation", "chinese", "nonspacing", "word", "decomposes",
-         "lowers", "python_lowers", "python_cased", "python_ignorable"]
+         "lowers", "python_lowers", "python_cased", "python_ignorable", "letter", "number"]
 
 
 def probe_cleaning(has):
@@ -48,6 +48,19 @@ def probe_splitting(has):
             has["punctuation"].add(c)
         else:
             assert len(pieces) == 1, hex(c)
+
+
+def probe_byte_level(has):
+    """The classes of GPT-2's pattern; its white space is that of `white_space`."""
+    pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    for c in CODE_POINTS:
+        one_word = [len(pre_tokenizer.pre_tokenize_str(before + chr(c))) == 1 for before in "a1!"]
+        if one_word == [True, False, False]:
+            has["letter"].add(c)
+        elif one_word == [False, True, False]:
+            has["number"].add(c)
+        else:
+            assert one_word == [False, False, c not in has["white_space"]], hex(c)
 
 
 def probe_chinese(has):
@@ -183,6 +196,7 @@ def main():
     has = {flag: set() for flag in FLAGS}
     probe_cleaning(has)
     probe_splitting(has)
+    probe_byte_level(has)
     probe_chinese(has)
     probe_added_tokens(has)
     decompositions = probe_decompositions(has)
@@ -229,7 +243,8 @@ BERTHA_NAMESPACE_BEGIN
 
 namespace unicode {{
 
-/// What a code point does in cleaning, splitting, stripping and lower-casing; `python` is str.lower() and its final sigma.
+/// What a code point does in cleaning, splitting, stripping and lower-casing; `python` is str.lower() and its final sigma,
+/// `letter` and `number` are the classes of GPT-2's pattern, which are older than the rest.
 {flags_text}
 
 /// The flags of a code point, and the rank of its canonical combining class (0: a starter).

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 BERTHA_NAMESPACE_BEGIN
@@ -56,6 +57,7 @@ struct ModelConfig {
   bool has_encoder = true;                           ///< false in a tokenizer-only file
   std::size_t vocab_size = 0;
   std::size_t hidden_size = 0;
+  std::size_t embedding_size = 0;  ///< columns of the embedding tables; another one than hidden_size is projected to it
   std::size_t num_hidden_layers = 0;
   std::size_t num_attention_heads = 0;
   std::size_t intermediate_size = 0;
@@ -64,7 +66,9 @@ struct ModelConfig {
   Activation hidden_act = Activation::gelu;
   float layer_norm_eps = 1e-12f;
   std::size_t position_offset = 0;  ///< row of the position table that the first token takes
-  std::size_t max_length = 0;       ///< tokens of the longest sequence, special tokens included
+  /// A token of this id takes row position_offset - 1, and those after it count on as if it weren't there.
+  std::optional<std::uint32_t> position_padding_id;
+  std::size_t max_length = 0;  ///< tokens of the longest sequence, special tokens included
   bool has_pooler = false;
   Activation pooler_act =
       Activation::tanh;  ///< tanh(W x[0] + b) in BERT; other families' first dense layer of the head
@@ -94,25 +98,41 @@ struct TemplatePiece {
   std::uint32_t type_id = 0;
 };
 
-/// A tokenizer, resolved: no defaults are left to decide. WordPiece only, so far.
-struct TokenizerConfig {
-  std::string kind;            ///< "wordpiece"
-  std::size_t vocab_size = 0;  ///< tokens of the model's own vocabulary
+/// BERT's normaliser and WordPiece.
+struct WordPieceOptions {
   bool clean_text = true;
   bool handle_chinese_chars = true;
   bool strip_accents = true;
   bool lowercase = true;
   std::string continuing_subword_prefix = "##";
   std::size_t max_input_chars_per_word = 100;
+  bool decoder_cleanup = true;  ///< the WordPiece decoder's own clean-up of spaces before punctuation
+};
+
+/// GPT-2's byte-level BPE.
+struct ByteBpeOptions {
+  bool add_prefix_space = false;  ///< a text that doesn't begin with a space is tokenised as if it did
+  bool trim_offsets = true;       ///< offsets leave out the spaces that tokens begin or end with
+  std::size_t num_merges = 0;
+};
+
+/// A tokenizer, resolved: no defaults are left to decide.
+struct TokenizerConfig {
+  std::variant<WordPieceOptions, ByteBpeOptions> model;
+  std::size_t vocab_size = 0;  ///< tokens of the model's own vocabulary
   std::uint32_t unk_token_id = 0;
   std::uint32_t cls_token_id = 0;
   std::uint32_t sep_token_id = 0;
   std::uint32_t pad_token_id = 0;
-  bool decoder_cleanup = true;  ///< the WordPiece decoder's own clean-up of spaces before punctuation
   std::vector<AddedToken> added_tokens;
   std::vector<TemplatePiece> single;
   std::vector<TemplatePiece> pair;
 };
+
+/// The name of a tokenizer's kind in the file.
+inline std::string_view kind(const TokenizerConfig& tokenizer) noexcept {
+  return std::holds_alternative<WordPieceOptions>(tokenizer.model) ? "wordpiece" : "byte_bpe";
+}
 
 /// One recorded case of a file's self-test.
 struct SelfTestCase {

@@ -30,42 +30,93 @@ ARCHITECTURES = {
     "question-answering": "BertForQuestionAnswering",
     "none": "BertModel",
 }
+DISTILBERT_KEYS = {
+    "hidden_size": "dim",
+    "num_hidden_layers": "n_layers",
+    "num_attention_heads": "n_heads",
+    "intermediate_size": "hidden_dim",
+    "hidden_act": "activation",
+}
+FAMILIES: dict[str, Json] = {  # model_type -> CONFIG as the family has it, under BERT's keys
+    "bert": CONFIG,
+    "roberta": CONFIG | {"model_type": "roberta", "type_vocab_size": 1, "max_position_embeddings": 42},
+    "xlm-roberta": CONFIG | {"model_type": "xlm-roberta", "type_vocab_size": 1, "max_position_embeddings": 42},
+    "camembert": CONFIG | {"model_type": "camembert", "type_vocab_size": 1, "max_position_embeddings": 42},
+    "distilbert": CONFIG | {"model_type": "distilbert", "type_vocab_size": 0},
+    "electra": CONFIG | {"model_type": "electra", "embedding_size": 8},
+}
+CLASSES = {
+    "bert": "Bert",
+    "roberta": "Roberta",
+    "xlm-roberta": "XLMRoberta",
+    "camembert": "Camembert",
+    "distilbert": "DistilBert",
+    "electra": "Electra",
+}
+PREFIXES = dict.fromkeys(("roberta", "xlm-roberta", "camembert"), "roberta.") | {
+    name: f"{name}." for name in ("bert", "distilbert", "electra")
+}
+DISTILBERT_NAMES = {
+    "encoder.layer": "transformer.layer",
+    "attention.self.query": "attention.q_lin",
+    "attention.self.key": "attention.k_lin",
+    "attention.self.value": "attention.v_lin",
+    "attention.output.dense": "attention.out_lin",
+    "attention.output.LayerNorm": "sa_layer_norm",
+    "intermediate.dense": "ffn.lin1",
+    "output.dense": "ffn.lin2",
+    "output.LayerNorm": "output_layer_norm",
+}
 
 
 def shapes(config: Json, head: str, labels: int) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor that transformers saves for a model, by its name without the prefix."""
-    hidden, inner = config["hidden_size"], config["intermediate_size"]
+    hidden, inner, family = config["hidden_size"], config["intermediate_size"], config["model_type"]
+    width = config.get("embedding_size", hidden)
     result: dict[str, tuple[int, ...]] = {
-        "embeddings.word_embeddings.weight": (config["vocab_size"], hidden),
-        "embeddings.token_type_embeddings.weight": (config["type_vocab_size"], hidden),
-        "embeddings.position_embeddings.weight": (config["max_position_embeddings"], hidden),
+        "embeddings.word_embeddings.weight": (config["vocab_size"], width),
+        "embeddings.token_type_embeddings.weight": (config["type_vocab_size"], width),
+        "embeddings.position_embeddings.weight": (config["max_position_embeddings"], width),
     }
-    norms = ["embeddings.LayerNorm"]
+    norms = []
     dense = {}
+    if family == "distilbert":
+        del result["embeddings.token_type_embeddings.weight"]
+    if width != hidden:
+        dense["embeddings_project"] = (hidden, width)
     for index in range(config["num_hidden_layers"]):
         layer = f"encoder.layer.{index}"
         dense |= {f"{layer}.attention.self.{part}": (hidden, hidden) for part in ("query", "key", "value")}
         dense |= {f"{layer}.attention.output.dense": (hidden, hidden), f"{layer}.intermediate.dense": (inner, hidden)}
         dense[f"{layer}.output.dense"] = (hidden, inner)
         norms += [f"{layer}.attention.output.LayerNorm", f"{layer}.output.LayerNorm"]
-    if head in ("sequence-classification", "none"):
+    bert = family == "bert"
+    if (head == "none" and family not in ("distilbert", "electra")) or (head == "sequence-classification" and bert):
         dense["pooler.dense"] = (hidden, hidden)
-    if head in ("sequence-classification", "token-classification"):
+    if head == "token-classification" or (head == "sequence-classification" and family in ("bert", "distilbert")):
         dense["classifier"] = (labels, hidden)
+    elif head == "sequence-classification":
+        dense |= {"classifier.dense": (hidden, hidden), "classifier.out_proj": (labels, hidden)}
+    if head == "sequence-classification" and family == "distilbert":
+        dense["pre_classifier"] = (hidden, hidden)
     if head == "question-answering":
         dense["qa_outputs"] = (2, hidden)
     for name, shape in dense.items():
         result |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
     for name in norms:
         result |= {f"{name}.weight": (hidden,), f"{name}.bias": (hidden,)}
+    result |= {f"embeddings.LayerNorm.{part}": (width,) for part in ("weight", "bias")}
+    if family == "distilbert":
+        for old, new in DISTILBERT_NAMES.items():
+            result = {name.replace(f"{old}.", f"{new}."): shape for name, shape in result.items()}
     return result
 
 
 def weights(config: Json, head: str = "none", labels: int = 2, seed: int = 0) -> Tensors:
-    """Random weights under the names that transformers gives them: prefix `bert.` where the model has a head."""
+    """Random weights under the names that transformers gives them: with a prefix where the model has a head."""
     rng = np.random.default_rng(seed)
-    heads = ("classifier", "qa_outputs")
-    prefix = "" if head == "none" else "bert."
+    heads = ("classifier", "qa_outputs", "pre_classifier")
+    prefix = "" if head == "none" else PREFIXES[config["model_type"]]
     return {
         (name if name.startswith(heads) else prefix + name): rng.normal(0, 0.5, shape).astype(np.float32)
         for name, shape in shapes(config, head, labels).items()
@@ -95,15 +146,18 @@ def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value), encoding="utf-8")
 
 
-def write_folder(folder: Path, head: str = "none", labels: int = 2, **config: Any) -> Tensors:
+def write_folder(folder: Path, head: str = "none", labels: int = 2, family: str = "bert", **config: Any) -> Tensors:
     """Writes a whole folder and returns its weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    whole = {**CONFIG, "architectures": [ARCHITECTURES[head]], **config}
+    architecture = CLASSES[family] + ARCHITECTURES[head].removeprefix("Bert")
+    whole = {**FAMILIES[family], "architectures": [architecture], **config}
     if head.endswith("classification") and "id2label" not in config:
         whole["id2label"] = {str(index): f"label {index}" for index in range(labels)}
-    write_json(folder / "config.json", whole)
-    write_json(folder / "tokenizer_config.json", {"do_lower_case": False, "model_max_length": 32})
+    keys = DISTILBERT_KEYS if family == "distilbert" else {}
+    write_json(folder / "config.json", {keys.get(key, key): value for key, value in whole.items()})
+    options = {"do_lower_case": False, "model_max_length": 32, "tokenizer_class": "BertTokenizer"}
+    write_json(folder / "tokenizer_config.json", options)
     (folder / "vocab.txt").write_text("\n".join(TOKENS) + "\n", encoding="utf-8")
-    tensors = weights(whole, head, labels)
+    tensors = weights(FAMILIES[family] | config, head, labels)
     write_safetensors(folder / "model.safetensors", tensors)
     return tensors

@@ -1,5 +1,6 @@
 """tools/format.md against what the converter writes: its tables name every key, field and tensor, and no others."""
 
+import itertools
 import json
 import re
 import struct
@@ -8,6 +9,7 @@ import unittest
 import zlib
 from pathlib import Path
 
+import byte_folders
 import folders
 import numpy as np
 from bertha_convert import FORMAT, VERSION, layout
@@ -35,6 +37,11 @@ def first_column(heading: str) -> list[str]:
     return [row[0] for row in table(heading)]
 
 
+def tokenizer_fields(kind: str) -> list[str]:
+    """The fields that section 4 names for a kind of tokenizer."""
+    return [row[0] for row in table("## 4.") if row[2] in ("both", kind)]
+
+
 class Format(unittest.TestCase):
     def setUp(self) -> None:
         temporary = tempfile.TemporaryDirectory()
@@ -42,10 +49,10 @@ class Format(unittest.TestCase):
         self.root = Path(temporary.name)
         self.out = self.root / "out.safetensors"
 
-    def convert(self, head: str, **options: object) -> folders.Json:
+    def convert(self, head: str, family: str = "bert", **options: object) -> folders.Json:
         """Converts a small folder and returns the metadata."""
         folder = self.root / "model"
-        folders.write_folder(folder, head)
+        folders.write_folder(folder, head, family=family)
         if options.pop("without_weights", False):
             (folder / "model.safetensors").unlink()
         convert(Options(folder, self.out, **{"selftest": False, **options}))
@@ -56,8 +63,10 @@ class Format(unittest.TestCase):
         kinds = KINDS[config["precision"]]
         conditions = {
             "always": True,
+            "kind `byte_bpe`": False,
             "not kind tokenizer": True,
-            "type_vocab_size > 0": True,
+            "type_vocab_size > 0": config["type_vocab_size"] > 0,
+            "embedding_size is not hidden_size": config["embedding_size"] != config["hidden_size"],
             "each layer": True,
             "pooler is not null": config["pooler"] is not None,
             "head is none of `none`, `custom`": config["head"] not in ("none", "custom"),
@@ -86,27 +95,41 @@ class Format(unittest.TestCase):
         for head in folders.ARCHITECTURES:
             metadata = self.convert(head, precision="int8")
             self.assertEqual(list(metadata["config"]), first_column("## 3."))
-            self.assertEqual(list(metadata["tokenizer"]), first_column("## 4."))
+            self.assertEqual(list(metadata["tokenizer"]), tokenizer_fields("wordpiece"))
         metadata = self.convert("none", without_weights=True)
         self.assertEqual(list(metadata["config"]), ["kind", "max_length", "model_max_length"])
-        self.assertEqual(list(metadata["tokenizer"]), first_column("## 4."))
+        self.assertEqual(list(metadata["tokenizer"]), tokenizer_fields("wordpiece"))
+
+    def test_the_page_names_the_fields_and_tensors_of_a_byte_level_tokenizer(self) -> None:
+        folder = self.root / "bytes"
+        folder.mkdir()
+        byte_folders.write_folder(folder)
+        convert(Options(folder, self.out, selftest=False))
+        found = read_metadata(self.out)["tokenizer"]
+        self.assertEqual(list(found), tokenizer_fields("byte_bpe"))
+        named = [row[0] for row in table("The names, in file order") if row[0].startswith("tokenizer.")]
+        tensors = load_file(self.out)
+        raw = self.out.read_bytes()
+        header = json.loads(raw[8 : 8 + struct.unpack("<Q", raw[:8])[0]])
+        self.assertEqual([name for name in header if name != "__metadata__"], named)
+        self.assertEqual(tensors["tokenizer.merges"].dtype, np.uint32)
+        self.assertEqual(tensors["tokenizer.merges"].shape, (layout.round_up(2 * found["num_merges"], 16),))
 
     def test_the_page_names_the_keys_of_added_tokens_and_self_test_cases(self) -> None:
         metadata = self.convert("none", selftest=None)
-        added = re.findall(r"`(\w+)`", next(row[2] for row in table("## 4.") if row[0] == "added_tokens"))
+        added = re.findall(r"`(\w+)`", next(row[3] for row in table("## 4.") if row[0] == "added_tokens"))
         self.assertEqual(list(metadata["tokenizer"]["added_tokens"][0]), added)
         section = TEXT[TEXT.index("## 6.") : TEXT.index("## 7.")]
         for key in metadata["selftest"][0]:
             self.assertIn(f"`{key}`", section)
 
     def test_the_page_names_the_tensors_in_file_order(self) -> None:
-        for precision in KINDS:
-            for head in folders.ARCHITECTURES:
-                config = self.convert(head, precision=precision)["config"]
-                raw = self.out.read_bytes()
-                header = json.loads(raw[8 : 8 + struct.unpack("<Q", raw[:8])[0]])
-                del header["__metadata__"]
-                self.assertEqual(list(header), self.expected_tensors(config))
+        for precision, head, family in itertools.product(KINDS, folders.ARCHITECTURES, folders.FAMILIES):
+            config = self.convert(head, family, precision=precision)["config"]
+            raw = self.out.read_bytes()
+            header = json.loads(raw[8 : 8 + struct.unpack("<Q", raw[:8])[0]])
+            del header["__metadata__"]
+            self.assertEqual(list(header), self.expected_tensors(config))
 
     def test_the_container_is_aligned_contiguous_and_summed(self) -> None:
         for precision in KINDS:
@@ -151,6 +174,13 @@ class Format(unittest.TestCase):
             self.assertEqual(word.dtype, np.float32 if precision == "float32" else np.int8)
             self.assertEqual(tensors["pooler.dense.weight"].shape, (up(hidden, 16) // 16, hidden, 16))
             self.assertEqual(tensors["head.output.weight"].shape, (2, up(hidden, 16)))
+            self.convert("sequence-classification", "electra", precision=precision)
+            tensors, width = load_file(self.out), folders.FAMILIES["electra"]["embedding_size"]
+            self.assertEqual(
+                tensors["embeddings.word.weight"].shape, (vocab, up(width, 16 if precision == "float32" else 64))
+            )
+            shape = (1, width, 16) if precision == "float32" else (1, up(width, 64) // 4, 16, 4)
+            self.assertEqual(tensors["embeddings.projection.weight"].shape, shape)
 
     def test_versions_are_those_of_the_library(self) -> None:
         text = (ROOT / "include" / "bertha" / "version.hpp").read_text()

@@ -93,7 +93,7 @@ class Layout(unittest.TestCase):
         self.assertEqual(table["t.scale"].shape, (16,))
 
     def test_the_vocabulary_is_bytes_and_their_positions(self) -> None:
-        tensors = layout.vocabulary(["a", "", "\u00e9\u00e9", "##x"])
+        tensors = layout.vocabulary(["a", "", "\u00e9\u00e9", "##x"], [])
         text, offsets = tensors["tokenizer.vocab.text"], tensors["tokenizer.vocab.offsets"]
         self.assertEqual(offsets[:5].tolist(), [0, 1, 1, 5, 8])
         self.assertEqual(text[:8].tobytes(), "a\u00e9\u00e9##x".encode())

@@ -46,7 +46,18 @@ PIECES = [
     "<x>",
     "[unused0]",
 ]
-FOLDERS = 400
+CLASSES = (
+    "BertTokenizer",
+    "BertTokenizerFast",
+    None,
+    "PreTrainedTokenizerFast",
+    "TokenizersBackend",
+    "DistilBertTokenizer",
+    "DistilBertTokenizerFast",
+    "ElectraTokenizer",
+    "ElectraTokenizerFast",
+)
+FOLDERS = 600
 
 
 def _choice(rng: random.Random, chance: float, *values: Any) -> list[Any]:
@@ -89,10 +100,10 @@ def _tokenizer_config(rng: random.Random, vocabulary: list[str]) -> Json:
     }.items():
         for value in _choice(rng, 0.35, *values):
             config[key] = value
-    for key in _choice(
-        rng, 0.8, "BertTokenizer", "BertTokenizerFast", None, "PreTrainedTokenizerFast", "TokenizersBackend"
-    ):
+    for key in _choice(rng, 0.8, *CLASSES):
         config["tokenizer_class"] = key
+    for names in _choice(rng, 0.15, ["input_ids", "attention_mask"], ["input_ids", "token_type_ids"]):
+        config["model_input_names"] = names
     if rng.random() < 0.3:
         tokens = rng.sample([*SPECIALS, "<x>", "a", "<new>"], rng.randrange(1, 6))
         ids = {token: i for i, token in enumerate(vocabulary)} | {"<new>": len(vocabulary)}
@@ -152,7 +163,7 @@ def _write(folder: Path, name: str, value: Json) -> None:
 
 def make_folder(folder: Path, rng: random.Random) -> None:
     """A folder with a random choice of tokenizer files."""
-    _write(folder, "config.json", {"model_type": "bert", "vocab_size": 99})
+    _write(folder, "config.json", {"model_type": rng.choice(["bert", "distilbert", "electra"]), "vocab_size": 99})
     vocabulary = _vocabulary(rng)
     has_json = rng.random() < 0.5
     if not has_json or rng.random() < 0.5:
@@ -207,7 +218,9 @@ class TokenizerRules(unittest.TestCase):
                     refused += 1
                     continue
                 try:
-                    ours = tokenizer.resolve(folder, {"model_type": "bert"}, question_answering=RULES == "v4")
+                    raw = json.loads((folder / "config.json").read_text())
+                    reads_types = raw["model_type"] != "distilbert"  # what its tokenizer gives, it doesn't take
+                    ours = tokenizer.resolve(folder, raw, RULES == "v4", reads_types)
                 except ConvertError as error:
                     named = [loaded.unk_token, loaded.cls_token, loaded.sep_token, loaded.pad_token]
                     self.assertIn(None, named, f"refused: {error}")
@@ -217,6 +230,10 @@ class TokenizerRules(unittest.TestCase):
                 self.assertEqual(ours.model_max_length, float(loaded.model_max_length))
                 for key in ("unk", "cls", "sep", "pad"):
                     self.assertEqual(ours.description[f"{key}_token_id"], getattr(loaded, f"{key}_token_id"))
+                has_types = reads_types and "token_type_ids" in loaded.model_input_names
+                self.assertEqual(ours.has_types, has_types)
+                types = {piece["type_id"] for piece in ours.description["pair"]}
+                self.assertTrue(has_types or types == {0}, types)
                 compared += 1
         self.assertGreater(compared, FOLDERS * 0.6, f"{refused} folders could not be loaded by transformers")
 

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
@@ -33,11 +34,13 @@ struct TinyOptions {
   std::string pooler = "tanh";  // empty: none
   std::string hidden_act = "gelu";
   std::size_t hidden_size = 36;
+  std::size_t embedding_size = 0;  // 0: as hidden_size
   std::size_t num_attention_heads = 3;
   std::size_t intermediate_size = 40;
   std::size_t num_hidden_layers = 1;
   std::size_t max_position_embeddings = 24;
   std::size_t type_vocab_size = 2;
+  std::optional<std::uint32_t> position_padding_id = {};  // positions are counted from it
   std::vector<std::string> vocabulary = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a",   "b",   "c",  "##a",
                                          "##b",   "##c",   ".",     "the",   "cat",    "sat", "##s", "##t"};
   std::uint32_t seed = 1;
@@ -118,6 +121,19 @@ class ModelWriter : public ContainerWriter {
     return values;
   }
 
+  /// Makes the tokenizer one of byte-level BPE; `merges` are pairs of ids.
+  void make_byte_bpe(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& merges) {
+    for (const char* key : {"clean_text", "handle_chinese_chars", "strip_accents", "lowercase",
+                            "continuing_subword_prefix", "max_input_chars_per_word", "decoder_cleanup"}) {
+      tokenizer.erase(key);
+    }
+    tokenizer.update(
+        {{"kind", "byte_bpe"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"num_merges", merges.size()}});
+    std::vector<std::uint32_t> ids;
+    for (const auto& [left, right] : merges) ids.insert(ids.end(), {left, right});
+    add("tokenizer.merges", "U32", {up(ids.size(), 16)}, ids);
+  }
+
   /// The header that describes the parts as they are now, CRCs included.
   Json header() const {
     Json crcs = Json::object();
@@ -169,6 +185,7 @@ class ModelWriter : public ContainerWriter {
       config.update({{"precision", o.precision},
                      {"vocab_size", o.vocabulary.size()},
                      {"hidden_size", o.hidden_size},
+                     {"embedding_size", embedding_size(o)},
                      {"num_hidden_layers", o.num_hidden_layers},
                      {"num_attention_heads", o.num_attention_heads},
                      {"intermediate_size", o.intermediate_size},
@@ -176,7 +193,8 @@ class ModelWriter : public ContainerWriter {
                      {"type_vocab_size", o.type_vocab_size},
                      {"hidden_act", o.hidden_act},
                      {"layer_norm_eps", 1e-12},
-                     {"position_offset", 0},
+                     {"position_offset", o.position_padding_id ? *o.position_padding_id + 1 : 0},
+                     {"position_padding_id", o.position_padding_id ? Json(*o.position_padding_id) : Json(nullptr)},
                      {"norm_place", "post"},
                      {"gating", false},
                      {"bias", true},
@@ -187,7 +205,7 @@ class ModelWriter : public ContainerWriter {
                      {"labels", has_output(o) ? o.labels : std::vector<std::string>{}},
                      {"problem_type", nullptr}});
     }
-    config["max_length"] = o.max_position_embeddings;
+    config["max_length"] = o.max_position_embeddings - (o.position_padding_id ? *o.position_padding_id + 1 : 0);
     config["model_max_length"] = 1e30;
     tokenizer = {{"kind", "wordpiece"},
                  {"vocab_size", o.vocabulary.size()},
@@ -220,6 +238,9 @@ class ModelWriter : public ContainerWriter {
         Json::array({special(2, 0), sequence("A", 0), special(3, 0), sequence("B", second), special(3, second)});
   }
 
+  static std::size_t embedding_size(const TinyOptions& o) {
+    return o.embedding_size ? o.embedding_size : o.hidden_size;
+  }
   static bool has_output(const TinyOptions& o) { return o.kind == "model" && o.head != "none" && o.head != "custom"; }
 
   void add_vocabulary(const std::vector<std::string>& vocabulary) {
@@ -260,13 +281,14 @@ class ModelWriter : public ContainerWriter {
   }
 
   void add_encoder(const TinyOptions& o) {
-    const std::size_t h = o.hidden_size;
-    add_table("embeddings.word", random(o.vocabulary.size() * h), o.vocabulary.size(), int8_);
+    const std::size_t h = o.hidden_size, e = embedding_size(o);
+    add_table("embeddings.word", random(o.vocabulary.size() * e), o.vocabulary.size(), int8_);
     if (o.type_vocab_size > 0) {
-      add_table("embeddings.token_type", random(o.type_vocab_size * h), o.type_vocab_size, int8_);
+      add_table("embeddings.token_type", random(o.type_vocab_size * e), o.type_vocab_size, int8_);
     }
-    add_table("embeddings.position", random(o.max_position_embeddings * h), o.max_position_embeddings, int8_);
-    add_norm("embeddings.norm", h);
+    add_table("embeddings.position", random(o.max_position_embeddings * e), o.max_position_embeddings, int8_);
+    add_norm("embeddings.norm", e);
+    if (e != h) add_random_linear("embeddings.projection", h, e, int8_);
     for (std::size_t i = 0; i < o.num_hidden_layers; ++i) {
       const std::string layer = "encoder.layer." + std::to_string(i);
       add_query_key_value(layer + ".attention.query_key_value", h, o.num_attention_heads);

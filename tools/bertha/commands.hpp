@@ -39,6 +39,8 @@ struct TokenizeArguments {
   std::string model;
   std::vector<std::string> texts;
   bool all = false;
+  bertha::EncodeOptions options;
+  bool windows = false;  ///< print a list of all windows of each text
   LineOptions lines;
 };
 int tokenize(const TokenizeArguments& arguments);

@@ -90,12 +90,27 @@ ordered_json describe(const bertha::ModelConfig& config) {
   json["labels"] = config.labels;
   json["vocab_size"] = config.vocab_size;
   json["hidden_size"] = config.hidden_size;
+  json["embedding_size"] = config.embedding_size;
   json["num_hidden_layers"] = config.num_hidden_layers;
   json["num_attention_heads"] = config.num_attention_heads;
   json["intermediate_size"] = config.intermediate_size;
   json["max_position_embeddings"] = config.max_position_embeddings;
   json["type_vocab_size"] = config.type_vocab_size;
   json["pooler"] = config.has_pooler;
+  return json;
+}
+
+ordered_json describe(const bertha::TokenizerConfig& tokenizer) {
+  ordered_json json = {{"kind", bertha::kind(tokenizer)}, {"vocab_size", tokenizer.vocab_size}};
+  if (const auto* byte_bpe = std::get_if<bertha::ByteBpeOptions>(&tokenizer.model)) {
+    json["add_prefix_space"] = byte_bpe->add_prefix_space;
+    json["trim_offsets"] = byte_bpe->trim_offsets;
+  } else {
+    const auto& word_piece = std::get<bertha::WordPieceOptions>(tokenizer.model);
+    json["lowercase"] = word_piece.lowercase;
+    json["strip_accents"] = word_piece.strip_accents;
+  }
+  json["added_tokens"] = tokenizer.added_tokens.size();
   return json;
 }
 
@@ -178,11 +193,7 @@ int inspect(const std::string& model) {
   json["kind"] = !file.config().has_encoder ? "tokenizer" : file.config().head == HeadKind::none ? "encoder" : "model";
   if (file.config().has_encoder) json["config"] = describe(file.config());
   json["max_length"] = file.config().max_length;
-  json["tokenizer"] = {{"kind", file.tokenizer().kind},
-                       {"vocab_size", file.tokenizer().vocab_size},
-                       {"lowercase", file.tokenizer().lowercase},
-                       {"strip_accents", file.tokenizer().strip_accents},
-                       {"added_tokens", file.tokenizer().added_tokens.size()}};
+  json["tokenizer"] = describe(file.tokenizer());
   json["self_test_cases"] = file.self_test().size();
   ordered_json tensors = ordered_json::array();
   std::size_t bytes = 0;

@@ -107,6 +107,14 @@ int run(int argc, char** argv) {
   add_model(*tokenize_command, tokenize.model);
   add_texts(*tokenize_command, tokenize.texts);
   tokenize_command->add_flag("--all", tokenize.all, "Print word_ids and special_tokens_mask too");
+  tokenize_command->add_option("--truncation", tokenize.options.truncation, "What is cut beyond --max-length")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, bertha::Truncation>{{"longest_first", bertha::Truncation::longest_first},
+                                                    {"only_first", bertha::Truncation::only_first},
+                                                    {"only_second", bertha::Truncation::only_second}}));
+  tokenize_command->add_option("--max-length", tokenize.options.max_length, "Tokens, special ones included");
+  tokenize_command->add_option("--stride", tokenize.options.stride, "Tokens that neighbouring windows share");
+  tokenize_command->add_flag("--windows", tokenize.windows, "Print a list of all windows of a text that is too long");
   add_lines(*tokenize_command, tokenize.lines, true);
 
   program::VerifyArguments verify;

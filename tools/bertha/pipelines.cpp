@@ -82,9 +82,22 @@ int tokenize(const TokenizeArguments& arguments) {
   return run_texts(arguments.texts, arguments.lines, [&](const std::vector<const Line*>& lines) {
     std::vector<std::string> json;
     for (const Line* line : lines) {
-      const auto encoding = line->pair ? tokenizer.encode(line->text, *line->pair) : tokenizer.encode(line->text);
-      json.push_back(
-          to_json(encoding, tokenizer, line->text, line->pair.value_or(""), arguments.lines.unit, arguments.all));
+      const auto described = [&](const bertha::Encoding& encoding) {
+        return to_json(encoding, tokenizer, line->text, line->pair.value_or(""), arguments.lines.unit, arguments.all);
+      };
+      const auto& options = arguments.options;
+      if (!arguments.windows) {
+        json.push_back(described(line->pair ? tokenizer.encode(line->text, *line->pair, options)
+                                            : tokenizer.encode(line->text, options)));
+        continue;
+      }
+      std::string list = "[";
+      for (const auto& window : line->pair ? tokenizer.encode_windows(line->text, *line->pair, options)
+                                           : tokenizer.encode_windows(line->text, options)) {
+        if (list.size() > 1) list += ',';
+        list += described(window);
+      }
+      json.push_back(list += ']');
     }
     return json;
   });

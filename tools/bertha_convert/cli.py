@@ -9,6 +9,7 @@ from typing import Any
 from . import config as model_config
 from .conversion import Options, convert
 from .errors import ConvertError
+from .families import FAMILIES
 from .load_report import some
 
 Json = dict[str, Any]
@@ -50,9 +51,13 @@ def _options(arguments: list[str]) -> tuple[Options, bool]:
 
 def _rules(renamed: dict[str, str]) -> str:
     """What was changed in the names, and how often."""
+    prefixes = sorted({family.prefix for family in FAMILIES.values()})
     rules = {
         "prefix module. removed": sum(old.startswith("module.") for old in renamed),
-        "prefix bert. removed": sum(old.removeprefix("module.").startswith("bert.") for old in renamed),
+        **{
+            f"prefix {prefix} removed": sum(old.removeprefix("module.").startswith(prefix) for old in renamed)
+            for prefix in prefixes
+        },
         "LayerNorm gamma and beta are weight and bias": sum(old.endswith(("gamma", "beta")) for old in renamed),
     }
     used = [f"{rule} ({count})" for rule, count in rules.items() if count]

@@ -1,16 +1,13 @@
 """Reads config.json: the sizes, the head and its labels, and everything that the encoder can't do yet."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 from .errors import fail
+from .families import FAMILIES, HEADS, QUESTION, SEQUENCE, TOKEN, Family
 
-HEADS = ("sequence-classification", "token-classification", "question-answering")
-ARCHITECTURES = {
-    "BertForSequenceClassification": HEADS[0],
-    "BertForTokenClassification": HEADS[1],
-    "BertForQuestionAnswering": HEADS[2],
-}
+ENDINGS = {"ForSequenceClassification": SEQUENCE, "ForTokenClassification": TOKEN, "ForQuestionAnswering": QUESTION}
 ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
@@ -23,63 +20,71 @@ ACTIVATIONS = {
 }
 PROBLEM_TYPES = (None, "regression", "single_label_classification", "multi_label_classification")
 LARGEST_SIZE = 2**24
-BERT_SIZES = {
-    "vocab_size": 30522,
-    "hidden_size": 768,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "intermediate_size": 3072,
-    "max_position_embeddings": 512,
-    "type_vocab_size": 2,
-}  # with the values that a config.json of BERT may leave out
-
+LAYER_NORM_EPS = 1e-12  # where config.json gives none
 Config = dict[str, Any]
 
 
-def check_family(config: Config, path: Path) -> None:
-    """Throws unless the model is a BERT encoder of the plain kind."""
-    family = config.get("model_type")
+def family(config: Config, path: Path) -> Family:
+    """The tables of the model's family. Throws unless it is an encoder that bertha runs."""
+    name = config.get("model_type")
     architectures = config.get("architectures") or []
     if not isinstance(architectures, list):
         raise fail("architectures is no list", where=path, expected="a list of class names", got=architectures)
-    if family is None and any(str(name).startswith("Bert") for name in architectures):
-        family = "bert"
-    if family != "bert":
-        do = "Other families are planned, not promised." if family else 'Add "model_type": "bert" if it is a BERT.'
-        raise fail(f"model_type '{family}' is not converted yet", where=path, expected="bert", do=do)
+    if name is None:
+        patterns = {known: rf"{family.class_name}(Model|LMHeadModel|For\w+)" for known, family in FAMILIES.items()}
+        matches = (known for known, p in patterns.items() if any(re.fullmatch(p, str(c)) for c in architectures))
+        name = next(matches, None)
+    if not isinstance(name, str) or name not in FAMILIES:
+        do = "Other families are planned, not promised." if name else 'Add "model_type": "bert" if it is a BERT.'
+        raise fail(f"model_type '{name}' is not converted yet", where=path, expected=", ".join(FAMILIES), do=do)
     plain = {"position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False}
     for key, value in plain.items():
         if config.get(key, value) not in (value, None):
             raise fail(f"{key} is not supported", where=path, expected=value, got=config[key])
     if config.get("pruned_heads"):
         raise fail("pruned attention heads are not supported", where=path, got=config["pruned_heads"])
+    return FAMILIES[name]
 
 
-def sizes(config: Config, path: Path) -> Config:
+def sizes(config: Config, family: Family, path: Path) -> Config:
     """The encoder's sizes, each checked, in the order of tools/format.md."""
     result = {}
-    for key, default in BERT_SIZES.items():
-        value = config.get(key, default)
-        if type(value) is not int or not 1 <= value <= LARGEST_SIZE:
-            raise fail(f"{key} is no valid size", where=path, expected=f"1 to {LARGEST_SIZE}", got=value)
-        result[key] = value
+    for field, size in family.sizes.items():
+        given = [name for name in size.names if name in config]
+        result[field] = config[given[-1]] if given else size.default
+        if given and (type(result[field]) is not int or not 1 <= result[field] <= LARGEST_SIZE):
+            raise fail(
+                f"{given[-1]} is no valid size", where=path, expected=f"1 to {LARGEST_SIZE}", got=config[given[-1]]
+            )
     if result["hidden_size"] % result["num_attention_heads"] != 0:
         got = f"{result['hidden_size']} / {result['num_attention_heads']}"
         raise fail("hidden_size is no multiple of num_attention_heads", where=path, got=got)
     return result
 
 
-def activation(config: Config, path: Path) -> str:
+def padding_id(config: Config, family: Family, sizes: Config, path: Path) -> int | None:
+    """The token that positions are counted from: it takes its own row, the others those after it; None: from row 0."""
+    if family.padding_id is None:
+        return None
+    value = config.get("pad_token_id", family.padding_id)
+    last = min(sizes["vocab_size"] - 1, sizes["max_position_embeddings"] - 2)
+    if type(value) is not int or not 0 <= value <= last:
+        expected = f"0 to {last}: positions are counted from it"
+        raise fail("pad_token_id is no valid token id", where=path, expected=expected, got=value)
+    return value
+
+
+def activation(config: Config, family: Family, path: Path) -> str:
     """The feed-forward activation under bertha's name."""
-    name = config.get("hidden_act", "gelu")
+    name = config.get(family.activation, "gelu")
     if not isinstance(name, str) or name not in ACTIVATIONS:
-        raise fail("hidden_act is not known", where=path, expected=" or ".join(ACTIVATIONS), got=name)
+        raise fail(f"{family.activation} is not known", where=path, expected=" or ".join(ACTIVATIONS), got=name)
     return ACTIVATIONS[name]
 
 
-def layer_norm_eps(config: Config, path: Path) -> float:
+def layer_norm_eps(config: Config, family: Family, path: Path) -> float:
     """The epsilon of every LayerNorm."""
-    value = config.get("layer_norm_eps", 1e-12)
+    value = config.get(family.layer_norm_eps, LAYER_NORM_EPS) if family.layer_norm_eps else LAYER_NORM_EPS
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
         raise fail("layer_norm_eps is no valid number", where=path, expected="above 0, below 1", got=value)
     return float(value)
@@ -94,9 +99,10 @@ def head(config: Config, wanted: str, keep: tuple[str, ...]) -> str:
     if wanted != "auto":
         return wanted
     named = [
-        ARCHITECTURES[name]
+        kind
         for name in config.get("architectures") or []
-        if isinstance(name, str) and name in ARCHITECTURES
+        for ending, kind in ENDINGS.items()
+        if str(name).endswith(ending)
     ]
     return named[0] if named else "none"
 
@@ -105,7 +111,7 @@ def labels(config: Config, kind: str, path: Path) -> list[str]:
     """The label of each logit, in the order of the logits."""
     if kind in ("none", "custom"):
         return []
-    if kind == "question-answering":
+    if kind == QUESTION:
         return ["start", "end"]
     given = config.get("id2label")
     if given is None:
@@ -130,6 +136,6 @@ def problem_type(config: Config, kind: str, label_count: int, path: Path) -> str
     value = config.get("problem_type")
     if value not in PROBLEM_TYPES:
         raise fail("problem_type is not known", where=path, expected=", ".join(map(str, PROBLEM_TYPES)), got=value)
-    if kind == HEADS[0] and value == "single_label_classification" and label_count == 1:
+    if kind == SEQUENCE and value == "single_label_classification" and label_count == 1:
         raise fail("problem_type single_label_classification needs two labels or more", where=path, got=1)
     return value

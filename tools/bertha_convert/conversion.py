@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import FORMAT, VERSION, bert, config as model_config, container, layout, load_report, selftest, tokenizer
+from . import FORMAT, VERSION, canonical, config as model_config, container, layout, load_report, selftest, tokenizer
 from .checkpoint import other_files, read_checkpoint, weight_files
 from .errors import fail
+from .families import QUESTION, Family
 from .source import read_optional_json, sha256
 
 Json = dict[str, Any]
@@ -35,18 +36,20 @@ class Parts(NamedTuple):
     missing: list[str]
 
 
-def _encoder_config(raw: Json, options: Options, path: Path) -> Json:
+def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> Json:
     """Section 3 of tools/format.md, but for what the tokenizer and the weights decide."""
     head = model_config.head(raw, options.head, options.keep)
     labels = model_config.labels(raw, head, path)
-    sizes = model_config.sizes(raw, path)
+    sizes = model_config.sizes(raw, family, path)
+    padding_id = model_config.padding_id(raw, family, sizes, path)
     return {
         "kind": "encoder" if head == "none" else "model",
         "precision": options.precision,
         **sizes,
-        "hidden_act": model_config.activation(raw, path),
-        "layer_norm_eps": model_config.layer_norm_eps(raw, path),
-        "position_offset": 0,
+        "hidden_act": model_config.activation(raw, family, path),
+        "layer_norm_eps": model_config.layer_norm_eps(raw, family, path),
+        "position_offset": _position_offset(padding_id),
+        "position_padding_id": padding_id,
         "norm_place": "post",
         "gating": False,
         "bias": True,
@@ -59,6 +62,11 @@ def _encoder_config(raw: Json, options: Options, path: Path) -> Json:
         "labels": labels,
         "problem_type": model_config.problem_type(raw, head, len(labels), path),
     }
+
+
+def _position_offset(padding_id: int | None) -> int:
+    """The row of the position table that a text's first token takes."""
+    return 0 if padding_id is None else padding_id + 1
 
 
 def _limit(model_max_length: float, positions: int) -> int:
@@ -85,14 +93,15 @@ def _model_parts(options: Options, raw: Json | None, weights: list[Path]) -> Par
     folder, path = options.folder, options.folder / "config.json"
     if raw is None:
         raise fail("there is no config.json", where=folder, expected="the model's configuration")
-    config = _encoder_config(raw, options, path)
-    resolved = tokenizer.resolve(folder, raw, config["head"] == "question-answering")
+    family = model_config.family(raw, path)
+    config = _encoder_config(raw, family, options, path)
+    resolved = tokenizer.resolve(folder, raw, config["head"] == QUESTION, config["type_vocab_size"] > 0)
     _check_vocabulary(resolved, config["vocab_size"], folder)
     config["model_max_length"] = resolved.model_max_length
     config["max_length"] = _limit(resolved.model_max_length, config["max_length"] - config["position_offset"])
-    encoder = bert.convert(read_checkpoint(weights), config, folder, options.keep)
+    encoder = canonical.convert(read_checkpoint(weights), family, config, folder, options.keep)
     config["pooler"] = encoder.pooler
-    tensors = layout.vocabulary(resolved.tokens) | encoder.tensors
+    tensors = layout.vocabulary(resolved.tokens, resolved.merges) | encoder.tensors
     return Parts(config, resolved, tensors, weights, encoder.renamed, encoder.left_out, encoder.missing)
 
 
@@ -102,13 +111,17 @@ def _tokenizer_parts(options: Options, raw: Json | None) -> Parts:
     if options.head not in ("auto", "none") or options.keep:
         expected = "model.safetensors or pytorch_model.bin"
         raise fail("the folder has no weights, so there is no head to take", where=folder, expected=expected)
-    resolved = tokenizer.resolve(folder, raw or {}, question_answering=False)
-    positions = model_config.LARGEST_SIZE
+    positions, types = model_config.LARGEST_SIZE, True
     if raw is not None:
-        positions = model_config.sizes(raw, folder / "config.json")["max_position_embeddings"]
+        path = folder / "config.json"
+        family = model_config.family(raw, path)
+        sizes = model_config.sizes(raw, family, path)
+        offset = _position_offset(model_config.padding_id(raw, family, sizes, path))
+        positions, types = sizes["max_position_embeddings"] - offset, sizes["type_vocab_size"] > 0
+    resolved = tokenizer.resolve(folder, raw or {}, question_answering=False, reads_types=types)
     limit = _limit(resolved.model_max_length, positions)
     config = {"kind": "tokenizer", "max_length": limit, "model_max_length": resolved.model_max_length}
-    return Parts(config, resolved, layout.vocabulary(resolved.tokens), [], {}, [], [])
+    return Parts(config, resolved, layout.vocabulary(resolved.tokens, resolved.merges), [], {}, [], [])
 
 
 def _check_options(options: Options) -> None:
@@ -160,8 +173,6 @@ def convert(options: Options) -> Json:
     """Does the whole conversion and returns the report."""
     _check_options(options)
     raw = read_optional_json(options.folder / "config.json")
-    if raw is not None:
-        model_config.check_family(raw, options.folder / "config.json")
     weights = weight_files(options.folder, raw)
     if any(options.out.resolve() == path.resolve() for path in weights):
         raise fail("is the checkpoint itself", where=options.out, do="Name another output file.")

@@ -101,12 +101,15 @@ def kept(name: str, values: np.ndarray) -> np.ndarray:
     return vector(values) if values.ndim == 1 else rows(values)
 
 
-def vocabulary(tokens: list[str]) -> Tensors:
-    """The tokens' bytes one after the other, and where each begins."""
+def vocabulary(tokens: list[str], merges: list[tuple[int, int]]) -> Tensors:
+    """The tokens' bytes one after the other, where each begins, and the merges if there are any."""
     encoded = [token.encode("utf-8") for token in tokens]
     offsets = np.cumsum([0, *map(len, encoded)], dtype=np.uint32)
     text = np.frombuffer(b"".join(encoded), dtype=np.uint8)
-    return {
+    tensors = {
         "tokenizer.vocab.text": _padded(text, round_up(len(text), 64)),
         "tokenizer.vocab.offsets": _padded(offsets, round_up(len(offsets), PANEL)),
     }
+    if merges:
+        tensors["tokenizer.merges"] = vector(np.array(merges, dtype=np.uint32).reshape(-1))
+    return tensors

@@ -70,7 +70,7 @@ def _encoded(resolved: Resolved, text: str, pair: str | None) -> Json:
         "text": text,
         "text_pair": pair,
         "ids": encoding.ids,
-        "type_ids": encoding.type_ids,
+        "type_ids": encoding.type_ids if resolved.has_types else [0] * len(encoding.ids),
         "offsets": [list(span) for span in encoding.offsets],
         "logits": None,
         "logits_bytes": None,
@@ -81,7 +81,7 @@ def _encoded(resolved: Resolved, text: str, pair: str | None) -> Json:
 def cases(resolved: Resolved, config: Json) -> list[Json]:
     """The cases that fit into the model, without logits and answers."""
     texts = QUESTIONS if config.get("head") == "question-answering" else TEXTS
-    types = config.get("type_vocab_size", 2)
+    types = max(1, config.get("type_vocab_size", 2))
     encoded = [_encoded(resolved, text, pair) for text, pair in texts]
     return [case for case in encoded if len(case["ids"]) <= config["max_length"] and max(case["type_ids"]) < types]
 
@@ -124,12 +124,13 @@ def _model(transformers: Any, folder: Path, head: str) -> tuple[Any, list[str]]:
     return model.float().eval(), sorted(told["missing_keys"])
 
 
-def _logits(model: Any, case: Json, head: str) -> list[Any]:
+def _logits(model: Any, case: Json, head: str, reads_types: bool) -> list[Any]:
     """The logits of one case: one row, or a row per token."""
     import torch
 
+    types = {"token_type_ids": torch.tensor([case["type_ids"]])} if reads_types else {}
     with torch.no_grad():
-        output = model(input_ids=torch.tensor([case["ids"]]), token_type_ids=torch.tensor([case["type_ids"]]))
+        output = model(input_ids=torch.tensor([case["ids"]]), **types)
     if head == "question-answering":
         rows = torch.stack([output.start_logits[0], output.end_logits[0]], dim=1)
     else:
@@ -166,13 +167,15 @@ def record(transformers: Any, folder: Path, resolved: Resolved, config: Json) ->
     if missing:
         random = f"transformers {version} doesn't find {len(missing)} weights and makes them from random numbers"
         return recorded, f"{len(recorded)} cases, tokens only: {random}; {agreement}"
+    if config["type_vocab_size"] == 0:  # a pipeline would hand the model types that a class for another family gives
+        loaded.model_input_names = [name for name in loaded.model_input_names if name != "token_type_ids"]
     task = {"sequence-classification": "text-classification", "question-answering": "question-answering"}.get(
         head, head
     )
     has_pipeline = head != "question-answering" or int(version.split(".")[0]) < 5
     run = transformers.pipeline(task, model=model, tokenizer=loaded) if has_pipeline else None
     for case in recorded:
-        case["logits"] = _logits(model, case, head)
+        case["logits"] = _logits(model, case, head, config["type_vocab_size"] > 0)
         answer = _answer(run, case, head) if run else None
         case["answer"] = None if answer is None else json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
     answers = "logits and answers" if run else "logits (its question-answering pipeline is gone: no answers)"

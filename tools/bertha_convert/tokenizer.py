@@ -1,12 +1,24 @@
 """Resolves a folder's tokenizer: what tokenizer_rules.py sets up, described as tools/format.md section 4 has it."""
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tokenizers import AddedToken, Tokenizer, models
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 
+from . import roberta_rules
 from .errors import ConvertError, fail
-from .tokenizer_rules import AS_WRITTEN_CLASSES, ORACLES, Files, Specials, build_engine, part_state, read_files
+from .tokenizer_rules import (
+    AS_WRITTEN_CLASSES,
+    ORACLES,
+    Files,
+    Specials,
+    build_engine,
+    merges_of,
+    part_state,
+    read_files,
+    returns_types,
+)
 
 UNLIMITED = 1e30  # model_max_length where no file gives one
 
@@ -18,8 +30,10 @@ class Resolved(NamedTuple):
 
     description: Json  # section 4 of tools/format.md
     tokens: list[str]  # the model's own vocabulary, by id
+    merges: list[tuple[int, int]]  # of byte-level BPE, by rank
     model_max_length: float
     engine: Tokenizer
+    has_types: bool  # false: the model sees token type 0 only, whatever the engine says
     decisions: list[str]  # what was decided, for people
 
 
@@ -37,12 +51,14 @@ def _pieces(template: list[Json], ids: dict[str, list[int]]) -> list[Json]:
 
 def _templates(state: Json) -> tuple[list[Json], list[Json]]:
     """The templates of one text and of a pair."""
-    if state["type"] == "BertProcessing":
-        cls, sep = ({"special": state[key][1], "type_id": 0} for key in ("cls", "sep"))
-        single = [cls, {"sequence": "A", "type_id": 0}, sep]
-        return single, [*single, {"sequence": "B", "type_id": 1}, {**sep, "type_id": 1}]
-    ids = {name: token["ids"] for name, token in state["special_tokens"].items()}
-    return _pieces(state["single"], ids), _pieces(state["pair"], ids)
+    if state["type"] == "TemplateProcessing":
+        ids = {name: token["ids"] for name, token in state["special_tokens"].items()}
+        return _pieces(state["single"], ids), _pieces(state["pair"], ids)
+    cls, sep = ({"special": state[key][1], "type_id": 0} for key in ("cls", "sep"))
+    single = [cls, {"sequence": "A", "type_id": 0}, sep]
+    if state["type"] == "RobertaProcessing":
+        return single, [*single, sep, {"sequence": "B", "type_id": 0}, sep]
+    return single, [*single, {"sequence": "B", "type_id": 1}, {**sep, "type_id": 1}]
 
 
 def _flags(index: int, token: AddedToken) -> Json:
@@ -51,14 +67,8 @@ def _flags(index: int, token: AddedToken) -> Json:
     return {"id": index} | {name: getattr(token, name) for name in names}
 
 
-def _describe(engine: Tokenizer, special: Specials) -> tuple[Json, list[str]]:
-    """Section 4 of tools/format.md, and the vocabulary by id."""
-    model = engine.model
-    if not isinstance(model, models.WordPiece):
-        raise fail("tokenizer.json has another model", expected="WordPiece", got=type(model).__name__)
-    normalizer = part_state(engine.normalizer, "BertNormalizer")
-    part_state(engine.pre_tokenizer, "BertPreTokenizer")
-    decoder = part_state(engine.decoder, "WordPiece")
+def _vocabulary(engine: Tokenizer) -> tuple[dict[str, int], list[str]]:
+    """The model's own vocabulary, as a mapping and by id."""
     vocabulary = engine.get_vocab(with_added_tokens=False)
     size = max(vocabulary.values()) + 1
     if size > 2**24:
@@ -66,25 +76,99 @@ def _describe(engine: Tokenizer, special: Specials) -> tuple[Json, list[str]]:
     tokens = [""] * size
     for token, index in vocabulary.items():
         tokens[index] = token
+    return vocabulary, tokens
+
+
+def _word_piece(engine: Tokenizer, vocabulary: dict[str, int]) -> tuple[Json, Json]:
+    """The fields of a WordPiece tokenizer, and its post-processor."""
+    model = engine.model
+    normalizer = part_state(engine.normalizer, "BertNormalizer")
+    part_state(engine.pre_tokenizer, "BertPreTokenizer")
+    decoder = part_state(engine.decoder, "WordPiece")
     if model.unk_token not in vocabulary:
         do = "Without it unknown words can't be encoded."
         raise fail(f"the unknown token '{model.unk_token}' is not in the vocabulary", do=do)
-    single, pair = _templates(part_state(engine.post_processor, "TemplateProcessing", "BertProcessing"))
     lowercase, strip_accents = normalizer["lowercase"], normalizer["strip_accents"]
     return {
-        "kind": "wordpiece",
-        "vocab_size": size,
         "clean_text": normalizer["clean_text"],
         "handle_chinese_chars": normalizer["handle_chinese_chars"],
         "strip_accents": lowercase if strip_accents is None else strip_accents,
         "lowercase": lowercase,
         "continuing_subword_prefix": model.continuing_subword_prefix,
         "max_input_chars_per_word": model.max_input_chars_per_word,
-        "unk_token_id": vocabulary[model.unk_token],
+        "decoder_cleanup": decoder["cleanup"],
+    }, part_state(engine.post_processor, "TemplateProcessing", "BertProcessing")
+
+
+def _byte_bpe(engine: Tokenizer, vocabulary: dict[str, int], merges: int, unknown: str) -> tuple[Json, Json]:
+    """The fields of a byte-level BPE tokenizer, and its post-processor."""
+    model = engine.model
+    plain = {
+        "dropout": (None, 0),
+        "continuing_subword_prefix": (None, ""),
+        "end_of_word_suffix": (None, ""),
+        "byte_fallback": (False,),
+        "ignore_merges": (False,),
+    }
+    for key, values in plain.items():
+        if getattr(model, key) not in values:
+            raise fail(f"{key} of BPE is not supported", expected=values[0], got=getattr(model, key))
+    if engine.normalizer is not None:
+        got = json.loads(engine.normalizer.__getstate__()).get("type")
+        raise fail("a normaliser before byte-level BPE is not supported", got=got)
+    splitter = part_state(engine.pre_tokenizer, "ByteLevel")
+    if not splitter.get("use_regex", True):
+        raise fail("use_regex is not supported", where="tokenizer.json: pre_tokenizer", expected=True, got=False)
+    part_state(engine.decoder, "ByteLevel")
+    lacking = [character for character in pre_tokenizers.ByteLevel.alphabet() if character not in vocabulary]
+    if lacking and (model.unk_token != unknown or unknown not in vocabulary or model.fuse_unk):
+        do = "Texts with this byte would lose it."
+        raise fail("the vocabulary has no token for a byte", expected="256 tokens", got=f"no '{min(lacking)}'", do=do)
+    if not merges:
+        raise fail("there are no merges", expected="merges of byte-level BPE")
+    processor = part_state(engine.post_processor, "RobertaProcessing", "TemplateProcessing", "Sequence")
+    trimming = processor
+    if processor["type"] == "Sequence":
+        kinds = [part["type"] for part in processor["processors"]]
+        if kinds != ["ByteLevel", "TemplateProcessing"]:
+            expected = ["ByteLevel", "TemplateProcessing"]
+            raise fail("tokenizer.json has another sequence of post-processors", expected=expected, got=kinds)
+        trimming, processor = processor["processors"]
+    trim_offsets = trimming.get("trim_offsets", False)
+    if trim_offsets and trimming["add_prefix_space"] != splitter["add_prefix_space"]:
+        got = f"{splitter['add_prefix_space']} and {trimming['add_prefix_space']}"
+        raise fail("pre-tokenizer and post-processor differ in add_prefix_space", expected="one value", got=got)
+    return {
+        "add_prefix_space": splitter["add_prefix_space"],
+        "trim_offsets": trim_offsets,
+        "num_merges": merges,
+    }, processor
+
+
+def _describe(engine: Tokenizer, special: Specials, merges: roberta_rules.Merges) -> tuple[Json, list[str]]:
+    """Section 4 of tools/format.md, and the vocabulary by id."""
+    vocabulary, tokens = _vocabulary(engine)
+    unknown = special.named["unk_token"].content
+    if isinstance(engine.model, models.WordPiece):
+        kind, (fields, processor) = "wordpiece", _word_piece(engine, vocabulary)
+        unknown = engine.model.unk_token
+    elif isinstance(engine.model, models.BPE):
+        kind, (fields, processor) = "byte_bpe", _byte_bpe(engine, vocabulary, len(merges), unknown)
+    else:
+        expected, got = "WordPiece or byte-level BPE", type(engine.model).__name__
+        do = "It is not there yet." if got == "Unigram" else ""
+        raise fail("tokenizer.json has another model", expected=expected, got=got, do=do)
+    single, pair = _templates(processor)
+    cleanup = {key: fields.pop(key) for key in ("decoder_cleanup",) if key in fields}
+    return {
+        "kind": kind,
+        "vocab_size": len(tokens),
+        **fields,
+        "unk_token_id": engine.token_to_id(unknown),
         "cls_token_id": engine.token_to_id(special.named["cls_token"].content),
         "sep_token_id": engine.token_to_id(special.named["sep_token"].content),
         "pad_token_id": engine.token_to_id(special.named["pad_token"].content),
-        "decoder_cleanup": decoder["cleanup"],
+        **cleanup,
         "added_tokens": [_flags(index, token) for index, token in sorted(engine.get_added_tokens_decoder().items())],
         "single": single,
         "pair": pair,
@@ -115,8 +199,13 @@ def _check_sides(files: Files, question_answering: bool) -> None:
         raise fail("split_special_tokens is not supported", where=files.folder, expected=False, got=True)
 
 
-def resolve(folder: Path, model_config: Json, question_answering: bool) -> Resolved:
-    """The folder's tokenizer by the version that answers for the file's head."""
+def _without_types(pieces: list[Json]) -> list[Json]:
+    """A template whose tokens are all of type 0."""
+    return [{**piece, "type_id": 0} for piece in pieces]
+
+
+def resolve(folder: Path, model_config: Json, question_answering: bool, reads_types: bool = True) -> Resolved:
+    """The folder's tokenizer by the version that answers for the file's head, for a model that may read token types."""
     rules = "v4" if question_answering else "v5"
     files = read_files(folder, model_config)
     try:
@@ -124,18 +213,25 @@ def resolve(folder: Path, model_config: Json, question_answering: bool) -> Resol
         engine, special, options = build_engine(files, rules)
         engine.no_truncation()
         engine.no_padding()
-        description, tokens = _describe(engine, special)
+        merges = merges_of(files, rules) if isinstance(engine.model, models.BPE) else []
+        description, tokens = _describe(engine, special, merges)
+        has_types = reads_types and returns_types(files, rules)
     except ConvertError:
         raise
     except Exception as error:  # the engine throws plain Exceptions, and files may lack any key
         raise fail(
             "the tokenizer files can't be understood", where=folder, got=f"{type(error).__name__}: {error}"
         ) from error
+    if not has_types:
+        description |= {key: _without_types(description[key]) for key in ("single", "pair")}
+    source = "tokenizer.json" if files.tokenizer is not None else "vocab.json and merges.txt" if merges else "vocab.txt"
+    shown = ("add_prefix_space", "trim_offsets") if merges else ("lowercase", "strip_accents")
     decisions = [
-        f"vocabulary from {'tokenizer.json' if files.tokenizer is not None else 'vocab.txt'}, options from {options}"
-        f" (as transformers {ORACLES[rules]})",
-        f"lowercase {description['lowercase']}, strip_accents {description['strip_accents']}",
+        f"vocabulary from {source}, options from {options} (as transformers {ORACLES[rules]})",
+        ", ".join(f"{name} {description[name]}" for name in shown),
     ]
-    if "do_lower_case" not in files.config and files.tokenizer_class not in AS_WRITTEN_CLASSES:
+    if not merges and "do_lower_case" not in files.config and files.tokenizer_class not in AS_WRITTEN_CLASSES:
         decisions.append("do_lower_case is not given: true by default, also where the model is cased")
-    return Resolved(description, tokens, _model_max_length(files.config), engine, decisions)
+    index = {token: i for i, token in enumerate(tokens)}
+    pairs = [(index[left], index[right]) for left, right in merges]
+    return Resolved(description, tokens, pairs, _model_max_length(files.config), engine, has_types, decisions)

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+from . import roberta_rules
 from .errors import fail
-from .source import read_optional_json
+from .source import read_json, read_optional_json
 
 ORACLES = {"v5": "5.23.0", "v4": "4.57.6"}
 NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -23,8 +24,33 @@ BERT_TOKENS = {
     "cls_token": "[CLS]",
     "mask_token": "[MASK]",
 }
-BERT_CLASSES = (None, "BertTokenizer", "BertTokenizerFast")
+BERT_CLASSES = (
+    None,
+    "BertTokenizer",
+    "BertTokenizerFast",
+    "DistilBertTokenizer",
+    "DistilBertTokenizerFast",
+    "ElectraTokenizer",
+    "ElectraTokenizerFast",
+)
+ROBERTA_CLASSES = ("RobertaTokenizer", "RobertaTokenizerFast")
 AS_WRITTEN_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")  # run tokenizer.json as it is
+CLASSES_WITHOUT_TYPES = {  # they give a model no token_type_ids, so that it takes 0 for all
+    "v5": ("DistilBertTokenizer", "DistilBertTokenizerFast", *ROBERTA_CLASSES, *AS_WRITTEN_CLASSES),
+    "v4": ("DistilBertTokenizer", "DistilBertTokenizerFast", *ROBERTA_CLASSES),
+}
+CLASS_OF_MODEL_TYPE = {
+    "roberta": "RobertaTokenizer",
+    "xlm-roberta": "XLMRobertaTokenizer",
+    "camembert": "CamembertTokenizer",
+}
+UNIGRAM_CLASSES = (
+    "XLMRobertaTokenizer",
+    "CamembertTokenizer",
+    "AlbertTokenizer",
+    "DebertaV2Tokenizer",
+    "XLNetTokenizer",
+)
 
 Json = dict[str, Any]
 
@@ -44,8 +70,13 @@ def read_files(folder: Path, model_config: Json) -> Files:
     """Reads what a folder has of tokenizer files, and checks that bertha knows their kind."""
     config = read_optional_json(folder / "tokenizer_config.json") or {}
     named = config.get("tokenizer_class") or model_config.get("tokenizer_class")
-    if named not in BERT_CLASSES + AS_WRITTEN_CLASSES:
-        expected = " or ".join(str(name) for name in BERT_CLASSES[1:] + AS_WRITTEN_CLASSES)
+    named = named or CLASS_OF_MODEL_TYPE.get(str(model_config.get("model_type")))
+    if str(named).removesuffix("Fast") in UNIGRAM_CLASSES:
+        expected, do = "WordPiece or byte-level BPE", "Unigram (SentencePiece) tokenizers are not there yet."
+        raise fail(f"tokenizer class '{named}' is not supported", where=folder, expected=expected, do=do)
+    known = BERT_CLASSES + ROBERTA_CLASSES + AS_WRITTEN_CLASSES
+    if named not in known:
+        expected = " or ".join(str(name) for name in known[1:])
         raise fail(f"tokenizer class '{named}' is not supported", where=folder, expected=expected)
     if config.get("auto_map"):
         raise fail("the tokenizer needs its own Python code (auto_map)", where=folder, expected="a standard tokenizer")
@@ -57,10 +88,14 @@ def read_files(folder: Path, model_config: Json) -> Files:
         read_optional_json(folder / "added_tokens.json"),
         named,
     )
-    if files.tokenizer is None and not (folder / "vocab.txt").is_file():
-        raise fail("there is no vocabulary", where=folder, expected="vocab.txt or tokenizer.json")
     if files.tokenizer is None and named in AS_WRITTEN_CLASSES:
-        raise fail(f"tokenizer class '{named}' needs tokenizer.json", where=folder, got="vocab.txt only")
+        raise fail(f"tokenizer class '{named}' needs tokenizer.json", where=folder, got="no such file")
+    vocabulary = "vocab.json" if named in ROBERTA_CLASSES else "vocab.txt"
+    if files.tokenizer is None and not (folder / vocabulary).is_file():
+        do = ""
+        if (folder / "vocab.json").is_file():
+            do = 'If it is a RoBERTa, write {"tokenizer_class": "RobertaTokenizer"} to tokenizer_config.json.'
+        raise fail("there is no vocabulary", where=folder, expected=f"{vocabulary} or tokenizer.json", do=do)
     return files
 
 
@@ -152,8 +187,10 @@ class Specials(NamedTuple):
     objects: set[str]  # texts of those that are given as objects, with flags of their own
 
 
-def _special_tokens(config: Json, declared: dict[int, AddedToken], rules: str, defaults: Json) -> Specials:
-    """The special tokens, each with the flags that its declaration gives."""
+def _special_tokens(
+    config: Json, declared: dict[int, AddedToken], rules: str, defaults: Json, text_flags: dict[str, Json]
+) -> Specials:
+    """The special tokens, each with the flags that its declaration gives, or its class where it is a text alone."""
     by_content = {token.content: token for token in declared.values()}
     names = list(NAMED)
     named = {**defaults, **{key: config[key] for key in NAMED if key in config}}
@@ -171,7 +208,10 @@ def _special_tokens(config: Json, declared: dict[int, AddedToken], rules: str, d
         if value is None or (not isinstance(value, (str, dict))):
             continue
         content = _content(value)
-        result[key] = by_content.get(content) or _added_token(value, f"tokenizer_config.json: {key}", special=True)
+        token = by_content.get(content) if key in config else None
+        if token is None and isinstance(value, str) and key in text_flags:
+            value = named[key] = {"content": value, **text_flags[key]}
+        result[key] = token or _added_token(value, f"tokenizer_config.json: {key}", special=True)
     listed = _listed(config, "extra_special_tokens") + (
         _listed(config, "additional_special_tokens") if rules == "v4" else []
     )
@@ -200,13 +240,16 @@ def _add_tokens(engine: Tokenizer, declared: dict[int, AddedToken], special: Spe
 
 
 def _vocabulary(files: Files, rules: str) -> dict[str, int]:
-    """The model's vocabulary: tokenizer.json's, else vocab.txt read as the version reads it."""
-    if files.tokenizer is not None:
-        vocabulary = _object(files.tokenizer.get("model"), "tokenizer.json: model").get("vocab")
+    """The model's vocabulary: tokenizer.json's, else vocab.json, or vocab.txt read as the version reads it."""
+    if files.tokenizer is not None or files.tokenizer_class in ROBERTA_CLASSES:
+        path = files.folder / ("vocab.json" if files.tokenizer is None else "tokenizer.json")
+        vocabulary: Any = read_json(path) if files.tokenizer is None else files.tokenizer
+        if files.tokenizer is not None:
+            vocabulary = _object(files.tokenizer.get("model"), "tokenizer.json: model").get("vocab")
         if not isinstance(vocabulary, dict) or not all(
-            type(value) is int and value >= 0 for value in vocabulary.values()
+            type(value) is int and 0 <= value < 2**32 for value in vocabulary.values()
         ):
-            raise fail("the model's vocab is no object from tokens to ids", where=files.folder / "tokenizer.json")
+            raise fail("the vocabulary is no object from tokens to ids", where=path)
         return vocabulary
     path = files.folder / "vocab.txt"
     try:
@@ -230,7 +273,7 @@ def _bert_normalizer(config: Json, clean_text: bool = True) -> normalizers.BertN
     )
 
 
-def _template(special: Specials, engine: Tokenizer) -> processors.TemplateProcessing:
+def _template(_: Json, special: Specials, engine: Tokenizer) -> processors.TemplateProcessing:
     """BERT's `[CLS] A [SEP] B [SEP]`."""
     cls, sep = special.named["cls_token"].content, special.named["sep_token"].content
     return processors.TemplateProcessing(
@@ -257,34 +300,97 @@ def _from_tokenizer_json(files: Files) -> Tokenizer:
         raise fail("can't be read by tokenizers", where=files.folder / "tokenizer.json", got=error) from error
 
 
+def _roberta_options(config: Json) -> tuple[bool, bool]:
+    """add_prefix_space and trim_offsets, as tokenizer_config.json and the class's defaults have them."""
+    return bool(_option(config, "add_prefix_space", False)), bool(_option(config, "trim_offsets", True))
+
+
+def _roberta_template(config: Json, special: Specials, engine: Tokenizer) -> processors.RobertaProcessing:
+    """RoBERTa's template."""
+    add_prefix_space, trim_offsets = _roberta_options(config)
+    cls, sep = special.named["cls_token"].content, special.named["sep_token"].content
+    return roberta_rules.post_processor(cls, sep, engine, trim_offsets, add_prefix_space)
+
+
+def merges_of(files: Files, rules: str) -> roberta_rules.Merges:
+    """The merges of byte-level BPE, by rank."""
+    as_written = files.tokenizer_class in AS_WRITTEN_CLASSES
+    return roberta_rules.merges_of(files.folder, files.tokenizer, rules, as_written)
+
+
+def _class_tokens(files: Files, rules: str) -> tuple[Json, dict[str, Json]]:
+    """The special tokens that the class has by default, and the flags that it gives to those that are texts alone."""
+    if files.tokenizer_class in AS_WRITTEN_CLASSES:
+        return {}, {}
+    if files.tokenizer_class not in ROBERTA_CLASSES:
+        return BERT_TOKENS, {}
+    flags: dict[str, Json] = {}
+    if rules == "v4":
+        flags = {name: {"normalized": True} for name in roberta_rules.TOKENS} if files.tokenizer is None else {}
+        flags["mask_token"] = {"lstrip": True, "normalized": False}  # it takes the space before it
+    return roberta_rules.TOKENS, flags
+
+
+def _class_engine(files: Files, rules: str, config: Json, special: Specials) -> tuple[Tokenizer, str]:
+    """The engine before tokens are added, and where its options come from."""
+    roberta = files.tokenizer_class in ROBERTA_CLASSES
+    if files.tokenizer_class in AS_WRITTEN_CLASSES:
+        engine = _from_tokenizer_json(files)
+        if rules == "v4":
+            roberta_rules.set_prefix_space(engine, bool(_option(config, "add_prefix_space", False)))
+        return engine, "tokenizer.json, as written"
+    if rules == "v4" and files.tokenizer is not None:
+        engine = _from_tokenizer_json(files)
+        if roberta:
+            add_prefix_space, trim_offsets = _roberta_options(config)
+            roberta_rules.set_prefix_space(engine, add_prefix_space)
+            roberta_rules.set_post_processor(engine, trim_offsets, add_prefix_space)
+            return engine, "tokenizer.json, its spaces and offsets by tokenizer_config.json"
+        engine.normalizer = _bert_normalizer(config, part_state(engine.normalizer, "BertNormalizer")["clean_text"])
+        return engine, "tokenizer.json, its normaliser by tokenizer_config.json"
+    if roberta:
+        vocabulary, merges = _vocabulary(files, rules), merges_of(files, rules)
+        engine = roberta_rules.from_vocabulary(vocabulary, merges, _roberta_options(config)[0])
+    else:
+        engine = _from_vocabulary(files, rules, config, special)
+    if rules == "v4":
+        engine.post_processor = _class_template(files, config, special, engine)
+    return engine, f"tokenizer_config.json and {'RoBERTa' if roberta else 'BERT'}'s defaults"
+
+
+def _class_template(files: Files, config: Json, special: Specials, engine: Tokenizer) -> Any:
+    """The post-processor that the class sets."""
+    template = _roberta_template if files.tokenizer_class in ROBERTA_CLASSES else _template
+    return template(config, special, engine)
+
+
 def build_engine(files: Files, rules: str) -> tuple[Tokenizer, Specials, str]:
     """The engine as transformers would set it up, its named special tokens, and where its options come from."""
     declared, config = _declared(files, rules)
-    as_written = files.tokenizer_class in AS_WRITTEN_CLASSES
-    special = _special_tokens(config, declared, rules, {} if as_written else BERT_TOKENS)
+    special = _special_tokens(config, declared, rules, *_class_tokens(files, rules))
     for key in ("unk_token", "cls_token", "sep_token", "pad_token"):
         if key not in special.named:
             raise fail(f"there is no {key}", where=files.folder / "tokenizer_config.json", expected="a token")
-    if as_written:
-        engine, options = _from_tokenizer_json(files), "tokenizer.json, as written"
-    elif rules == "v4" and files.tokenizer is not None:
-        engine, options = _from_tokenizer_json(files), "tokenizer.json, its normaliser by tokenizer_config.json"
-        engine.normalizer = _bert_normalizer(config, part_state(engine.normalizer, "BertNormalizer")["clean_text"])
-    else:
-        engine, options = _from_vocabulary(files, rules, config, special), "tokenizer_config.json and BERT's defaults"
-        if rules == "v4":
-            engine.post_processor = _template(special, engine)
+    engine, options = _class_engine(files, rules, config, special)
     _add_tokens(engine, declared, special, rules)
-    if rules == "v5" and not as_written:
-        engine.post_processor = _template(special, engine)
+    if rules == "v5" and files.tokenizer_class not in AS_WRITTEN_CLASSES:
+        engine.post_processor = _class_template(files, config, special, engine)
     return engine, special, options
 
 
-def part_state(part: Any, expected: str, *others: str) -> Json:
+def returns_types(files: Files, rules: str) -> bool:
+    """Whether the class gives a model token_type_ids, which a pair's second text could differ in."""
+    names = files.config.get("model_input_names")
+    if names is None:
+        return files.tokenizer_class not in CLASSES_WITHOUT_TYPES[rules]
+    if not isinstance(names, list):
+        raise fail("model_input_names is no list", where="tokenizer_config.json", expected="names", got=names)
+    return "token_type_ids" in names
+
+
+def part_state(part: Any, *expected: str) -> Json:
     """The JSON form of an engine's part, which must be of an expected type."""
     state = json.loads(part.__getstate__()) if part is not None else {"type": None}
-    if state.get("type") not in (expected, *others):
-        raise fail(
-            "tokenizer.json has another kind of part", expected=" or ".join((expected, *others)), got=state.get("type")
-        )
+    if state.get("type") not in expected:
+        raise fail("tokenizer.json has another kind of part", expected=" or ".join(expected), got=state.get("type"))
     return state

@@ -8,7 +8,7 @@ import numpy as np
 from safetensors.numpy import load_file, safe_open
 
 from . import layout
-from .bert import HEAD_TENSORS
+from .families import Family
 
 Json = dict[str, Any]
 TABLES = {"word": "vocab_size", "token_type": "type_vocab_size", "position": "max_position_embeddings"}
@@ -39,56 +39,64 @@ def _table(tensors: layout.Tensors, name: str, rows: int, width: int) -> np.ndar
     return values[:rows, :width]
 
 
-def _projections(tensors: layout.Tensors, name: str, config: Json) -> layout.Tensors:
+def _named(name: str, values: tuple[np.ndarray, np.ndarray]) -> layout.Tensors:
+    """A linear layer's two tensors by their names."""
+    return dict(zip((f"{name}.weight", f"{name}.bias"), values))
+
+
+def _norm(tensors: layout.Tensors, name: str, new: str, size: int) -> layout.Tensors:
+    """A LayerNorm's vectors under the name that the reference model has for it."""
+    return {f"{new}.{part}": tensors[f"{name}.{part}"][:size] for part in ("weight", "bias")}
+
+
+def _projections(tensors: layout.Tensors, name: str, config: Json) -> list[tuple[np.ndarray, np.ndarray]]:
     """Query, key and value of one layer, out of their order by attention head."""
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
     size = hidden // heads
     padded = layout.round_up(size, layout.PANEL)
     weight, bias = _linear(tensors, f"{name}.attention.query_key_value", 3 * heads * padded, hidden)
     weight, bias = weight.reshape(heads, 3, padded, hidden), bias.reshape(heads, 3, padded)
-    result = {}
-    for index, matrix in enumerate(("query", "key", "value")):
-        result[f"{name}.attention.self.{matrix}.weight"] = weight[:, index, :size].reshape(hidden, hidden)
-        result[f"{name}.attention.self.{matrix}.bias"] = bias[:, index, :size].reshape(hidden)
-    return result
+    return [(weight[:, i, :size].reshape(hidden, hidden), bias[:, i, :size].reshape(hidden)) for i in range(3)]
 
 
-def _layer(tensors: layout.Tensors, name: str, config: Json) -> layout.Tensors:
+def _layer(tensors: layout.Tensors, index: int, config: Json, family: Family) -> layout.Tensors:
     """One encoder layer under the reference names."""
-    hidden, inner = config["hidden_size"], config["intermediate_size"]
-    result = _projections(tensors, name, config)
-    parts = (
-        ("attention.output", "attention.output.dense", hidden, hidden),
-        ("intermediate", "intermediate.dense", inner, hidden),
-        ("output", "output.dense", hidden, inner),
-    )
-    for old, new, outputs, inputs in parts:
-        weight, bias = _linear(tensors, f"{name}.{old}", outputs, inputs)
-        result |= {f"{name}.{new}.weight": weight, f"{name}.{new}.bias": bias}
-    for part in ("attention.output", "output"):
-        for kind in ("weight", "bias"):
-            result[f"{name}.{part}.LayerNorm.{kind}"] = tensors[f"{name}.{part}.norm.{kind}"][:hidden]
-    return result
+    hidden, inner, names = config["hidden_size"], config["intermediate_size"], family.names
+    layer, new = f"encoder.layer.{index}", f"{names.layers}.{index}"
+    result: layout.Tensors = {}
+    for name, values in zip((names.query, names.key, names.value), _projections(tensors, layer, config)):
+        result |= _named(f"{new}.{name}", values)
+    for old, name, outputs, inputs in (
+        ("attention.output", names.attention_output, hidden, hidden),
+        ("intermediate", names.intermediate, inner, hidden),
+        ("output", names.output, hidden, inner),
+    ):
+        result |= _named(f"{new}.{name}", _linear(tensors, f"{layer}.{old}", outputs, inputs))
+    result |= _norm(tensors, f"{layer}.attention.output.norm", f"{new}.{names.attention_norm}", hidden)
+    return result | _norm(tensors, f"{layer}.output.norm", f"{new}.{names.output_norm}", hidden)
 
 
-def reference_state(path: Path) -> layout.Tensors:
+def reference_state(path: Path, family: Family) -> layout.Tensors:
     """The float32 weights that a model file stands for, under transformers' names."""
     tensors, config = load_file(path), read_metadata(path)["config"]
-    hidden = config["hidden_size"]
+    hidden, width = config["hidden_size"], config["embedding_size"]
     encoder: layout.Tensors = {}
-    for table, rows in TABLES.items():
-        encoder[f"embeddings.{table}_embeddings.weight"] = _table(tensors, f"embeddings.{table}", config[rows], hidden)
-    for kind in ("weight", "bias"):
-        encoder[f"embeddings.LayerNorm.{kind}"] = tensors[f"embeddings.norm.{kind}"][:hidden]
+    for name, rows in TABLES.items():
+        if config[rows] > 0:
+            encoder[f"embeddings.{name}_embeddings.weight"] = _table(tensors, f"embeddings.{name}", config[rows], width)
+    encoder |= _norm(tensors, "embeddings.norm", "embeddings.LayerNorm", width)
+    if width != hidden:
+        encoder |= _named(family.names.projection, _linear(tensors, "embeddings.projection", hidden, width))
     for index in range(config["num_hidden_layers"]):
-        encoder |= _layer(tensors, f"encoder.layer.{index}", config)
+        encoder |= _layer(tensors, index, config, family)
+    head = family.heads.get(config["head"])
+    outside: layout.Tensors = {}
     if config["pooler"]:
-        weight, bias = _linear(tensors, "pooler.dense", hidden, hidden)
-        encoder |= {"pooler.dense.weight": weight, "pooler.dense.bias": bias}
-    if config["head"] not in HEAD_TENSORS:
+        dense = head.dense if head else family.pooler
+        values = _named(dense.name, _linear(tensors, "pooler.dense", hidden, hidden))
+        (encoder if dense == family.pooler else outside).update(values)
+    if not head:
         return encoder
-    head, count = HEAD_TENSORS[config["head"]], len(config["labels"])
-    state = {f"bert.{name}": values for name, values in encoder.items()}
-    state[f"{head}.weight"] = tensors["head.output.weight"][:, :hidden]
-    state[f"{head}.bias"] = tensors["head.output.bias"][:count]
-    return state
+    outside[f"{head.output}.weight"] = tensors["head.output.weight"][:, :hidden]
+    outside[f"{head.output}.bias"] = tensors["head.output.bias"][: len(config["labels"])]
+    return {family.prefix + name: values for name, values in encoder.items()} | outside

@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Texts that are hard on a tokenizer, the same ones for the same seed.
 
-    python3 tools/diff/generate.py COUNT --vocabulary vocab.txt [--seed N] [--pairs] > texts.jsonl
+    python3 tools/diff/generate.py COUNT --vocabulary VOCABULARY [--seed N] [--pairs] > texts.jsonl
+
+VOCABULARY is a vocab.txt of WordPiece, or a vocab.json of byte-level BPE, for which there are three kinds more.
 
 Every text is a few words, each made by one of the kinds below; the first one's kind goes round, so that each of the five
-kinds of `ROUND` is in at least a fifth of all texts. The histogram goes to standard error.
+kinds of `ROUND` is in at least a fifth of all texts (with those of `BYTE_LEVEL`: an eighth). The histogram goes to standard error.
 """
 
 import argparse
 import collections
 import json
+import pathlib
 import random
 import sys
 import unicodedata
@@ -33,14 +36,26 @@ BROKEN_SPECIAL = ["[sep]", "[MASK", "MASK]", "[[SEP]]", "[ SEP ]", "[SEP\u0301]"
 
 ROUND = ("marks", "spaces", "repeats", "vocabulary", "special")
 OTHERS = ("cases", "chinese", "punctuation", "hangul", "any")
+BYTE_LEVEL = ("contractions", "runs", "fallback")
+CONTRACTIONS = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"]
+BYTE_SPECIAL = ["<s>", "</s>", "<pad>", "<unk>", "<mask>"]
+BROKEN_BYTE_SPECIAL = ["<S>", "<mask", "mask>", "<<s>>", "< pad >", "</s\u0301>", "<\u200dmask>", "\u0120<s>", "\u0120"]
+EMOJI = [chr(c) for c in (*range(0x1F300, 0x1F650), *range(0x1F680, 0x1F6C6), *range(0x1F900, 0x1FA00), 0x2764, 0x2600)]
+JOINERS = ["\u200d", "\ufe0f", "\U0001f3fb", "\U0001f3ff", "\U0001f1f9", "\u20e3"]
+RARE_SCRIPTS = [chr(c) for first in (0x700, 0x780, 0x1200, 0x13A0, 0x1400, 0x1780, 0x1820, 0x2C00, 0xA000, 0x10330,
+                                     0x10400, 0x12000, 0x13000, 0x1D400, 0x20000, 0x2A700) for c in range(first, first + 40)]
 
 
 class Generator:
-    """Makes words of each kind; `pieces` are the vocabulary's tokens without prefix."""
+    """Makes words of each kind; `pieces` are the vocabulary's tokens without prefix, as text."""
 
-    def __init__(self, seed, pieces):
+    def __init__(self, seed, pieces, byte_level=False):
         self.random = random.Random(seed)
         self.pieces = pieces
+        self.kinds = ROUND + OTHERS + (BYTE_LEVEL if byte_level else ())
+        self.round = ROUND + BYTE_LEVEL if byte_level else ROUND
+        self.special_tokens = BYTE_SPECIAL if byte_level else SPECIAL
+        self.broken_tokens = BROKEN_BYTE_SPECIAL if byte_level else BROKEN_SPECIAL
         self.histogram = collections.Counter()
 
     def piece(self):
@@ -75,7 +90,8 @@ class Generator:
 
     def special(self):
         r = self.random
-        tokens = "".join(r.choice(SPECIAL if r.random() < 0.8 else BROKEN_SPECIAL) for _ in range(r.randint(1, 2)))
+        tokens = "".join(
+            r.choice(self.special_tokens if r.random() < 0.8 else self.broken_tokens) for _ in range(r.randint(1, 2)))
         return r.choice((self.piece(), "", " ")) + tokens + r.choice((self.piece(), "", " ", r.choice(COMMON_MARKS)))
 
     def cases(self):
@@ -97,12 +113,49 @@ class Generator:
     def any(self):
         return "".join(self.random.choice(CODE_POINTS) for _ in range(self.random.randint(1, 8)))
 
+    def contractions(self):
+        r = self.random
+        change = r.choice((str, str, str, str.upper, lambda text: text.replace("'", "\u2019")))
+        return "".join(r.choice((self.piece(), "", " ", "'")) + change(r.choice(CONTRACTIONS)) + r.choice(("", "", "s", " "))
+                       for _ in range(r.randint(1, 4)))
+
+    def runs(self):
+        r = self.random
+        return "".join(r.choice((" ", " ", r.choice(COMMON_SPACES), "\n", "\t")) * r.choice((1, 2, 3, 4, 5, 8, 9, 16, 17, 40))
+                       + r.choice((self.piece(), "", "1", ".", "\u00e9")) for _ in range(r.randint(1, 3)))
+
+    def fallback(self):
+        r = self.random
+        return "".join(r.choice(r.choice((EMOJI, EMOJI, JOINERS, RARE_SCRIPTS))) for _ in range(r.randint(1, 6)))
+
     def text(self, first_kind):
         r = self.random
-        kinds = [first_kind] + [r.choice(ROUND + OTHERS) for _ in range(r.randint(0, 5))]
+        kinds = [first_kind] + [r.choice(self.kinds) for _ in range(r.randint(0, 5))]
         self.histogram.update(set(kinds))
         r.shuffle(kinds)
         return "".join(getattr(self, kind)() + r.choice((" ", " ", "", "\n", "-")) for kind in kinds)
+
+
+def bytes_of_characters():
+    """The byte that each character of the byte alphabet stands for."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(0x100 + i): byte for i, byte in enumerate(others)}
+
+
+def byte_level_pieces(vocabulary_file):
+    """The tokens of a vocab.json as text without the space before them, parts of characters and special tokens left out."""
+    byte_of = bytes_of_characters()
+    with open(vocabulary_file, encoding="utf-8") as file:
+        tokens = [bytes(byte_of[c] for c in token) for token in json.load(file) if all(c in byte_of for c in token)]
+    texts = [token.decode("utf-8", errors="replace").removeprefix(" ") for token in tokens]
+    return [text for text in texts if text and "\ufffd" not in text and text not in BYTE_SPECIAL]
+
+
+def vocabulary_of(folder):
+    """A tokenizer folder's vocabulary file."""
+    byte_level = pathlib.Path(folder) / "vocab.json"
+    return byte_level if byte_level.is_file() else pathlib.Path(folder) / "vocab.txt"
 
 
 def pieces_of(vocabulary_file):
@@ -114,18 +167,21 @@ def pieces_of(vocabulary_file):
 
 def generate(count, vocabulary_file, seed=1, pairs=False):
     """(texts, histogram): `count` objects {"text"} or {"text", "text_pair"}, and in how many texts each kind is."""
-    generator = Generator(seed, pieces_of(vocabulary_file))
+    byte_level = str(vocabulary_file).endswith(".json")
+    generator = Generator(seed, (byte_level_pieces if byte_level else pieces_of)(vocabulary_file), byte_level)
+    kinds = generator.round
     texts = []
     for i in range(count):
-        item = {"text": generator.text(ROUND[i % len(ROUND)])}
+        item = {"text": generator.text(kinds[i % len(kinds)])}
         if pairs:
-            item["text_pair"] = generator.text(ROUND[(i // len(ROUND)) % len(ROUND)])
+            item["text_pair"] = generator.text(kinds[(i // len(kinds)) % len(kinds)])
         texts.append(item)
     return texts, generator.histogram
 
 
 def describe(histogram, count):
-    return ", ".join(f"{kind} {100 * histogram[kind] / count:.0f} %" for kind in ROUND + OTHERS)
+    kinds = [kind for kind in ROUND + OTHERS + BYTE_LEVEL if kind in histogram]
+    return ", ".join(f"{kind} {100 * histogram[kind] / count:.0f} %" for kind in kinds)
 
 
 def main():

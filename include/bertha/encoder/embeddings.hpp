@@ -1,18 +1,22 @@
-// hidden = LayerNorm(word[id] + token_type[type] + position[p]): what the first encoder layer reads.
+// hidden = LayerNorm(word[id] + token_type[type] + position[p]): what the first encoder layer reads. Where embeddings
+// have another size than hidden states, a linear layer follows.
 //
-// Shapes: tables [V, H]; hidden [T, H]. Equals `BertEmbeddings` in transformers/models/bert/modeling_bert.py (5.23.0),
-// without dropout. An int8 row is q * its scale, which is also what a float32 encoder makes of an int8 file. Int8 has
-// int8 tables, whatever the file: a float32 file is quantised when it is loaded.
+// Shapes: tables [V, E]; hidden [T, H]. Equals `BertEmbeddings` in transformers/models/bert/modeling_bert.py (5.23.0),
+// without dropout, and with the linear layer `embeddings_project` in .../electra/modeling_electra.py. An int8 row is q
+// * its scale, which is also what a float32 encoder makes of an int8 file. Int8 has int8 tables, whatever the file: a
+// float32 file is quantised when it is loaded.
 
 #pragma once
 
 #include <bertha/encoder/layer_norm.hpp>
+#include <bertha/encoder/linear.hpp>
+#include <optional>
 #include <span>
 #include <string>
 
 BERTHA_NAMESPACE_BEGIN
 
-/// One embedding table [V, H]: float32 rows, or int8 rows with a scale each.
+/// One embedding table [V, E]: float32 rows, or int8 rows with a scale each.
 class EmbeddingTable {
  public:
   /// No table: nothing may be read of it.
@@ -51,33 +55,36 @@ class EmbeddingTable {
     scale_ = Weights<float>(std::move(scale));
   }
 
-  std::span<const float> values_;   // [V, H']
-  Weights<std::int8_t> quantised_;  // [V, H rounded up to 64]
+  std::span<const float> values_;   // [V, E']
+  Weights<std::int8_t> quantised_;  // [V, E rounded up to 64]
   Weights<float> scale_;            // [V]
 };
 
-/// The three tables and their norm. Immutable; `const` methods may run concurrently.
+/// The three tables, their norm and the projection. Immutable; `const` methods may run concurrently.
+template <class Precision>
 class Embeddings {
  public:
-  /// Takes `embeddings.*`, to run in `precision`. Throws Error{missing_tensor | shape}.
-  Embeddings(WeightFile& file, const ModelConfig& config, PrecisionKind precision)
-      : size_(config.hidden_size),
+  /// Takes `embeddings.*`. Throws Error{missing_tensor | shape}.
+  Embeddings(WeightFile& file, const ModelConfig& config)
+      : size_(config.embedding_size),
         has_types_(config.type_vocab_size > 0),
-        word_(file, "embeddings.word", config.vocab_size, size_, precision),
-        position_(file, "embeddings.position", config.max_position_embeddings, size_, precision),
+        word_(file, "embeddings.word", config.vocab_size, size_, Precision::kind),
+        position_(file, "embeddings.position", config.max_position_embeddings, size_, Precision::kind),
         norm_(file, "embeddings.norm", size_, config.layer_norm_eps) {
     if (has_types_)
-      token_type_ = EmbeddingTable(file, "embeddings.token_type", config.type_vocab_size, size_, precision);
+      token_type_ = EmbeddingTable(file, "embeddings.token_type", config.type_vocab_size, size_, Precision::kind);
     if (word_.is_quantised() != position_.is_quantised() ||
         (has_types_ && word_.is_quantised() != token_type_.is_quantised()))
       throw Error(ErrorCode::shape, file.name() +
                                         ": some tables of 'embeddings' are I8 and some are F32; expected one type for "
                                         "all; convert the checkpoint again");
+    if (size_ != config.hidden_size) projection_.emplace(file, "embeddings.projection", config.hidden_size, size_);
   }
 
   /// Writes `hidden` [rows, H] for as many ids, types and positions, all of which the caller has checked.
   void operator()(const std::uint32_t* ids, const std::uint32_t* types, const std::uint32_t* positions,
                   MatrixView<float> hidden, const Team& team) const {
+    const auto embedded = projection_ ? team.shared().context.matrix(hidden.rows, size_) : hidden;  // [rows, E]
     team.split(hidden.rows, [&](std::size_t begin, std::size_t end, Scratch&) {
       const auto* row_types = has_types_ ? types + begin : nullptr;
       if (word_.is_quantised())
@@ -91,8 +98,8 @@ class Embeddings {
                                    .ids = ids + begin,
                                    .types = row_types,
                                    .positions = positions + begin,
-                                   .out = hidden.row(begin),
-                                   .out_stride = hidden.stride,
+                                   .out = embedded.row(begin),
+                                   .out_stride = embedded.stride,
                                    .rows = end - begin,
                                    .size = size_});
       else
@@ -103,12 +110,13 @@ class Embeddings {
                                     .ids = ids + begin,
                                     .types = row_types,
                                     .positions = positions + begin,
-                                    .out = hidden.row(begin),
-                                    .out_stride = hidden.stride,
+                                    .out = embedded.row(begin),
+                                    .out_stride = embedded.stride,
                                     .rows = end - begin,
                                     .size = size_});
     });
-    norm_(hidden, team);
+    norm_(embedded, team);
+    if (projection_) (*projection_)(embedded, hidden, team);
   }
 
  private:
@@ -116,6 +124,7 @@ class Embeddings {
   bool has_types_;
   EmbeddingTable word_, position_, token_type_;  // without token types, token_type_ is never read
   LayerNorm norm_;
+  std::optional<Linear<Precision>> projection_;  // [H, E]
 };
 
 BERTHA_NAMESPACE_END

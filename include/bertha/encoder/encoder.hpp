@@ -1,7 +1,7 @@
 // The encoder: token ids of a packed batch in, a hidden state for every token out.
 //
-// Shape letters, here and in all blocks: T tokens, S sequences, H hidden_size, A num_attention_heads, D = H / A head
-// size, F intermediate_size, L labels; N' is N rounded up to 16.
+// Shape letters, here and in all blocks: T tokens, S sequences, E embedding_size, H hidden_size, A num_attention_heads,
+// D = H / A head size, F intermediate_size, L labels; N' is N rounded up to 16.
 //
 // A batch is cut into chunks of whole sequences, so that the activations of a chunk stay in cache. When there are
 // enough chunks every thread takes whole ones, and threads never wait for each other; a single chunk is shared by all.
@@ -77,7 +77,7 @@ class Encoder {
  private:
   // Weights that the file has in another precision are rewritten here: under the environment, as all arithmetic.
   Encoder(const FloatEnvironment&, WeightFile& file, const ModelConfig& config)
-      : config_(config), embeddings_(file, config, precision) {
+      : config_(config), embeddings_(file, config) {
     kernels::table();  // refuses a level that BERTHA_ISA names in vain here, before any call
     layers_.reserve(config.num_hidden_layers);
     for (std::size_t i = 0; i < config.num_hidden_layers; ++i) layers_.emplace_back(file, config, i);
@@ -105,7 +105,7 @@ class Encoder {
   }
 
   ModelConfig config_;
-  Embeddings embeddings_;
+  Embeddings<Precision> embeddings_;
   std::vector<EncoderLayer<Precision>> layers_;
   std::optional<Pooler> pooler_;
 };
@@ -129,9 +129,12 @@ void Encoder<Precision>::check(const Batch& batch) const {
 template <class Precision>
 void Encoder<Precision>::set_positions(const Batch& batch, std::vector<std::uint32_t>& positions) const {
   positions.resize(batch.tokens());
-  for (std::size_t s = 0; s < batch.sequences(); ++s)
+  const auto first = static_cast<std::uint32_t>(config_.position_offset);
+  for (std::size_t s = 0; s < batch.sequences(); ++s) {
+    std::uint32_t next = first;
     for (std::size_t row = batch.starts()[s]; row < batch.starts()[s + 1]; ++row)
-      positions[row] = static_cast<std::uint32_t>(row - batch.starts()[s] + config_.position_offset);
+      positions[row] = config_.position_padding_id == batch.ids()[row] ? first - 1 : next++;
+  }
 }
 
 /// Indices of the sequences at which chunks begin, and the number of sequences.

@@ -1,6 +1,6 @@
-// The JSON of a model file's metadata, read into the plain structs of config.hpp and checked: types, ranges, and that
-// the parts agree with each other. tools/format.md, sections 3, 4 and 6, specifies the fields. `where` names file and
-// part.
+// The parts `source` and `config` of a model file's metadata, read into the plain structs of config.hpp and checked:
+// types, ranges, and that fields agree with each other. tools/format.md, sections 2 and 3, specifies the fields.
+// `where` names file and part.
 
 #pragma once
 
@@ -9,7 +9,6 @@
 #include <bertha/file/json.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -68,6 +67,7 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
       {{"float32", PrecisionKind::float32}, {"bfloat16", PrecisionKind::bfloat16}, {"int8", PrecisionKind::int8}});
   config.vocab_size = json.integer("vocab_size", 1, kMaxSize);
   config.hidden_size = json.integer("hidden_size", 1, kMaxSize);
+  config.embedding_size = json.integer("embedding_size", 1, kMaxSize);
   config.num_hidden_layers = json.integer("num_hidden_layers", 1, kMaxSize);
   config.num_attention_heads = json.integer("num_attention_heads", 1, kMaxSize);
   if (config.hidden_size % config.num_attention_heads != 0) {
@@ -84,6 +84,12 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
   config.layer_norm_eps = eps > 0 && eps <= 1 ? static_cast<float>(eps) : 0.0f;
   if (config.layer_norm_eps == 0) json.refuse("layer_norm_eps", "a number above 0 and at most 1");
   config.position_offset = json.integer("position_offset", 0, config.max_position_embeddings - 1);
+  if (!json.get("position_padding_id").is_null()) {
+    config.position_padding_id = static_cast<std::uint32_t>(json.integer("position_padding_id", 0, kMaxSize));
+    if (*config.position_padding_id >= config.vocab_size || config.position_offset == 0) {
+      json.refuse("position_padding_id", "a token's id, and a row before position_offset, or null");
+    }
+  }
   if (json.require<std::string>("norm_place") != "post") refuse_unknown(json, "norm_place", "\"post\"");
   if (json.require<bool>("gating")) refuse_unknown(json, "gating", "false");
   if (!json.require<bool>("bias")) refuse_unknown(json, "bias", "true");
@@ -149,124 +155,6 @@ inline ModelConfig read_config(const std::string& text, const std::string& where
   }
   json.finish();
   return config;
-}
-
-inline std::vector<TemplatePiece> read_template(JsonObject& json, std::string_view key, bool pair) {
-  std::vector<TemplatePiece> pieces;
-  std::size_t seen[2] = {0, 0};
-  for (const Json& item : json.list(key)) {
-    JsonObject entry(item, json.where() + ": " + std::string(key) + "[" + std::to_string(pieces.size()) + "]");
-    TemplatePiece piece;
-    piece.type_id = static_cast<std::uint32_t>(entry.integer("type_id", 0, kMaxSize));
-    if (item.contains("sequence")) {
-      piece.kind = entry.choice<TemplatePiece::Kind>(
-          "sequence", {{"A", TemplatePiece::Kind::sequence_a}, {"B", TemplatePiece::Kind::sequence_b}});
-      ++seen[piece.kind == TemplatePiece::Kind::sequence_b];
-    } else {
-      piece.id = static_cast<std::uint32_t>(entry.integer("special", 0, kMaxSize));
-    }
-    entry.finish();
-    pieces.push_back(piece);
-  }
-  if (seen[0] != 1 || seen[1] != (pair ? 1 : 0)) {
-    json.refuse(key, pair ? "a template with the sequences A and B once each" : "a template with the sequence A once");
-  }
-  return pieces;
-}
-
-inline std::vector<AddedToken> read_added_tokens(JsonObject& json) {
-  std::vector<AddedToken> tokens;
-  std::set<std::string> contents;
-  std::set<std::uint32_t> ids;
-  for (const Json& item : json.list("added_tokens")) {
-    JsonObject entry(item, json.where() + ": added_tokens[" + std::to_string(tokens.size()) + "]");
-    AddedToken token;
-    token.id = static_cast<std::uint32_t>(entry.integer("id", 0, kMaxSize));
-    token.content = entry.require<std::string>("content");
-    if (token.content.empty()) entry.refuse("content", "at least one character");
-    token.single_word = entry.require<bool>("single_word");
-    token.lstrip = entry.require<bool>("lstrip");
-    token.rstrip = entry.require<bool>("rstrip");
-    token.normalized = entry.require<bool>("normalized");
-    token.special = entry.require<bool>("special");
-    entry.finish();
-    if (!contents.insert(token.content).second) entry.refuse("content", "given once");
-    if (!ids.insert(token.id).second) entry.refuse("id", "given once");
-    tokens.push_back(std::move(token));
-  }
-  return tokens;
-}
-
-[[noreturn]] inline void refuse_vocabulary(const std::string& where, const std::string& what) {
-  throw Error(ErrorCode::vocabulary,
-              where + ": " + what + ". Tokenizer and weights don't belong together: convert again.");
-}
-
-/// Every id that the tokenizer can put out is a token's, and has a row in the word table.
-inline void check_ids(const TokenizerConfig& tokenizer, const ModelConfig& config, const std::string& where) {
-  std::set<std::uint32_t> added;
-  for (const AddedToken& token : tokenizer.added_tokens) {
-    added.insert(token.id);
-    if (config.has_encoder && token.id >= config.vocab_size) {
-      refuse_vocabulary(where, "the added token " + shown(token.content) + " has the id " + std::to_string(token.id) +
-                                   ", the word table has " + std::to_string(config.vocab_size) + " rows");
-    }
-  }
-  if (config.has_encoder && tokenizer.vocab_size > config.vocab_size) {
-    refuse_vocabulary(where, "'vocab_size' is " + std::to_string(tokenizer.vocab_size) + ", the word table has " +
-                                 std::to_string(config.vocab_size) + " rows");
-  }
-  const auto check = [&](const std::string& what, std::uint32_t id) {
-    if (id >= tokenizer.vocab_size && !added.contains(id)) {
-      refuse_vocabulary(where, what + " is " + std::to_string(id) + ", which is no token's id");
-    }
-  };
-  check("'unk_token_id'", tokenizer.unk_token_id);
-  check("'cls_token_id'", tokenizer.cls_token_id);
-  check("'sep_token_id'", tokenizer.sep_token_id);
-  check("'pad_token_id'", tokenizer.pad_token_id);
-  const auto check_template = [&](const char* what, const std::vector<TemplatePiece>& pieces) {
-    for (const TemplatePiece& piece : pieces) {
-      if (piece.kind == TemplatePiece::Kind::special) check(std::string("a special token of '") + what + "'", piece.id);
-    }
-  };
-  check_template("single", tokenizer.single);
-  check_template("pair", tokenizer.pair);
-  for (const TemplatePiece& piece : tokenizer.single) {
-    // Not for pairs: a checkpoint that knows one type only may have a template for pairs that it can't be given.
-    if (config.type_vocab_size > 0 && piece.type_id >= config.type_vocab_size) {
-      refuse_vocabulary(where, "'single' has the type_id " + std::to_string(piece.type_id) + ", 'type_vocab_size' is " +
-                                   std::to_string(config.type_vocab_size));
-    }
-  }
-}
-
-/// The `tokenizer` part, checked against `config`. Throws Error{vocabulary} where the two contradict each other.
-inline TokenizerConfig read_tokenizer(const std::string& text, const ModelConfig& config, const std::string& where) {
-  const Json value = parse_json(text, where);
-  JsonObject json(value, where);
-  TokenizerConfig tokenizer;
-  tokenizer.kind = json.require<std::string>("kind");
-  if (tokenizer.kind != "wordpiece") refuse_unknown(json, "kind", "\"wordpiece\"");
-  tokenizer.vocab_size = json.integer("vocab_size", 1, kMaxSize);
-  tokenizer.clean_text = json.require<bool>("clean_text");
-  tokenizer.handle_chinese_chars = json.require<bool>("handle_chinese_chars");
-  tokenizer.strip_accents = json.require<bool>("strip_accents");
-  tokenizer.lowercase = json.require<bool>("lowercase");
-  tokenizer.continuing_subword_prefix = json.require<std::string>("continuing_subword_prefix");
-  tokenizer.max_input_chars_per_word = json.integer("max_input_chars_per_word", 1, kMaxSize);
-  const auto id = [&](std::string_view key) { return static_cast<std::uint32_t>(json.integer(key, 0, kMaxSize)); };
-  tokenizer.unk_token_id = id("unk_token_id");
-  tokenizer.cls_token_id = id("cls_token_id");
-  tokenizer.sep_token_id = id("sep_token_id");
-  tokenizer.pad_token_id = id("pad_token_id");
-  tokenizer.decoder_cleanup = json.require<bool>("decoder_cleanup");
-  tokenizer.added_tokens = read_added_tokens(json);
-  tokenizer.single = read_template(json, "single", false);
-  tokenizer.pair = read_template(json, "pair", true);
-  json.finish();
-  check_ids(tokenizer, config, where);
-  return tokenizer;
 }
 
 }  // namespace detail

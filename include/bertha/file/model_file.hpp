@@ -18,6 +18,7 @@
 #include <bertha/file/mapped_file.hpp>
 #include <bertha/file/safetensors.hpp>
 #include <bertha/file/self_test_json.hpp>
+#include <bertha/file/tokenizer_json.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <functional>

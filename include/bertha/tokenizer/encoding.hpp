@@ -17,11 +17,12 @@ struct Span {
   friend bool operator==(const Span&, const Span&) = default;
 };
 
-/// The tokens of one text before templates and truncation; three parallel vectors.
+/// The tokens of one text before templates and truncation; parallel vectors.
 struct TokenSequence {
   std::vector<std::uint32_t> ids;
   std::vector<Span> offsets;
-  std::vector<std::uint32_t> words;  ///< index of the token's pre-tokenizer word; added tokens are words too
+  std::vector<std::uint32_t> words;    ///< index of the token's pre-tokenizer word; added tokens are words too
+  std::vector<Span> offsets_as_first;  ///< of each token if it is a window's first; empty: no different
 
   std::size_t size() const { return ids.size(); }
 
@@ -29,6 +30,12 @@ struct TokenSequence {
     ids.push_back(id);
     offsets.push_back(origin);
     words.push_back(word);
+  }
+
+  void reserve(std::size_t n) {
+    ids.reserve(n);
+    offsets.reserve(n);
+    words.reserve(n);
   }
 
   /// Drops all tokens but the first `n`.

@@ -1,21 +1,21 @@
-// One text to its tokens, before templates and truncation: added tokens are cut out, the rest is normalised, split into
-// words, and those into pieces.
+// One text to its tokens, before templates and truncation: added tokens are cut out, the rest goes to the model.
 //
-// Equals `tokenizers.Tokenizer.encode(text, add_special_tokens=False)` (0.23.3) with BERT's parts. Words of printable
-// ASCII, nearly all of most texts, are taken straight from the text: normalisation can at most lower-case them.
+// Equals `tokenizers.Tokenizer.encode(text, add_special_tokens=False)` (0.23.3) with the parts of a model that
+// config.hpp knows.
 
 #pragma once
 
-#include <array>
 #include <bertha/config.hpp>
 #include <bertha/tokenizer/added_tokens.hpp>
-#include <bertha/tokenizer/normalizer.hpp>
-#include <bertha/tokenizer/wordpiece.hpp>
+#include <bertha/tokenizer/byte_bpe_tokenizer.hpp>
+#include <bertha/tokenizer/wordpiece_tokenizer.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 BERTHA_NAMESPACE_BEGIN
@@ -23,15 +23,16 @@ BERTHA_NAMESPACE_BEGIN
 /// Tokenises single texts. Immutable: several threads may use one at once.
 class TextTokenizer {
  public:
-  /// Throws Error{vocabulary} if the configuration and the vocabulary contradict each other.
-  TextTokenizer(const TokenizerConfig& config, Vocabulary vocabulary)
-      : normalizer_({config.clean_text, config.handle_chinese_chars, config.strip_accents, config.lowercase}),
-        word_piece_(std::move(vocabulary), config.continuing_subword_prefix, config.unk_token_id,
-                    config.max_input_chars_per_word),
+  /// `merges` are those of byte-level BPE, pairs of ids in the order of their ranks; copied.
+  /// Throws Error{vocabulary} if the configuration, the vocabulary and the merges contradict each other.
+  TextTokenizer(const TokenizerConfig& config, Vocabulary vocabulary, std::span<const std::uint32_t> merges = {})
+      : model_(make_model(config, std::move(vocabulary), merges)),
         raw_tokens_(finder(config.added_tokens, false)),
         normalized_tokens_(finder(config.added_tokens, true)) {}
 
-  const Vocabulary& vocabulary() const { return word_piece_.vocabulary(); }
+  const Vocabulary& vocabulary() const {
+    return std::visit([](const auto& model) -> const Vocabulary& { return model.vocabulary(); }, model_);
+  }
 
   /// The tokens of `text`. With `split_special_tokens`, special tokens in it are text like any other.
   /// Throws Error{input} for texts that are not UTF-8 or have 2^31 bytes and more.
@@ -41,132 +42,53 @@ class TextTokenizer {
                   "text: it has " + std::to_string(text.size()) + " bytes, and offsets count to 2^31 - 1; divide it");
     }
     require_utf8(text);
-    Run run(*this, split_special_tokens);
-    run.tokens.ids.reserve(text.size() / 4);
-    run.tokens.offsets.reserve(text.size() / 4);
-    run.tokens.words.reserve(text.size() / 4);
-    raw_tokens_.split(
-        text, split_special_tokens,
-        [&](std::size_t begin, std::size_t end) {
-          const std::string_view part = text.substr(begin, end - begin);
-          if (normalized_tokens_.empty()) {
-            run.raw_text(part, static_cast<std::uint32_t>(begin));
-          } else {
-            run.text_with_normalized_tokens(part, static_cast<std::uint32_t>(begin));
-          }
-        },
-        [&](std::uint32_t id, std::size_t begin, std::size_t end) { run.added_token(id, span(begin, end)); });
-    return std::move(run.tokens);
+    return std::visit([&](const auto& model) { return tokens(model, text, split_special_tokens); }, model_);
   }
 
   /// What an added token looks like where it is found: normalised, if it says so.
   std::string shown(const AddedToken& token) const {
     if (!token.normalized) return token.content;
     require_utf8(token.content);
-    NormalizedText normalized;
-    normalizer_(token.content, 0, normalized);
-    return normalized.text;
+    return std::visit([&](const auto& model) { return model.normalize(token.content); }, model_);
+  }
+
+  /// The text of tokens: Hugging Face's `convert_tokens_to_string`.
+  std::string decode(std::span<const std::string_view> tokens) const {
+    return std::visit([&](const auto& model) { return model.decode(tokens); }, model_);
   }
 
  private:
+  using Model = std::variant<WordPieceTokenizer, ByteBpeTokenizer>;
+
   static constexpr std::size_t kMaxBytes = std::size_t{1} << 31;
 
-  // What a byte of raw text is to the fast path.
-  enum Kind : std::uint8_t { kLetter, kUpper, kSpace, kMark, kOther };
-  static constexpr std::array<Kind, 256> kKinds = [] {
-    std::array<Kind, 256> kind{};
-    for (std::size_t i = 0; i < 256; ++i) {
-      const bool is_letter_or_digit = (i >= 'a' && i <= 'z') || (i >= '0' && i <= '9');
-      if (i == ' ' || i == '\t' || i == '\n' || i == '\r') {
-        kind[i] = kSpace;
-      } else if (i < ' ' || i >= 0x7F) {
-        kind[i] = kOther;
-      } else {
-        kind[i] = i >= 'A' && i <= 'Z' ? kUpper : is_letter_or_digit ? kLetter : kMark;
-      }
+  static Model make_model(const TokenizerConfig& config, Vocabulary vocabulary, std::span<const std::uint32_t> merges) {
+    if (const auto* options = std::get_if<ByteBpeOptions>(&config.model)) {
+      return ByteBpeTokenizer(*options, std::move(vocabulary), merges, config.unk_token_id);
     }
-    return kind;
-  }();
-
-  static Span span(std::size_t begin, std::size_t end) {
-    return {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)};
+    return WordPieceTokenizer(std::get<WordPieceOptions>(config.model), std::move(vocabulary), config.unk_token_id);
   }
 
-  // One call: its result and its working memory.
-  struct Run {
-    Run(const TextTokenizer& tokenizer, bool split_special) : its(tokenizer), split_special_tokens(split_special) {}
-
-    void added_token(std::uint32_t id, Span origin) { tokens.push(id, origin, word++); }
-
-    // White space and ASCII punctuation end a word whatever the options, and nothing moves across them in
-    // normalisation: so each word between them can be looked at alone.
-    void raw_text(std::string_view text, std::uint32_t base) {
-      for (std::size_t at = 0; at < text.size();) {
-        const std::size_t begin = at;
-        bool has_upper = false, has_other = false;
-        Kind kind = kLetter;
-        for (; at < text.size(); ++at) {
-          kind = kKinds[static_cast<unsigned char>(text[at])];
-          if (kind == kSpace || kind == kMark) break;
-          has_upper |= kind == kUpper;
-          has_other |= kind == kOther;
-        }
-        if (begin < at) {
-          const std::string_view part = text.substr(begin, at - begin);
-          const auto start = static_cast<std::uint32_t>(base + begin);
-          if (has_other) {
-            its.normalizer_(part, start, normalized);
-            normalized_text(0, normalized.text.size());
-          } else {
-            ascii_word(has_upper && its.normalizer_.options().lowercase ? lower(part) : part, start);
-          }
-        }
-        if (at < text.size()) {
-          if (kind == kMark) ascii_word(text.substr(at, 1), static_cast<std::uint32_t>(base + at));
-          ++at;
-        }
-      }
-    }
-
-    void text_with_normalized_tokens(std::string_view text, std::uint32_t base) {
-      its.normalizer_(text, base, normalized);
-      its.normalized_tokens_.split(
-          normalized.text, split_special_tokens,
-          [&](std::size_t begin, std::size_t end) { normalized_text(begin, end); },
-          [&](std::uint32_t id, std::size_t begin, std::size_t end) {
-            added_token(id, normalized.origin(begin, end));
-          });
-    }
-
-    void normalized_text(std::size_t from, std::size_t to) {
-      split_words(std::string_view(normalized.text).substr(from, to - from), [&](std::size_t begin, std::size_t end) {
-        const auto origin = [&](std::size_t b, std::size_t e) {
-          return normalized.origin(from + begin + b, from + begin + e);
-        };
-        const std::string_view text = std::string_view(normalized.text).substr(from + begin, end - begin);
-        its.word_piece_(text, word++, origin, hashes, tokens);
-      });
-    }
-
-    void ascii_word(std::string_view text, std::uint32_t start) {
-      const auto origin = [&](std::size_t begin, std::size_t end) { return span(start + begin, start + end); };
-      its.word_piece_(text, word++, origin, hashes, tokens);
-    }
-
-    std::string_view lower(std::string_view text) {
-      lowered.assign(text);
-      for (char& byte : lowered) byte = byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte | 0x20) : byte;
-      return lowered;
-    }
-
-    const TextTokenizer& its;
-    const bool split_special_tokens;
-    TokenSequence tokens;
-    std::uint32_t word = 0;
-    NormalizedText normalized;
-    std::string lowered;
-    WordPiece::Scratch hashes;
-  };
+  template <class M>
+  TokenSequence tokens(const M& model, std::string_view text, bool split_special_tokens) const {
+    typename M::Run run(model, text);
+    run.tokens().reserve(text.size() / 4);
+    raw_tokens_.split(
+        text, split_special_tokens,
+        [&](std::size_t from, std::size_t to) {
+          if (normalized_tokens_.empty()) return run.plain(from, to);
+          normalized_tokens_.split(
+              run.normalize(from, to), split_special_tokens,
+              [&](std::size_t begin, std::size_t end) { run.normalized(begin, end); },
+              [&](std::uint32_t id, std::size_t begin, std::size_t end) {
+                run.added_token(id, run.origin(begin, end));
+              });
+        },
+        [&](std::uint32_t id, std::size_t begin, std::size_t end) {
+          run.added_token(id, {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)});
+        });
+    return std::move(run.tokens());
+  }
 
   AddedTokenFinder finder(const std::vector<AddedToken>& tokens, bool normalized) const {
     std::vector<AddedToken> chosen;
@@ -179,8 +101,7 @@ class TextTokenizer {
     return AddedTokenFinder(chosen, contents);
   }
 
-  BertNormalizer normalizer_;
-  WordPiece word_piece_;
+  Model model_;
   AddedTokenFinder raw_tokens_;         // of tokens that are looked for in the raw text
   AddedTokenFinder normalized_tokens_;  // and in the normalised text of what is left
 };

@@ -19,6 +19,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+#include <variant>
 #include <vector>
 
 BERTHA_NAMESPACE_BEGIN
@@ -32,11 +33,12 @@ struct EncodeOptions {
   bool split_special_tokens = false;  ///< take "[SEP]" in the text for text: for texts that are not trusted
 };
 
-/// Equals `transformers.BertTokenizer` (5.23.0, tokenizers 0.23.3) built with the same options, offsets being UTF-8
-/// bytes. Texts are UTF-8; `replace_invalid_utf8` makes them so. Immutable: several threads may use one at once.
+/// Equals `transformers.BertTokenizer` or `RobertaTokenizer` (5.23.0, tokenizers 0.23.3) built with the same options,
+/// offsets being UTF-8 bytes. Texts are UTF-8; `replace_invalid_utf8` makes them so. Immutable: several threads may use
+/// one at once.
 class Tokenizer {
  public:
-  /// Takes `tokenizer.vocab.text` and `tokenizer.vocab.offsets`, and keeps the file's bytes alive.
+  /// Takes the tensors `tokenizer.*`, and keeps the file's bytes alive.
   /// Throws Error{missing_tensor | shape} and what the constructor throws.
   static Tokenizer load(WeightFile& file) {
     const TokenizerConfig& config = file.tokenizer();
@@ -44,16 +46,23 @@ class Tokenizer {
     const std::size_t n = config.vocab_size + 1;
     const auto offsets = file.take<std::uint32_t>("tokenizer.vocab.offsets", {padded(n, 16)}).first(n);
     const auto text = file.take<std::uint8_t>("tokenizer.vocab.text", {padded(offsets.back(), 64)});
-    return Tokenizer(config, {reinterpret_cast<const char*>(text.data()), offsets.back()}, offsets, file.keep_alive());
+    std::span<const std::uint32_t> merges;
+    if (const auto* options = std::get_if<ByteBpeOptions>(&config.model)) {
+      const std::size_t n_ids = 2 * options->num_merges;
+      merges = file.take<std::uint32_t>("tokenizer.merges", {padded(n_ids, 16)}).first(n_ids);
+    }
+    return Tokenizer(config, {reinterpret_cast<const char*>(text.data()), offsets.back()}, offsets, merges,
+                     file.keep_alive());
   }
 
-  /// Token i of the vocabulary is text[offsets[i], offsets[i + 1]). Both live in `keep_alive`, or outlive the
-  /// tokenizer. Throws Error{vocabulary} if the configuration and the vocabulary contradict each other.
+  /// Token i of the vocabulary is text[offsets[i], offsets[i + 1]); `merges` are pairs of ids, for byte-level BPE only.
+  /// All live in `keep_alive`, or outlive the tokenizer.
+  /// Throws Error{vocabulary} if the configuration, the vocabulary and the merges contradict each other.
   Tokenizer(TokenizerConfig config, std::string_view text, std::span<const std::uint32_t> offsets,
-            std::shared_ptr<const void> keep_alive = nullptr)
+            std::span<const std::uint32_t> merges, std::shared_ptr<const void> keep_alive = nullptr)
       : keep_alive_(std::move(keep_alive)),
         config_(std::move(config)),
-        text_tokenizer_(config_, Vocabulary(text, offsets)) {
+        text_tokenizer_(config_, Vocabulary(text, offsets), merges) {
     const Vocabulary& vocabulary = text_tokenizer_.vocabulary();
     size_ = vocabulary.size();
     if (config_.vocab_size != size_) {
@@ -117,9 +126,7 @@ class Tokenizer {
   }
 
   /// The text of tokens: Hugging Face's `convert_tokens_to_string`.
-  std::string decode(std::span<const std::string_view> tokens) const {
-    return decode_wordpiece(tokens, config_.continuing_subword_prefix, config_.decoder_cleanup);
-  }
+  std::string decode(std::span<const std::string_view> tokens) const { return text_tokenizer_.decode(tokens); }
 
   /// The text of ids: `decode` of tokenizers. Throws Error{input} if an id is not less than size().
   std::string decode(std::span<const std::uint32_t> ids, bool skip_special_tokens) const {
@@ -276,6 +283,9 @@ inline Encoding Tokenizer::assemble(const std::vector<TemplatePiece>& pieces, co
     };
     append(result.ids, from.ids);
     append(result.offsets, from.offsets);
+    if (range.size() > 0 && !from.offsets_as_first.empty()) {
+      result.offsets[result.offsets.size() - range.size()] = from.offsets_as_first[range.begin];
+    }
     append(result.words, from.words);
     result.n_unknown += static_cast<std::size_t>(std::count(
         result.ids.end() - static_cast<std::ptrdiff_t>(range.size()), result.ids.end(), config_.unk_token_id));

@@ -178,6 +178,76 @@ TEST(Encoder, ReadsTheTypesThatItWasGiven) {
   EXPECT_NE(numbers(model.encoder.forward(ones, work).hidden), without);
 }
 
+/// Hidden states after each layer, and of a chunk that a team of four shares, against the reference.
+void expect_equals_the_reference(const TinyOptions& options, const Ids& ids, const Ids& types) {
+  Loaded<bertha::Float32> model(options);
+  Reference reference(ModelWriter::tiny(options), options);
+  const auto expected = reference.hidden(ids, types);
+  Batch batch;
+  batch.add(ids, types);
+  bertha::Workspace work;
+  work.prepare({.executor = &four_threads(), .max_threads = 1});
+  const auto output =
+      model.encoder.forward(batch, work, [&](std::size_t layer, std::size_t, MatrixView<const float> hidden) {
+        expect_near(expected.at(layer), hidden, "layer " + std::to_string(layer));
+      });
+  const auto alone = numbers(output.hidden);
+  work.prepare({.executor = &four_threads(), .max_threads = 4});
+  EXPECT_EQ(numbers(model.encoder.forward(batch, work).hidden), alone);
+}
+
+TEST(Encoder, ProjectsEmbeddingsOfAnotherSize) {
+  std::mt19937 random(9);
+  for (const std::size_t embedding_size : {1u, 16u, 20u, 35u, 48u, 100u}) {
+    TinyOptions options = wide(36, 3);
+    options.embedding_size = embedding_size;
+    SCOPED_TRACE(embedding_size);
+    const Ids ids = random_ids(random, 50, 17);
+    expect_equals_the_reference(options, ids, random_ids(random, ids.size(), 2));
+  }
+}
+
+TEST(Encoder, ProjectsEmbeddingsInInt8TheSameFromEitherFile) {
+  TinyOptions options = wide(36, 3);
+  options.embedding_size = 20;
+  Loaded<bertha::Int8> from_float(options);
+  options.precision = "int8";
+  Loaded<bertha::Int8> from_int8(options);
+  Batch batch;
+  for (const Ids& ids : several_chunks()) batch.add(ids);
+  bertha::Workspace work;
+  work.prepare({.executor = &four_threads()});
+  const auto found = numbers(from_float.encoder.forward(batch, work).hidden);
+  EXPECT_EQ(numbers(from_int8.encoder.forward(batch, work).hidden), found);
+}
+
+TEST(Encoder, CountsPositionsWithoutPaddingTokens) {
+  std::mt19937 random(10);
+  for (const std::uint32_t padding : {0u, 1u, 16u}) {
+    TinyOptions options = wide(36, 3);
+    options.position_padding_id = padding;
+    SCOPED_TRACE(padding);
+    for (const Ids& ids : {Ids{padding}, Ids{2, padding, 5, 6, padding, padding, 7, 3}, Ids{padding, 5, padding},
+                           random_ids(random, 200, 17)})
+      expect_equals_the_reference(options, ids, Ids(ids.size(), 0));
+  }
+}
+
+TEST(Encoder, RefusesSequencesThatArePastThePositionTable) {
+  TinyOptions options;  // 24 rows
+  options.position_padding_id = 1;
+  Loaded<bertha::Float32> model(options);
+  bertha::Workspace work;
+  work.prepare({});
+  Batch longest, longer, padded;
+  longest.add(Ids(22, 5));
+  EXPECT_NO_THROW(model.encoder.forward(longest, work));
+  longer.add(Ids(23, 5));
+  expect_error(ErrorCode::input, {"length", "23", "22"}, [&] { model.encoder.forward(longer, work); });
+  padded.add(Ids(23, 1));  // these would have a row, but a limit that depends on the tokens helps nobody
+  expect_error(ErrorCode::input, {"length", "23", "22"}, [&] { model.encoder.forward(padded, work); });
+}
+
 TEST(Encoder, RefusesWhatIsTooLargeWithBothNumbers) {
   TinyOptions options;
   Loaded<bertha::Float32> model(options);

@@ -24,19 +24,35 @@ class Reference {
 
   /// Hidden states of one sequence after the embeddings and after each layer.
   std::vector<Matrix> hidden(const std::vector<std::uint32_t>& ids, const std::vector<std::uint32_t>& types) {
-    const Matrix word = rows("embeddings.word.weight", o_.hidden_size);
-    const Matrix position = rows("embeddings.position.weight", o_.hidden_size);
+    const std::size_t width = o_.embedding_size > 0 ? o_.embedding_size : o_.hidden_size;
+    const Matrix word = rows("embeddings.word.weight", width);
+    const Matrix position = rows("embeddings.position.weight", width);
+    const auto places = positions(ids);
     const Eigen::Index n = static_cast<Eigen::Index>(ids.size());
     Matrix x(n, word.cols());
     for (Eigen::Index t = 0; t < n; ++t) {
-      x.row(t) = word.row(ids[static_cast<std::size_t>(t)]) + position.row(t);
+      x.row(t) = word.row(ids[static_cast<std::size_t>(t)]) + position.row(places[static_cast<std::size_t>(t)]);
       if (o_.type_vocab_size > 0)
-        x.row(t) += rows("embeddings.token_type.weight", o_.hidden_size).row(types[static_cast<std::size_t>(t)]);
+        x.row(t) += rows("embeddings.token_type.weight", width).row(types[static_cast<std::size_t>(t)]);
     }
-    std::vector<Matrix> states = {norm(x, "embeddings.norm")};
+    x = norm(x, "embeddings.norm");
+    if (width != o_.hidden_size) x = linear(x, "embeddings.projection", o_.hidden_size);
+    std::vector<Matrix> states = {x};
     for (std::size_t i = 0; i < o_.num_hidden_layers; ++i)
       states.push_back(layer(states.back(), "encoder.layer." + std::to_string(i)));
     return states;
+  }
+
+  /// Rows of the position table: as create_position_ids_from_input_ids of RoBERTa has them where there is a padding id.
+  std::vector<Eigen::Index> positions(const std::vector<std::uint32_t>& ids) const {
+    std::vector<Eigen::Index> rows;
+    Eigen::Index counted = 0;
+    for (const std::uint32_t id : ids) {
+      const Eigen::Index padding = o_.position_padding_id ? Eigen::Index{*o_.position_padding_id} : -1;
+      counted += static_cast<Eigen::Index>(id) != padding;
+      rows.push_back(padding + (static_cast<Eigen::Index>(id) != padding ? counted : 0));
+    }
+    return rows;
   }
 
   Vector pooled(const Matrix& last) {
@@ -82,7 +98,8 @@ class Reference {
   }
 
   Matrix norm(const Matrix& x, const std::string& name) {
-    const Vector gamma = vector(name + ".weight", o_.hidden_size), beta = vector(name + ".bias", o_.hidden_size);
+    const std::size_t size = static_cast<std::size_t>(x.cols());
+    const Vector gamma = vector(name + ".weight", size), beta = vector(name + ".bias", size);
     Matrix y = x.colwise() - x.rowwise().mean();
     for (Eigen::Index t = 0; t < y.rows(); ++t) {
       const double variance = y.row(t).squaredNorm() / static_cast<double>(y.cols());

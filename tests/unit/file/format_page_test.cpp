@@ -92,10 +92,11 @@ Json wrong_value(const std::string& type) {
 }
 
 /// Drops each key, and gives each a value of the wrong type.
-void expect_required(const Rows& rows, Json ModelWriter::*part) {
+void expect_required(const Rows& rows, Json ModelWriter::*part, const ModelWriter& good = ModelWriter::tiny()) {
   ASSERT_FALSE(rows.empty());
+  EXPECT_NO_THROW(load(good));
   for (const auto& row : rows) {
-    ModelWriter model = ModelWriter::tiny();
+    ModelWriter model = good;
     (model.*part)[row[0]] = wrong_value(row[1]);
     expect_error(
         ErrorCode::format, {"'" + row[0] + "'"}, [&] { load(model); }, row[0] + " of the wrong type");
@@ -144,15 +145,24 @@ TEST(FormatPage, NamesTheFieldsOfTheConfiguration) {
   expect_required(table(3), &ModelWriter::config);
 }
 
-TEST(FormatPage, NamesTheFieldsOfTheTokenizer) {
-  EXPECT_EQ(first_cells(table(4)), keys(ModelWriter::tiny().tokenizer));
-  expect_required(table(4), &ModelWriter::tokenizer);
+TEST(FormatPage, NamesTheFieldsOfEachKindOfTokenizer) {
+  for (const std::string kind : {"wordpiece", "byte_bpe"}) {
+    Rows rows;
+    for (const auto& row : table(4)) {
+      if (row.at(2) == "both" || row[2] == kind) rows.push_back(row);
+    }
+    ModelWriter model = ModelWriter::tiny();
+    if (kind == "byte_bpe") model.make_byte_bpe({{5, 6}});
+    EXPECT_EQ(model.tokenizer["kind"], kind);
+    EXPECT_EQ(first_cells(rows), keys(model.tokenizer));
+    expect_required(rows, &ModelWriter::tokenizer, model);
+  }
 }
 
 TEST(FormatPage, NamesTheFieldsOfAddedTokens) {
   for (const auto& row : table(4)) {
     if (row[0] != "added_tokens") continue;
-    std::vector<std::string> named = quoted(row[2]);
+    std::vector<std::string> named = quoted(row[3]);
     std::sort(named.begin(), named.end());
     EXPECT_EQ(named, keys(ModelWriter::tiny().tokenizer["added_tokens"][0]));
     for (const std::string& key : named) {

@@ -24,10 +24,11 @@ const std::string kData = std::string(BERTHA_TEST_DATA) + "/data/tokenizer/";
 Tokenizer tokenizer_of(const Json& options) {
   const auto tokens = lines_of(kData + "vocab.txt");
   TokenizerConfig config = bert_config(tokens.size());
-  config.lowercase = options.at("lowercase");
-  config.strip_accents = options.at("strip_accents");
-  config.clean_text = options.at("clean_text");
-  config.handle_chinese_chars = options.at("handle_chinese_chars");
+  auto& model = std::get<WordPieceOptions>(config.model);
+  model.lowercase = options.at("lowercase");
+  model.strip_accents = options.at("strip_accents");
+  model.clean_text = options.at("clean_text");
+  model.handle_chinese_chars = options.at("handle_chinese_chars");
   for (const Json& added : options.value("added", Json::array())) {
     config.added_tokens.push_back({added.at("id"), added.at("content"), added.at("single_word"), added.at("lstrip"),
                                    added.at("rstrip"), added.at("normalized"), added.at("special")});

@@ -32,7 +32,6 @@ struct VocabularyData {
 inline bertha::TokenizerConfig bert_config(std::size_t vocab_size) {
   using Kind = bertha::TemplatePiece::Kind;
   bertha::TokenizerConfig config;
-  config.kind = "wordpiece";
   config.vocab_size = vocab_size;
   config.unk_token_id = 1;
   config.cls_token_id = 2;
@@ -59,10 +58,11 @@ inline std::vector<std::string> with_special(const std::vector<std::string>& tok
   return all;
 }
 
-/// A tokenizer that owns its strings.
-inline bertha::Tokenizer make_tokenizer(const std::vector<std::string>& all_tokens, bertha::TokenizerConfig config) {
+/// A tokenizer that owns its strings; `merges` are pairs of ids.
+inline bertha::Tokenizer make_tokenizer(const std::vector<std::string>& all_tokens, bertha::TokenizerConfig config,
+                                        const std::vector<std::uint32_t>& merges = {}) {
   auto data = std::make_shared<const VocabularyData>(all_tokens);
-  return bertha::Tokenizer(std::move(config), data->text, data->offsets, data);
+  return bertha::Tokenizer(std::move(config), data->text, data->offsets, merges, data);
 }
 
 /// The same with the special tokens first and BERT's configuration.

@@ -111,10 +111,11 @@ TEST_F(TextTokenizerTest, GivesOffsetsThatAscendOnCodePointsForAnyBytes) {
                                   "hello"};
   for (int options = 0; options < 16; ++options) {
     auto some = config();
-    some.clean_text = (options & 1) != 0;
-    some.handle_chinese_chars = (options & 2) != 0;
-    some.strip_accents = (options & 4) != 0;
-    some.lowercase = (options & 8) != 0;
+    auto& model = std::get<WordPieceOptions>(some.model);
+    model.clean_text = (options & 1) != 0;
+    model.handle_chinese_chars = (options & 2) != 0;
+    model.strip_accents = (options & 4) != 0;
+    model.lowercase = (options & 8) != 0;
     const TextTokenizer tokenizer = make(some);
     for (int i = 0; i < 200; ++i) {
       std::string bytes;

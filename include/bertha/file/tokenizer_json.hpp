@@ -1,0 +1,162 @@
+// The part `tokenizer` of a model file's metadata, read into the plain structs of config.hpp and checked: types,
+// ranges, and that it agrees with the part `config`. tools/format.md, section 4, specifies the fields. `where` names
+// file and part.
+
+#pragma once
+
+#include <bertha/config.hpp>
+#include <bertha/error.hpp>
+#include <bertha/file/config_json.hpp>
+#include <bertha/file/json.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BERTHA_NAMESPACE_BEGIN
+
+namespace detail {
+
+inline std::vector<TemplatePiece> read_template(JsonObject& json, std::string_view key, bool pair) {
+  std::vector<TemplatePiece> pieces;
+  std::size_t seen[2] = {0, 0};
+  for (const Json& item : json.list(key)) {
+    JsonObject entry(item, json.where() + ": " + std::string(key) + "[" + std::to_string(pieces.size()) + "]");
+    TemplatePiece piece;
+    piece.type_id = static_cast<std::uint32_t>(entry.integer("type_id", 0, kMaxSize));
+    if (item.contains("sequence")) {
+      piece.kind = entry.choice<TemplatePiece::Kind>(
+          "sequence", {{"A", TemplatePiece::Kind::sequence_a}, {"B", TemplatePiece::Kind::sequence_b}});
+      ++seen[piece.kind == TemplatePiece::Kind::sequence_b];
+    } else {
+      piece.id = static_cast<std::uint32_t>(entry.integer("special", 0, kMaxSize));
+    }
+    entry.finish();
+    pieces.push_back(piece);
+  }
+  if (seen[0] != 1 || seen[1] != (pair ? 1 : 0)) {
+    json.refuse(key, pair ? "a template with the sequences A and B once each" : "a template with the sequence A once");
+  }
+  return pieces;
+}
+
+inline std::vector<AddedToken> read_added_tokens(JsonObject& json) {
+  std::vector<AddedToken> tokens;
+  std::set<std::string> contents;
+  std::set<std::uint32_t> ids;
+  for (const Json& item : json.list("added_tokens")) {
+    JsonObject entry(item, json.where() + ": added_tokens[" + std::to_string(tokens.size()) + "]");
+    AddedToken token;
+    token.id = static_cast<std::uint32_t>(entry.integer("id", 0, kMaxSize));
+    token.content = entry.require<std::string>("content");
+    if (token.content.empty()) entry.refuse("content", "at least one character");
+    token.single_word = entry.require<bool>("single_word");
+    token.lstrip = entry.require<bool>("lstrip");
+    token.rstrip = entry.require<bool>("rstrip");
+    token.normalized = entry.require<bool>("normalized");
+    token.special = entry.require<bool>("special");
+    entry.finish();
+    if (!contents.insert(token.content).second) entry.refuse("content", "given once");
+    if (!ids.insert(token.id).second) entry.refuse("id", "given once");
+    tokens.push_back(std::move(token));
+  }
+  return tokens;
+}
+
+[[noreturn]] inline void refuse_vocabulary(const std::string& where, const std::string& what) {
+  throw Error(ErrorCode::vocabulary,
+              where + ": " + what + ". Tokenizer and weights don't belong together: convert again.");
+}
+
+/// Every id that the tokenizer can put out is a token's, and has a row in the word table.
+inline void check_ids(const TokenizerConfig& tokenizer, const ModelConfig& config, const std::string& where) {
+  std::set<std::uint32_t> added;
+  for (const AddedToken& token : tokenizer.added_tokens) {
+    added.insert(token.id);
+    if (config.has_encoder && token.id >= config.vocab_size) {
+      refuse_vocabulary(where, "the added token " + shown(token.content) + " has the id " + std::to_string(token.id) +
+                                   ", the word table has " + std::to_string(config.vocab_size) + " rows");
+    }
+  }
+  if (config.has_encoder && tokenizer.vocab_size > config.vocab_size) {
+    refuse_vocabulary(where, "'vocab_size' is " + std::to_string(tokenizer.vocab_size) + ", the word table has " +
+                                 std::to_string(config.vocab_size) + " rows");
+  }
+  const auto check = [&](const std::string& what, std::uint32_t id) {
+    if (id >= tokenizer.vocab_size && !added.contains(id)) {
+      refuse_vocabulary(where, what + " is " + std::to_string(id) + ", which is no token's id");
+    }
+  };
+  check("'unk_token_id'", tokenizer.unk_token_id);
+  check("'cls_token_id'", tokenizer.cls_token_id);
+  check("'sep_token_id'", tokenizer.sep_token_id);
+  check("'pad_token_id'", tokenizer.pad_token_id);
+  const auto check_template = [&](const char* what, const std::vector<TemplatePiece>& pieces) {
+    for (const TemplatePiece& piece : pieces) {
+      if (piece.kind == TemplatePiece::Kind::special) check(std::string("a special token of '") + what + "'", piece.id);
+    }
+  };
+  check_template("single", tokenizer.single);
+  check_template("pair", tokenizer.pair);
+  for (const TemplatePiece& piece : tokenizer.single) {
+    // Not for pairs: a checkpoint that knows one type only may have a template for pairs that it can't be given.
+    if (config.type_vocab_size > 0 && piece.type_id >= config.type_vocab_size) {
+      refuse_vocabulary(where, "'single' has the type_id " + std::to_string(piece.type_id) + ", 'type_vocab_size' is " +
+                                   std::to_string(config.type_vocab_size));
+    }
+  }
+}
+
+inline WordPieceOptions read_word_piece(JsonObject& json) {
+  WordPieceOptions options;
+  options.clean_text = json.require<bool>("clean_text");
+  options.handle_chinese_chars = json.require<bool>("handle_chinese_chars");
+  options.strip_accents = json.require<bool>("strip_accents");
+  options.lowercase = json.require<bool>("lowercase");
+  options.continuing_subword_prefix = json.require<std::string>("continuing_subword_prefix");
+  options.max_input_chars_per_word = json.integer("max_input_chars_per_word", 1, kMaxSize);
+  options.decoder_cleanup = json.require<bool>("decoder_cleanup");
+  return options;
+}
+
+inline ByteBpeOptions read_byte_bpe(JsonObject& json) {
+  ByteBpeOptions options;
+  options.add_prefix_space = json.require<bool>("add_prefix_space");
+  options.trim_offsets = json.require<bool>("trim_offsets");
+  options.num_merges = json.integer("num_merges", 1, kMaxSize);
+  return options;
+}
+
+/// The `tokenizer` part, checked against `config`. Throws Error{vocabulary} where the two contradict each other.
+inline TokenizerConfig read_tokenizer(const std::string& text, const ModelConfig& config, const std::string& where) {
+  const Json value = parse_json(text, where);
+  JsonObject json(value, where);
+  TokenizerConfig tokenizer;
+  const std::string kind = json.require<std::string>("kind");
+  if (kind == "wordpiece") {
+    tokenizer.model = read_word_piece(json);
+  } else if (kind == "byte_bpe") {
+    tokenizer.model = read_byte_bpe(json);
+  } else {
+    refuse_unknown(json, "kind", "\"wordpiece\" and \"byte_bpe\"");
+  }
+  tokenizer.vocab_size = json.integer("vocab_size", 1, kMaxSize);
+  const auto id = [&](std::string_view key) { return static_cast<std::uint32_t>(json.integer(key, 0, kMaxSize)); };
+  tokenizer.unk_token_id = id("unk_token_id");
+  tokenizer.cls_token_id = id("cls_token_id");
+  tokenizer.sep_token_id = id("sep_token_id");
+  tokenizer.pad_token_id = id("pad_token_id");
+  tokenizer.added_tokens = read_added_tokens(json);
+  tokenizer.single = read_template(json, "single", false);
+  tokenizer.pair = read_template(json, "pair", true);
+  json.finish();
+  check_ids(tokenizer, config, where);
+  return tokenizer;
+}
+
+}  // namespace detail
+
+BERTHA_NAMESPACE_END

@@ -1,0 +1,297 @@
+// Byte-level BPE: the tokens of a word, made by merges.
+//
+// A token is a string over the byte alphabet (byte_level.hpp). A word begins as one token for each byte; of the
+// neighbours that a merge joins, those of the lowest rank are joined first, the leftmost before others.
+//
+// Equals `models.BPE` of tokenizers 0.23.3 (tokenizers/src/models/bpe/model.rs, word.rs) as GPT-2 and RoBERTa use it. A
+// mark at each token stands for its cache of words: most words are tokens of their own.
+
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bertha/error.hpp>
+#include <bertha/tokenizer/byte_level.hpp>
+#include <bertha/tokenizer/vocabulary.hpp>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BERTHA_NAMESPACE_BEGIN
+
+/// Makes tokens of words. Used by several threads at once, with `Scratch` each.
+class ByteBpe {
+ public:
+  /// The tokens of one word and what their making needs; its memory is used again.
+  struct Scratch {
+    struct Symbol {
+      std::uint32_t id;
+      std::uint32_t size;  // bytes of the word; 0: joined to the one before
+      std::uint32_t rank;  // of the merge with the next symbol, or kNoRank
+    };
+    std::vector<Symbol> symbols;
+    std::vector<std::uint64_t> queue;           // a heap of rank << 32 | index
+    std::vector<std::uint32_t> previous, next;  // symbols that are left
+  };
+
+  /// `merges` are pairs of ids in the order of their ranks; `unknown` stands for bytes that the vocabulary lacks.
+  /// Throws Error{vocabulary} if a merge is not of two tokens whose strings, joined, are a third one, if a pair is
+  /// given twice, or if bytes are lacking and `unknown` is no token.
+  ByteBpe(Vocabulary vocabulary, std::span<const std::uint32_t> merges, std::uint32_t unknown)
+      : vocabulary_(std::move(vocabulary)) {
+    find_bytes(unknown);
+    read_merges(merges);
+    rank_bytes();
+    index_words();
+  }
+
+  const Vocabulary& vocabulary() const { return vocabulary_; }
+
+  /// Calls `token(id, begin, end)` for each token of `word`, which is bytes [begin, end) of it.
+  template <class Token>
+  void operator()(std::string_view word, Scratch& scratch, Token&& token) const {
+    const std::uint32_t whole = find_word(word);
+    if (whole != kNone && marks_[whole].load(std::memory_order_relaxed) == kIsOne) return token(whole, 0, word.size());
+    const auto& symbols = scratch.symbols;
+    start(word, scratch.symbols);
+    if (word.size() <= kShort) {
+      merge_short(scratch.symbols);
+    } else {
+      merge_long(scratch);
+    }
+    if (whole != kNone) {
+      const bool is_one = symbols.size() == 1 && symbols[0].id == whole;
+      marks_[whole].store(is_one ? kIsOne : kIsNotOne, std::memory_order_relaxed);
+    }
+    std::size_t begin = 0;
+    for (const Scratch::Symbol& symbol : symbols) {
+      token(symbol.id, begin, begin + symbol.size);
+      begin += symbol.size;
+    }
+  }
+
+ private:
+  using Symbol = Scratch::Symbol;
+
+  static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
+  static constexpr std::uint32_t kNoRank = std::numeric_limits<std::uint32_t>::max();
+  static constexpr std::size_t kShort = 24;  // up to here looking at every symbol is faster than a heap
+  static constexpr std::uint64_t kMultiplier = 0x9E3779B97F4A7C15u;
+  enum Mark : std::uint8_t { kUntried, kIsOne, kIsNotOne };  // is a token's own string made of this token alone?
+
+  struct Merge {
+    std::uint32_t left, right;
+    std::uint32_t rank = kNoRank;  // kNoRank: a free slot
+  };
+  struct Slot {
+    std::uint32_t tag = 0;
+    std::uint32_t id_plus_one = 0;  // 0: free
+  };
+
+  void find_bytes(std::uint32_t unknown) {
+    for (std::size_t byte = 0; byte < 256; ++byte) {
+      char character[4];
+      const std::size_t size = utf8::encode(byte_alphabet::kCharacters[byte], character);
+      const auto id = vocabulary_.find(std::string_view(character, size));
+      if (!id && (unknown >= vocabulary_.size() || vocabulary_.token(unknown).empty())) {
+        fail("tokenizer.vocab: there is no token for byte " + std::to_string(byte) +
+             ", and unk_token_id is no token of the vocabulary");
+      }
+      byte_ids_[byte] = id.value_or(unknown);
+    }
+  }
+
+  void read_merges(std::span<const std::uint32_t> merges) {
+    merges_.resize(std::bit_ceil(merges.size() + 2));  // twice as many as there are merges
+    merge_shift_ = static_cast<unsigned>(64 - std::countr_zero(merges_.size()));
+    for (std::size_t i = 0; i + 1 < merges.size(); i += 2) {
+      const std::uint32_t left = merges[i], right = merges[i + 1];
+      const auto which = [&] { return "tokenizer.merges: merge " + std::to_string(i / 2); };
+      if (left >= vocabulary_.size() || right >= vocabulary_.size() || vocabulary_.token(left).empty() ||
+          vocabulary_.token(right).empty()) {
+        fail(which() + " is of ids " + std::to_string(left) + " and " + std::to_string(right) +
+             ", expected tokens of the vocabulary");
+      }
+      const std::string_view first = vocabulary_.token(left), second = vocabulary_.token(right);
+      const auto joined =
+          vocabulary_.find(Vocabulary::extend(Vocabulary::extend(Vocabulary::kEmpty, first), second), first, second);
+      if (!joined) {
+        fail(which() + " joins '" + std::string(first) + "' and '" + std::string(second) +
+             "' to a string that is no token");
+      }
+      Merge& slot = merges_[merge_slot(left, right)];
+      if (slot.rank != kNoRank) fail(which() + " has the pair of merge " + std::to_string(slot.rank));
+      slot = {left, right, static_cast<std::uint32_t>(i / 2)};
+      joined_.push_back(*joined);
+    }
+  }
+
+  void rank_bytes() {
+    byte_ranks_.resize(std::size_t{256} * 256);
+    for (std::size_t i = 0; i < byte_ranks_.size(); ++i) {
+      byte_ranks_[i] = merges_[merge_slot(byte_ids_[i / 256], byte_ids_[i % 256])].rank;
+    }
+  }
+
+  std::size_t merge_slot(std::uint32_t left, std::uint32_t right) const {
+    std::size_t at = (std::uint64_t{left} << 32 | right) * kMultiplier >> merge_shift_;
+    while (merges_[at].rank != kNoRank && (merges_[at].left != left || merges_[at].right != right)) {
+      at = (at + 1) & (merges_.size() - 1);
+    }
+    return at;
+  }
+
+  // A symbol for each byte.
+  void start(std::string_view word, std::vector<Symbol>& symbols) const {
+    symbols.resize(word.size());
+    const auto at = [&](std::size_t i) { return std::size_t{static_cast<unsigned char>(word[i])}; };
+    for (std::size_t i = 0; i < word.size(); ++i) {
+      const std::uint32_t rank = i + 1 < word.size() ? byte_ranks_[at(i) * 256 + at(i + 1)] : kNoRank;
+      symbols[i] = {byte_ids_[at(i)], 1, rank};
+    }
+  }
+
+  std::uint32_t rank(const Symbol& left, const Symbol& right) const {
+    return merges_[merge_slot(left.id, right.id)].rank;
+  }
+
+  void merge_short(std::vector<Symbol>& symbols) const {
+    while (true) {
+      const auto best = std::min_element(symbols.begin(), symbols.end(),
+                                         [](const Symbol& a, const Symbol& b) { return a.rank < b.rank; });
+      if (best == symbols.end() || best->rank == kNoRank) return;
+      best->id = joined_[best->rank];
+      best->size += best[1].size;
+      symbols.erase(best + 1);
+      best->rank = best + 1 != symbols.end() ? rank(*best, best[1]) : kNoRank;
+      if (best != symbols.begin()) best[-1].rank = rank(best[-1], *best);
+    }
+  }
+
+  // The same in n log n steps: symbols stay where they are and know their neighbours.
+  void merge_long(Scratch& scratch) const {
+    auto& [symbols, queue, previous, next] = scratch;
+    const auto n = static_cast<std::uint32_t>(symbols.size());
+    queue.clear();
+    previous.resize(n);
+    next.resize(n);
+    const auto enter = [&](std::uint32_t i) {
+      symbols[i].rank = next[i] < n ? rank(symbols[i], symbols[next[i]]) : kNoRank;
+      if (symbols[i].rank == kNoRank) return;
+      queue.push_back(std::uint64_t{symbols[i].rank} << 32 | i);
+      std::push_heap(queue.begin(), queue.end(), std::greater<>());
+    };
+    for (std::uint32_t i = 0; i < n; ++i) {
+      previous[i] = i - 1;
+      next[i] = i + 1;
+      if (symbols[i].rank != kNoRank) queue.push_back(std::uint64_t{symbols[i].rank} << 32 | i);
+    }
+    std::make_heap(queue.begin(), queue.end(), std::greater<>());
+    while (!queue.empty()) {
+      std::pop_heap(queue.begin(), queue.end(), std::greater<>());
+      const std::uint64_t top = queue.back();
+      queue.pop_back();
+      const auto at = static_cast<std::uint32_t>(top);
+      Symbol& left = symbols[at];
+      if (left.size == 0 || left.rank != top >> 32) continue;  // one of the two has been joined to another since
+      Symbol& right = symbols[next[at]];
+      left.id = joined_[left.rank];
+      left.size += right.size;
+      right.size = 0;
+      next[at] = next[next[at]];
+      if (next[at] < n) previous[next[at]] = at;
+      enter(at);
+      if (at != 0) enter(previous[at]);
+    }
+    std::erase_if(symbols, [](const Symbol& symbol) { return symbol.size == 0; });
+  }
+
+  // Words that are tokens, by their bytes.
+  void index_words() {
+    offsets_.reserve(vocabulary_.size() + 1);
+    offsets_.push_back(0);
+    for (std::uint32_t id = 0; id < vocabulary_.size(); ++id) {
+      byte_alphabet::append_bytes(vocabulary_.token(id), bytes_);
+      offsets_.push_back(static_cast<std::uint32_t>(bytes_.size()));
+    }
+    slots_.resize(std::bit_ceil(2 * vocabulary_.size() + 2));
+    slot_shift_ = static_cast<unsigned>(64 - std::countr_zero(slots_.size()));
+    marks_ = std::make_unique<std::atomic<std::uint8_t>[]>(vocabulary_.size());
+    for (std::uint32_t id = 0; id < vocabulary_.size(); ++id) {
+      const std::string_view word = bytes_of(id);
+      if (word.empty()) continue;
+      longest_ = std::max(longest_, word.size());
+      const std::uint64_t hash = hash_of(word);
+      slots_[slot_of(word, hash)] = {static_cast<std::uint32_t>(hash), id + 1};
+    }
+  }
+
+  std::string_view bytes_of(std::uint32_t id) const {
+    return std::string_view(bytes_).substr(offsets_[id], offsets_[id + 1] - offsets_[id]);
+  }
+
+  std::size_t slot_of(std::string_view word, std::uint64_t hash) const {
+    std::size_t at = static_cast<std::size_t>(hash >> slot_shift_);
+    while (slots_[at].id_plus_one != 0) {
+      if (slots_[at].tag == static_cast<std::uint32_t>(hash) && bytes_of(slots_[at].id_plus_one - 1) == word) break;
+      at = (at + 1) & (slots_.size() - 1);
+    }
+    return at;
+  }
+
+  std::uint32_t find_word(std::string_view word) const {
+    if (word.size() > longest_) return kNone;
+    return slots_[slot_of(word, hash_of(word))].id_plus_one - 1;  // a free slot gives kNone
+  }
+
+  // Eight bytes at a time; the last eight may overlap with those before them.
+  static std::uint64_t hash_of(std::string_view word) {
+    const auto mix = [](std::uint64_t hash, std::uint64_t value) {
+      return std::rotl((hash ^ value) * kMultiplier, 29);
+    };
+    const auto load = [&](std::size_t at, auto value) {
+      std::memcpy(&value, word.data() + at, sizeof value);
+      return std::uint64_t{value};
+    };
+    const std::size_t n = word.size();
+    std::uint64_t hash = n;
+    if (n >= 8) {
+      for (std::size_t at = 0; at + 8 < n; at += 8) hash = mix(hash, load(at, std::uint64_t{}));
+      hash = mix(hash, load(n - 8, std::uint64_t{}));
+    } else if (n >= 4) {
+      hash = mix(hash, load(0, std::uint32_t{}) | load(n - 4, std::uint32_t{}) << 32);
+    } else if (n > 0) {
+      hash = mix(hash, load(0, std::uint8_t{}) | load(n / 2, std::uint8_t{}) << 8 | load(n - 1, std::uint8_t{}) << 16);
+    }
+    return hash * kMultiplier;
+  }
+
+  [[noreturn]] static void fail(const std::string& what) {
+    throw Error(ErrorCode::vocabulary, what + "; the model file is damaged, convert it again");
+  }
+
+  Vocabulary vocabulary_;
+  std::array<std::uint32_t, 256> byte_ids_{};
+  std::vector<Merge> merges_;              // by pair
+  std::vector<std::uint32_t> byte_ranks_;  // of the merge of each two bytes, or kNoRank
+  std::vector<std::uint32_t> joined_;      // by rank: what the merge makes
+  unsigned merge_shift_ = 0;
+  std::string bytes_;  // what the tokens stand for; nothing for tokens with characters of no byte
+  std::vector<std::uint32_t> offsets_;
+  std::vector<Slot> slots_;  // ids by bytes
+  unsigned slot_shift_ = 0;
+  std::size_t longest_ = 0;
+  std::unique_ptr<std::atomic<std::uint8_t>[]> marks_;  // written in const calls: any thread writes the same
+};
+
+BERTHA_NAMESPACE_END

@@ -1,0 +1,150 @@
+// Raw text to WordPiece tokens: normalised, split into words, and those into pieces.
+//
+// Words of printable ASCII, nearly all of most texts, are taken straight from the text: normalisation can at most
+// lower-case them.
+
+#pragma once
+
+#include <array>
+#include <bertha/config.hpp>
+#include <bertha/tokenizer/normalizer.hpp>
+#include <bertha/tokenizer/wordpiece.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BERTHA_NAMESPACE_BEGIN
+
+/// BERT's parts of a tokenizer, but for added tokens. Immutable: several threads may use one at once.
+class WordPieceTokenizer {
+ public:
+  /// Throws Error{vocabulary} if the options and the vocabulary contradict each other.
+  WordPieceTokenizer(const WordPieceOptions& options, Vocabulary vocabulary, std::uint32_t unknown)
+      : normalizer_({options.clean_text, options.handle_chinese_chars, options.strip_accents, options.lowercase}),
+        word_piece_(std::move(vocabulary), options.continuing_subword_prefix, unknown,
+                    options.max_input_chars_per_word),
+        decoder_cleanup_(options.decoder_cleanup) {}
+
+  const Vocabulary& vocabulary() const { return word_piece_.vocabulary(); }
+
+  /// Valid UTF-8 as added tokens that are looked for in normalised text see it.
+  std::string normalize(std::string_view text) const {
+    NormalizedText normalized;
+    normalizer_(text, 0, normalized);
+    return normalized.text;
+  }
+
+  /// The text of tokens: Hugging Face's `convert_tokens_to_string`.
+  std::string decode(std::span<const std::string_view> tokens) const {
+    return decode_wordpiece(tokens, word_piece_.prefix(), decoder_cleanup_);
+  }
+
+  /// One call: its tokens and its working memory.
+  class Run {
+   public:
+    Run(const WordPieceTokenizer& tokenizer, std::string_view text) : its_(tokenizer), text_(text) {}
+
+    /// Appends an added token that was found at `origin`.
+    void added_token(std::uint32_t id, Span origin) { tokens_.push(id, origin, word_++); }
+
+    /// Appends the tokens of bytes [from, to) of the text. White space and ASCII punctuation end a word whatever the
+    /// options, and nothing moves across them in normalisation: so each word between them is looked at alone.
+    void plain(std::size_t from, std::size_t to) {
+      for (std::size_t at = from; at < to;) {
+        const std::size_t begin = at;
+        bool has_upper = false, has_other = false;
+        Kind kind = kLetter;
+        for (; at < to; ++at) {
+          kind = kKinds[static_cast<unsigned char>(text_[at])];
+          if (kind == kSpace || kind == kMark) break;
+          has_upper |= kind == kUpper;
+          has_other |= kind == kOther;
+        }
+        if (begin < at) {
+          const std::string_view part = text_.substr(begin, at - begin);
+          if (has_other) {
+            its_.normalizer_(part, static_cast<std::uint32_t>(begin), normalized_);
+            normalized(0, normalized_.text.size());
+          } else {
+            ascii_word(has_upper && its_.normalizer_.options().lowercase ? lower(part) : part, begin);
+          }
+        }
+        if (at < to) {
+          if (kind == kMark) ascii_word(text_.substr(at, 1), at);
+          ++at;
+        }
+      }
+    }
+
+    /// Bytes [begin, end) of the text in normalised form, until the next call.
+    std::string_view normalize(std::size_t begin, std::size_t end) {
+      its_.normalizer_(text_.substr(begin, end - begin), static_cast<std::uint32_t>(begin), normalized_);
+      return normalized_.text;
+    }
+
+    /// The original bytes of a part of what `normalize` gave.
+    Span origin(std::size_t begin, std::size_t end) const { return normalized_.origin(begin, end); }
+
+    /// Appends the tokens of a part of what `normalize` gave.
+    void normalized(std::size_t from, std::size_t to) {
+      split_words(std::string_view(normalized_.text).substr(from, to - from), [&](std::size_t begin, std::size_t end) {
+        const auto origin = [&](std::size_t b, std::size_t e) {
+          return normalized_.origin(from + begin + b, from + begin + e);
+        };
+        const std::string_view text = std::string_view(normalized_.text).substr(from + begin, end - begin);
+        its_.word_piece_(text, word_++, origin, hashes_, tokens_);
+      });
+    }
+
+    TokenSequence& tokens() { return tokens_; }
+
+   private:
+    void ascii_word(std::string_view text, std::size_t start) {
+      const auto origin = [&](std::size_t begin, std::size_t end) {
+        return Span{static_cast<std::uint32_t>(start + begin), static_cast<std::uint32_t>(start + end)};
+      };
+      its_.word_piece_(text, word_++, origin, hashes_, tokens_);
+    }
+
+    std::string_view lower(std::string_view text) {
+      lowered_.assign(text);
+      for (char& byte : lowered_) byte = byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte | 0x20) : byte;
+      return lowered_;
+    }
+
+    const WordPieceTokenizer& its_;
+    const std::string_view text_;
+    TokenSequence tokens_;
+    std::uint32_t word_ = 0;
+    NormalizedText normalized_;
+    std::string lowered_;
+    WordPiece::Scratch hashes_;
+  };
+
+ private:
+  // What a byte of raw text is to the fast path.
+  enum Kind : std::uint8_t { kLetter, kUpper, kSpace, kMark, kOther };
+  static constexpr std::array<Kind, 256> kKinds = [] {
+    std::array<Kind, 256> kind{};
+    for (std::size_t i = 0; i < 256; ++i) {
+      const bool is_letter_or_digit = (i >= 'a' && i <= 'z') || (i >= '0' && i <= '9');
+      if (i == ' ' || i == '\t' || i == '\n' || i == '\r') {
+        kind[i] = kSpace;
+      } else if (i < ' ' || i >= 0x7F) {
+        kind[i] = kOther;
+      } else {
+        kind[i] = i >= 'A' && i <= 'Z' ? kUpper : is_letter_or_digit ? kLetter : kMark;
+      }
+    }
+    return kind;
+  }();
+
+  BertNormalizer normalizer_;
+  WordPiece word_piece_;
+  bool decoder_cleanup_;
+};
+
+BERTHA_NAMESPACE_END

@@ -1,0 +1,206 @@
+"""Turns the tensors of a checkpoint into the canonical ones of tools/format.md section 5, by its family's tables."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from . import layout
+from .config import Config
+from .errors import fail
+from .families import Dense, Family, Head
+from .load_report import check_trained
+from .source import StoredTensor, load
+
+BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # of old checkpoints, no weights
+
+
+class Encoder(NamedTuple):
+    """What a checkpoint became."""
+
+    tensors: layout.Tensors
+    pooler: str | None
+    renamed: dict[str, str]  # name in the checkpoint -> name that the reference model has
+    left_out: list[str]
+    missing: list[str]  # weights that the reference model has and the checkpoint doesn't
+
+
+def reference_name(name: str, family: Family) -> str:
+    """A tensor's name in transformers' encoder, without the prefixes and old words that checkpoints carry."""
+    name = name.removeprefix("module.").removeprefix(family.prefix)
+    for old, new in (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")):
+        if name.endswith(old):
+            name = name.removesuffix(old) + new
+    return name
+
+
+class Checkpoint:
+    """The tensors of a checkpoint under their reference names, each taken once."""
+
+    def __init__(self, stored: dict[str, StoredTensor], family: Family) -> None:
+        self.family = family
+        self.names: dict[str, str] = {}  # reference name -> name in the checkpoint
+        for name in stored:
+            reference = reference_name(name, family)
+            if reference in self.names:
+                other = self.names[reference]
+                raise fail("two tensors mean the same", got=f"'{other}' and '{name}'", do="Remove one of them.")
+            self.names[reference] = name
+        self.stored = stored
+        self.taken: dict[str, str] = {}
+
+    def has(self, reference: str) -> bool:
+        """Whether the checkpoint has a tensor."""
+        return reference in self.names
+
+    def take(self, reference: str, *shape: int) -> np.ndarray:
+        """A tensor's values in float32, its shape checked."""
+        if reference not in self.names:
+            do = "The checkpoint is not complete, or its head is another one: see --head."
+            raise fail(f"tensor '{reference}' is missing", expected=f"shape {list(shape)}", do=do)
+        name = self.names[reference]
+        tensor = self.stored[name]
+        if tensor.shape != shape:
+            where = f"{tensor.path}: tensor '{name}'"
+            do = "config.json and the weights don't belong together."
+            raise fail(
+                "has another shape than config.json asks for",
+                where=where,
+                expected=list(shape),
+                got=list(tensor.shape),
+                do=do,
+            )
+        self.taken[reference] = name
+        return load(name, tensor)
+
+
+    def take_linear(self, name: str, outputs: int, inputs: int) -> tuple[np.ndarray, np.ndarray]:
+        """A linear layer's weight and bias."""
+        return self.take(f"{name}.weight", outputs, inputs), self.take(f"{name}.bias", outputs)
+
+    def take_norm(self, target: str, name: str, size: int) -> layout.Tensors:
+        """A LayerNorm's two vectors, under their canonical names."""
+        return {f"{target}.{part}": layout.vector(self.take(f"{name}.{part}", size)) for part in ("weight", "bias")}
+
+
+def _layer(source: Checkpoint, index: int, config: Config, precision: str) -> layout.Tensors:
+    """The tensors of one encoder layer."""
+    hidden, inner, heads = config["hidden_size"], config["intermediate_size"], config["num_attention_heads"]
+    layer, names = f"encoder.layer.{index}", source.family.names
+    old = f"{names.layers}.{index}"
+    matrices = (names.query, names.key, names.value)
+    projections = [source.take_linear(f"{old}.{name}", hidden, hidden) for name in matrices]
+    weight, bias = (layout.by_attention_head(*part, heads) for part in zip(*projections))
+    tensors = layout.linear(f"{layer}.attention.query_key_value", weight, bias, precision)
+    for target, name, norm, outputs, inputs in (
+        ("attention.output", names.attention_output, names.attention_norm, hidden, hidden),
+        ("intermediate", names.intermediate, None, inner, hidden),
+        ("output", names.output, names.output_norm, hidden, inner),
+    ):
+        values = source.take_linear(f"{old}.{name}", outputs, inputs)
+        tensors |= layout.linear(f"{layer}.{target}", *values, precision)
+        if norm:
+            tensors |= source.take_norm(f"{layer}.{target}.norm", f"{old}.{norm}", hidden)
+    return tensors
+
+
+def _embeddings(source: Checkpoint, config: Config, precision: str) -> layout.Tensors:
+    """The tables, the LayerNorm after them, and the projection where hidden states have another size."""
+    hidden, width = config["hidden_size"], config["embedding_size"]
+    tensors: layout.Tensors = {}
+    for name, count in (
+        ("word", "vocab_size"),
+        ("token_type", "type_vocab_size"),
+        ("position", "max_position_embeddings"),
+    ):
+        if config[count] > 0:
+            values = source.take(f"embeddings.{name}_embeddings.weight", config[count], width)
+            tensors |= layout.table(f"embeddings.{name}", values, precision)
+    tensors |= source.take_norm("embeddings.norm", "embeddings.LayerNorm", width)
+    if width != hidden:
+        values = source.take_linear(source.family.names.projection, hidden, width)
+        tensors |= layout.linear("embeddings.projection", *values, precision)
+    return tensors
+
+
+def _output(source: Checkpoint, name: str, label_count: int, hidden: int) -> layout.Tensors:
+    """A head's last linear layer, as rows."""
+    if source.has(f"{name}.weight") and (found := source.stored[source.names[f"{name}.weight"]].shape)[:1] != (
+        label_count,
+    ):
+        do = "Correct id2label in config.json: it must name each output of the model once."
+        raise fail(
+            f"'{name}.weight' has another number of rows than there are labels",
+            expected=label_count,
+            got=list(found),
+            do=do,
+        )
+    weight, bias = source.take_linear(name, label_count, hidden)
+    return {"head.output.weight": layout.rows(weight), "head.output.bias": layout.vector(bias)}
+
+
+def _kept(source: Checkpoint, prefixes: tuple[str, ...], tensors: layout.Tensors) -> layout.Tensors:
+    """A custom head's tensors under the names that they have in the checkpoint."""
+    result: layout.Tensors = {}
+    for prefix in prefixes:
+        names = sorted(name for name in source.stored if name.startswith(prefix))
+        if not names:
+            raise fail(f"--keep {prefix}: no tensor's name begins so", got=f"{len(source.stored)} tensors")
+        for name in names:
+            reference = reference_name(name, source.family)
+            if reference in source.taken or name in tensors:
+                raise fail(f"--keep {prefix}: tensor '{name}' is part of the encoder", do="Give a longer prefix.")
+            result[name] = layout.kept(name, load(name, source.stored[name]))
+    source.taken |= {reference_name(name, source.family): name for name in result}
+    return result
+
+
+def _parts(*layers: str) -> list[str]:
+    """The names of linear layers' tensors."""
+    return [f"{layer}.{part}" for layer in layers for part in ("weight", "bias")]
+
+
+def _head(source: Checkpoint, head: Head, config: Config, where: Path) -> layout.Tensors:
+    """The layers of one of bertha's heads."""
+    kind, hidden = config["head"], config["hidden_size"]
+    layers = [*([head.dense.name] if head.dense else []), head.output]
+    check_trained(kind, _parts(*layers), source.names, where)
+    tensors = _dense(source, head.dense, hidden) if head.dense else {}
+    return tensors | _output(source, head.output, len(config["labels"]), hidden)
+
+
+def _dense(source: Checkpoint, dense: Dense, hidden: int) -> layout.Tensors:
+    """The layer that reads the first token, float32 in every precision."""
+    return layout.linear("pooler.dense", *source.take_linear(dense.name, hidden, hidden), "float32")
+
+
+def convert(
+    stored: dict[str, StoredTensor], family: Family, config: Config, where: Path, keep: tuple[str, ...]
+) -> Encoder:
+    """The canonical tensors of a checkpoint, by a config that is already in the form of tools/format.md."""
+    source = Checkpoint(stored, family)
+    kind, precision = config["head"], config["precision"]
+    tensors = _embeddings(source, config, precision)
+    for index in range(config["num_hidden_layers"]):
+        tensors |= _layer(source, index, config, precision)
+    head = family.heads.get(kind)
+    pooler, missing = family.pooler, []
+    if head:
+        pooler = head.dense
+        tensors |= _head(source, head, config, where)
+    elif pooler and source.has(f"{pooler.name}.weight"):
+        tensors |= _dense(source, pooler, config["hidden_size"])
+    elif pooler:
+        pooler, missing = None, _parts(pooler.name)
+    if kind == "custom":
+        tensors |= _kept(source, keep, tensors)
+    left = {reference: name for reference, name in source.names.items() if reference not in source.taken}
+    unknown = [name for ref, name in left.items() if not ref.startswith(family.unused) and ref not in BUFFERS]
+    if unknown:
+        got = ", ".join(f"'{name}'" for name in unknown[:5]) + (
+            f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        )
+        do = "If they are a head of your own, carry them by --keep PREFIX; a wrong number of layers also shows so."
+        raise fail(f"the checkpoint has tensors that a {family.class_name} doesn't", where=where, got=got, do=do)
+    renamed = {name: ref for ref, name in source.taken.items() if name not in tensors and name != ref}
+    return Encoder(tensors, pooler.activation if pooler else None, renamed, sorted(left.values()), missing)

@@ -1,0 +1,143 @@
+"""The families that are converted, as tables: the only place where they are told apart.
+
+Names and defaults of config.json are those of configuration_*.py, tensors those of modeling_*.py in transformers 5.23.0
+and 4.57.6, which agree.
+"""
+
+from typing import NamedTuple
+
+SEQUENCE, TOKEN, QUESTION = HEADS = ("sequence-classification", "token-classification", "question-answering")
+
+
+class Size(NamedTuple):
+    """An integer of config.json: the names it may have there, of which the last wins, and its value without any."""
+
+    names: tuple[str, ...]
+    default: int
+
+
+class Dense(NamedTuple):
+    """A linear layer on the hidden state of the first token, and the activation after it."""
+
+    name: str
+    activation: str
+
+
+class Head(NamedTuple):
+    """A head's last linear layer; where it doesn't read every token, also the layer before it."""
+
+    output: str
+    dense: Dense | None = None
+
+
+class Names(NamedTuple):
+    """What the encoder's tensors are called, those of a layer after `layers` and its number."""
+
+    layers: str = "encoder.layer"
+    query: str = "attention.self.query"
+    key: str = "attention.self.key"
+    value: str = "attention.self.value"
+    attention_output: str = "attention.output.dense"
+    attention_norm: str = "attention.output.LayerNorm"
+    intermediate: str = "intermediate.dense"
+    output: str = "output.dense"
+    output_norm: str = "output.LayerNorm"
+    projection: str = "embeddings_project"  # where embeddings are narrower or wider than hidden states
+
+
+class Family(NamedTuple):
+    """One family. Values that most have are the defaults."""
+
+    model_type: str
+    class_name: str  # what transformers' class names begin with
+    prefix: str  # of the encoder's tensors in a model with a head
+    sizes: dict[str, Size]  # by the fields of tools/format.md, in its order
+    heads: dict[str, Head]
+    unused: tuple[str, ...]  # beginnings of tensors of other heads
+    activation: str = "hidden_act"  # its name in config.json
+    layer_norm_eps: str | None = "layer_norm_eps"  # its name in config.json; None: it is always the default
+    padding_id: int | None = None  # default of pad_token_id, where positions are counted from it; None: from 0
+    pooler: Dense | None = Dense("pooler.dense", "tanh")  # the encoder's own
+    names: Names = Names()
+
+
+def _sizes(**defaults: int) -> dict[str, Size]:
+    """BERT's sizes under their own names, with other defaults."""
+    values = {
+        "vocab_size": 30522,
+        "hidden_size": 768,
+        "embedding_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "max_position_embeddings": 512,
+        "type_vocab_size": 2,
+    } | defaults
+    sizes = {name: Size((name,), default) for name, default in values.items()}
+    return sizes if "embedding_size" in defaults else sizes | {"embedding_size": sizes["hidden_size"]}
+
+
+def _heads(sequence: Head) -> dict[str, Head]:
+    """The heads of a family: the other two are one linear layer everywhere."""
+    return {SEQUENCE: sequence, TOKEN: Head("classifier"), QUESTION: Head("qa_outputs")}
+
+
+BERT = Family(
+    model_type="bert",
+    class_name="Bert",
+    prefix="bert.",
+    sizes=_sizes(),
+    heads=_heads(Head("classifier", Dense("pooler.dense", "tanh"))),
+    unused=("pooler.", "cls.", "classifier.", "qa_outputs."),
+)
+ROBERTA = Family(
+    model_type="roberta",
+    class_name="Roberta",
+    prefix="roberta.",
+    sizes=_sizes(vocab_size=50265),
+    heads=_heads(Head("classifier.out_proj", Dense("classifier.dense", "tanh"))),
+    unused=("pooler.", "lm_head.", "classifier.", "qa_outputs."),
+    padding_id=1,
+)
+XLM_ROBERTA = ROBERTA._replace(model_type="xlm-roberta", class_name="XLMRoberta", sizes=_sizes())
+CAMEMBERT = ROBERTA._replace(model_type="camembert", class_name="Camembert", sizes=_sizes())
+DISTILBERT = Family(
+    model_type="distilbert",
+    class_name="DistilBert",
+    prefix="distilbert.",
+    sizes=_sizes()
+    | {
+        "hidden_size": Size(("dim", "hidden_size"), 768),
+        "embedding_size": Size(("dim", "hidden_size"), 768),
+        "num_hidden_layers": Size(("n_layers", "num_hidden_layers"), 6),
+        "num_attention_heads": Size(("n_heads", "num_attention_heads"), 12),
+        "intermediate_size": Size(("hidden_dim",), 3072),
+        "type_vocab_size": Size((), 0),
+    },
+    heads=_heads(Head("classifier", Dense("pre_classifier", "relu"))),
+    unused=("vocab_", "pre_classifier.", "classifier.", "qa_outputs."),
+    activation="activation",
+    layer_norm_eps=None,
+    pooler=None,
+    names=Names(
+        layers="transformer.layer",
+        query="attention.q_lin",
+        key="attention.k_lin",
+        value="attention.v_lin",
+        attention_output="attention.out_lin",
+        attention_norm="sa_layer_norm",
+        intermediate="ffn.lin1",
+        output="ffn.lin2",
+        output_norm="output_layer_norm",
+    ),
+)
+ELECTRA = Family(
+    model_type="electra",
+    class_name="Electra",
+    prefix="electra.",
+    sizes=_sizes(hidden_size=256, embedding_size=128, num_attention_heads=4, intermediate_size=1024),
+    heads=_heads(Head("classifier.out_proj", Dense("classifier.dense", "gelu"))),
+    unused=("generator_", "discriminator_predictions.", "sequence_summary.", "classifier.", "qa_outputs."),
+    pooler=None,
+)
+FAMILIES = {family.model_type: family for family in (BERT, ROBERTA, XLM_ROBERTA, CAMEMBERT, DISTILBERT, ELECTRA)}

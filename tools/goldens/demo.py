@@ -1,0 +1,62 @@
+"""The goldens of the demo models."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import transformers
+from bertha_convert.conversion import Options, convert
+
+from .inputs import demo_requests
+from .models import load_model
+from .record import answers, dequantised, model_case, pipeline, pipeline_case, run_model, write_golden
+
+Json = dict[str, Any]
+
+
+def labels_of(name: str, found: list[Json]) -> list[Any]:
+    """What of a pipeline's answers counts as the same answer."""
+    if name == "answers":
+        return [found[0]["answer"], found[0]["start"]]
+    if name == "sentiment":
+        return [found[0]["label"]]
+    return [[entry.get("entity", entry.get("entity_group")), entry["start"], entry["end"]] for entry in found]
+
+
+def demo_golden(folder: Path, name: str, head: str) -> None:
+    """Records one demo model on the weights of its int8 file, and what the original checkpoint says."""
+    with tempfile.TemporaryDirectory() as temporary:
+        file = Path(temporary) / "model.safetensors"
+        convert(Options(folder, file, "int8", selftest=False))
+        model = dequantised(load_model(folder, head), file)
+    original, loaded = load_model(folder, head), transformers.AutoTokenizer.from_pretrained(str(folder))
+    runs = pipeline(model, loaded, head), pipeline(original, loaded, head)
+    requests = demo_requests(name)
+    cases, pipelines, same = [], [], 0
+    for text, pair in dict.fromkeys((text, pair) for text, pair, _ in requests):
+        if len(loaded(text, pair)["input_ids"]) <= loaded.model_max_length:
+            case = model_case(model, loaded, head, text, pair, False)
+            logits, _ = run_model(original, head, case["ids"], case["type_ids"])
+            cases.append({**case, "original": logits.argmax(axis=-1).tolist()})
+    for text, pair, options in requests:
+        entry = pipeline_case(runs[0], head, text, pair, options)
+        first = answers(runs[1], head, text, pair, options)
+        pipelines.append({**entry, "original": first})
+        same += labels_of(name, entry["answers"]) == labels_of(name, first)
+    precision = "float32 on dequantised int8 weights"
+    model_path = f"../../examples/models/{name}.safetensors"
+    write_golden(
+        f"demo_{name}",
+        {
+            "model": model_path,
+            "architecture": type(model).__name__,
+            "precision": precision,
+            "head": head,
+            "cases": cases,
+            "pipelines": pipelines,
+        },
+    )
+    rows = [(np.array(case["logits"]).argmax(axis=-1) == np.array(case["original"])) for case in cases]
+    agreed, total = sum(int(row.sum()) for row in rows), sum(row.size for row in rows)
+    print(f"  original checkpoint: {same} of {len(requests)} answers the same, argmax in {agreed} of {total} rows")

@@ -1,0 +1,233 @@
+"""The tiny models: their sizes, their vocabularies and their random weights."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import safetensors.numpy
+import tokenizers
+import torch
+import transformers
+from bertha_convert.families import FAMILIES, QUESTION, SEQUENCE, TOKEN
+
+from .inputs import TEXTS
+
+NONE = "none"
+CLASSES = {  # what follows the family's name
+    SEQUENCE: "ForSequenceClassification",
+    TOKEN: "ForTokenClassification",
+    QUESTION: "ForQuestionAnswering",
+    NONE: "Model",
+}
+BIO = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG")
+YES_NO = ("no", "yes")
+MIXED = ("B-PER", "I-PER", "LOC", "E-ORG", "S-ORG", "B-MISC-X", "I-MISC-X", "O")
+
+Json = dict[str, Any]
+
+
+class Tiny(NamedTuple):
+    """A small random model."""
+
+    name: str
+    head: str
+    layers: int
+    hidden: int
+    heads: int
+    inner: int
+    act: str = "gelu"
+    cased: bool = False
+    labels: tuple[str, ...] | None = None
+    problem_type: str | None = None
+    precision: str = "float32"
+    max_length: int = 128
+    selftest: bool = False
+    seed: int = 1
+    family: str = "bert"
+    sizes: Json = {}  # keys of config.json beside the above
+    every: int = 1  # of the texts and requests only each such one: what families share is said by the first
+    padded: bool = False  # also texts with a padding token written out
+
+
+DISTILBERT: Json = {"family": "distilbert", "every": 3}
+
+
+ROBERTA: Json = {
+    "family": "roberta",
+    "cased": True,
+    "every": 3,
+    "padded": True,
+    "sizes": {"type_vocab_size": 1, "max_position_embeddings": 130, "pad_token_id": 1},
+}
+
+
+def electra(embedding_size: int) -> Json:
+    """What an ELECTRA is given beside its sizes."""
+    return {"family": "electra", "every": 3, "sizes": {"embedding_size": embedding_size}}
+
+
+MODELS = (
+    Tiny("classify_two", SEQUENCE, 2, 32, 4, 64, labels=("negative", "positive"), selftest=True),
+    Tiny("classify_deep", SEQUENCE, 12, 16, 2, 24, "gelu_new", cased=True, labels=tuple("abcdefg")),
+    Tiny(
+        "classify_multi_label",
+        SEQUENCE,
+        1,
+        36,
+        3,
+        52,
+        "relu",
+        labels=("k", "\u00fc", "n o"),
+        problem_type="multi_label_classification",
+    ),
+    Tiny("classify_regression", SEQUENCE, 1, 20, 5, 33, "silu", labels=("LABEL_0",), problem_type="regression"),
+    Tiny("classify_one", SEQUENCE, 1, 16, 1, 24, cased=True, labels=("yes",)),
+    Tiny(
+        "classify_int8",
+        SEQUENCE,
+        2,
+        36,
+        3,
+        52,
+        labels=("negative", "positive", "neither"),
+        precision="int8",
+        selftest=True,
+    ),
+    Tiny("entities", TOKEN, 2, 36, 3, 52, labels=BIO, selftest=True, seed=3),
+    Tiny("entities_cased", TOKEN, 1, 40, 2, 48, "gelu_new", cased=True, labels=MIXED, max_length=48, seed=7),
+    Tiny("entities_int8", TOKEN, 1, 32, 2, 64, cased=True, labels=BIO, precision="int8", selftest=True, seed=3),
+    Tiny("encoder", NONE, 3, 28, 7, 30, "relu"),
+    Tiny("answers", QUESTION, 2, 36, 3, 52, selftest=True),
+    Tiny("answers_cased", QUESTION, 1, 32, 4, 40, "gelu_new", cased=True),
+    Tiny("answers_int8", QUESTION, 2, 32, 2, 48, precision="int8", selftest=True),
+    Tiny("distilbert_classify", SEQUENCE, 2, 32, 4, 48, labels=YES_NO, selftest=True, **DISTILBERT),
+    Tiny("distilbert_entities", TOKEN, 1, 28, 7, 40, "relu", cased=True, labels=BIO, seed=2, **DISTILBERT),
+    Tiny("distilbert_answers", QUESTION, 1, 32, 2, 40, selftest=True, **DISTILBERT),
+    Tiny("distilbert_int8", SEQUENCE, 1, 32, 4, 48, labels=YES_NO, precision="int8", selftest=True, **DISTILBERT),
+    Tiny("electra_classify", SEQUENCE, 2, 32, 4, 48, labels=tuple("abc"), selftest=True, **electra(20)),
+    Tiny("electra_entities", TOKEN, 1, 28, 2, 40, labels=BIO, seed=2, **electra(28)),
+    Tiny("electra_answers", QUESTION, 1, 28, 7, 40, "gelu_new", selftest=True, **electra(30)),
+    Tiny("electra_int8", TOKEN, 1, 32, 2, 48, labels=BIO, precision="int8", selftest=True, **electra(20)),
+    Tiny("roberta_classify", SEQUENCE, 2, 32, 4, 48, labels=tuple("abc"), selftest=True, **ROBERTA),
+    Tiny("roberta_entities", TOKEN, 1, 28, 2, 40, "relu", labels=BIO, seed=2, **ROBERTA),
+    Tiny("roberta_answers", QUESTION, 1, 28, 2, 40, selftest=True, **ROBERTA),
+    Tiny("roberta_int8", QUESTION, 1, 32, 2, 48, precision="int8", selftest=True, **ROBERTA),
+)
+
+
+def vocabulary(cased: bool) -> list[str]:
+    """A few hundred pieces of the texts: single characters, and the most frequent beginnings and insides of words."""
+    fold = (lambda text: text) if cased else str.lower
+    words = [
+        word for text in [*TEXTS["texts"], TEXTS["long"]] + sum(TEXTS["questions"], []) for word in fold(text).split()
+    ]
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    singles = (
+        letters
+        + (letters.upper() + "\u00e9\u00fc\u0131\u011f\u0130\u015f" if cased else "")
+        + "0123456789.,!?'-()[]/%$"
+    )
+    counts: dict[str, int] = {}
+    for word in words:
+        pieces = [word[:n] for n in (2, 3, 4, 5)] + [
+            "##" + word[i : i + n] for i in range(1, len(word)) for n in (2, 3)
+        ]
+        for piece in {piece for piece in pieces if piece.removeprefix("##").isalnum() and piece.isascii()}:
+            counts[piece] = counts.get(piece, 0) + 1
+    frequent = sorted(counts, key=lambda piece: (-counts[piece], piece))
+    others = "\u6771\u4eac\u043c\u0430\u0448\u03bf\u03b4\u20ac\u00a3"
+    pieces = [*singles, *("##" + letter for letter in singles if letter.isalnum()), *others, "##\u03bf", "##\u0430"]
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    return list(dict.fromkeys([*specials, *pieces, *frequent]))[:300]
+
+
+def spread(name: str, layers: int) -> float:
+    """The standard deviation of a parameter: tokens keep their own direction through the layers, and logits spread."""
+    if name.endswith("bias") or "norm" in name.lower():
+        return 0.2 / layers
+    if any(part in name for part in ("output.dense", "out_lin", "lin2")):
+        return 0.4 / layers
+    return 0.7 if "embeddings" in name or not any(part in name for part in ("encoder", "transformer")) else 0.45
+
+
+def raw_config(tiny: Tiny, vocab_size: int) -> Json:
+    """The model's config.json, under the keys that the family has for its sizes."""
+    family = FAMILIES[tiny.family]
+    sizes = {
+        "vocab_size": vocab_size,
+        "hidden_size": tiny.hidden,
+        "num_hidden_layers": tiny.layers,
+        "num_attention_heads": tiny.heads,
+        "intermediate_size": tiny.inner,
+        "max_position_embeddings": 128,
+        "type_vocab_size": 2,
+    }
+    config = {
+        "architectures": [family.class_name + CLASSES[tiny.head]],
+        "model_type": tiny.family,
+        **{family.sizes[field].names[0]: value for field, value in sizes.items() if family.sizes[field].names},
+        family.activation: tiny.act,
+        "layer_norm_eps": 1e-12,
+        "pad_token_id": 0,
+        **tiny.sizes,
+    }
+    if tiny.labels:
+        config["id2label"] = {str(index): label for index, label in enumerate(tiny.labels)}
+        config["label2id"] = {label: index for index, label in enumerate(tiny.labels)}
+    if tiny.problem_type:
+        config["problem_type"] = tiny.problem_type
+    return config
+
+
+def model_class(family: str, head: str) -> Any:
+    """The class of transformers."""
+    return getattr(transformers, FAMILIES[family].class_name + CLASSES[head])
+
+
+def write_word_pieces(folder: Path, cased: bool) -> int:
+    """Writes vocab.txt, and returns the number of tokens."""
+    tokens = vocabulary(cased)
+    (folder / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
+    return len(tokens)
+
+
+def write_byte_pairs(folder: Path, cased: bool) -> int:
+    """Writes vocab.json and merges.txt, and returns the number of tokens."""
+    trained = tokenizers.ByteLevelBPETokenizer(lowercase=not cased)
+    texts = [*TEXTS["texts"], TEXTS["long"]] + sum(TEXTS["questions"], [])
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    trained.train_from_iterator(texts, vocab_size=330, special_tokens=special, show_progress=False)
+    trained.save_model(str(folder))
+    return trained.get_vocab_size()
+
+
+TOKENIZERS = {  # the class, and what writes its vocabulary
+    "bert": ("BertTokenizer", write_word_pieces),
+    "distilbert": ("DistilBertTokenizer", write_word_pieces),
+    "electra": ("ElectraTokenizer", write_word_pieces),
+    "roberta": ("RobertaTokenizer", write_byte_pairs),
+}
+
+
+def write_model(folder: Path, tiny: Tiny) -> None:
+    """A Hugging Face folder with random weights, large enough that the logits spread."""
+    name, write_vocabulary = TOKENIZERS[tiny.family]
+    config = raw_config(tiny, write_vocabulary(folder, tiny.cased) + 3)
+    options = {"do_lower_case": not tiny.cased, "model_max_length": tiny.max_length, "tokenizer_class": name}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(json.dumps(options), encoding="utf-8")
+    with torch.device("meta"):
+        model = model_class(tiny.family, tiny.head)(transformers.CONFIG_MAPPING[tiny.family](**config))
+    rng = np.random.default_rng(tiny.seed)
+    state = {}
+    for name, parameter in sorted(model.named_parameters()):
+        values = rng.normal(0, spread(name, tiny.layers), tuple(parameter.shape)).astype(np.float32)
+        state[name] = values + np.float32(1) if name.lower().endswith("norm.weight") else values
+    safetensors.numpy.save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def load_model(folder: Path, head: str) -> Any:
+    """The checkpoint in float32."""
+    family = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+    return model_class(family, head).from_pretrained(str(folder)).float().eval()

@@ -1,0 +1,104 @@
+"""Runs transformers on a model, and writes what it says."""
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tokenizers
+import torch
+import transformers
+from bertha_convert.families import FAMILIES, QUESTION, SEQUENCE, TOKEN
+from bertha_convert.selftest import nine_digits, plain
+from bertha_convert.unpack import reference_state
+
+from .inputs import GOLDEN
+from .models import NONE
+
+Json = dict[str, Any]
+
+
+def run_model(model: Any, head: str, ids: list[int], type_ids: list[int]) -> tuple[np.ndarray | None, Any]:
+    """The logits in rows (None without a head), and the whole output."""
+    inputs = {"input_ids": torch.tensor([ids])}
+    if "token_type_ids" in inspect.signature(model.forward).parameters:
+        inputs["token_type_ids"] = torch.tensor([type_ids])
+    with torch.no_grad():
+        output = model(**inputs, output_hidden_states=True)
+    if head == QUESTION:
+        return torch.stack([output.start_logits[0], output.end_logits[0]], dim=1).numpy(), output
+    if head == NONE:
+        return None, output
+    return (output.logits if head == SEQUENCE else output.logits[0]).numpy(), output
+
+
+def model_case(model: Any, loaded: Any, head: str, text: str, pair: str | None, hidden: bool) -> Json:
+    """One entry of `cases`."""
+    encoding = loaded(text, pair, return_offsets_mapping=True)
+    ids, types = encoding["input_ids"], encoding.get("token_type_ids", [0] * len(encoding["input_ids"]))
+    logits, output = run_model(model, head, ids, types)
+    case = {"text": text, "text_pair": pair, "ids": ids, "type_ids": types}
+    case["offsets"] = [list(span) for span in encoding["offset_mapping"]]
+    case["logits"] = None if logits is None else nine_digits(logits)
+    case["hidden"] = [nine_digits(layer[0].numpy()) for layer in output.hidden_states] if hidden else None
+    if hidden and head == NONE:
+        case["pooled"] = nine_digits(output.pooler_output[0].numpy())
+    return case
+
+
+def answers(run: Any, head: str, text: str, pair: str | None, options: Json) -> list[Json]:
+    """What the pipeline answers, as a list."""
+    if head == QUESTION:
+        found = run(question=text, context=pair, **options)
+    elif head == SEQUENCE:
+        found = run(text if pair is None else {"text": text, "text_pair": pair}, **options)
+    else:
+        found = run(text, **options)
+    while isinstance(found, list) and found and isinstance(found[0], list):
+        found = found[0]
+    return plain(found if isinstance(found, list) else [found])
+
+
+def pipeline_case(run: Any, head: str, text: str, pair: str | None, options: Json) -> Json:
+    """One entry of `pipelines`."""
+    found = answers(run, head, text, pair, options)
+    scores = [answer["score"] for answer in found]
+    gaps = [abs(a - b) for a, b in zip(scores, scores[1:])] if head != TOKEN else []
+    return {"text": text, "text_pair": pair, "options": options, "answers": found, "gap": min(gaps, default=None)}
+
+
+def pipeline(model: Any, loaded: Any, head: str) -> Any:
+    """The pipeline of a head; None where there is none."""
+    task = {SEQUENCE: "text-classification", TOKEN: TOKEN, QUESTION: QUESTION}.get(head)
+    return transformers.pipeline(task, model=model, tokenizer=loaded, device="cpu") if task else None
+
+
+def write_golden(name: str, golden: Json) -> None:
+    """Writes one golden file, a case per line."""
+    versions = {
+        "transformers": transformers.__version__,
+        "tokenizers": tokenizers.__version__,
+        "torch": torch.__version__,
+    }
+    lines = []
+    for key, value in {"generator": "tools/make_goldens.py", **versions, **golden}.items():
+        if isinstance(value, list):
+            rows = ",\n".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in value)
+            lines.append(f'"{key}": [\n{rows}\n]')
+        else:
+            lines.append(f'"{key}": {json.dumps(value, ensure_ascii=False)}')
+    path = GOLDEN / f"{name}.json"
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    print(f"{path.name}: {path.stat().st_size:,} bytes")
+
+
+def dequantised(model: Any, file: Path) -> Any:
+    """The model with the weights that an int8 file stands for."""
+    state = reference_state(file, FAMILIES[model.config.model_type])
+    state = {name: torch.from_numpy(values.copy()) for name, values in state.items()}
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    left = [name for name in missing if "position_ids" not in name and "pooler" not in name]
+    if left or unexpected:
+        raise ValueError(f"{file}: weights missing {left}, not expected {unexpected}")
+    return model
