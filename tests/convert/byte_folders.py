@@ -34,9 +34,9 @@ def vocabulary(merges: list[tuple[str, str]] = MERGES) -> dict[str, int]:
 
 def tokenizer_json(**model: Any) -> Json:
     """A tokenizer.json; `model` replaces fields of the model."""
-    index = vocabulary()
+    index = model.get("vocab") or vocabulary()
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": True, "special": True}
-    added = [{"id": index[token], "content": token, **flags} for token in [*SPECIALS, "<mask>"]]
+    added = [{"id": index[token], "content": token, **flags} for token in [*SPECIALS, "<mask>"] if token in index]
     added[-1]["lstrip"] = True
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
     return {

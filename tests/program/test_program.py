@@ -15,6 +15,8 @@ import unittest
 PROGRAM = os.environ["BERTHA_PROGRAM"]
 MODELS = pathlib.Path(__file__).resolve().parent.parent / "golden" / "models"
 WITH_SELF_TEST = {kind + end for kind in ("answers", "entities", "classify") for end in ("", "_two", "_int8")}
+WITH_SELF_TEST |= {f"{family}_{end}" for family in ("distilbert", "electra", "roberta")
+                   for end in ("classify", "answers", "int8")}
 CLASSIFIER, TAGGER, ASKER = (str(MODELS / f"{name}.safetensors") for name in ("classify_two", "entities", "answers"))
 THREE_LABELS = str(MODELS / "classify_multi_label.safetensors")
 # Turkish letters (two bytes each) and an emoji (four bytes, two UTF-16 units).

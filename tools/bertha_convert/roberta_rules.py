@@ -107,5 +107,5 @@ def set_post_processor(engine: Tokenizer, trim_offsets: bool, add_prefix_space: 
     options = {"trim_offsets": trim_offsets, "add_prefix_space": add_prefix_space}
     if any(state.get(key, value) != value for key, value in options.items()):
         state |= {key: value for key, value in options.items() if key in state}
-        state |= {key: tuple(state[key]) for key in ("sep", "cls") if key in state}
-        engine.post_processor = getattr(processors, state.pop("type"))(**state)
+        tokens = [tuple(state.pop(key)) for key in ("sep", "cls") if key in state]
+        engine.post_processor = getattr(processors, state.pop("type"))(*tokens, **state)

@@ -9,14 +9,14 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from . import roberta_rules
 from .errors import fail
 from .source import read_json, read_optional_json
+from .special_tokens import Specials, add_tokens, as_object, declare, special_tokens
 
 ORACLES = {"v5": "5.23.0", "v4": "4.57.6"}
-NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 BERT_TOKENS = {
     "unk_token": "[UNK]",
     "sep_token": "[SEP]",
@@ -107,145 +107,13 @@ def _option(config: Json, name: str, default: bool | None, nullable: bool = Fals
     raise fail(f"{name} is no boolean", where="tokenizer_config.json", expected="true or false", got=value)
 
 
-def _added_token(value: Any, where: str, **forced: bool) -> AddedToken:
-    """An added token from its JSON form: an object, or its text alone."""
-    if isinstance(value, str):
-        return AddedToken(value, **forced)
-    if not isinstance(value, dict) or not isinstance(value.get("content"), str):
-        raise fail(
-            "has a token of no known form", where=where, expected="a string or an object with content", got=value
-        )
-    flags = {key: value[key] for key in ("single_word", "lstrip", "rstrip", "normalized", "special") if key in value}
-    if not all(type(flag) is bool for flag in flags.values()):
-        raise fail("has a token whose flags are no booleans", where=where, got=value)
-    return AddedToken(value["content"], **{**flags, **forced})
-
-
-def _token_id(value: Any, where: str) -> int:
-    """A token's id, from a number or a number's text."""
-    try:
-        return int(value)
-    except (TypeError, ValueError) as error:
-        raise fail("has an id that is no number", where=where, got=value) from error
-
-
-def _declared(files: Files, rules: str) -> tuple[dict[int, AddedToken], Json]:
-    """The added tokens by id and tokenizer_config.json with what older files add to it."""
-    config = dict(files.config)
-    if rules == "v5" and "additional_special_tokens" in config and not config.get("extra_special_tokens"):
-        config["extra_special_tokens"] = config.pop("additional_special_tokens")
-    extra = "extra_special_tokens" if rules == "v5" else "additional_special_tokens"
-    declared: dict[int, AddedToken] = {}
-    if "added_tokens_decoder" in config:
-        where = "tokenizer_config.json: added_tokens_decoder"
-        for key, value in _object(config["added_tokens_decoder"], where).items():
-            declared[_token_id(key, where)] = _added_token(value, where)
-    else:
-        where = "special_tokens_map.json"
-        for key, value in (files.special_tokens or {}).items():
-            if isinstance(value, list) and key == extra:
-                known = list(config.get(key) or [])
-                config[key] = known + [token for token in value if token not in known]
-            else:
-                config[key] = {**value, "special": True} if isinstance(value, dict) else value
-        special = {_content(config[key]) for key in NAMED if config.get(key)}
-        special |= {_content(token) for token in _listed(config, extra)}
-        for content, key in (files.added_tokens or {}).items():
-            flags = {"normalized": content not in special, "special": content in special}
-            declared[_token_id(key, "added_tokens.json")] = AddedToken(content, **flags)
-        for value in (files.tokenizer or {}).get("added_tokens", []):
-            where = "tokenizer.json: added_tokens"
-            declared[_token_id(_object(value, where).get("id"), where)] = _added_token(value, where)
-    if rules == "v5" and "additional_special_tokens" in config and "extra_special_tokens" not in config:
-        config["extra_special_tokens"] = config.pop("additional_special_tokens")
-    return declared, config
-
-
-def _object(value: Any, where: str) -> Json:
-    """The value, which must be a JSON object."""
-    if not isinstance(value, dict):
-        raise fail("is no JSON object", where=where, got=value)
-    return value
-
-
-def _content(value: Any) -> str:
-    """The text of a token in either form."""
-    return str(value.get("content")) if isinstance(value, dict) else str(value)
-
-
-def _listed(config: Json, key: str) -> list[Any]:
-    """The extra special tokens that a list names."""
-    value = config.get(key) or []
-    return list(value) if isinstance(value, list) else []
-
-
-class Specials(NamedTuple):
-    """The special tokens: by their names in tokenizer_config.json, and those that only a list names."""
-
-    named: dict[str, AddedToken]
-    listed: list[AddedToken]
-    objects: set[str]  # texts of those that are given as objects, with flags of their own
-
-
-def _special_tokens(
-    config: Json, declared: dict[int, AddedToken], rules: str, defaults: Json, text_flags: dict[str, Json]
-) -> Specials:
-    """The special tokens, each with the flags that its declaration gives, or its class where it is a text alone."""
-    by_content = {token.content: token for token in declared.values()}
-    names = list(NAMED)
-    named = {**defaults, **{key: config[key] for key in NAMED if key in config}}
-    extra = config.get("extra_special_tokens")
-    if rules == "v5":
-        own = [key for key in config if key.endswith("_token") and key not in NAMED]
-        named |= {key: config[key] for key in own if isinstance(config[key], (str, dict))}
-        names += own
-    if isinstance(extra, dict):
-        named |= extra
-        names += list(extra)
-    result = {}
-    for key in names:
-        value = named.get(key)
-        if value is None or (not isinstance(value, (str, dict))):
-            continue
-        content = _content(value)
-        token = by_content.get(content) if key in config else None
-        if token is None and isinstance(value, str) and key in text_flags:
-            value = named[key] = {"content": value, **text_flags[key]}
-        result[key] = token or _added_token(value, f"tokenizer_config.json: {key}", special=True)
-    listed = _listed(config, "extra_special_tokens") + (
-        _listed(config, "additional_special_tokens") if rules == "v4" else []
-    )
-    given = [value for value in [*named.values(), *listed] if isinstance(value, dict)]
-    tokens = [_added_token(token, "tokenizer_config.json: extra special tokens", special=True) for token in listed]
-    return Specials(result, tokens, {_content(value) for value in given})
-
-
-def _add_tokens(engine: Tokenizer, declared: dict[int, AddedToken], special: Specials, rules: str) -> None:
-    """Adds the declared tokens, then special ones that the engine doesn't have, in the order that decides new ids."""
-    wanted = [token for _, token in sorted(declared.items())]
-    present = {token.content for token in engine.get_added_tokens_decoder().values()}
-    if rules == "v4":
-        present -= special.objects  # it adds these once more, and so takes their flags
-    known = present | {token.content for token in wanted}
-    for token in [*special.named.values(), *special.listed]:
-        if token.content not in known:
-            wanted.append(token)
-            known.add(token.content)
-    specials = {token.content for token in [*special.named.values(), *(special.listed if rules == "v4" else [])]}
-    for token in wanted:
-        if token.content in specials:
-            token.special = True
-    if wanted:
-        engine.add_tokens(wanted)
-
-
 def _vocabulary(files: Files, rules: str) -> dict[str, int]:
     """The model's vocabulary: tokenizer.json's, else vocab.json, or vocab.txt read as the version reads it."""
     if files.tokenizer is not None or files.tokenizer_class in ROBERTA_CLASSES:
         path = files.folder / ("vocab.json" if files.tokenizer is None else "tokenizer.json")
         vocabulary: Any = read_json(path) if files.tokenizer is None else files.tokenizer
         if files.tokenizer is not None:
-            vocabulary = _object(files.tokenizer.get("model"), "tokenizer.json: model").get("vocab")
+            vocabulary = as_object(files.tokenizer.get("model"), "tokenizer.json: model").get("vocab")
         if not isinstance(vocabulary, dict) or not all(
             type(value) is int and 0 <= value < 2**32 for value in vocabulary.values()
         ):
@@ -366,13 +234,14 @@ def _class_template(files: Files, config: Json, special: Specials, engine: Token
 
 def build_engine(files: Files, rules: str) -> tuple[Tokenizer, Specials, str]:
     """The engine as transformers would set it up, its named special tokens, and where its options come from."""
-    declared, config = _declared(files, rules)
-    special = _special_tokens(config, declared, rules, *_class_tokens(files, rules))
+    declared = declare(files.config, files.tokenizer, files.special_tokens, files.added_tokens, rules)
+    config = declared.config
+    special = special_tokens(declared, rules, *_class_tokens(files, rules))
     for key in ("unk_token", "cls_token", "sep_token", "pad_token"):
         if key not in special.named:
             raise fail(f"there is no {key}", where=files.folder / "tokenizer_config.json", expected="a token")
     engine, options = _class_engine(files, rules, config, special)
-    _add_tokens(engine, declared, special, rules)
+    add_tokens(engine, declared.tokens, special, rules)
     if rules == "v5" and files.tokenizer_class not in AS_WRITTEN_CLASSES:
         engine.post_processor = _class_template(files, config, special, engine)
     return engine, special, options

@@ -1,4 +1,4 @@
-// What `tokenizers` and CPython say (tests/data/tokenizer/make.py), without either of them.
+// What `tokenizers` and CPython say (make.py in tests/data/tokenizer and tests/data/byte_bpe), without either of them.
 
 #include <gtest/gtest.h>
 
@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -20,8 +21,39 @@ using namespace bertha_test;
 using Json = nlohmann::json;
 
 const std::string kData = std::string(BERTHA_TEST_DATA) + "/data/tokenizer/";
+const std::string kByteBpeData = std::string(BERTHA_TEST_DATA) + "/data/byte_bpe/";
 
-Tokenizer tokenizer_of(const Json& options) {
+void add_tokens(const Json& options, TokenizerConfig& config) {
+  for (const Json& added : options.value("added", Json::array())) {
+    config.added_tokens.push_back({added.at("id"), added.at("content"), added.at("single_word"), added.at("lstrip"),
+                                   added.at("rstrip"), added.at("normalized"), added.at("special")});
+  }
+}
+
+/// The tokens of vocab.json by id, and the merges of merges.txt as pairs of ids.
+std::pair<std::vector<std::string>, std::vector<std::uint32_t>> byte_bpe_data() {
+  const std::map<std::string, std::uint32_t> ids = Json::parse(lines_of(kByteBpeData + "vocab.json").at(0));
+  std::vector<std::string> tokens(ids.size());
+  for (const auto& [token, id] : ids) tokens.at(id) = token;
+  std::vector<std::uint32_t> merges;
+  for (const std::string& line : lines_of(kByteBpeData + "merges.txt")) {
+    if (line.starts_with("#version")) continue;
+    const std::size_t space = line.find(' ');
+    merges.push_back(ids.at(line.substr(0, space)));
+    merges.push_back(ids.at(line.substr(space + 1)));
+  }
+  return {tokens, merges};
+}
+
+Tokenizer byte_bpe_of(const Json& options) {
+  const auto [tokens, merges] = byte_bpe_data();
+  TokenizerConfig config = roberta_config(static_cast<std::uint32_t>(tokens.size()));
+  config.model = ByteBpeOptions{options.at("add_prefix_space"), options.at("trim_offsets"), merges.size() / 2};
+  add_tokens(options, config);
+  return make_tokenizer(tokens, config, merges);
+}
+
+Tokenizer word_piece_of(const Json& options) {
   const auto tokens = lines_of(kData + "vocab.txt");
   TokenizerConfig config = bert_config(tokens.size());
   auto& model = std::get<WordPieceOptions>(config.model);
@@ -29,10 +61,7 @@ Tokenizer tokenizer_of(const Json& options) {
   model.strip_accents = options.at("strip_accents");
   model.clean_text = options.at("clean_text");
   model.handle_chinese_chars = options.at("handle_chinese_chars");
-  for (const Json& added : options.value("added", Json::array())) {
-    config.added_tokens.push_back({added.at("id"), added.at("content"), added.at("single_word"), added.at("lstrip"),
-                                   added.at("rstrip"), added.at("normalized"), added.at("special")});
-  }
+  add_tokens(options, config);
   return make_tokenizer(tokens, config);
 }
 
@@ -77,9 +106,9 @@ Json described(const Tokenizer& tokenizer, const Encoding& encoding, const std::
           {"special", encoding.special}};
 }
 
-TEST(TokenizerGolden, EqualsTokenizersInEveryFieldAndWindow) {
-  const auto lines = lines_of(kData + "encode.jsonl");
-  ASSERT_GT(lines.size(), 500u);
+void expect_equal(const std::string& path, std::size_t at_least, Tokenizer (*tokenizer_of)(const Json&)) {
+  const auto lines = lines_of(path);
+  ASSERT_GT(lines.size(), at_least);
   std::map<std::string, Tokenizer> tokenizers;
   const Json head = Json::parse(lines[0]);
   for (const auto& [name, options] : head.at("configurations").items()) {
@@ -101,6 +130,23 @@ TEST(TokenizerGolden, EqualsTokenizersInEveryFieldAndWindow) {
         is_pair ? tokenizer.encode(texts[0], texts[1], options) : tokenizer.encode(texts[0], options);
     EXPECT_EQ(described(tokenizer, first, texts), golden.at("windows")[0]) << "line " << i + 1;
     EXPECT_EQ(first.truncated, windows.size() > 1) << "line " << i + 1;
+  }
+}
+
+TEST(TokenizerGolden, EqualsTokenizersInEveryFieldAndWindow) {
+  expect_equal(kData + "encode.jsonl", 500, word_piece_of);
+}
+
+TEST(TokenizerGolden, EqualsTokenizersInByteLevelBpe) { expect_equal(kByteBpeData + "encode.jsonl", 400, byte_bpe_of); }
+
+TEST(TokenizerGolden, DecodesByteLevelTokensAsTokenizers) {
+  const auto lines = lines_of(kByteBpeData + "decode.jsonl");
+  ASSERT_GT(lines.size(), 60u);
+  for (std::size_t i = 1; i < lines.size(); ++i) {
+    const Json golden = Json::parse(lines[i]);
+    const std::vector<std::string> tokens = golden.at("tokens");
+    const std::vector<std::string_view> views(tokens.begin(), tokens.end());
+    EXPECT_EQ(decode_byte_level(views), golden.at("expected").get<std::string>()) << "line " << i + 1;
   }
 }
 

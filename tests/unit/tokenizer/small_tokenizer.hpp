@@ -51,6 +51,39 @@ inline bertha::TokenizerConfig bert_config(std::size_t vocab_size) {
   return config;
 }
 
+/// RoBERTa's configuration for tokens that begin with <s> <pad> </s> <unk> and end with <mask>, of byte-level BPE.
+inline bertha::TokenizerConfig roberta_config(std::uint32_t vocab_size) {
+  using Kind = bertha::TemplatePiece::Kind;
+  bertha::TokenizerConfig config;
+  config.model = bertha::ByteBpeOptions{};
+  config.vocab_size = vocab_size;
+  config.unk_token_id = 3;
+  config.cls_token_id = 0;
+  config.sep_token_id = 2;
+  config.pad_token_id = 1;
+  const char* const special[] = {"<s>", "<pad>", "</s>", "<unk>"};
+  for (std::uint32_t id = 0; id < 4; ++id) {
+    config.added_tokens.push_back({id, special[id], false, false, false, false, true});
+  }
+  config.added_tokens.push_back({vocab_size - 1, "<mask>", false, true, false, false, true});
+  config.single = {{Kind::special, 0, 0}, {Kind::sequence_a, 0, 0}, {Kind::special, 2, 0}};
+  config.pair = config.single;
+  config.pair.insert(config.pair.end(), {{Kind::special, 2, 0}, {Kind::sequence_b, 0, 0}, {Kind::special, 2, 0}});
+  return config;
+}
+
+/// <s> <pad> </s> <unk>, the 256 characters of the byte alphabet by byte (so byte b is token 4 + b), `tokens`, <mask>.
+inline std::vector<std::string> with_bytes(const std::vector<std::string>& tokens) {
+  std::vector<std::string> all = {"<s>", "<pad>", "</s>", "<unk>"};
+  for (const std::uint16_t character : bertha::byte_alphabet::kCharacters) {
+    char bytes[4];
+    all.emplace_back(bytes, bertha::utf8::encode(character, bytes));
+  }
+  all.insert(all.end(), tokens.begin(), tokens.end());
+  all.push_back("<mask>");
+  return all;
+}
+
 /// [PAD] [UNK] [CLS] [SEP] [MASK], and then `tokens` from id 5 on.
 inline std::vector<std::string> with_special(const std::vector<std::string>& tokens) {
   std::vector<std::string> all = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};

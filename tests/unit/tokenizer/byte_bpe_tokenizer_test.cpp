@@ -1,0 +1,134 @@
+#include <gtest/gtest.h>
+
+#include "../../support/expect_error.hpp"
+#include "../../support/model_writer.hpp"
+#include "small_tokenizer.hpp"
+
+#include <bertha/tokenizer/tokenizer.hpp>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace bertha;
+using namespace bertha_test;
+
+using Spans = std::vector<Span>;
+
+constexpr std::uint32_t kA = 4 + 'a', kB = 4 + 'b', kSpace = 4 + ' ';
+
+/// Tokens for all bytes, " a", two spaces, and U+00E9 with the space before it.
+Tokenizer tokenizer(bool add_prefix_space, bool trim_offsets) {
+  const auto tokens = with_bytes({"\u0120a", "\u0120\u0120", "\u0120\u00c3", "\u0120\u00c3\u00a9"});
+  const std::uint32_t space_c3 = 4 + 256 + 2;
+  const std::vector<std::uint32_t> merges = {kSpace, kA, kSpace, kSpace, kSpace, 4 + 0xC3, space_c3, 4 + 0xA9};
+  auto config = roberta_config(static_cast<std::uint32_t>(tokens.size()));
+  config.model = ByteBpeOptions{add_prefix_space, trim_offsets, merges.size() / 2};
+  return make_tokenizer(tokens, config, merges);
+}
+
+Spans offsets(const Tokenizer& tokenizer, std::string_view text) {
+  return tokenizer.encode(text, {.add_special_tokens = false}).offsets;
+}
+
+TEST(ByteBpeTokenizer, TrimsSpacesOffOffsetsIfToldTo) {
+  EXPECT_EQ(offsets(tokenizer(false, false), "a a   b"), (Spans{{0, 1}, {1, 3}, {3, 5}, {5, 6}, {6, 7}}));
+  EXPECT_EQ(offsets(tokenizer(false, true), "a a   b"), (Spans{{0, 1}, {2, 3}, {5, 5}, {6, 6}, {6, 7}}));
+}
+
+TEST(ByteBpeTokenizer, GivesAPartOfACharacterTheWholeOfIt) {
+  EXPECT_EQ(offsets(tokenizer(false, true), "a\u00e9"), (Spans{{0, 1}, {1, 3}, {1, 3}}));
+  EXPECT_EQ(offsets(tokenizer(false, true), "\U0001F600"), (Spans{{0, 4}, {0, 4}, {0, 4}, {0, 4}}));
+}
+
+TEST(ByteBpeTokenizer, PutsASpaceBeforeEachPartOfAText) {
+  const Tokenizer with_space = tokenizer(true, true);
+  EXPECT_EQ(with_space.encode("a").ids, with_space.encode(" a").ids);
+  EXPECT_EQ(offsets(with_space, "a"), (Spans{{0, 1}})) << "the space that is not there takes nothing off at the start";
+  EXPECT_EQ(offsets(with_space, "\u00e9"), (Spans{{0, 2}}));
+  EXPECT_EQ(offsets(with_space, " a"), (Spans{{0, 2}})) << "nor does one that is";
+  EXPECT_EQ(offsets(with_space, "<s>a"), (Spans{{0, 3}, {4, 4}})) << "behind an added token it takes a character off";
+  EXPECT_EQ(offsets(with_space, "<s>b"), (Spans{{0, 3}, {4, 4}, {3, 4}}));
+  EXPECT_EQ(offsets(with_space, "b"), (Spans{{0, 0}, {0, 1}}));
+  EXPECT_EQ(offsets(tokenizer(true, false), "b"), (Spans{{0, 1}, {0, 1}}));
+}
+
+TEST(ByteBpeTokenizer, TakesAWindowsFirstTokenForTheStartOfAText) {
+  const Tokenizer with_space = tokenizer(true, true);
+  const EncodeOptions options{.truncation = Truncation::only_first, .max_length = 4};
+  const auto windows = with_space.encode_windows("a a a a", options);
+  ASSERT_EQ(windows.size(), 2u);
+  EXPECT_EQ(windows[0].offsets, (Spans{{0, 0}, {0, 1}, {2, 3}, {0, 0}}));
+  EXPECT_EQ(windows[1].offsets, (Spans{{0, 0}, {3, 5}, {6, 7}, {0, 0}}));
+}
+
+TEST(ByteBpeTokenizer, TrimsWhatAnAddedTokenTook) {
+  const auto encoding = tokenizer(false, true).encode("a \u3000<mask> a", {.add_special_tokens = false});
+  EXPECT_EQ(encoding.offsets, (Spans{{0, 1}, {5, 11}, {12, 13}}));
+  EXPECT_EQ(encoding.words, (std::vector<std::uint32_t>{0, 1, 2}));
+}
+
+TEST(ByteBpeTokenizer, PutsTwoSeparatorsBetweenAPair) {
+  const auto encoding = tokenizer(false, true).encode("a", "b");
+  EXPECT_EQ(encoding.ids, (std::vector<std::uint32_t>{0, kA, 2, 2, kB, 2}));
+  EXPECT_EQ(encoding.type_ids, std::vector<std::uint32_t>(6, 0));
+  EXPECT_EQ(encoding.sequences[4], 1u);
+}
+
+TEST(ByteBpeTokenizer, ShowsTokensInTheByteAlphabetAndDecodesThem) {
+  const Tokenizer tiny = tokenizer(false, true);
+  const auto encoding = tiny.encode("a \u00e9");
+  EXPECT_EQ(tiny.token(encoding.ids[2]), "\u0120\u00c3\u00a9");
+  EXPECT_EQ(tiny.decode(encoding.ids, true), "a \u00e9");
+  EXPECT_EQ(tiny.id("\u0120a"), 4u + 256);
+  EXPECT_EQ(tiny.token(*tiny.id("<mask>")), "<mask>");
+}
+
+TEST(ByteBpeTokenizer, GivesOffsetsWithinTheTextForAnyBytes) {
+  std::mt19937 random(11);
+  const std::string alphabet[] = {"a", " ", "\n", "'s", "<s>", " <mask>", "\u00e9", "\U0001F600", "\u3000", "\xF0\x9F"};
+  for (const bool space : {false, true}) {
+    for (const bool trim : {false, true}) {
+      const Tokenizer some = tokenizer(space, trim);
+      for (int i = 0; i < 500; ++i) {
+        std::string bytes;
+        for (std::size_t n = random() % 20; n > 0; --n) {
+          bytes += i % 2 == 0 ? std::string(1, static_cast<char>(random())) : alphabet[random() % 10];
+        }
+        const std::string text = replace_invalid_utf8(bytes);
+        for (const Span span : offsets(some, text)) {
+          ASSERT_LE(span.start, span.end) << text;
+          ASSERT_LE(span.end, text.size()) << text;
+          ASSERT_TRUE(span.start == text.size() || !utf8::is_continuation(text[span.start])) << text;
+          ASSERT_TRUE(span.end == text.size() || !utf8::is_continuation(text[span.end])) << text;
+        }
+      }
+    }
+  }
+}
+
+TEST(ByteBpeTokenizer, LoadsFromAModelFileWithItsMerges) {
+  TinyOptions tiny;
+  tiny.kind = "tokenizer";
+  tiny.vocabulary = with_bytes({"ab"});
+  const auto load = [&](std::pair<std::uint32_t, std::uint32_t> merge) {
+    auto model = ModelWriter::tiny(tiny);
+    model.make_byte_bpe({merge});
+    AlignedBytes bytes(model.bytes());
+    WeightFile file = WeightFile::from_bytes(bytes.span());
+    const Tokenizer loaded = Tokenizer::load(file);
+    file.finish();
+    return loaded.encode("aba", {.add_special_tokens = false}).ids;
+  };
+  EXPECT_EQ(load({kA, kB}), (std::vector<std::uint32_t>{4 + 256, kA}));
+  expect_error(ErrorCode::vocabulary, {"tokenizer.merges", "merge 0", "16777216"}, [&] { load({1u << 24, kB}); });
+  auto model = ModelWriter::tiny(tiny);
+  model.make_byte_bpe({{kA, kB}});
+  model.tokenizer["num_merges"] = 9;
+  AlignedBytes bytes(model.bytes());
+  WeightFile file = WeightFile::from_bytes(bytes.span());
+  expect_error(ErrorCode::shape, {"tokenizer.merges", "[32]", "[16]"}, [&] { Tokenizer::load(file); });
+}
+
+}  // namespace
