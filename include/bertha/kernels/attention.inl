@@ -34,7 +34,7 @@ inline void attention_f32(const Attention& op) {
   float* key_panels = pieces.floats(keys * size);                 // [keys/16][size][16]
   float* value_panels = pieces.floats(op.length * padded(size));  // [size'/16][length][16]
   float* scores = pieces.floats(kQueryBlock * keys);              // [kQueryBlock, keys]
-  alignas(64) float partial[kTilePanels * kBlockSums];
+  alignas(64) float partial[ProductF32::kPanels * kBlockSums];
   float factor[kQueryBlock];
 
   for (std::size_t j = 0; j < keys; ++j) {
@@ -49,7 +49,7 @@ inline void attention_f32(const Attention& op) {
     const std::size_t rows = smaller(kQueryBlock, op.length - i);
     const F32x16 scale = broadcast(op.scale);
     for (std::size_t j = 0, panels; j < keys; j += panels * kLanes) {
-      panels = smaller(kTilePanels, (keys - j) / kLanes);
+      panels = smaller(ProductF32::kPanels, (keys - j) / kLanes);
       tiles_f32(op.query + i * op.stride, op.stride, rows, size, panels,
                 {key_panels + j * size, size * kLanes, partial, kBlockSums});
       for (std::size_t p = 0; p < panels; ++p)
@@ -58,7 +58,7 @@ inline void attention_f32(const Attention& op) {
     }
     for (std::size_t r = 0; r < rows; ++r) factor[r] = 1.0f / exponentials(scores + r * keys, op.length);
     for (std::size_t d = 0, panels; d < size; d += panels * kLanes) {
-      panels = smaller(kTilePanels, padded(size - d) / kLanes);
+      panels = smaller(ProductF32::kPanels, padded(size - d) / kLanes);
       tiles_f32(scores, keys, rows, op.length, panels,
                 {value_panels + d * op.length, op.length * kLanes, partial, kBlockSums});
       for (std::size_t p = 0; p < panels; ++p)
@@ -122,7 +122,7 @@ inline void attention_s8(const Attention& op) {
   std::int16_t* probabilities = pieces.words(kQueryBlock * keys);  // [kQueryBlock, keys]
   std::int16_t* query = pieces.words(kQueryBlock * size);          // [kQueryBlock, size]
   std::int16_t* key_row = pieces.words(size);
-  alignas(64) std::int32_t partial[kTilePanels * kBlockSums];
+  alignas(64) std::int32_t partial[ProductS16::kPanels * kBlockSums];
   float factor[kQueryBlock];
 
   for (std::size_t j = 0; j < keys; ++j) {
@@ -141,7 +141,7 @@ inline void attention_s8(const Attention& op) {
     for (std::size_t r = 0; r < rows; ++r)
       factor[r] = quantise_row(op.query + (i + r) * op.stride, op.head_size, query + r * size) * op.scale;
     for (std::size_t j = 0, panels; j < keys; j += panels * kLanes) {
-      panels = smaller(kTilePanels, (keys - j) / kLanes);
+      panels = smaller(ProductS16::kPanels, (keys - j) / kLanes);
       tiles_s16(query, size, rows, size, panels, {key_panels + j * size, size * kLanes, partial, kBlockSums});
       for (std::size_t p = 0; p < panels; ++p) {
         const F32x16 scale = load(key_scale + j + p * kLanes);
@@ -158,7 +158,7 @@ inline void attention_s8(const Attention& op) {
       factor[r] = finite ? 1.0f / static_cast<float>(fold_add(row.sum)) : __builtin_nanf("");
     }
     for (std::size_t d = 0, panels; d < size; d += panels * kLanes) {
-      panels = smaller(kTilePanels, (size - d) / kLanes);
+      panels = smaller(ProductS16::kPanels, (size - d) / kLanes);
       tiles_s16(probabilities, keys, rows, round_up(op.length, 2), panels,
                 {value_panels + d * keys, keys * kLanes, partial, kBlockSums});
       for (std::size_t p = 0; p < panels; ++p) {

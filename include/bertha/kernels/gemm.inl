@@ -1,19 +1,22 @@
 // Matrix products, written once on sixteen lanes; each level includes it inside its region, after rows.inl, in its
 // namespace.
 //
-//     one panel (16 outputs, k rows of 64 bytes)        a tile: 1 to kTileRows rows of a, 1 to kTilePanels panels
+//     one panel (16 outputs, k rows of 64 bytes)        a tile: 1 to kRows rows of a, 1 or kPanels panels
 //     w[0][0..15]                                       acc[r][0..15] += a[r][0] * w[0][0..15]
 //     w[1][0..15]                                       acc[r][0..15] += a[r][1] * w[1][0..15]
 //     ...                                               ...
 //
-// A level's tile is what its registers hold. Every output has one accumulator and k ascends, whatever the tile, so a
+// A tile is what a level's registers hold. Every output has one accumulator and k ascends, whatever the tile, so a
 // row's bits don't depend on the rows around it. The sums of a few panels wait in `partial` until their last tile is
-// done; then the epilogue goes over them. k is not cut (measured: slower). Sums of integers are exact in any order;
-// they can't overflow up to k = 2^17.
+// done; then the epilogue goes over them. k is not cut: rows are, so that what a block reads of `a` stays in L2. Sums
+// of integers are exact in any order; they can't overflow up to k = 2^17.
 
 inline constexpr std::size_t kRowBlock = 192;        // rows whose sums wait in `partial`
 inline constexpr std::size_t kBlockBytes = 524'288;  // of `a` in a block of rows: what stays in L2 beside the weights
-inline constexpr std::size_t kPrefetch = 1024;       // bytes of weights ahead: hardware stops at the end of a page
+inline constexpr std::size_t kPrefetch = 4096;       // bytes of weights ahead: hardware stops at the end of a page
+
+// What a tile does: `operand` of a number of a (or of the kGroup numbers of k that lie side by side for one output) is
+// used with every panel, `row` of a panel with every row of a.
 
 /// float32 weights: w[k][16].
 struct ProductF32 {
@@ -21,11 +24,11 @@ struct ProductF32 {
   using Weight = float;
   using Accumulator = F32x16;
   using Stored = float;
-  static constexpr std::size_t kGroup = 1;  // numbers of k that lie side by side for one output
+  static constexpr std::size_t kGroup = 1, kRows = kTileF32.rows, kPanels = kTileF32.panels;
   static BERTHA_LANE_INLINE Accumulator zero() { return broadcast(0.0f); }
-  static BERTHA_LANE_INLINE Accumulator step(Accumulator acc, const Element* a, const Weight* w) {
-    return fma(broadcast(*a), load(w), acc);
-  }
+  static BERTHA_LANE_INLINE F32x16 operand(const Element* a) { return broadcast(*a); }
+  static BERTHA_LANE_INLINE F32x16 row(const Weight* w) { return load(w); }
+  static BERTHA_LANE_INLINE Accumulator step(Accumulator acc, F32x16 a, F32x16 w) { return fma(a, w, acc); }
 };
 
 /// int8 weights: w[k/4][16][4].
@@ -34,11 +37,11 @@ struct ProductS8 {
   using Weight = std::int8_t;
   using Accumulator = I32x16;
   using Stored = std::int32_t;
-  static constexpr std::size_t kGroup = 4;
+  static constexpr std::size_t kGroup = 4, kRows = kTileS8.rows, kPanels = kTileS8.panels;
   static BERTHA_LANE_INLINE Accumulator zero() { return zero_s32(); }
-  static BERTHA_LANE_INLINE Accumulator step(Accumulator acc, const Element* a, const Weight* w) {
-    return dot_quads(acc, a, w);
-  }
+  static BERTHA_LANE_INLINE Quad operand(const Element* a) { return quad(a); }
+  static BERTHA_LANE_INLINE QuadRow row(const Weight* w) { return quad_row(w); }
+  static BERTHA_LANE_INLINE Accumulator step(Accumulator acc, Quad a, QuadRow w) { return dot_quads(acc, a, w); }
 };
 
 /// int16 weights: w[k/2][16][2].
@@ -47,11 +50,11 @@ struct ProductS16 {
   using Weight = std::int16_t;
   using Accumulator = I32x16;
   using Stored = std::int32_t;
-  static constexpr std::size_t kGroup = 2;
+  static constexpr std::size_t kGroup = 2, kRows = kTileS16.rows, kPanels = kTileS16.panels;
   static BERTHA_LANE_INLINE Accumulator zero() { return zero_s32(); }
-  static BERTHA_LANE_INLINE Accumulator step(Accumulator acc, const Element* a, const Weight* w) {
-    return dot_pairs(acc, a, w);
-  }
+  static BERTHA_LANE_INLINE Pair operand(const Element* a) { return pair(a); }
+  static BERTHA_LANE_INLINE PairRow row(const Weight* w) { return pair_row(w); }
+  static BERTHA_LANE_INLINE Accumulator step(Accumulator acc, Pair a, PairRow w) { return dot_pairs(acc, a, w); }
 };
 
 /// Panels that lie `w_stride` apart, and where the sums of each go, `partial_stride` apart, rows of 16.
@@ -73,15 +76,29 @@ BERTHA_INLINE void tile(const typename Product::Element* a, std::size_t a_stride
     BERTHA_UNROLL
     for (std::size_t r = 0; r < Rows; ++r) acc[p][r] = Product::zero();
   }
+  // One pointer for three rows, which an address of base and scaled stride reaches: more pointers than registers would
+  // go to the stack. The empty assembly keeps the compiler from making a pointer for each row after all.
+  const typename Product::Element* third[(Rows + 2) / 3];
+  BERTHA_UNROLL
+  for (std::size_t r = 0; r < Rows; r += 3) third[r / 3] = a + r * a_stride;
   const typename Product::Weight* w = to.w;
   for (std::size_t i = 0; i < k; i += Product::kGroup, w += Product::kGroup * kLanes) {
     BERTHA_UNROLL
+    for (std::size_t r = 0; r < Rows; r += 3) __asm__("" : "+r"(third[r / 3]));
+    decltype(Product::row(w)) row[N];
+    BERTHA_UNROLL
     for (std::size_t p = 0; p < N; ++p) {
       __builtin_prefetch(reinterpret_cast<const char*>(w + p * to.w_stride) + kPrefetch);
-      BERTHA_UNROLL
-      for (std::size_t r = 0; r < Rows; ++r)
-        acc[p][r] = Product::step(acc[p][r], a + r * a_stride + i, w + p * to.w_stride);
+      row[p] = Product::row(w + p * to.w_stride);
     }
+    BERTHA_UNROLL
+    for (std::size_t r = 0; r < Rows; ++r) {
+      const auto operand = Product::operand(third[r / 3] + r % 3 * a_stride);
+      BERTHA_UNROLL
+      for (std::size_t p = 0; p < N; ++p) acc[p][r] = Product::step(acc[p][r], operand, row[p]);
+    }
+    BERTHA_UNROLL
+    for (std::size_t r = 0; r < Rows; r += 3) third[r / 3] += Product::kGroup;
   }
   BERTHA_UNROLL
   for (std::size_t p = 0; p < N; ++p) {
@@ -112,26 +129,27 @@ BERTHA_INLINE void tiles(const typename Product::Element* a, std::size_t a_strid
   }
 }
 
-/// The same for up to kTilePanels panels. A single one that is left over takes low tiles: few layers have one, and tall
-/// ones would have to be compiled again.
+/// The same for up to kPanels panels. Those that are left over go one by one: fewer tiles to compile.
 template <class Product>
 BERTHA_INLINE void panel_tiles(const typename Product::Element* a, std::size_t a_stride, std::size_t rows,
-                               std::size_t k, std::size_t n_panels, const Panels<Product>& to) {
-  if (n_panels == kTilePanels) return tiles<Product, kTileRows, kTilePanels>(a, a_stride, rows, k, to);
-  if constexpr (kTilePanels > 1) tiles<Product, 4, 1>(a, a_stride, rows, k, to);
+                               std::size_t k, std::size_t n_panels, Panels<Product> to) {
+  if (n_panels == Product::kPanels) return tiles<Product, Product::kRows, Product::kPanels>(a, a_stride, rows, k, to);
+  if constexpr (Product::kPanels > 1)
+    for (; n_panels > 0; --n_panels, to.w += to.w_stride, to.partial += to.partial_stride)
+      tiles<Product, Product::kRows, 1>(a, a_stride, rows, k, to);
 }
 
-// One function for each product, so that the tiles are compiled once.
-inline void tiles_f32(const float* a, std::size_t a_stride, std::size_t rows, std::size_t k, std::size_t n_panels,
-                      const Panels<ProductF32>& to) {
+// One function for each product, so that the tiles are compiled once. tests/package/inner_loops.py looks at them.
+BERTHA_NOINLINE void tiles_f32(const float* a, std::size_t a_stride, std::size_t rows, std::size_t k,
+                               std::size_t n_panels, const Panels<ProductF32>& to) {
   panel_tiles(a, a_stride, rows, k, n_panels, to);
 }
-inline void tiles_s8(const std::int8_t* a, std::size_t a_stride, std::size_t rows, std::size_t k, std::size_t n_panels,
-                     const Panels<ProductS8>& to) {
+BERTHA_NOINLINE void tiles_s8(const std::int8_t* a, std::size_t a_stride, std::size_t rows, std::size_t k,
+                              std::size_t n_panels, const Panels<ProductS8>& to) {
   panel_tiles(a, a_stride, rows, k, n_panels, to);
 }
-inline void tiles_s16(const std::int16_t* a, std::size_t a_stride, std::size_t rows, std::size_t k,
-                      std::size_t n_panels, const Panels<ProductS16>& to) {
+BERTHA_NOINLINE void tiles_s16(const std::int16_t* a, std::size_t a_stride, std::size_t rows, std::size_t k,
+                               std::size_t n_panels, const Panels<ProductS16>& to) {
   panel_tiles(a, a_stride, rows, k, n_panels, to);
 }
 
@@ -200,12 +218,12 @@ BERTHA_INLINE void write(const Value& value, std::size_t rows, Activation activa
 
 BERTHA_LANE_INLINE std::size_t smaller(std::size_t a, std::size_t b) { return a < b ? a : b; }
 
-/// Rows of the next block when `rows` of `row_bytes` are left: nearly equal blocks, so that none is left with a row or
-/// two.
-BERTHA_LANE_INLINE std::size_t block_rows(std::size_t rows, std::size_t row_bytes) {
-  const std::size_t fit = smaller(kRowBlock, round_up(kBlockBytes / (row_bytes + 1), kTileRows) + kTileRows);
+/// Rows of the next block when `rows` of `row_bytes` (which may be 0) are left: nearly equal blocks of whole tiles, so
+/// that none is left with a row or two.
+BERTHA_LANE_INLINE std::size_t block_rows(std::size_t rows, std::size_t row_bytes, std::size_t tile_rows) {
+  const std::size_t fit = smaller(kRowBlock, round_up(kBlockBytes / (row_bytes + 1) + 1, tile_rows));
   const std::size_t blocks = (rows + fit - 1) / fit;
-  return (rows + blocks - 1) / blocks;
+  return smaller(rows, round_up((rows + blocks - 1) / blocks, tile_rows));
 }
 
 BERTHA_LANE_INLINE Destination destination(const float* residual, std::size_t residual_stride, float* out,
@@ -215,11 +233,12 @@ BERTHA_LANE_INLINE Destination destination(const float* residual, std::size_t re
 }
 
 inline void gemm_f32(const GemmF32& op) {
-  alignas(64) float partial[kTilePanels * kRowBlock * kLanes];
+  constexpr std::size_t kPanels = ProductF32::kPanels;
+  alignas(64) float partial[kPanels * kRowBlock * kLanes];
   for (std::size_t row = 0, rows; row < op.rows; row += rows) {
-    rows = block_rows(op.rows - row, op.k * sizeof(float));
+    rows = block_rows(op.rows - row, op.k * sizeof(float), ProductF32::kRows);
     for (std::size_t panel = 0, panels; panel < op.n_panels; panel += panels) {
-      panels = smaller(kTilePanels, op.n_panels - panel);
+      panels = smaller(kPanels, op.n_panels - panel);
       tiles_f32(op.a + row * op.a_stride, op.a_stride, rows, op.k, panels,
                 {op.panels + panel * op.k * kLanes, op.k * kLanes, partial, kRowBlock * kLanes});
       for (std::size_t p = 0; p < panels; ++p) {
@@ -233,11 +252,12 @@ inline void gemm_f32(const GemmF32& op) {
 }
 
 inline void gemm_s8(const GemmS8& op) {
-  alignas(64) std::int32_t partial[kTilePanels * kRowBlock * kLanes];
+  constexpr std::size_t kPanels = ProductS8::kPanels;
+  alignas(64) std::int32_t partial[kPanels * kRowBlock * kLanes];
   for (std::size_t row = 0, rows; row < op.rows; row += rows) {
-    rows = block_rows(op.rows - row, op.k * sizeof(std::int8_t));
+    rows = block_rows(op.rows - row, op.k * sizeof(std::int8_t), ProductS8::kRows);
     for (std::size_t panel = 0, panels; panel < op.n_panels; panel += panels) {
-      panels = smaller(kTilePanels, op.n_panels - panel);
+      panels = smaller(kPanels, op.n_panels - panel);
       tiles_s8(op.a + row * op.a_stride, op.a_stride, rows, op.k, panels,
                {op.panels + panel * op.k * kLanes, op.k * kLanes, partial, kRowBlock * kLanes});
       for (std::size_t p = 0; p < panels; ++p) {

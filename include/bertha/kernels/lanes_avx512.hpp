@@ -22,9 +22,10 @@ BERTHA_AVX512_BEGIN
 
 namespace kernels::avx512 {
 
-/// A matrix product's tile: 24 accumulators, 2 registers of weights, and numbers of `a` from memory, of 32 registers.
-inline constexpr std::size_t kTileRows = 12;
-inline constexpr std::size_t kTilePanels = 2;
+/// The products' tiles, of 32 registers. float32: 24 accumulators, 3 of weights, one of a. int8: 16, magnitudes of
+/// weights 2, ones, zeros, one of a, one or two for a product. int16: 24, weights 3, one of a, one or two for a
+/// product.
+inline constexpr TileShape kTileF32 = {8, 3}, kTileS8 = {8, 2}, kTileS16 = {8, 3};
 
 struct F32x16 {
   __m512 v;
@@ -34,6 +35,19 @@ struct I32x16 {
 };
 struct Mask16 {
   __mmask16 v;
+};
+struct Pair {
+  __m512i v;
+};
+struct PairRow {
+  __m512i v;
+};
+struct Quad {
+  __m512i v;
+};
+struct QuadRow {
+  __m512i magnitude;
+  __mmask64 negative;
 };
 
 BERTHA_INLINE __m512i load_512(const void* p) { return _mm512_loadu_si512(p); }
@@ -116,13 +130,19 @@ BERTHA_INLINE __m512i broadcast_4_bytes(const void* p) {
   __builtin_memcpy(&four, p, sizeof four);
   return _mm512_set1_epi32(four);
 }
-BERTHA_INLINE I32x16 dot_pairs(I32x16 acc, const std::int16_t* a, const std::int16_t* w) {
-  return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(broadcast_4_bytes(a), load_512(w)))};
+BERTHA_INLINE Pair pair(const std::int16_t* a) { return {broadcast_4_bytes(a)}; }
+BERTHA_INLINE PairRow pair_row(const std::int16_t* w) { return {load_512(w)}; }
+BERTHA_INLINE I32x16 dot_pairs(I32x16 acc, Pair a, PairRow w) {
+  return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(a.v, w.v))};
 }
-BERTHA_INLINE I32x16 dot_quads(I32x16 acc, const std::int8_t* a, const std::int8_t* w) {
-  const __m512i weights = load_512(w), quad = broadcast_4_bytes(a);
-  const __m512i with_sign_of_w = _mm512_mask_sub_epi8(quad, _mm512_movepi8_mask(weights), _mm512_setzero_si512(), quad);
-  const __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(weights), with_sign_of_w);
+BERTHA_INLINE Quad quad(const std::int8_t* a) { return {broadcast_4_bytes(a)}; }
+BERTHA_INLINE QuadRow quad_row(const std::int8_t* w) {
+  const __m512i weights = load_512(w);
+  return {_mm512_abs_epi8(weights), _mm512_movepi8_mask(weights)};
+}
+BERTHA_INLINE I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) {
+  const __m512i with_sign_of_w = _mm512_mask_sub_epi8(a.v, w.negative, _mm512_setzero_si512(), a.v);
+  const __m512i pairs = _mm512_maddubs_epi16(w.magnitude, with_sign_of_w);
   return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
 }
 
