@@ -23,8 +23,9 @@ BERTHA_AVX2_BEGIN
 
 namespace kernels::avx2 {
 
-/// Rows of a matrix product's tile: 12 accumulators, 2 registers of weights and a broadcast, of 16 registers.
+/// A matrix product's tile: 12 accumulators, 2 registers of weights and a broadcast, of 16 registers.
 inline constexpr std::size_t kTileRows = 6;
+inline constexpr std::size_t kTilePanels = 1;
 
 struct F32x16 {
   __m256 lo, hi;

@@ -14,8 +14,9 @@ BERTHA_STRICT_BEGIN
 
 namespace kernels::scalar {
 
-/// Rows of a matrix product's tile: a loop over more would only cost compile time here.
+/// A matrix product's tile: a loop over more would only cost compile time here.
 inline constexpr std::size_t kTileRows = 1;
+inline constexpr std::size_t kTilePanels = 1;
 
 struct F32x16 {
   float lane[kLanes];
