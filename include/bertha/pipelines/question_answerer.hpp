@@ -130,10 +130,14 @@ inline std::vector<AnswerResult> QuestionAnswerer::answer(const std::vector<Ques
       encodings.push_back(std::move(window));
       owners.push_back(q);
     }
-  std::vector<Candidates> candidates(questions.size());
+  std::vector<std::vector<float>> logits_of(encodings.size());
   model_.run_each(encodings, call, [&](std::size_t i, MatrixView<const float> logits) {
-    add(candidates[owners[i]], questions[owners[i]], encodings[i], logits, options);
+    logits_of[i].assign(logits.data, logits.data + logits.rows * logits.cols);
   });
+  std::vector<Candidates> candidates(questions.size());
+  for (std::size_t i = 0; i < encodings.size(); ++i)  // the order of a question's windows decides between equal scores
+    add(candidates[owners[i]], questions[owners[i]], encodings[i], {logits_of[i].data(), encodings[i].size(), 2, 2},
+        options);
   std::vector<AnswerResult> results;
   for (Candidates& found : candidates) results.push_back(rank(found, options));
   return results;
