@@ -32,14 +32,14 @@ int print_logits(const LogitsArguments& arguments) {
       const auto& tokenizer = model.tokenizer();
       encodings.push_back(line->pair ? tokenizer.encode(line->text, *line->pair) : tokenizer.encode(line->text));
     }
-    std::vector<std::string> json;
-    model.run_each(encodings, call_options(arguments.lines), [&](std::size_t, const auto& logits) {
+    std::vector<std::string> json(encodings.size());
+    model.run_each(encodings, call_options(arguments.lines), [&](std::size_t i, const auto& logits) {
       std::string rows = "{\"logits\":[";
       for (std::size_t row = 0; row < logits.rows; ++row)
         rows.append(row > 0 ? "," : "").append(list(std::span(logits.row(row), logits.cols), [](float logit) {
           return number(logit);
         }));
-      json.push_back(rows + "]}");
+      json[i] = rows + "]}";
     });
     return json;
   });
