@@ -79,15 +79,15 @@ BERTHA_INLINE void tile_of_height(std::size_t height, const typename Product::El
 }
 
 /// The same for up to kRowBlock rows, cut into tiles of nearly equal height.
-template <class Product>
+template <class Product, std::size_t Rows = kTileRows>
 BERTHA_INLINE void tiles(const typename Product::Element* a, std::size_t a_stride, std::size_t rows,
                          const typename Product::Weight* w, std::size_t k, typename Product::Stored* partial) {
-  std::size_t left = (rows + kTileRows - 1) / kTileRows;
+  std::size_t left = (rows + Rows - 1) / Rows;
   for (std::size_t row = 0; row < rows; --left) {
     const std::size_t height = (rows - row + left - 1) / left;
     const typename Product::Element* tile_a = a + row * a_stride;
     typename Product::Stored* sums = partial + row * kLanes;
-    tile_of_height<Product, kTileRows>(height, tile_a, a_stride, w, k, sums);
+    tile_of_height<Product, Rows>(height, tile_a, a_stride, w, k, sums);
     row += height;
   }
 }

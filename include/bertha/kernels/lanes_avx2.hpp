@@ -25,6 +25,8 @@ namespace kernels::avx2 {
 
 /// Rows of a matrix product's tile: 12 accumulators, 2 registers of weights and a broadcast, of 16 registers.
 inline constexpr std::size_t kTileRows = 6;
+/// The same in bfloat16: 8 accumulators, 4 registers of widened weights, a mask and a widened pair.
+inline constexpr std::size_t kTileRowsBf16 = 4;
 
 struct F32x16 {
   __m256 lo, hi;
@@ -175,6 +177,30 @@ BERTHA_INLINE __m256i dot_quads(__m256i acc, __m256i a, __m256i w) {
 BERTHA_INLINE I32x16 dot_quads(I32x16 acc, const std::int8_t* a, const std::int8_t* w) {
   const __m256i quad = broadcast_4_bytes(a);
   return {dot_quads(acc.lo, quad, load_256(w)), dot_quads(acc.hi, quad, load_256(w + 32))};
+}
+
+/// Eight bfloat16 numbers of dwords as float32: those in the high halves, those in the low halves.
+BERTHA_INLINE __m256 high_bf16(__m256i pairs) {
+  return _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(-65536)));
+}
+BERTHA_INLINE __m256 low_bf16(__m256i pairs) { return _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)); }
+BERTHA_INLINE __m256 widen_bf16(const std::uint16_t* p) {
+  return low_bf16(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
+BERTHA_INLINE F32x16 load_bf16(const std::uint16_t* p) { return {widen_bf16(p), widen_bf16(p + 8)}; }
+BERTHA_INLINE __m256i to_bf16(__m256 a) {
+  const __m256i bits = _mm256_castps_si256(a);
+  const __m256i is_odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i rounded = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), is_odd);
+  const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+  const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+  return _mm256_srai_epi32(_mm256_blendv_epi8(rounded, quiet, is_nan), 16);
+}
+BERTHA_INLINE I32x16 to_bf16(F32x16 a) { return {to_bf16(a.lo), to_bf16(a.hi)}; }
+BERTHA_INLINE F32x16 dot_pairs(F32x16 acc, const std::uint16_t* a, const std::uint16_t* w) {
+  const __m256i pair = broadcast_4_bytes(a), lo = load_256(w), hi = load_256(w + 16);
+  acc = fma({high_bf16(pair), high_bf16(pair)}, {high_bf16(lo), high_bf16(hi)}, acc);
+  return fma({low_bf16(pair), low_bf16(pair)}, {low_bf16(lo), low_bf16(hi)}, acc);
 }
 
 }  // namespace kernels::avx2

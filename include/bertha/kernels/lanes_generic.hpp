@@ -16,6 +16,7 @@ namespace kernels::scalar {
 
 /// Rows of a matrix product's tile: a loop over more would only cost compile time here.
 inline constexpr std::size_t kTileRows = 1;
+inline constexpr std::size_t kTileRowsBf16 = 1;
 
 struct F32x16 {
   float lane[kLanes];
@@ -46,6 +47,7 @@ inline float float_of(std::uint32_t bits) {
   __builtin_memcpy(&x, &bits, sizeof x);
   return x;
 }
+inline float widened_bf16(std::uint16_t bits) { return float_of(std::uint32_t{bits} << 16); }
 
 inline F32x16 broadcast(float x) {
   F32x16 r;
@@ -206,6 +208,30 @@ inline I32x16 dot_pairs(I32x16 acc, const std::int16_t* a, const std::int16_t* w
 /// acc[j] + sum over e < 4 of a[e] w[4 j + e], exact; a in [-127, 127], w in [-128, 127].
 inline I32x16 dot_quads(I32x16 acc, const std::int8_t* a, const std::int8_t* w) {
   BERTHA_EACH_LANE for (std::size_t e = 0; e < 4; ++e) acc.lane[j] += a[e] * w[4 * j + e];
+  return acc;
+}
+/// Sixteen bfloat16 numbers, widened.
+inline F32x16 load_bf16(const std::uint16_t* p) {
+  F32x16 r;
+  BERTHA_EACH_LANE r.lane[j] = widened_bf16(p[j]);
+  return r;
+}
+/// The bits of the nearest bfloat16 number, ties to even, as int16 values; NaN stays NaN.
+inline I32x16 to_bf16(F32x16 a) {
+  I32x16 r;
+  BERTHA_EACH_LANE {
+    const std::uint32_t bits = bits_of(a.lane[j]);
+    const bool is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
+    r.lane[j] = static_cast<std::int32_t>(is_nan ? bits | 0x400000u : bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+  }
+  return r;
+}
+/// acc[j] + a[1] w[2 j + 1], rounded, and then + a[0] w[2 j], rounded: bfloat16 numbers.
+inline F32x16 dot_pairs(F32x16 acc, const std::uint16_t* a, const std::uint16_t* w) {
+  BERTHA_EACH_LANE {
+    acc.lane[j] = fused(widened_bf16(a[1]), widened_bf16(w[2 * j + 1]), acc.lane[j]);
+    acc.lane[j] = fused(widened_bf16(a[0]), widened_bf16(w[2 * j]), acc.lane[j]);
+  }
   return acc;
 }
 
