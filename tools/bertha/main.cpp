@@ -102,6 +102,13 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   add_lines(*qa_command, qa.lines, true);
 
+  program::LogitsArguments logits;
+  auto* logits_command =
+      app.add_subcommand("logits", "Print what the head gives before any decoding (--jsonl: text, text_pair)");
+  add_model(*logits_command, logits.model);
+  add_texts(*logits_command, logits.texts);
+  add_lines(*logits_command, logits.lines, false);
+
   program::TokenizeArguments tokenize;
   auto* tokenize_command = app.add_subcommand("tokenize", "Print token ids (--jsonl: text, text_pair)");
   add_model(*tokenize_command, tokenize.model);
@@ -140,6 +147,7 @@ int run(int argc, char** argv) {
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, bertha::PrecisionKind>{{"float32", bertha::PrecisionKind::float32},
                                                        {"float32_strict", bertha::PrecisionKind::float32_strict},
+                                                       {"bfloat16", bertha::PrecisionKind::bfloat16},
                                                        {"int8", bertha::PrecisionKind::int8}}));
   bench_command->add_option("--repeat", bench.repeat, "Calls that are timed")
       ->check(CLI::Range(1, 1'000'000))
@@ -150,6 +158,7 @@ int run(int argc, char** argv) {
     app.parse(marked(argc, argv));
     check_texts(classify.texts, classify.lines);
     check_texts(ner.texts, ner.lines);
+    check_texts(logits.texts, logits.lines);
     check_texts(tokenize.texts, tokenize.lines);
     if (qa.question && qa.lines.jsonl)
       throw CLI::ValidationError("--jsonl", "has the questions on standard input; it can't go with --question");
@@ -168,6 +177,7 @@ int run(int argc, char** argv) {
   }
   if (ner_command->parsed()) return program::ner(ner);
   if (qa_command->parsed()) return program::qa(qa);
+  if (logits_command->parsed()) return program::logits(logits);
   if (tokenize_command->parsed()) return program::tokenize(tokenize);
   if (verify_command->parsed()) return program::verify(verify);
   if (inspect_command->parsed()) return program::inspect(inspected);
