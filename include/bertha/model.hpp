@@ -258,31 +258,41 @@ inline Encoding check_tokens(const std::string& file, std::size_t index, const S
   return encoding;
 }
 
+/// Float32 promises 2e-4 max(1, |logit|) of the recorded logits. Of bfloat16, which promises no logit, none may be off
+/// by more than a sixteenth of the largest of its case, or of 1: far more than its roundings do, far less than a wrong
+/// product.
+inline void check_logits(const std::string& file, std::size_t index, std::span<const float> expected,
+                         std::span<const float> found, bool rounded) {
+  if (expected.empty()) return;
+  if (expected.size() != found.size()) self_test_failed(file, index, "the number of logits differs");
+  float largest = 1.0f;
+  for (const float logit : expected) largest = std::max(largest, std::fabs(logit));
+  for (std::size_t j = 0; j < expected.size(); ++j) {
+    const float bound = rounded ? largest / 16.0f : 2e-4f * std::max(1.0f, std::fabs(expected[j]));
+    if (!(std::fabs(expected[j] - found[j]) <= bound))
+      self_test_failed(file, index,
+                       "logit " + std::to_string(j) + " is " + std::to_string(found[j]) + ", expected " +
+                           std::to_string(expected[j]) + " within " + std::to_string(bound));
+  }
+}
+
 }  // namespace detail
 
 template <Head H, EncoderLike E>
 void Model<H, E>::verify() const {
   file().check_crcs();
-  const PrecisionKind stored = file().config().precision;
+  const PrecisionKind stored = file().config().precision, run_in = config().precision;
   for (std::size_t i = 0; i < file().self_test().size(); ++i) {
     const SelfTestCase& expected = file().self_test()[i];
     const Encoding encoding = detail::check_tokens(file().name(), i, expected, tokenizer());
     if constexpr (std::same_as<Output, Logits>) {
       const Logits logits = run(std::span(&encoding, 1));
-      if (stored == PrecisionKind::int8 && config().precision == PrecisionKind::int8) {
+      if (stored == PrecisionKind::int8 && run_in == PrecisionKind::int8) {
         if (!expected.logits_bytes.empty() && detail::to_hex(logits.values) != expected.logits_bytes)
           detail::self_test_failed(file().name(), i, "the bits of the logits differ");
-      } else if (stored == PrecisionKind::float32 && config().precision != PrecisionKind::int8) {
-        if (!expected.logits.empty() && expected.logits.size() != logits.values.size())
-          detail::self_test_failed(file().name(), i, "the number of logits differs");
-        for (std::size_t j = 0; j < expected.logits.size(); ++j) {
-          const float want = expected.logits[j], got = logits.values[j];
-          // The promise of Float32 (README): 2e-4 max(1, |logit|).
-          if (!(std::fabs(want - got) <= 2e-4f * std::max(1.0f, std::fabs(want))))
-            detail::self_test_failed(
-                file().name(), i,
-                "logit " + std::to_string(j) + " is " + std::to_string(got) + ", expected " + std::to_string(want));
-        }
+      } else if (stored != PrecisionKind::int8 && run_in != PrecisionKind::int8) {
+        const bool rounded = stored == PrecisionKind::bfloat16 || run_in == PrecisionKind::bfloat16;
+        detail::check_logits(file().name(), i, expected.logits, logits.values, rounded);
       }
     }
   }

@@ -147,6 +147,7 @@ int run(int argc, char** argv) {
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, bertha::PrecisionKind>{{"float32", bertha::PrecisionKind::float32},
                                                        {"float32_strict", bertha::PrecisionKind::float32_strict},
+                                                       {"bfloat16", bertha::PrecisionKind::bfloat16},
                                                        {"int8", bertha::PrecisionKind::int8}}));
   bench_command->add_option("--repeat", bench.repeat, "Calls that are timed")
       ->check(CLI::Range(1, 1'000'000))

@@ -30,6 +30,7 @@ struct Scratch {
   AlignedBuffer<float> intermediate;     // [rows, F]
   AlignedBuffer<std::int8_t> quantised;  // [rows, K]
   AlignedBuffer<float> quantised_scale;  // [rows]
+  AlignedBuffer<std::uint16_t> rounded;  // [rows, K], bfloat16
   AlignedBuffer<float> query_key_value;  // [rows, 3 D'] of one attention head
   AlignedBuffer<std::byte> attention;
 };
