@@ -9,7 +9,6 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,54 +30,6 @@ struct InputInfo {
   bool truncated = false;     ///< tokens of the text were left out
   Span covered = {};          ///< bytes of the text from the first token to the last that went in
 };
-
-namespace detail {
-
-/// Workspaces of one model: taken for a call, given back, and kept warm.
-class WorkspacePool {
- public:
-  class Lease {
-   public:
-    Lease(WorkspacePool& pool, std::unique_ptr<Workspace> work) : pool_(pool), work_(std::move(work)) {}
-    Lease(const Lease&) = delete;
-    Lease& operator=(const Lease&) = delete;
-    ~Lease() { pool_.give_back(std::move(work_)); }
-    Workspace& operator*() const { return *work_; }
-
-   private:
-    WorkspacePool& pool_;
-    std::unique_ptr<Workspace> work_;
-  };
-
-  /// A workspace prepared for `options`. Thread-safe.
-  Lease take(const CallOptions& options) {
-    std::unique_ptr<Workspace> work;
-    {
-      const std::lock_guard lock(mutex_);
-      if (!free_.empty()) {
-        work = std::move(free_.back());
-        free_.pop_back();
-      } else {
-        free_.reserve(++made_);  // giving back then never allocates
-      }
-    }
-    if (!work) work = std::make_unique<Workspace>();
-    work->prepare(options);
-    return Lease(*this, std::move(work));
-  }
-
- private:
-  void give_back(std::unique_ptr<Workspace> work) {
-    const std::lock_guard lock(mutex_);
-    free_.push_back(std::move(work));
-  }
-
-  std::mutex mutex_;
-  std::size_t made_ = 0;
-  std::vector<std::unique_ptr<Workspace>> free_;
-};
-
-}  // namespace detail
 
 /// A model with head `H`. Immutable once loaded, cheap to copy, shared by any number of threads.
 /// `Model<MyHead>` takes a file of any precision; `Model<MyHead, Encoder<Int8>>` fixes it at compile time.
