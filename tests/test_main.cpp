@@ -3,15 +3,20 @@
 
 #include <gtest/gtest.h>
 
-#include <bertha/kernels/cpu.hpp>
+#include <algorithm>
+#include <bertha/kernels/table.hpp>
 #include <cstdlib>
 #include <iostream>
-#include <string_view>
+#include <vector>
 
 int main(int argc, char** argv) {
   const char* level = std::getenv("BERTHA_ISA");
-  if (level != nullptr && level == std::string_view("avx2") && !bertha::kernels::cpu_features().avx2) {
-    std::cout << "skipped: this CPU lacks avx2\n";
+  const auto among = [level](const std::vector<const bertha::kernels::Table*>& tables) {
+    return std::any_of(tables.begin(), tables.end(), [level](const auto* table) { return table->level == level; });
+  };
+  if (level != nullptr && !among(bertha::kernels::available()) &&
+      among(bertha::kernels::tables_for(bertha::kernels::CpuFeatures::all()))) {
+    std::cout << "skipped: this CPU lacks " << level << '\n';
     return 77;
   }
   testing::InitGoogleTest(&argc, argv);

@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
 """Prints README's table of supported checkpoints: what tests/golden holds bertha to, by class of transformers.
 
-    python3 tools/golden_table.py
+    python3 tools/golden_table.py           prints it
+    python3 tools/golden_table.py --check   exit status 1 if README.md has another one
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
-GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden"
+ROOT = Path(__file__).resolve().parents[1]
+GOLDEN = ROOT / "tests" / "golden"
 
 
-def main() -> None:
+def table() -> str:
     """A row for each class, in the order of the alphabet."""
     rows: dict[str, dict[str, Any]] = {}
     for path in sorted(GOLDEN.glob("*.json")):
@@ -25,12 +28,23 @@ def main() -> None:
         row["answers"] += len(golden["pipelines"])
         row["kinds"].add("int8" if "int8" in golden["precision"] else "float32")
     heading = ("transformers class", "of release", "models", "weights", "tokens compared", "answers compared")
-    print("| " + " | ".join(heading) + " |")
-    print("|---" * len(heading) + "|")
+    lines = [heading, ("---",) * len(heading)]
     for name, row in sorted(rows.items()):
-        cells = [f"`{name}`", row["by"], row["models"], ", ".join(sorted(row["kinds"])), row["tokens"], row["answers"]]
-        print("| " + " | ".join(map(str, cells)) + " |")
+        kinds = ", ".join(sorted(row["kinds"]))
+        lines.append((f"`{name}`", row["by"], str(row["models"]), kinds, str(row["tokens"]), str(row["answers"])))
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
+
+
+def main() -> int:
+    """Prints the table, or checks README's."""
+    if "--check" not in sys.argv[1:]:
+        print(table(), end="")
+        return 0
+    if table() in (ROOT / "README.md").read_text(encoding="utf-8"):
+        return 0
+    print("README.md: its table of checkpoints is not what `python3 tools/golden_table.py` prints; put that there")
+    return 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

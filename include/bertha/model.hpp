@@ -107,11 +107,7 @@ class Model {
 
   /// The head's output for `encodings`, packed into one batch. Throws Error{input | stopped}. Thread-safe.
   Output run(std::span<const Encoding> encodings, const CallOptions& options = {}) const {
-    const auto work = state_->workspaces.take(options);
-    const Batch batch(encodings);
-    EncoderOutput output = state_->encoder.forward(batch, *work);
-    if constexpr (H::reads == Reads::pooled) state_->encoder.pool(output, *work);
-    return state_->head(output, *work);
+    return run_batch(Batch(encodings), options);
   }
 
   /// f(i) for every i in [0, n), on all threads: the encodings of many texts. Throws what `f` throws.
@@ -121,23 +117,36 @@ class Model {
     (*work).each_alone(n, [&](std::size_t i, const Team&) { f(i); });
   }
 
-  /// visit(i, logits) for every encoding, in order: logits [1, L] of a head that reads pooled vectors, [tokens, L] of
-  /// one that reads tokens. At most `options.max_batch_tokens` (but at least one encoding) go through at a time.
+  /// visit(i, logits) for every encoding, the longest first: logits [1, L] of a head that reads pooled vectors,
+  /// [tokens, L] of one that reads tokens. At most `options.max_batch_tokens` (but at least one encoding) go through at
+  /// a time, in packs of about the same size.
   template <class Visit>
   requires std::same_as<Output, Logits>
   void run_each(std::span<const Encoding> encodings, const CallOptions& options, const Visit& visit) const {
-    for (std::size_t begin = 0; begin < encodings.size();) {
-      std::size_t end = begin, tokens = 0;
-      while (end < encodings.size() && (end == begin || tokens + encodings[end].size() <= options.max_batch_tokens))
-        tokens += encodings[end++].size();
-      const Logits logits = run(encodings.subspan(begin, end - begin), options);
-      if (logits.rows != (H::reads == Reads::pooled ? end - begin : tokens))
+    std::size_t left = 0;  // tokens that have not gone through yet
+    for (const Encoding& encoding : encodings) left += encoding.size();
+    const auto order = longest_first(encodings);
+    for (std::size_t begin = 0; begin < order.size();) {
+      const std::size_t limit = std::max<std::size_t>(1, options.max_batch_tokens);
+      const std::size_t packs = 1 + (left - 1) / limit;
+      Batch batch;
+      std::size_t end = begin;
+      for (; end < order.size(); ++end) {
+        const Encoding& next = encodings[order[end]];
+        const std::size_t tokens = batch.tokens() + next.size();
+        // An even share, and then some for the sequence that ends it, within the limit.
+        if (end > begin && (tokens > limit || batch.tokens() * packs >= left)) break;
+        batch.add(next.ids, next.type_ids);
+      }
+      left -= batch.tokens();
+      const Logits logits = run_batch(batch, options);
+      if (logits.rows != (H::reads == Reads::pooled ? batch.sequences() : batch.tokens()))
         throw Error(ErrorCode::unsupported, "the head gave " + std::to_string(logits.rows) +
                                                 " rows of logits; expected one for each vector that it reads");
       const float* rows = logits.values.data();
       for (; begin < end; ++begin) {
-        const std::size_t n = H::reads == Reads::pooled ? 1 : encodings[begin].size();
-        visit(begin, MatrixView<const float>{rows, n, logits.cols, logits.cols});
+        const std::size_t n = H::reads == Reads::pooled ? 1 : encodings[order[begin]].size();
+        visit(order[begin], MatrixView<const float>{rows, n, logits.cols, logits.cols});
         rows += n * logits.cols;
       }
     }
@@ -148,6 +157,22 @@ class Model {
   void verify() const;
 
  private:
+  Output run_batch(const Batch& batch, const CallOptions& options) const {
+    const auto work = state_->workspaces.take(options);
+    EncoderOutput output = state_->encoder.forward(batch, *work);
+    if constexpr (H::reads == Reads::pooled) state_->encoder.pool(output, *work);
+    return state_->head(output, *work);
+  }
+
+  /// Sequences of one length lie together, and the short ones come last, when threads run out of work.
+  static std::vector<std::size_t> longest_first(std::span<const Encoding> encodings) {
+    std::vector<std::size_t> order(encodings.size());
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return encodings[a].size() > encodings[b].size(); });
+    return order;
+  }
+
   struct State {
     State(WeightFile opened, const LoadOptions& options)
         : file(std::move(opened)),

@@ -21,6 +21,13 @@ inline void exp_all(const float* x, float* y, std::size_t n) {
 }
 }  // namespace kernels::avx2
 BERTHA_AVX2_END
+BERTHA_AVX512_BEGIN
+namespace kernels::avx512 {
+inline void exp_all(const float* x, float* y, std::size_t n) {
+  for (std::size_t i = 0; i < n; i += kLanes) store(y + i, exp(load(x + i)));
+}
+}  // namespace kernels::avx512
+BERTHA_AVX512_END
 #endif
 BERTHA_NAMESPACE_END
 
@@ -67,6 +74,10 @@ class Functions : public EveryLevel {
 #if defined(__x86_64__)
     if (level().level == "avx2") {
       kernels::avx2::exp_all(x.data(), y.data(), x.size());
+      return y;
+    }
+    if (level().level == "avx512") {
+      kernels::avx512::exp_all(x.data(), y.data(), x.size());
       return y;
     }
 #endif

@@ -24,8 +24,11 @@ TEST(Table, OffersScalarFirstAndTheBestLevelLast) {
   ASSERT_FALSE(tables.empty());
   EXPECT_EQ(tables.front()->level, "scalar");
 #if defined(__x86_64__)
-  EXPECT_EQ(tables.back()->level == "avx2", kernels::cpu_features().avx2);
-  EXPECT_EQ(kernels::cpu_features().avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+  const auto features = kernels::cpu_features();
+  EXPECT_EQ(features.avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+  EXPECT_EQ(features.avx512, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"));
+  EXPECT_EQ(tables.back()->level, features.avx512 ? "avx512" : features.avx2 ? "avx2" : "scalar");
 #endif
   EXPECT_EQ(&kernels::select_table("", tables), tables.back());
 }
@@ -45,7 +48,7 @@ TEST(Table, RefusesAnUnknownLevelAndNamesTheOnesThereAre) {
 TEST(Table, RefusesALevelThatTheCpuLacksAndNamesTheOnesItHas) {
   const auto poor = kernels::tables_for({});
   ASSERT_EQ(poor.size(), 1u);
-  for (const kernels::Table* table : kernels::tables_for({.avx2 = true})) {
+  for (const kernels::Table* table : kernels::tables_for(kernels::CpuFeatures::all())) {
     const std::string message = refusal(table->level, poor);
     if (table->level == "scalar") {
       EXPECT_EQ(message, "");

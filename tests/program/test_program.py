@@ -5,6 +5,7 @@ library only.
 """
 
 import json
+import math
 import os
 import pathlib
 import struct
@@ -16,8 +17,6 @@ PROGRAM = os.environ["BERTHA_PROGRAM"]
 MODELS = pathlib.Path(__file__).resolve().parent.parent / "golden" / "models"
 WITH_SELF_TEST = {"classify_two", "classify_int8", "entities", "entities_int8", "answers", "answers_int8"} | {
     f"{family}_{kind}" for family in ("roberta", "distilbert", "electra") for kind in ("classify", "answers", "int8")}
-WITH_SELF_TEST |= {f"{family}_{end}" for family in ("distilbert", "electra", "roberta")
-                   for end in ("classify", "answers", "int8")}
 CLASSIFIER, TAGGER, ASKER = (str(MODELS / f"{name}.safetensors") for name in ("classify_two", "entities", "answers"))
 THREE_LABELS = str(MODELS / "classify_multi_label.safetensors")
 # Turkish letters (two bytes each) and an emoji (four bytes, two UTF-16 units).
@@ -322,6 +321,7 @@ class Usage(ProgramTest):
         self.refuse("classify", TAGGER, "a", says=("token-classification", "sequence-classification"))
         self.refuse("ner", ASKER, "a", says=("token-classification", "question-answering"))
         self.refuse("qa", CLASSIFIER, "--question", "a", "--context", "b", says=("question-answering",))
+        self.refuse("logits", str(MODELS / "encoder.safetensors"), "a", says=("encoder.safetensors", "no head"))
 
     def test_help_and_version_go_to_stdout(self):
         process = run("--version")
@@ -331,7 +331,7 @@ class Usage(ProgramTest):
             process = run(*arguments)
             self.assertEqual((process.returncode, process.stderr), (0, b""))
             self.assertIn(b"Usage", process.stdout)
-        for command in ("classify", "ner", "qa", "tokenize", "verify", "inspect", "bench"):
+        for command in ("classify", "ner", "qa", "logits", "tokenize", "verify", "inspect", "bench"):
             self.assertIn(command.encode(), run("--help").stdout)
 
     def test_an_unknown_level_is_refused(self):
@@ -342,8 +342,8 @@ class Usage(ProgramTest):
 
 
 class Files(ProgramTest):
-    COMMANDS = (("classify", "a"), ("ner", "a"), ("qa", "--question", "a", "--context", "b"), ("tokenize", "a"),
-                ("verify",), ("inspect",), ("bench", "--length", "8", "--repeat", "1"))
+    COMMANDS = (("classify", "a"), ("ner", "a"), ("qa", "--question", "a", "--context", "b"), ("logits", "a"),
+                ("tokenize", "a"), ("verify",), ("inspect",), ("bench", "--length", "8", "--repeat", "1"))
 
     def refuse_by_all(self, path, says):
         for command, *arguments in self.COMMANDS:
@@ -392,6 +392,21 @@ class Files(ProgramTest):
         self.assertIn(found["level"], found["levels"])
         [found] = self.ask("inspect", str(MODELS / "encoder.safetensors"))
         self.assertEqual((found["kind"], found["config"]["head"]), ("encoder", "none"))
+
+    def test_logits_are_those_that_the_answers_are_made_of(self):
+        texts = TEXTS[:9]  # of many lengths
+        for text, found in zip(texts, self.ask("logits", CLASSIFIER, *texts)):
+            [row] = found["logits"]
+            powers = [math.exp(logit - max(row)) for logit in row]
+            [answers] = self.ask("classify", CLASSIFIER, "--top-k", "all", text)
+            for answer, power in zip(answers, sorted(powers, reverse=True)):
+                self.assertAlmostEqual(answer["score"], power / sum(powers), 5)
+        tokens = self.ask("tokenize", TAGGER, *texts)
+        for encoding, found in zip(tokens, self.ask("logits", TAGGER, *texts)):
+            self.assertEqual({len(row) for row in found["logits"]}, {7})
+            self.assertEqual(len(found["logits"]), len(encoding["ids"]))
+        found = self.ask("logits", ASKER, "--jsonl", stdin='{"text": "a", "text_pair": "b c"}\n{"text": "a"}\n')
+        self.assertEqual([len(each["logits"][0]) for each in found], [2, 2])
 
     def test_bench_prints_one_line(self):
         keys = ["median_ms", "tokens_per_s", "level", "precision", "batch", "length", "threads", "repeat"]

@@ -286,17 +286,22 @@ TEST(Model, GivesTheSameBitsToThreadsThatShareIt) {
     const AlignedBytes bytes(tiny(kHeads[1], precision).bytes());
     const Tagger model = Tagger::load(bytes.span());
     const std::string expected = bits(model);
-    std::vector<std::string> found(8);
+    const auto few = encodings(model.tokenizer());
+    std::vector<Encoding> many;  // several chunks, which threads take whole; a few texts, they share
+    for (int i = 0; i < 20; ++i) many.insert(many.end(), few.begin(), few.end());
+    const std::string of_many = bertha::detail::to_hex(model.run(many).values);
+    std::vector<int> wrong(16);
     std::vector<std::thread> threads;
-    for (std::string& mine : found)
-      threads.emplace_back([&] {
-        for (int i = 0; i < 5; ++i) {
-          mine = bits(model);
-          if (mine != expected) return;
+    for (std::size_t t = 0; t < wrong.size(); ++t)
+      threads.emplace_back([&, t] {
+        for (std::size_t i = 0; i < 5; ++i) {
+          const bertha::CallOptions call = {.max_threads = (t + i) % 4};
+          wrong[t] += bits(model, call) != expected;
+          wrong[t] += bertha::detail::to_hex(model.run(many, call).values) != of_many;
         }
       });
     for (std::thread& thread : threads) thread.join();
-    for (const std::string& mine : found) EXPECT_EQ(mine, expected);
+    EXPECT_EQ(wrong, std::vector<int>(wrong.size()));
   }
 }
 
@@ -322,10 +327,35 @@ class ThreadsExecutor final : public bertha::Executor {
   }
 };
 
+/// Two threads, until there are none any more.
 class ThrowingExecutor final : public bertha::Executor {
  public:
+  explicit ThrowingExecutor(std::size_t good_runs) : left_(good_runs) {}
   std::size_t concurrency() const noexcept override { return 2; }
-  void run(std::size_t, bertha::TaskRef) override { throw std::runtime_error("no threads today"); }
+  void run(std::size_t tasks, bertha::TaskRef task) override {
+    if (left_ == 0) throw std::runtime_error("no threads today");
+    --left_;
+    while (tasks > 0) task(--tasks);
+  }
+
+ private:
+  std::size_t left_;
+};
+
+/// Asks the call to stop at its n-th run of tasks.
+class StoppingExecutor final : public bertha::Executor {
+ public:
+  StoppingExecutor(std::stop_source& source, std::size_t at) : source_(source), at_(at) {}
+  std::size_t concurrency() const noexcept override { return 2; }
+  void run(std::size_t tasks, bertha::TaskRef task) override {
+    if (++runs == at_) source_.request_stop();
+    while (tasks > 0) task(--tasks);
+  }
+  std::size_t runs = 0;
+
+ private:
+  std::stop_source& source_;
+  std::size_t at_;
 };
 
 TEST(Model, GivesTheSameBitsOnAnExecutorOfTheCaller) {
@@ -340,9 +370,17 @@ TEST(Model, GivesTheSameBitsOnAnExecutorOfTheCaller) {
   EXPECT_EQ(in_line.largest, 2u);
   ThreadsExecutor threads;
   EXPECT_EQ(bits(model, {.executor = &threads}), expected);
-  ThrowingExecutor throwing;
-  EXPECT_THROW(bits(model, {.executor = &throwing}), std::runtime_error);
-  EXPECT_EQ(bits(model), expected);
+}
+
+TEST(Model, PassesOnWhatAnExecutorThrowsAndIsAsGoodAsBefore) {
+  const AlignedBytes bytes(tiny().bytes());
+  const Classifier model = Classifier::load(bytes.span());
+  const std::string expected = bits(model);
+  for (const std::size_t good_runs : {0u, 1u, 2u, 5u, 8u}) {
+    ThrowingExecutor throwing(good_runs);
+    EXPECT_THROW(bits(model, {.executor = &throwing}), std::runtime_error) << good_runs;
+    EXPECT_EQ(bits(model), expected);
+  }
 }
 
 TEST(Model, StopsWhenTheStopTokenIsSet) {
@@ -355,19 +393,40 @@ TEST(Model, StopsWhenTheStopTokenIsSet) {
   EXPECT_NO_THROW(bits(model));
 }
 
-TEST(Model, VisitsEveryEncodingInOrderWhateverGoesThroughTogether) {
+TEST(Model, StopsInMidCallBeforeTheNextLayer) {
+  TinyOptions options;
+  options.num_hidden_layers = 4;
+  const AlignedBytes bytes(ModelWriter::tiny(options).bytes());
+  const Classifier model = Classifier::load(bytes.span());
+  const std::string expected = bits(model);
+  std::stop_source never;
+  StoppingExecutor counting(never, 0);
+  EXPECT_EQ(bits(model, {.executor = &counting, .stop_token = never.get_token()}), expected);
+  for (std::size_t at = 1; at < counting.runs / 2; ++at) {
+    std::stop_source source;
+    StoppingExecutor stopping(source, at);
+    expect_error(ErrorCode::stopped, {"stop"},
+                 [&] { bits(model, {.executor = &stopping, .stop_token = source.get_token()}); });
+    EXPECT_LE(stopping.runs, at + counting.runs / 4);  // a layer at most
+    EXPECT_EQ(bits(model), expected);
+  }
+}
+
+TEST(Model, VisitsEveryEncodingOnceWhateverGoesThroughTogether) {
   const auto visited = [](const auto& model, std::size_t max_batch_tokens) {
     const auto inputs = encodings(model.tokenizer());
-    std::string all;
-    std::size_t next = 0;
+    std::vector<std::string> all(inputs.size());
     model.run_each(inputs, {.max_batch_tokens = max_batch_tokens},
                    [&](std::size_t i, bertha::MatrixView<const float> logits) {
-                     EXPECT_EQ(i, next++);
-                     all += std::to_string(logits.rows) + ":";
+                     EXPECT_EQ(all.at(i), "");
+                     all[i] = std::to_string(logits.rows) + ":";
                      for (std::size_t r = 0; r < logits.rows; ++r)
-                       all += bertha::detail::to_hex({logits.row(r), logits.cols});
+                       all[i] += bertha::detail::to_hex({logits.row(r), logits.cols});
                    });
-    EXPECT_EQ(next, inputs.size());
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const bertha::Logits alone = model.run(std::span(&inputs[i], 1));
+      EXPECT_EQ(all[i], std::to_string(alone.rows) + ":" + bertha::detail::to_hex(alone.values));
+    }
     return all;
   };
   const AlignedBytes pooled(tiny().bytes()), tokens(tiny(kHeads[1]).bytes());
@@ -376,6 +435,66 @@ TEST(Model, VisitsEveryEncodingInOrderWhateverGoesThroughTogether) {
   for (const std::size_t limit : {std::size_t{0}, std::size_t{1}, std::size_t{10}, std::size_t{17}}) {
     EXPECT_EQ(visited(classifier, limit), visited(classifier, 16'384));
     EXPECT_EQ(visited(tagger, limit), visited(tagger, 16'384));
+  }
+}
+
+/// An encoder that notes how many tokens and sequences, and the longest of these, went through it at a time.
+class NotingEncoder {
+ public:
+  struct Pack {
+    std::size_t tokens, sequences, longest;
+  };
+  static inline std::vector<Pack> packs;
+
+  NotingEncoder(bertha::WeightFile& file, const bertha::ModelConfig& config) : encoder_(file, config) {}
+  bertha::EncoderOutput forward(const bertha::Batch& batch, bertha::Workspace& work) const {
+    packs.push_back({batch.tokens(), batch.sequences(), 0});
+    for (std::size_t s = 0; s < batch.sequences(); ++s)
+      packs.back().longest = std::max(packs.back().longest, batch.length(s));
+    return encoder_.forward(batch, work);
+  }
+  void pool(bertha::EncoderOutput& output, bertha::Workspace& work) const { encoder_.pool(output, work); }
+
+ private:
+  bertha::AnyEncoder encoder_;
+};
+
+TEST(Model, CutsALongCallIntoEvenPacksOfLikeLengths) {
+  const AlignedBytes bytes(tiny().bytes());
+  const auto model = bertha::Model<bertha::SequenceClassification, NotingEncoder>::load(bytes.span());
+  const auto few = encodings(model.tokenizer());
+  std::vector<Encoding> many;
+  std::size_t tokens = 0;
+  for (std::size_t i = 0; i < 10'000; ++i) {
+    many.push_back(few[i % few.size()]);
+    tokens += many.back().size();
+  }
+  NotingEncoder::packs.clear();
+  std::vector<int> visits(many.size());
+  model.run_each(many, {}, [&](std::size_t i, bertha::MatrixView<const float>) { ++visits[i]; });
+  EXPECT_EQ(visits, std::vector<int>(many.size(), 1));
+  const std::vector<NotingEncoder::Pack> packs = NotingEncoder::packs;
+  ASSERT_EQ(packs.size(), (tokens + 16'383) / 16'384);
+  ASSERT_GT(packs.size(), 3u);
+  std::size_t sequences = 0;
+  for (std::size_t p = 0; p < packs.size(); ++p) {
+    EXPECT_LE(packs[p].tokens, 16'384u);
+    EXPECT_NEAR(static_cast<double>(packs[p].tokens), static_cast<double>(tokens / packs.size()), 24);
+    EXPECT_LE(packs[p].longest, packs[p == 0 ? 0 : p - 1].longest);
+    sequences += packs[p].sequences;
+  }
+  EXPECT_EQ(sequences, many.size());
+}
+
+TEST(Model, LetsASequenceThroughThatIsLongerThanAPack) {
+  const AlignedBytes bytes(tiny().bytes());
+  const auto model = bertha::Model<bertha::SequenceClassification, NotingEncoder>::load(bytes.span());
+  const auto few = encodings(model.tokenizer());
+  for (const std::size_t limit : {std::size_t{0}, std::size_t{1}, std::size_t{2}}) {
+    NotingEncoder::packs.clear();
+    model.run_each(few, {.max_batch_tokens = limit}, [](std::size_t, bertha::MatrixView<const float>) {});
+    EXPECT_EQ(NotingEncoder::packs.size(), few.size());
+    for (const auto& pack : NotingEncoder::packs) EXPECT_EQ(pack.sequences, 1u);
   }
 }
 

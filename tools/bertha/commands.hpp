@@ -35,6 +35,13 @@ struct QaArguments {
 };
 int qa(const QaArguments& arguments);
 
+struct LogitsArguments {
+  std::string model;
+  std::vector<std::string> texts;
+  LineOptions lines;
+};
+int logits(const LogitsArguments& arguments);
+
 struct TokenizeArguments {
   std::string model;
   std::vector<std::string> texts;

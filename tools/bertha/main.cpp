@@ -102,6 +102,13 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   add_lines(*qa_command, qa.lines, true);
 
+  program::LogitsArguments logits;
+  auto* logits_command =
+      app.add_subcommand("logits", "Print what the head gives before any decoding (--jsonl: text, text_pair)");
+  add_model(*logits_command, logits.model);
+  add_texts(*logits_command, logits.texts);
+  add_lines(*logits_command, logits.lines, false);
+
   program::TokenizeArguments tokenize;
   auto* tokenize_command = app.add_subcommand("tokenize", "Print token ids (--jsonl: text, text_pair)");
   add_model(*tokenize_command, tokenize.model);
@@ -161,6 +168,7 @@ int run(int argc, char** argv) {
     app.parse(marked(argc, argv));
     check_texts(classify.texts, classify.lines);
     check_texts(ner.texts, ner.lines);
+    check_texts(logits.texts, logits.lines);
     check_texts(tokenize.texts, tokenize.lines);
     if (qa.question && qa.lines.jsonl)
       throw CLI::ValidationError("--jsonl", "has the questions on standard input; it can't go with --question");
@@ -179,6 +187,7 @@ int run(int argc, char** argv) {
   }
   if (ner_command->parsed()) return program::ner(ner);
   if (qa_command->parsed()) return program::qa(qa);
+  if (logits_command->parsed()) return program::logits(logits);
   if (tokenize_command->parsed()) return program::tokenize(tokenize);
   if (verify_command->parsed()) return program::verify(verify);
   if (inspect_command->parsed()) return program::inspect(inspected);

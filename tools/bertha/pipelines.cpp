@@ -1,4 +1,4 @@
-// classify, ner, qa and tokenize: texts in, a JSON line out for each.
+// classify, ner, qa, logits and tokenize: texts in, a JSON line out for each.
 
 #include <iostream>
 
@@ -20,6 +20,29 @@ int run_texts(const std::vector<std::string>& texts, const LineOptions& options,
   std::vector<Line> lines;
   for (const std::string& text : texts) lines.push_back({text, {}, {}});
   return run_lines(std::move(lines), std::cout, options, run);
+}
+
+/// What the head gave, unrounded: a row of logits, or one for each token.
+template <class H>
+int print_logits(const LogitsArguments& arguments) {
+  const auto model = bertha::Model<H>::load(arguments.model);
+  return run_texts(arguments.texts, arguments.lines, [&](const std::vector<const Line*>& lines) {
+    std::vector<bertha::Encoding> encodings;
+    for (const Line* line : lines) {
+      const auto& tokenizer = model.tokenizer();
+      encodings.push_back(line->pair ? tokenizer.encode(line->text, *line->pair) : tokenizer.encode(line->text));
+    }
+    std::vector<std::string> json(encodings.size());
+    model.run_each(encodings, call_options(arguments.lines), [&](std::size_t i, const auto& logits) {
+      std::string rows = "{\"logits\":[";
+      for (std::size_t row = 0; row < logits.rows; ++row)
+        rows.append(row > 0 ? "," : "").append(list(std::span(logits.row(row), logits.cols), [](float logit) {
+          return number(logit);
+        }));
+      json[i] = rows + "]}";
+    });
+    return json;
+  });
 }
 
 }  // namespace
@@ -74,6 +97,21 @@ int qa(const QaArguments& arguments) {
   if (arguments.question && arguments.context)
     return run_lines({{*arguments.question, arguments.context, {}}}, std::cout, arguments.lines, run);
   return run_lines(std::cin, std::cout, arguments.lines, {"question", "context", true}, run);
+}
+
+int logits(const LogitsArguments& arguments) {
+  const bertha::HeadKind head = bertha::WeightFile::open(arguments.model).config().head;
+  switch (head) {
+    case bertha::HeadKind::sequence_classification: return print_logits<bertha::SequenceClassification>(arguments);
+    case bertha::HeadKind::token_classification: return print_logits<bertha::TokenClassification>(arguments);
+    case bertha::HeadKind::question_answering: return print_logits<bertha::QuestionAnswering>(arguments);
+    case bertha::HeadKind::none:
+    case bertha::HeadKind::custom: break;
+  }
+  throw bertha::Error(bertha::ErrorCode::unsupported,
+                      arguments.model +
+                          ": the file has no head that the program can run; expected one of sequence "
+                          "classification, token classification or question answering");
 }
 
 int tokenize(const TokenizeArguments& arguments) {

@@ -36,6 +36,15 @@ class SelfAttention {
         output_(file, layer + ".attention.output", config.hidden_size, config.hidden_size),
         norm_(file, layer + ".attention.output.norm", config.hidden_size, config.layer_norm_eps) {}
 
+  /// Room for a call of that size: then calls don't allocate.
+  void reserve(Scratch& scratch, const ScratchSize& size) const {
+    scratch.context.matrix(size.rows, head_size_ * num_attention_heads_);
+    scratch.query_key_value.matrix(size.rows, 3 * padded_head_size_);
+    scratch.attention.reserve(kernels::attention_scratch(size.longest, head_size_));
+    query_key_value_.reserve(scratch, size.rows);
+    output_.reserve(scratch, size.rows);
+  }
+
   /// In place: `hidden` [T, H] is x before and y after.
   void operator()(MatrixView<float> hidden, SequenceStarts starts, const Team& team) const {
     const auto context = team.shared().context.matrix(hidden.rows, hidden.cols);  // [T, H]

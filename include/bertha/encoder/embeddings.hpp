@@ -81,6 +81,13 @@ class Embeddings {
     if (size_ != config.hidden_size) projection_.emplace(file, "embeddings.projection", config.hidden_size, size_);
   }
 
+  /// Room for a call of that size: then calls don't allocate.
+  void reserve(Scratch& scratch, const ScratchSize& size) const {
+    if (!projection_) return;
+    scratch.context.matrix(size.rows, size_);
+    projection_->reserve(scratch, size.rows);
+  }
+
   /// Writes `hidden` [rows, H] for as many ids, types and positions, all of which the caller has checked.
   void operator()(const std::uint32_t* ids, const std::uint32_t* types, const std::uint32_t* positions,
                   MatrixView<float> hidden, const Team& team) const {

@@ -3,8 +3,8 @@
 // Shape letters, here and in all blocks: T tokens, S sequences, E embedding_size, H hidden_size, A num_attention_heads,
 // D = H / A head size, F intermediate_size, L labels; N' is N rounded up to 16.
 //
-// A batch is cut into chunks of whole sequences, so that the activations of a chunk stay in cache. When there are
-// enough chunks every thread takes whole ones, and threads never wait for each other; a single chunk is shared by all.
+// A batch is cut into chunks of whole sequences, so that the activations of a chunk stay in cache. Threads take whole
+// chunks and never wait for each other; what is left for less than half of them, such as a single text, they share.
 
 #pragma once
 
@@ -51,16 +51,16 @@ class Encoder {
     check(batch);
     set_positions(batch, work.positions);
     const auto hidden = work.hidden.matrix(batch.tokens(), config_.hidden_size);
-    const auto chunks = cut(batch);
-    const std::size_t n_chunks = chunks.size() - 1;
+    cut(batch, work.threads(), work.chunks);
+    reserve(batch, work);
+    const std::size_t n_chunks = work.chunks.size() - 1;
     const auto run = [&](std::size_t chunk, const Team& team) {
-      run_chunk(batch, std::span(batch.starts()).subspan(chunks[chunk], chunks[chunk + 1] - chunks[chunk] + 1), hidden,
-                work, team, observer);
+      run_chunk(batch, chunk, hidden, work, team, observer);
     };
-    if (n_chunks >= work.threads())
-      work.each_alone(n_chunks, run);
-    else
-      for (std::size_t chunk = 0; chunk < n_chunks; ++chunk) run(chunk, work.team());
+    const std::size_t left = n_chunks % work.threads();
+    const std::size_t alone = left * 2 > work.threads() ? n_chunks : n_chunks - left;
+    work.each_alone(alone, run);
+    for (std::size_t chunk = alone; chunk < n_chunks; ++chunk) run(chunk, work.team());
     return {hidden, batch.starts(), {}};
   }
 
@@ -84,14 +84,18 @@ class Encoder {
     if (config.has_pooler) pooler_.emplace(file, config);
   }
 
-  static constexpr std::size_t kChunkRows = 256;  // of float32 rows, what stays in an L2 cache of 1 MB and more
+  static constexpr std::size_t kMostRows = 256;  // of a chunk: what stays in an L2 cache of 1 MB and more
+  static constexpr std::size_t kLeastRows = 64;  // with fewer, reading weights takes longer than computing
 
   void check(const Batch& batch) const;
   void set_positions(const Batch& batch, std::vector<std::uint32_t>& positions) const;
-  static std::vector<std::size_t> cut(const Batch& batch);
+  static void cut(const Batch& batch, std::size_t threads, std::vector<std::size_t>& chunks);
+  void reserve(const Batch& batch, Workspace& work) const;
 
-  void run_chunk(const Batch& batch, SequenceStarts starts, MatrixView<float> all_hidden, const Workspace& work,
+  void run_chunk(const Batch& batch, std::size_t chunk, MatrixView<float> all_hidden, const Workspace& work,
                  const Team& team, const LayerObserver& observer) const {
+    const auto starts =
+        std::span(batch.starts()).subspan(work.chunks[chunk], work.chunks[chunk + 1] - work.chunks[chunk] + 1);
     const std::size_t first = starts.front();
     const auto hidden = all_hidden.middle_rows(first, starts.back());
     embeddings_(batch.ids().data() + first, batch.type_ids().data() + first, work.positions.data() + first, hidden,
@@ -137,20 +141,29 @@ void Encoder<Precision>::set_positions(const Batch& batch, std::vector<std::uint
   }
 }
 
-/// Indices of the sequences at which chunks begin, and the number of sequences.
+/// Indices of the sequences at which chunks begin, and the number of sequences. As many chunks for one thread as for
+/// another, where sequences allow it.
 template <class Precision>
-std::vector<std::size_t> Encoder<Precision>::cut(const Batch& batch) {
-  std::vector<std::size_t> chunks = {0};
-  std::size_t rows = 0;
-  for (std::size_t s = 0; s < batch.sequences(); ++s) {
-    if (rows > 0 && rows + batch.length(s) > kChunkRows) {
-      chunks.push_back(s);
-      rows = 0;
-    }
-    rows += batch.length(s);
-  }
-  chunks.push_back(batch.sequences());
-  return chunks;
+void Encoder<Precision>::cut(const Batch& batch, std::size_t threads, std::vector<std::size_t>& chunks) {
+  const auto ratio_up = [](std::size_t n, std::size_t d) { return (n + d - 1) / d; };
+  const std::size_t wanted = threads * ratio_up(ratio_up(batch.tokens(), kMostRows), threads);
+  const std::size_t most = wanted == 0 ? 0 : std::max(kLeastRows, ratio_up(batch.tokens(), wanted));
+  chunks.assign(1, 0);
+  for (std::size_t s = 1; s < batch.sequences(); ++s)
+    if (batch.starts()[s + 1] - batch.starts()[chunks.back()] > most) chunks.push_back(s);
+  if (batch.sequences() > 0) chunks.push_back(batch.sequences());
+}
+
+template <class Precision>
+void Encoder<Precision>::reserve(const Batch& batch, Workspace& work) const {
+  ScratchSize size;
+  for (std::size_t chunk = 0; chunk + 1 < work.chunks.size(); ++chunk)
+    size.rows = std::max(size.rows, batch.starts()[work.chunks[chunk + 1]] - batch.starts()[work.chunks[chunk]]);
+  for (std::size_t s = 0; s < batch.sequences(); ++s) size.longest = std::max(size.longest, batch.length(s));
+  work.reserve([&](Scratch& scratch) {
+    embeddings_.reserve(scratch, size);
+    for (const auto& layer : layers_) layer.reserve(scratch, size);
+  });
 }
 
 /// What a model needs of its encoder.

@@ -25,6 +25,13 @@ class FeedForward {
         contract_(file, layer + ".output", config.hidden_size, config.intermediate_size),
         norm_(file, layer + ".output.norm", config.hidden_size, config.layer_norm_eps) {}
 
+  /// Room for a call of that size: then calls don't allocate.
+  void reserve(Scratch& scratch, const ScratchSize& size) const {
+    scratch.intermediate.matrix(size.rows, intermediate_size_);
+    expand_.reserve(scratch, size.rows);
+    contract_.reserve(scratch, size.rows);
+  }
+
   /// In place: `hidden` [T, H] is x before and y after.
   void operator()(MatrixView<float> hidden, const Team& team) const {
     const auto widened = team.shared().intermediate.matrix(hidden.rows, intermediate_size_);  // [T, F]

@@ -16,6 +16,12 @@ class EncoderLayer {
       : attention_(file, config, "encoder.layer." + std::to_string(index)),
         feed_forward_(file, config, "encoder.layer." + std::to_string(index)) {}
 
+  /// Room for a call of that size: then calls don't allocate.
+  void reserve(Scratch& scratch, const ScratchSize& size) const {
+    attention_.reserve(scratch, size);
+    feed_forward_.reserve(scratch, size);
+  }
+
   /// In place on the rows of one chunk, [T, H].
   void operator()(MatrixView<float> hidden, SequenceStarts starts, const Team& team) const {
     attention_(hidden, starts, team);

@@ -36,7 +36,10 @@ class Linear {
     });
   }
 
-  /// The two halves of the above, for a caller that divides the panels itself. `prepare` once for all panels.
+  /// Room for the operand of `rows` rows in `scratch`: then `prepare` doesn't allocate.
+  void reserve(Scratch& scratch, std::size_t rows) const { weight_.reserve(scratch, rows); }
+
+  /// The two halves of the call, for a caller that divides the panels itself. `prepare` once for all panels.
   Operand prepare(MatrixView<const float> x, const Team& team) const { return weight_.prepare(x, team); }
   /// The outputs of `range` only; the first of them is the first column of `out`.
   void product(const Operand& x, PanelRange range, MatrixView<float> out, const Epilogue& epilogue = {}) const {

@@ -39,6 +39,7 @@ struct Float32 {
     /// Packs rows [outputs, stride], as heads have them.
     Panels(std::span<const float> rows, std::size_t outputs, std::size_t inputs, std::size_t stride);
 
+    void reserve(Scratch&, std::size_t) const {}
     Operand prepare(MatrixView<const float> x, const Team&) const { return x; }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out,
                  const Epilogue& epilogue) const {
@@ -79,10 +80,15 @@ struct Int8 {
     /// Takes `<name>.weight`, `.scale` and `.sum` of an int8 file, or quantises `<name>.weight` of a float32 file.
     Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
 
+    void reserve(Scratch& scratch, std::size_t rows) const {
+      scratch.quantised.reserve(rows * padded_);
+      scratch.quantised_scale.reserve(rows);
+    }
     /// Quantises the rows of x [rows, K] into the memory that the team shares.
     Operand prepare(MatrixView<const float> x, const Team& team) const {
-      std::int8_t* values = team.shared().quantised.reserve(x.rows * padded_);
-      float* scale = team.shared().quantised_scale.reserve(x.rows);
+      reserve(team.shared(), x.rows);
+      std::int8_t* values = team.shared().quantised.data();
+      float* scale = team.shared().quantised_scale.data();
       team.split(x.rows, [&](std::size_t begin, std::size_t end, Scratch&) {
         kernels::table().quantise_rows({.x = x.row(begin),
                                         .stride = x.stride,

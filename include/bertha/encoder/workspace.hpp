@@ -34,6 +34,12 @@ struct Scratch {
   AlignedBuffer<std::byte> attention;
 };
 
+/// The most that a call asks of a Scratch.
+struct ScratchSize {
+  std::size_t rows = 0;     // of a chunk
+  std::size_t longest = 0;  // sequence
+};
+
 /// The threads that work on one chunk of rows.
 class Team {
  public:
@@ -86,6 +92,13 @@ class Workspace {
     });
   }
 
+  /// grow(scratch) for the memory of every thread: before the work begins, because who gets which chunk is left to
+  /// chance, and the first call is to be the only one of its size that allocates.
+  template <class F>
+  void reserve(const F& grow) {
+    for (Scratch& scratch : std::span(scratch_).first(threads_)) grow(scratch);
+  }
+
   /// Throws Error{stopped} when the caller asked for it.
   void check_stop() const {
     if (stop_token_.stop_requested()) throw Error(ErrorCode::stopped, "the call was stopped by its stop token");
@@ -95,6 +108,7 @@ class Workspace {
   AlignedBuffer<float> pooled;           // [S, H]
   AlignedBuffer<float> logits;           // [rows, L]
   std::vector<std::uint32_t> positions;  // [T]
+  std::vector<std::size_t> chunks;       // [chunks + 1]: indices of the sequences at which they begin
 
  private:
   Executor* executor_ = nullptr;

@@ -14,6 +14,8 @@ namespace kernels::avx2 {
 #include <bertha/kernels/rows.inl>
 
 #include <bertha/kernels/gemm.inl>
+
+#include <bertha/kernels/attention.inl>
 #undef BERTHA_LANE_INLINE
 
 inline constexpr Table kTable = {"avx2",   gemm_f32,   gemm_s8,       attention_f32, attention_s8, embed_f32,

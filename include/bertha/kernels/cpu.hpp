@@ -13,7 +13,10 @@ namespace kernels {
 
 /// The sets of CPU features that levels need.
 struct CpuFeatures {
-  bool avx2 = false;  ///< AVX2, FMA and F16C, and the system saves the 256-bit registers
+  bool avx2 = false;    ///< AVX2, FMA and F16C, and the system saves the 256-bit registers
+  bool avx512 = false;  ///< avx2, and AVX-512 F, BW, DQ and VL, and the system saves the 512-bit and mask registers
+
+  static constexpr CpuFeatures all() { return {true, true}; }
 };
 
 /// Asks the CPU. Thread-safe.
@@ -26,9 +29,11 @@ inline CpuFeatures cpu_features() noexcept {
   if (!osxsave) return features;
   unsigned saved = 0, high = 0;
   __asm__("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
-  constexpr unsigned kXmmAndYmm = 0x6;
+  constexpr unsigned kXmmAndYmm = 0x6, kMasksAndZmm = 0xe0;
   if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return features;
   features.avx2 = (ebx & bit_AVX2) && fma && f16c && (saved & kXmmAndYmm) == kXmmAndYmm;
+  constexpr unsigned kAvx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
+  features.avx512 = features.avx2 && (ebx & kAvx512) == kAvx512 && (saved & kMasksAndZmm) == kMasksAndZmm;
 #endif
   return features;
 }

@@ -23,8 +23,9 @@ BERTHA_AVX2_BEGIN
 
 namespace kernels::avx2 {
 
-/// Rows of a matrix product's tile: 12 accumulators, 2 registers of weights and a broadcast, of 16 registers.
-inline constexpr std::size_t kTileRows = 6;
+/// The products' tiles, of 16 registers. float32: 12 accumulators, 2 of weights, one of a. int8: 8, weights and their
+/// magnitudes 4, ones, one of a, one for a product. int16: 10, weights 2, one of a, one for a product.
+inline constexpr TileShape kTileF32 = {6, 1}, kTileS8 = {4, 1}, kTileS16 = {5, 1};
 
 struct F32x16 {
   __m256 lo, hi;
@@ -34,6 +35,18 @@ struct I32x16 {
 };
 struct Mask16 {
   __m256i lo, hi;
+};
+struct Pair {
+  __m256i v;
+};
+struct PairRow {
+  __m256i lo, hi;
+};
+struct Quad {
+  __m256i v;
+};
+struct QuadRow {
+  __m256i lo, hi, lo_magnitude, hi_magnitude;
 };
 
 /// Lanes [0, n) of sixteen are ones from place 16 - n on.
@@ -163,18 +176,23 @@ BERTHA_INLINE __m256i broadcast_4_bytes(const void* p) {
   __builtin_memcpy(&four, p, sizeof four);
   return _mm256_set1_epi32(four);
 }
-BERTHA_INLINE I32x16 dot_pairs(I32x16 acc, const std::int16_t* a, const std::int16_t* w) {
-  const __m256i pair = broadcast_4_bytes(a);
-  return {_mm256_add_epi32(acc.lo, _mm256_madd_epi16(pair, load_256(w))),
-          _mm256_add_epi32(acc.hi, _mm256_madd_epi16(pair, load_256(w + 16)))};
+BERTHA_INLINE Pair pair(const std::int16_t* a) { return {broadcast_4_bytes(a)}; }
+BERTHA_INLINE PairRow pair_row(const std::int16_t* w) { return {load_256(w), load_256(w + 16)}; }
+BERTHA_INLINE I32x16 dot_pairs(I32x16 acc, Pair a, PairRow w) {
+  return {_mm256_add_epi32(acc.lo, _mm256_madd_epi16(a.v, w.lo)),
+          _mm256_add_epi32(acc.hi, _mm256_madd_epi16(a.v, w.hi))};
 }
-BERTHA_INLINE __m256i dot_quads(__m256i acc, __m256i a, __m256i w) {
-  const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w));
+BERTHA_INLINE Quad quad(const std::int8_t* a) { return {broadcast_4_bytes(a)}; }
+BERTHA_INLINE QuadRow quad_row(const std::int8_t* w) {
+  const __m256i lo = load_256(w), hi = load_256(w + 32);
+  return {lo, hi, _mm256_abs_epi8(lo), _mm256_abs_epi8(hi)};
+}
+BERTHA_INLINE __m256i dot_quads(__m256i acc, __m256i a, __m256i w, __m256i w_magnitude) {
+  const __m256i pairs = _mm256_maddubs_epi16(w_magnitude, _mm256_sign_epi8(a, w));
   return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
-BERTHA_INLINE I32x16 dot_quads(I32x16 acc, const std::int8_t* a, const std::int8_t* w) {
-  const __m256i quad = broadcast_4_bytes(a);
-  return {dot_quads(acc.lo, quad, load_256(w)), dot_quads(acc.hi, quad, load_256(w + 32))};
+BERTHA_INLINE I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) {
+  return {dot_quads(acc.lo, a.v, w.lo, w.lo_magnitude), dot_quads(acc.hi, a.v, w.hi, w.hi_magnitude)};
 }
 
 }  // namespace kernels::avx2

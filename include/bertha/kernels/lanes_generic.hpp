@@ -14,14 +14,27 @@ BERTHA_STRICT_BEGIN
 
 namespace kernels::scalar {
 
-/// Rows of a matrix product's tile: a loop over more would only cost compile time here.
-inline constexpr std::size_t kTileRows = 1;
+/// The products' tiles: loops over more would only cost compile time here.
+inline constexpr TileShape kTileF32 = {1, 1}, kTileS8 = {1, 1}, kTileS16 = {1, 1};
 
 struct F32x16 {
   float lane[kLanes];
 };
 struct I32x16 {
   std::int32_t lane[kLanes];
+};
+/// Two int16 or four int8 of an operand, for all lanes; and two or four weights for each lane.
+struct Pair {
+  const std::int16_t* values;
+};
+struct PairRow {
+  const std::int16_t* values;
+};
+struct Quad {
+  const std::int8_t* values;
+};
+struct QuadRow {
+  const std::int8_t* values;
 };
 /// All bits set or none, in each lane.
 struct Mask16 {
@@ -198,14 +211,18 @@ inline std::int32_t fold_max(I32x16 a) {
   BERTHA_EACH_LANE most = a.lane[j] > most ? a.lane[j] : most;
   return most;
 }
+inline Pair pair(const std::int16_t* a) { return {a}; }
+inline PairRow pair_row(const std::int16_t* w) { return {w}; }
+inline Quad quad(const std::int8_t* a) { return {a}; }
+inline QuadRow quad_row(const std::int8_t* w) { return {w}; }
 /// acc[j] + a[0] w[2 j] + a[1] w[2 j + 1], exact.
-inline I32x16 dot_pairs(I32x16 acc, const std::int16_t* a, const std::int16_t* w) {
-  BERTHA_EACH_LANE acc.lane[j] += a[0] * w[2 * j] + a[1] * w[2 * j + 1];
+inline I32x16 dot_pairs(I32x16 acc, Pair a, PairRow w) {
+  BERTHA_EACH_LANE for (std::size_t e = 0; e < 2; ++e) acc.lane[j] += a.values[e] * w.values[2 * j + e];
   return acc;
 }
 /// acc[j] + sum over e < 4 of a[e] w[4 j + e], exact; a in [-127, 127], w in [-128, 127].
-inline I32x16 dot_quads(I32x16 acc, const std::int8_t* a, const std::int8_t* w) {
-  BERTHA_EACH_LANE for (std::size_t e = 0; e < 4; ++e) acc.lane[j] += a[e] * w[4 * j + e];
+inline I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) {
+  BERTHA_EACH_LANE for (std::size_t e = 0; e < 4; ++e) acc.lane[j] += a.values[e] * w.values[4 * j + e];
   return acc;
 }
 

@@ -22,6 +22,11 @@ namespace kernels {
 inline constexpr std::size_t kLanes = 16;
 
 constexpr std::size_t round_up(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit * unit; }
+/// What a matrix product works on at a time: rows of a, and panels of 16 outputs.
+struct TileShape {
+  std::size_t rows, panels;
+};
+
 /// N': n rounded up to whole vectors of 16.
 constexpr std::size_t padded(std::size_t n) { return round_up(n, kLanes); }
 

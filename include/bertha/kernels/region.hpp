@@ -25,6 +25,8 @@
 
 #if defined(__clang__)
 
+/// A function that is compiled once, however many call it.
+#define BERTHA_NOINLINE inline __attribute__((noinline))
 /// Before a loop of a constant number of steps: it is written out, so that arrays indexed by it live in registers.
 #define BERTHA_UNROLL BERTHA_PRAGMA(clang loop unroll(full))
 #if defined(__x86_64__)
@@ -53,6 +55,7 @@
 
 #else
 
+#define BERTHA_NOINLINE inline __attribute__((noinline, noclone))
 #define BERTHA_UNROLL BERTHA_PRAGMA(GCC unroll 16)
 #define BERTHA_STRICT_BEGIN       \
   BERTHA_PRAGMA(GCC push_options) \
@@ -75,3 +78,5 @@
 
 #define BERTHA_AVX2_BEGIN BERTHA_TARGET_BEGIN("avx2,fma,f16c")
 #define BERTHA_AVX2_END BERTHA_TARGET_END
+#define BERTHA_AVX512_BEGIN BERTHA_TARGET_BEGIN("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")
+#define BERTHA_AVX512_END BERTHA_TARGET_END

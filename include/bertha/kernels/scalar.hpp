@@ -14,6 +14,8 @@ namespace kernels::scalar {
 #include <bertha/kernels/rows.inl>
 
 #include <bertha/kernels/gemm.inl>
+
+#include <bertha/kernels/attention.inl>
 #undef BERTHA_LANE_INLINE
 
 inline constexpr Table kTable = {"scalar", gemm_f32,   gemm_s8,       attention_f32, attention_s8, embed_f32,

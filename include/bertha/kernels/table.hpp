@@ -9,6 +9,7 @@
 #include <bertha/kernels/scalar.hpp>
 #if defined(__x86_64__)
 #include <bertha/kernels/avx2.hpp>
+#include <bertha/kernels/avx512.hpp>
 #endif
 #include <cstdlib>
 #include <string>
@@ -23,6 +24,7 @@ inline std::vector<const Table*> tables_for([[maybe_unused]] const CpuFeatures& 
   std::vector<const Table*> tables = {&scalar::kTable};
 #if defined(__x86_64__)
   if (features.avx2) tables.push_back(&avx2::kTable);
+  if (features.avx512) tables.push_back(&avx512::kTable);
 #endif
   return tables;
 }
@@ -42,7 +44,7 @@ inline const Table& select_table(std::string_view level, const std::vector<const
     for (const Table* table : list) text.append(text.empty() ? "" : ", ").append(table->level);
     return text;
   };
-  const std::vector<const Table*> known = tables_for({.avx2 = true});
+  const std::vector<const Table*> known = tables_for(CpuFeatures::all());
   for (const Table* table : tables)
     if (table->level == level) return *table;
   for (const Table* table : known)

@@ -105,8 +105,9 @@ class QuestionAnswerer {
   std::vector<AnswerResult> answer(const std::vector<Question>& questions, const AnswerOptions& options,
                                    const CallOptions& call) const;
   std::vector<Encoding> windows(const Question& question, const AnswerOptions& options) const;
-  static std::pair<std::size_t, std::size_t> bytes(const Encoding& window, const detail::TokenSpan& span, bool align);
-  void add(Candidates& candidates, std::string_view context, const Encoding& window, MatrixView<const float> logits,
+  static std::pair<std::size_t, std::size_t> bytes(const Question& question, const Encoding& window,
+                                                   const detail::TokenSpan& span, bool align);
+  void add(Candidates& candidates, const Question& question, const Encoding& window, MatrixView<const float> logits,
            const AnswerOptions& options) const;
   static AnswerResult rank(Candidates& candidates, const AnswerOptions& options);
 
@@ -129,10 +130,14 @@ inline std::vector<AnswerResult> QuestionAnswerer::answer(const std::vector<Ques
       encodings.push_back(std::move(window));
       owners.push_back(q);
     }
-  std::vector<Candidates> candidates(questions.size());
+  std::vector<std::vector<float>> logits_of(encodings.size());
   model_.run_each(encodings, call, [&](std::size_t i, MatrixView<const float> logits) {
-    add(candidates[owners[i]], questions[owners[i]].context, encodings[i], logits, options);
+    logits_of[i].assign(logits.data, logits.data + logits.rows * logits.cols);
   });
+  std::vector<Candidates> candidates(questions.size());
+  for (std::size_t i = 0; i < encodings.size(); ++i)  // the order of a question's windows decides between equal scores
+    add(candidates[owners[i]], questions[owners[i]], encodings[i], {logits_of[i].data(), encodings[i].size(), 2, 2},
+        options);
   std::vector<AnswerResult> results;
   for (Candidates& found : candidates) results.push_back(rank(found, options));
   return results;
@@ -155,7 +160,7 @@ inline std::vector<Encoding> QuestionAnswerer::windows(const Question& question,
 }
 
 /// The bytes of the context that a span covers: of its words, when both of its ends are in words, else of its tokens.
-inline std::pair<std::size_t, std::size_t> QuestionAnswerer::bytes(const Encoding& window,
+inline std::pair<std::size_t, std::size_t> QuestionAnswerer::bytes(const Question& question, const Encoding& window,
                                                                    const detail::TokenSpan& span, bool align) {
   // The first and the last token of the word that `token` belongs to; the word's number is looked up in the context
   // even when the token itself is in the question (a [CLS] that was written there).
@@ -173,10 +178,19 @@ inline std::pair<std::size_t, std::size_t> QuestionAnswerer::bytes(const Encodin
     if (first < window.size() && last_word.first < window.size())
       return {window.offsets[first].start, window.offsets[last_word.second].end};
   }
-  return {window.offsets[span.start].start, window.offsets[span.end].end};
+  // An offset of a token in the question counts code points there, as it does in Python, and is then taken for one of
+  // the context, which may be shorter.
+  const auto in_context = [&](std::size_t token, std::size_t byte) {
+    if (window.sequences[token] != 0 || window.special[token]) return byte;
+    std::size_t at = 0;
+    for (std::size_t n = utf8::count(question.question.substr(0, byte)); n > 0 && at < question.context.size(); --n)
+      at += utf8::decode(question.context, at).size;
+    return at;
+  };
+  return {in_context(span.start, window.offsets[span.start].start), in_context(span.end, window.offsets[span.end].end)};
 }
 
-inline void QuestionAnswerer::add(Candidates& candidates, std::string_view context, const Encoding& window,
+inline void QuestionAnswerer::add(Candidates& candidates, const Question& question, const Encoding& window,
                                   MatrixView<const float> logits, const AnswerOptions& options) const {
   // A window has no more spans than pairs of tokens. Some turn out equal once they are aligned to words; so more are
   // taken than are asked for.
@@ -185,8 +199,8 @@ inline void QuestionAnswerer::add(Candidates& candidates, std::string_view conte
   const auto found =
       detail::answer_spans(logits, window, model_.tokenizer().config().cls_token_id, n, options.max_answer_len);
   for (const detail::TokenSpan& span : found.spans) {
-    const auto [start, end] = bytes(window, span, options.align_to_words);
-    const std::string_view text = start < end ? context.substr(start, end - start) : std::string_view();
+    const auto [start, end] = bytes(question, window, span, options.align_to_words);
+    const std::string_view text = start < end ? question.context.substr(start, end - start) : std::string_view();
     std::string lowered = python_lower(text);
     const auto same = std::find_if(candidates.list.begin(), candidates.list.end(),
                                    [&](const Candidate& candidate) { return candidate.lowered == lowered; });

@@ -1,10 +1,12 @@
 // Encoder: against a reference in double precision, in any batch, on any number of threads, and what it refuses.
 
+#include <atomic>
 #include <bertha/encoder/encoder.hpp>
 #include <cfenv>
 #include <mutex>
 #include <random>
 #include <set>
+#include <stop_token>
 #include <string>
 #include <vector>
 #if defined(__x86_64__)
@@ -331,6 +333,58 @@ TEST(Encoder, ComesToTheSameBitsInAnyFloatEnvironmentAndLeavesIt) {
       EXPECT_EQ(numbers(output.pooled), pooled) << precision << rounding;
     }
   }
+}
+
+/// Rows of the chunks that `sequences` sequences of `length` tokens are cut into.
+std::vector<std::size_t> chunk_rows(const bertha::Encoder<bertha::Float32>& encoder, std::size_t sequences,
+                                    std::size_t length, std::size_t threads) {
+  Batch batch;
+  for (std::size_t s = 0; s < sequences; ++s) batch.add(Ids(length, 5));
+  bertha::Workspace work;
+  work.prepare({.executor = &four_threads(), .max_threads = threads});
+  std::mutex mutex;
+  std::vector<std::size_t> rows;
+  encoder.forward(batch, work, [&](std::size_t layer, std::size_t, MatrixView<const float> hidden) {
+    const std::lock_guard lock(mutex);
+    if (layer == 0) rows.push_back(hidden.rows);
+  });
+  return rows;
+}
+
+TEST(Encoder, GivesEachThreadAsManyRowsAsTheOthers) {
+  const Loaded<bertha::Float32> model(wide(36, 3));
+  using Rows = std::vector<std::size_t>;
+  EXPECT_EQ(chunk_rows(model.encoder, 8, 128, 1), Rows(4, 256));
+  EXPECT_EQ(chunk_rows(model.encoder, 8, 128, 4), Rows(4, 256));
+  EXPECT_EQ(chunk_rows(model.encoder, 4, 128, 4), Rows(4, 128));
+  EXPECT_EQ(chunk_rows(model.encoder, 9, 128, 2), Rows(9, 128));  // two threads share the last
+  EXPECT_EQ(chunk_rows(model.encoder, 16, 16, 2), Rows(2, 128));
+  EXPECT_EQ(chunk_rows(model.encoder, 16, 16, 4), Rows(4, 64));
+  EXPECT_EQ(chunk_rows(model.encoder, 4, 16, 4), Rows(1, 64));  // too few rows to be cut: shared
+  EXPECT_EQ(chunk_rows(model.encoder, 1, 300, 4), Rows(1, 300));
+  EXPECT_EQ(chunk_rows(model.encoder, 3, 300, 1), Rows(3, 300));
+}
+
+TEST(Encoder, StopsBeforeTheNextLayer) {
+  for (const std::size_t threads : {1u, 4u})
+    for (const std::size_t sequences : {1u, 40u}) {
+      Loaded<bertha::Float32> model(wide(36, 3));
+      Batch batch;
+      for (std::size_t s = 0; s < sequences; ++s) batch.add(Ids(40, 5));
+      bertha::Workspace work;
+      std::stop_source source;
+      work.prepare({.executor = &four_threads(), .max_threads = threads, .stop_token = source.get_token()});
+      std::atomic<int> at_the_end{0};
+      expect_error(ErrorCode::stopped, {"stop"}, [&] {
+        model.encoder.forward(batch, work, [&](std::size_t layer, std::size_t, MatrixView<const float>) {
+          if (layer == 0) source.request_stop();
+          if (layer == 2) ++at_the_end;
+        });
+      });
+      EXPECT_EQ(at_the_end, 0);
+      work.prepare({.executor = &four_threads(), .max_threads = threads});
+      EXPECT_NO_THROW(model.encoder.forward(batch, work));
+    }
 }
 
 TEST(Batch, PacksSequencesOneAfterTheOther) {

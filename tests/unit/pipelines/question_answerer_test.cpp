@@ -135,6 +135,14 @@ TEST(QuestionAnswerer, TakesTheEmptyAnswerForACandidateOnlyWhenAsked) {
   EXPECT_NEAR(static_cast<double>(both[0].score), null * null, 1e-3);
 }
 
+TEST(QuestionAnswerer, TakesPlacesInTheQuestionForPlacesInTheContextAsPythonDoes) {
+  const Loaded model({9, 9});  // so that a [CLS] in the question is the answer
+  const std::string question = "\u00e9 [CLS]", context = "\u00e9 w w w w w";
+  EXPECT_EQ(shown(model.ask.run(question, context, {.align_to_words = false})), "w w w 3-8");
+  EXPECT_EQ(shown(model.ask.run(question, "w\u00e9", {.align_to_words = false})), " 3-3");
+  EXPECT_EQ(shown(model.ask.run(question, "w", {.align_to_words = true})), " 1-1");
+}
+
 TEST(QuestionAnswerer, ReadsALongContextInWindows) {
   const Loaded model;
   const std::string context = words(50) + "start end " + words(50);

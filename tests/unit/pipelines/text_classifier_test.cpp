@@ -222,4 +222,34 @@ TEST(TextClassifier, KeepsTheOptionsOfTheCall) {
             shown(model.classify.run(texts)));
 }
 
+TEST(TextClassifier, TakesThousandsOfTextsOfAllLengthsAndKeepsTheirOrder) {
+  const Loaded model(ModelWriter::tiny());
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < 10'000; ++i) {
+    std::string text;  // from none to as many tokens as the model takes
+    for (std::size_t word = 0; word < i * 7 % 23; ++word) text += "ab"[(i + word) % 2];
+    for (std::size_t j = 1; j < text.size(); j += 2) text.insert(j, " ");
+    texts.push_back(text);
+  }
+  const auto results = model.classify.run(texts);
+  ASSERT_EQ(results.size(), texts.size());
+  std::size_t longest = 0, shortest = 100;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    longest = std::max(longest, results[i].info.n_tokens);
+    shortest = std::min(shortest, results[i].info.n_tokens);
+    if (i % 97 != 0) continue;
+    EXPECT_EQ(shown(results[i]), shown(model.classify.run(texts[i]))) << texts[i];
+  }
+  EXPECT_EQ(shortest, 2u);
+  EXPECT_EQ(longest, model.classify.max_length());
+}
+
+TEST(TextClassifier, TakesNoTextsAndAnEmptyOne) {
+  const Loaded model(ModelWriter::tiny());
+  EXPECT_TRUE(model.classify.run(std::vector<std::string>()).empty());
+  const auto empty = model.classify.run("");
+  EXPECT_EQ(empty.info.n_tokens, 2u);
+  EXPECT_EQ(shown(model.classify.run(std::vector<std::string>{"a", "", "b"})[1]), shown(empty));
+}
+
 }  // namespace

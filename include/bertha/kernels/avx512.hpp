@@ -1,0 +1,28 @@
+// The `avx512` level: AVX-512 F, BW, DQ and VL. The micro-kernels are gemm.inl's, on one register of sixteen lanes; per
+// number of k (float32) a tile of 8 rows and 3 panels takes 3 loads of weights, 8 broadcasts and 24 vfmadd, and nothing
+// touches the stack.
+
+#pragma once
+
+#include <bertha/kernels/lanes_avx512.hpp>
+
+BERTHA_NAMESPACE_BEGIN
+BERTHA_AVX512_BEGIN
+
+namespace kernels::avx512 {
+
+#define BERTHA_LANE_INLINE BERTHA_INLINE
+#include <bertha/kernels/rows.inl>
+
+#include <bertha/kernels/gemm.inl>
+
+#include <bertha/kernels/attention.inl>
+#undef BERTHA_LANE_INLINE
+
+inline constexpr Table kTable = {"avx512", gemm_f32,   gemm_s8,       attention_f32, attention_s8, embed_f32,
+                                 embed_s8, layer_norm, quantise_rows, softmax,       sigmoid,      slots_of("avx512")};
+
+}  // namespace kernels::avx512
+
+BERTHA_AVX512_END
+BERTHA_NAMESPACE_END

@@ -1,0 +1,152 @@
+// Sixteen lanes in one 512-bit register. The operations are those of lanes_generic.hpp, where each is explained.
+//
+// | operation            | instructions                                                                   |
+// |----------------------|--------------------------------------------------------------------------------|
+// | fma                  | vfmadd, with the broadcast of one number folded into its memory operand        |
+// | min, max             | vminps, vmaxps: like C's a < b ? a : b, the second operand when one is NaN     |
+// | to_s32               | vcvtps2dq, nearest even                                                        |
+// | dot_pairs            | vpmaddwd, vpaddd: |a w| <= 2^15 2^15, so only two products of -2^15 overflow   |
+// | dot_quads            | vpabsb, a masked vpsubb, vpmaddubsw, vpmaddwd with ones, vpaddd                |
+//
+// dot_quads is exact for the reason that lanes_avx2.hpp gives; there is no vpsignb for 512 bits, so the sign of w comes
+// to a by a mask.
+
+#pragma once
+
+#include <immintrin.h>
+#include <bertha/kernels/operations.hpp>
+#include <bertha/kernels/region.hpp>
+
+BERTHA_NAMESPACE_BEGIN
+BERTHA_AVX512_BEGIN
+
+namespace kernels::avx512 {
+
+/// The products' tiles, of 32 registers. float32: 24 accumulators, 3 of weights, one of a. int8: 16, magnitudes of
+/// weights 2, ones, zeros, one of a, one or two for a product. int16: 24, weights 3, one of a, one or two for a
+/// product.
+inline constexpr TileShape kTileF32 = {8, 3}, kTileS8 = {8, 2}, kTileS16 = {8, 3};
+
+struct F32x16 {
+  __m512 v;
+};
+struct I32x16 {
+  __m512i v;
+};
+struct Mask16 {
+  __mmask16 v;
+};
+struct Pair {
+  __m512i v;
+};
+struct PairRow {
+  __m512i v;
+};
+struct Quad {
+  __m512i v;
+};
+struct QuadRow {
+  __m512i magnitude;
+  __mmask64 negative;
+};
+
+BERTHA_INLINE __m512i load_512(const void* p) { return _mm512_loadu_si512(p); }
+
+BERTHA_INLINE F32x16 broadcast(float x) { return {_mm512_set1_ps(x)}; }
+BERTHA_INLINE F32x16 load(const float* p) { return {_mm512_loadu_ps(p)}; }
+BERTHA_INLINE Mask16 lanes_below(std::size_t n) { return {static_cast<__mmask16>((1u << n) - 1)}; }
+BERTHA_INLINE F32x16 load_first(const float* p, std::size_t n) { return {_mm512_maskz_loadu_ps(lanes_below(n).v, p)}; }
+BERTHA_INLINE F32x16 load_s8(const std::int8_t* p) {
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
+}
+BERTHA_INLINE void store(float* p, F32x16 a) { _mm512_storeu_ps(p, a.v); }
+BERTHA_INLINE void store_first(float* p, F32x16 a, std::size_t n) { _mm512_mask_storeu_ps(p, lanes_below(n).v, a.v); }
+
+BERTHA_INLINE F32x16 add(F32x16 a, F32x16 b) { return {_mm512_add_ps(a.v, b.v)}; }
+BERTHA_INLINE F32x16 sub(F32x16 a, F32x16 b) { return {_mm512_sub_ps(a.v, b.v)}; }
+BERTHA_INLINE F32x16 mul(F32x16 a, F32x16 b) {
+  F32x16 r = {_mm512_mul_ps(a.v, b.v)};
+  BERTHA_ROUND(r.v);
+  return r;
+}
+BERTHA_INLINE F32x16 div(F32x16 a, F32x16 b) { return {_mm512_div_ps(a.v, b.v)}; }
+BERTHA_INLINE F32x16 fma(F32x16 a, F32x16 b, F32x16 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+BERTHA_INLINE F32x16 min(F32x16 a, F32x16 b) { return {_mm512_min_ps(a.v, b.v)}; }
+BERTHA_INLINE F32x16 max(F32x16 a, F32x16 b) { return {_mm512_max_ps(a.v, b.v)}; }
+BERTHA_INLINE F32x16 abs(F32x16 a) { return {_mm512_abs_ps(a.v)}; }
+BERTHA_INLINE F32x16 with_sign(F32x16 a, F32x16 sign) {
+  return {_mm512_or_ps(a.v, _mm512_and_ps(sign.v, _mm512_set1_ps(-0.0f)))};
+}
+BERTHA_INLINE Mask16 less(F32x16 a, F32x16 b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)}; }
+BERTHA_INLINE F32x16 select(Mask16 mask, F32x16 a, F32x16 b) { return {_mm512_mask_blend_ps(mask.v, b.v, a.v)}; }
+BERTHA_INLINE F32x16 power_of_two(F32x16 shifted) {
+  const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(shifted.v), 23);
+  return {_mm512_castsi512_ps(_mm512_add_epi32(n, _mm512_set1_epi32(0x3f800000)))};
+}
+BERTHA_INLINE float fold_add(F32x16 a) {
+  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+BERTHA_INLINE float fold_max(F32x16 a) {
+  const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
+BERTHA_INLINE I32x16 zero_s32() { return {_mm512_setzero_si512()}; }
+BERTHA_INLINE I32x16 load(const std::int32_t* p) { return {load_512(p)}; }
+BERTHA_INLINE void store(std::int32_t* p, I32x16 a) { _mm512_storeu_si512(p, a.v); }
+BERTHA_INLINE void store_s16(std::int16_t* p, I32x16 a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(a.v));
+}
+BERTHA_INLINE void store_s8(std::int8_t* p, I32x16 a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a.v));
+}
+BERTHA_INLINE void store_pairs(std::int16_t* p, I32x16 a, I32x16 b) {
+  _mm512_storeu_si512(p, _mm512_mask_blend_epi16(0xaaaaaaaa, a.v, _mm512_slli_epi32(b.v, 16)));
+}
+BERTHA_INLINE I32x16 add(I32x16 a, I32x16 b) { return {_mm512_add_epi32(a.v, b.v)}; }
+BERTHA_INLINE I32x16 max(I32x16 a, I32x16 b) { return {_mm512_max_epi32(a.v, b.v)}; }
+BERTHA_INLINE I32x16 magnitude_bits(F32x16 a) { return {_mm512_castps_si512(abs(a).v)}; }
+BERTHA_INLINE I32x16 to_s32(F32x16 a) { return {_mm512_cvtps_epi32(a.v)}; }
+BERTHA_INLINE F32x16 to_f32(I32x16 a) { return {_mm512_cvtepi32_ps(a.v)}; }
+BERTHA_INLINE std::int32_t fold_add(I32x16 a) {
+  const __m256i eight = _mm256_add_epi32(_mm512_castsi512_si256(a.v), _mm512_extracti64x4_epi64(a.v, 1));
+  const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+  const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+}
+BERTHA_INLINE std::int32_t fold_max(I32x16 a) {
+  const __m256i eight = _mm256_max_epi32(_mm512_castsi512_si256(a.v), _mm512_extracti64x4_epi64(a.v, 1));
+  const __m128i four = _mm_max_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+  const __m128i two = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+  return _mm_cvtsi128_si32(_mm_max_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+}
+BERTHA_INLINE __m512i broadcast_4_bytes(const void* p) {
+  std::int32_t four;
+  __builtin_memcpy(&four, p, sizeof four);
+  return _mm512_set1_epi32(four);
+}
+BERTHA_INLINE Pair pair(const std::int16_t* a) { return {broadcast_4_bytes(a)}; }
+BERTHA_INLINE PairRow pair_row(const std::int16_t* w) { return {load_512(w)}; }
+BERTHA_INLINE I32x16 dot_pairs(I32x16 acc, Pair a, PairRow w) {
+  return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(a.v, w.v))};
+}
+BERTHA_INLINE Quad quad(const std::int8_t* a) { return {broadcast_4_bytes(a)}; }
+BERTHA_INLINE QuadRow quad_row(const std::int8_t* w) {
+  const __m512i weights = load_512(w);
+  return {_mm512_abs_epi8(weights), _mm512_movepi8_mask(weights)};
+}
+BERTHA_INLINE I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) {
+  const __m512i with_sign_of_w = _mm512_mask_sub_epi8(a.v, w.negative, _mm512_setzero_si512(), a.v);
+  const __m512i pairs = _mm512_maddubs_epi16(w.magnitude, with_sign_of_w);
+  return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
+}
+
+}  // namespace kernels::avx512
+
+BERTHA_AVX512_END
+BERTHA_NAMESPACE_END

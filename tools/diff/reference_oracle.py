@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""The half of reference_uses.py that needs torch and transformers: it makes a checkpoint, or answers by a pipeline.
+
+    python3 tools/diff/reference_oracle.py make USE VOCABULARY FOLDER
+    python3 tools/diff/reference_oracle.py answer USE FOLDER < items.jsonl > answers.jsonl
+
+The checkpoints have the shape and the files of the published ones, and random weights: large enough in the encoder that
+tokens differ, and in the head that one label or span stands out, as in a trained model.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+import transformers
+
+BERT_BASE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
+SPREAD = 4.0  # standard deviation that the logits shall have
+FINBERT = ["positive", "negative", "neutral"]
+TURKISH = ["B-LOC", "B-ORG", "B-PER", "I-LOC", "I-ORG", "I-PER", "O"]
+
+
+def labels(names):
+    return {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
+
+
+def finbert():
+    """ProsusAI/finbert: 3 labels."""
+    config = transformers.BertConfig(vocab_size=30522, initializer_range=0.04, **labels(FINBERT), **BERT_BASE)
+    return transformers.BertForSequenceClassification(config)
+
+
+def turkish():
+    """savasy/bert-base-turkish-ner-cased: 7 labels."""
+    config = transformers.BertConfig(vocab_size=32000, initializer_range=0.04, **labels(TURKISH), **BERT_BASE)
+    return transformers.BertForTokenClassification(config)
+
+
+def squad():
+    """deepset/roberta-base-squad2: positions from 2 on, so 514 of them."""
+    config = transformers.RobertaConfig(vocab_size=50265, max_position_embeddings=514, type_vocab_size=1,
+                                        layer_norm_eps=1e-5, initializer_range=0.04, **BERT_BASE)
+    return transformers.RobertaForQuestionAnswering(config)
+
+
+def spread_head(model):
+    """Scales the head so that its logits differ as a trained model's do."""
+    head = model.classifier if hasattr(model, "classifier") else model.qa_outputs
+    ids = torch.randint(1000, 20000, (16, 64), generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        output = model(ids)
+        found = output.logits if hasattr(output, "logits") else torch.stack([output.start_logits, output.end_logits])
+        head.weight *= SPREAD / found.std()
+
+
+def save_finbert(model, folder):
+    """Weights in today's form of torch.save only, a vocabulary, and a config without a tokenizer class."""
+    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": true}')
+
+
+def save_turkish(model, folder):
+    """All of it as transformers 2 wrote it: torch.save's old form, gamma and beta, labels under old keys."""
+    old = {name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): value
+           for name, value in model.state_dict().items()}
+    torch.save(old, folder / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": false, "max_len": 512}')
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    for new in ("transformers_version", "dtype", "torch_dtype", "use_cache", "position_embedding_type",
+                "classifier_dropout", "tie_word_embeddings", "is_decoder", "add_cross_attention"):
+        config.pop(new, None)
+    config |= {"_num_labels": 7, "directionality": "bidi", "do_sample": False, "eos_token_ids": None, "output_past": True,
+               "pruned_heads": {}, "torchscript": False, "use_bfloat16": False, "pooler_type": "first_token_transform"}
+    path.write_text(json.dumps(config, indent=2))
+
+
+def save_squad(model, folder):
+    """The encoder and its head in safetensors; vocab.json and merges.txt, no tokenizer.json."""
+    model.save_pretrained(folder)
+    (folder / "tokenizer_config.json").write_text(
+        '{"do_lower_case": false, "model_max_length": 512, "full_tokenizer_file": null}')
+
+
+USES = {  # how to make it, how to save it, the files of its vocabulary, the task of its pipeline
+    "finbert": (finbert, save_finbert, ["vocab.txt"], "text-classification"),
+    "turkish": (turkish, save_turkish, ["vocab.txt"], "ner"),
+    "squad": (squad, save_squad, ["vocab.json", "merges.txt"], "question-answering"),
+}
+
+
+def make(use, vocabulary, folder):
+    """The checkpoint in `folder`, with the vocabulary's files."""
+    build, save, files, _ = USES[use]
+    torch.manual_seed(1)
+    model = build().eval()
+    spread_head(model)
+    folder.mkdir(parents=True)
+    for name in files:
+        shutil.copy(vocabulary / name, folder)
+    model.config.architectures = [type(model).__name__]
+    model.config.save_pretrained(folder)
+    save(model, folder)
+
+
+def fitting(tokenizer, item):
+    """The item with its last text halved until it fits the model: what the logits are compared on."""
+    key = "context" if "context" in item else "text"
+    texts = {"text": item.get("question", item.get("text"))}
+    if key == "context":
+        texts["text_pair"] = item["context"]
+    last = list(texts)[-1]
+    while len(tokenizer(**texts)["input_ids"]) > 512:
+        texts[last] = texts[last][: len(texts[last]) // 2]
+    return texts
+
+
+def logits_of(model, tokenizer, texts):
+    """Rows of logits, one for each thing that the head reads."""
+    with torch.no_grad():
+        output = model(**tokenizer(**texts, return_tensors="pt"))
+    if hasattr(output, "start_logits"):
+        return torch.stack([output.start_logits[0], output.end_logits[0]], 1).tolist()
+    return (output.logits[0] if output.logits.dim() == 3 else output.logits).tolist()
+
+
+def answer(use, folder):
+    """A line for each line of standard input: what the pipeline says, and logits with the texts they are of."""
+    task = USES[use][3]
+    # Without a tokenizer.json both versions make the fast tokenizer of the vocabulary's files.
+    run = transformers.pipeline(task, model=str(folder), tokenizer=str(folder), device="cpu", dtype=torch.float32)
+    for line in sys.stdin:
+        item = json.loads(line)
+        if task == "question-answering":
+            found = run(**item, top_k=3)
+        elif task == "ner":
+            found = run(item["text"])
+        else:
+            found = run(item["text"], top_k=None)
+        found = found if isinstance(found, list) else [found]
+        found = [{key: value.item() if hasattr(value, "item") else value for key, value in each.items()} for each in found]
+        texts = fitting(run.tokenizer, item)
+        print(json.dumps({"found": found, "texts": texts, "logits": logits_of(run.model, run.tokenizer, texts)}))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "make":
+        make(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
+    else:
+        answer(sys.argv[2], Path(sys.argv[3]))
