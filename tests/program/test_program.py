@@ -312,7 +312,9 @@ class Usage(ProgramTest):
                           ("qa", ASKER, "--context", "a"), ("qa", ASKER, "--question", "a", "--jsonl"),
                           ("qa", ASKER, "--question", "a", "--context", "b", "--top-k", "0"),
                           ("bench", CLASSIFIER, "--batch", "0"), ("bench", CLASSIFIER, "--precision", "int4"),
-                          ("bench", CLASSIFIER, "--repeat", "0"), ("classify", CLASSIFIER, "a", "--offsets", "byte")):
+                          ("bench", CLASSIFIER, "--repeat", "0"), ("bench", CLASSIFIER, "--logits"),
+                          ("bench", CLASSIFIER, "--jsonl", "--batch", "2"), ("bench", CLASSIFIER, "--jsonl", "--length", "2"),
+                          ("bench", CLASSIFIER, "--jsonl", "--repeat", "2"), ("classify", CLASSIFIER, "a", "--offsets", "byte")):
             self.refuse(*arguments)
 
     def test_a_model_of_another_head_is_refused_by_both_names(self):
@@ -416,6 +418,47 @@ class Files(ProgramTest):
             self.assertGreater(found["median_ms"], 0)
             self.assertAlmostEqual(found["tokens_per_s"] * found["median_ms"] / 18000, 1)
         self.refuse("bench", CLASSIFIER, "--length", "129", "--repeat", "1", says=("129", "128"))
+
+    def test_bench_times_a_call_for_each_line(self):
+        first, second = [[1, 2, 3], [5]], [[7, 8]]
+        stdin = "".join(json.dumps({"ids": ids}) + "\n" for ids in (first, second, first))
+        for path, rows in ((CLASSIFIER, 2), (TAGGER, 4), (ASKER, 4)):
+            out = self.ask("bench", path, "--jsonl", "--logits", "--threads", "1", "--precision", "float32", stdin=stdin)
+            self.assertEqual(list(out[0]), ["ms", "tokens_per_s", "level", "precision", "sequences", "tokens", "threads",
+                                            "logits"])
+            self.assertEqual([(x["precision"], x["sequences"], x["tokens"], x["threads"]) for x in out],
+                             [("float32", 2, 4, 1), ("float32", 1, 2, 1), ("float32", 2, 4, 1)])
+            for found in out:
+                self.assertGreater(found["ms"], 0)
+                self.assertAlmostEqual(found["tokens_per_s"] * found["ms"] / found["tokens"] / 1000, 1)
+            self.assertEqual(len(out[0]["logits"]), rows)
+            self.assertEqual(out[0]["logits"], out[2]["logits"])
+        plain = self.ask("bench", str(MODELS / "encoder.safetensors"), "--jsonl", stdin=stdin)
+        self.assertEqual(list(plain[0]), ["ms", "tokens_per_s", "level", "precision", "sequences", "tokens", "threads"])
+        self.refuse("bench", str(MODELS / "encoder.safetensors"), "--jsonl", "--logits", stdin=stdin, says="head")
+
+    def test_logits_of_bench_are_those_that_the_file_recorded(self):
+        golden = json.loads((MODELS.parent / "classify_two.json").read_text())
+        cases = [case for case in golden["cases"] if not any(case["type_ids"])]
+        [found] = self.ask("bench", CLASSIFIER, "--jsonl", "--logits",
+                           stdin=json.dumps({"ids": [case["ids"] for case in cases]}))
+        self.assertGreater(len(cases), 5)
+        for case, logits in zip(cases, found["logits"], strict=True):
+            for expected, number in zip(case["logits"][0], logits, strict=True):
+                self.assertAlmostEqual(number, expected, delta=2e-4 * max(1, abs(expected)))
+
+    def test_a_bad_line_of_bench_gives_an_error_in_its_place(self):
+        bad = {"nonsense": "not valid JSON", "[" * 100000: "not valid JSON", "": "not valid JSON", "[]": '"ids"',
+               "{}": '"ids"', '{"ids":[]}': "no list", '{"ids":5}': "no list", '{"ids":[5]}': "no list",
+               '{"ids":[[]]}': "no tokens", '{"ids":[[1,-1]]}': "-1", '{"ids":[[1.5]]}': "1.5",
+               '{"ids":[["a"]]}': "a", '{"ids":[[4294967296]]}': "4294967296", '{"ids":[[99999]]}': "99999",
+               json.dumps({"ids": [[1] * 129]}): "129"}
+        good = '{"ids":[[1,2]]}'
+        out = self.ask("bench", CLASSIFIER, "--jsonl", stdin="\n".join(good + "\n" + line for line in bad), status=1)
+        self.assertEqual(len(out), 2 * len(bad))
+        for i, says in enumerate(bad.values()):
+            self.assertEqual(out[2 * i]["tokens"], 2)
+            self.check_error(out[2 * i + 1], 2 * i + 2, says=says)
 
     def test_levels_agree_on_what_is_found(self):
         for level in self.ask("inspect", TAGGER)[0]["levels"]:

@@ -1,115 +1,163 @@
 #!/usr/bin/env python3
-"""Times bertha against ONNX Runtime on the same token ids, in turn, in one run: `python3 tools/bench/peers.py build/bertha`.
+"""Times bertha against PyTorch, ONNX Runtime, OpenVINO and CTranslate2: `python3 tools/bench/peers.py build/bertha`.
 
-A BERT with random weights goes through tools/convert.py for bertha and through torch.onnx for ONNX Runtime, which runs it
-with all graph optimisations and its own BERT fusions. Needs torch, transformers, onnx, onnxscript and onnxruntime.
-Prints one JSON line: medians over the rounds in milliseconds, their ratio, the CPU and the versions.
+A BERT with random weights is made in the format of each engine. All run the same token ids, from ids to logits, each in a
+process of its own that stays for the whole run, in turn: every engine has one turn at every workload in every round.
+Workloads are batch x length, and
+
+  mixed    256 sequences of lengths as sentences have; peers get batches of 32 in the given order, padded and masked
+  sorted   the same, but peers get them sorted by length; bertha gets them in the given order, in one call
+
+With --tune each peer is first tried with all settings that its documentation recommends, and runs each workload with the
+fastest; otherwise with the settings that were usually fastest. A peer whose logits are not PyTorch's, or which can't be
+kept to the level that --isa names, is shown but not compared with. Needs torch, transformers, onnx and onnxscript; of
+onnxruntime, openvino and ctranslate2 those that are to be timed.
+
+Prints a table for each shape, precision and number of threads: medians over the rounds in milliseconds, and the ratio of
+the fastest peer's to bertha's. --json FILE has everything, settings included; it grows with each table.
 """
 
 import argparse
+import datetime
 import json
 import os
-import statistics
-import subprocess
+import platform
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import models
 import numpy as np
-import onnxruntime
-import torch
-import transformers
-from onnxruntime.transformers import optimizer
+from engines import PEERS, Bertha
+from engines.peer import Settings, Unavailable
+from measure import TOLERANCE, Entry, Group, reference, result, run_rounds, tune
+from table import table
+from workloads import NAMES, Workload, workload
 
-CONVERT = Path(__file__).resolve().parents[1] / "convert.py"
-SHAPES = {"base": (12, 768, 12, 3072), "minilm": (6, 384, 12, 1536)}  # layers, hidden, attention heads, intermediate
-
-
-def checkpoint(folder: Path, shape: str) -> transformers.BertForSequenceClassification:
-    """A random BERT, saved as a Hugging Face folder."""
-    layers, hidden, heads, intermediate = SHAPES[shape]
-    torch.manual_seed(1)
-    config = transformers.BertConfig(
-        num_hidden_layers=layers, hidden_size=hidden, num_attention_heads=heads, intermediate_size=intermediate, num_labels=3
-    )
-    model = transformers.BertForSequenceClassification(config).eval()
-    model.save_pretrained(folder)
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    words += [f"word{i}" for i in range(config.vocab_size - len(words))]
-    (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
-    return model
+ISAS = sorted({isa for peer in PEERS.values() for isa in peer.limits})
 
 
-def export(model: transformers.BertForSequenceClassification, path: Path, shape: str) -> None:
-    """The same model for ONNX Runtime, with its fusions for BERT."""
-    ids = torch.ones(1, 16, dtype=torch.long)
-    axes = {"input_ids": {0: "batch", 1: "length"}}
-    raw = path.with_suffix(".raw.onnx")
-    torch.onnx.export(model, (ids,), str(raw), input_names=["input_ids"], output_names=["logits"], dynamic_axes=axes, dynamo=False)
-    _, hidden, heads, _ = SHAPES[shape]
-    optimizer.optimize_model(str(raw), "bert", num_heads=heads, hidden_size=hidden).save_model_to_file(str(path))
+def arguments() -> argparse.Namespace:
+    """Of the command line."""
+    lines = __doc__.splitlines()
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=lines[0], epilog="\n".join(lines[2:]), formatter_class=formatter)
+    parser.add_argument("program", type=lambda path: os.path.abspath(path), help="the bertha program")
+    parser.add_argument("--shape", choices=models.SHAPES, nargs="+", default=list(models.SHAPES))
+    parser.add_argument("--precision", choices=TOLERANCE, nargs="+", default=list(TOLERANCE))
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--workload", choices=NAMES, nargs="+", default=NAMES)
+    parser.add_argument("--peer", choices=PEERS, nargs="*", default=list(PEERS), help="engines to compare with")
+    parser.add_argument("--isa", choices=ISAS, default="", help="keep bertha and the peers to this level")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--tune", action="store_true", help="find the best settings of each peer first")
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="use those that an earlier run with --tune put into FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where everything goes that was measured")
+    return parser.parse_args()
 
 
 def cpu() -> str:
     """The CPU's name."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "unknown")
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    return f"{found.get('model name', platform.machine())}, family {found.get('cpu family')}, model {found.get('model')}"
 
 
-def bertha_ms(program: str, model: Path, args: argparse.Namespace) -> tuple[float, str]:
-    """Median of one run of `bertha bench`, and the level that it ran at."""
-    command = [program, "bench", str(model), "--batch", str(args.batch), "--length", str(args.length)]
-    command += ["--threads", str(args.threads), "--repeat", str(args.repeat)]
-    environment = {**os.environ, **({"BERTHA_ISA": args.isa} if args.isa else {})}
-    out = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
-    return out["median_ms"], out["level"]
+def tuned_before(path: Path, group: Group, name: str) -> dict[str, Settings]:
+    """The settings of a peer by workload, out of the JSON of an earlier run."""
+    same = {"shape": group.shape, "precision": group.precision, "threads": group.threads}
+    records = [r for r in json.loads(path.read_text(encoding="utf-8"))["results"] if r.items() >= same.items()]
+    return {r["workload"]: r["engines"][name]["settings"] for r in records if name in r["engines"]}
 
 
-def session_ms(session: onnxruntime.InferenceSession, ids: np.ndarray, repeat: int) -> float:
-    """Median of `repeat` calls, after two to warm up."""
-    times = []
-    for _ in range(repeat + 2):
-        begin = time.perf_counter()
-        session.run(None, {"input_ids": ids})
-        times.append((time.perf_counter() - begin) * 1e3)
-    return statistics.median(times[2:])
+def settings_of(
+    name: str, group: Group, options: argparse.Namespace, workloads: list[Workload], references: dict[str, np.ndarray]
+) -> dict[str, Settings]:
+    """The settings of a peer by workload. Throws Unavailable."""
+    if options.tune:
+        return tune(group, name, workloads, references)
+    known = tuned_before(options.settings, group, name) if options.settings else {}
+    return {each.name: known.get(each.name, PEERS[name].candidates(group.threads)[0]) for each in workloads}
+
+
+def start_peers(
+    group: Group, options: argparse.Namespace, workloads: list[Workload], references: dict[str, np.ndarray]
+) -> Iterator[tuple[Workload, Entry]]:
+    """A process for each choice of settings of each peer, with the workloads that it is for."""
+    for name in options.peer:
+        try:
+            chosen = settings_of(name, group, options, workloads, references)
+            entries: dict[str, Entry] = {}
+            for each in workloads:
+                key = json.dumps(chosen[each.name])
+                if key not in entries:
+                    entries[key] = Entry(name, group.peer(name, chosen[each.name]))
+                    options.versions[name] = entries[key].engine.version
+                yield each, entries[key]
+        except Unavailable as error:
+            print(f"peers.py: {name} is left out: {error}", file=sys.stderr)
+
+
+def works(entry: Entry, each: Workload, expected: np.ndarray) -> bool:
+    """Whether the engine can run the workload; says why when it can't."""
+    try:
+        entry.first_call(each, expected)
+    except Unavailable as error:
+        print(f"peers.py: {entry.name}, {each.name}: {error}", file=sys.stderr)
+        return False
+    return True
+
+
+def measure(
+    group: Group, options: argparse.Namespace, workloads: list[Workload], references: dict[str, np.ndarray]
+) -> list[dict[str, Any]]:
+    """One table's records."""
+    entries: dict[str, list[Entry]] = {each.name: [] for each in workloads}
+    try:
+        model = group.folder / "bertha.safetensors"
+        ours = Entry(Bertha.name, Bertha(options.program, model, group.precision, group.threads, group.isa))
+        options.versions[ours.name] = ours.engine.version
+        for each in workloads:
+            entries[each.name].append(ours)
+    except Unavailable as error:
+        print(f"peers.py: bertha is left out: {error}", file=sys.stderr)
+    for each, entry in start_peers(group, options, workloads, references):
+        entries[each.name].append(entry)
+    for each in workloads:
+        entries[each.name] = [entry for entry in entries[each.name] if works(entry, each, references[each.name])]
+    measured = [each for each in workloads if entries[each.name]]
+    run_rounds(entries, measured, options.rounds, group.threads)
+    records = [result(group, each, entries[each.name]) for each in measured]
+    for entry in {id(entry): entry for found in entries.values() for entry in found}.values():
+        entry.engine.close()
+    return records
 
 
 def main() -> int:
-    """Runs the rounds and prints the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("program", help="the bertha program")
-    parser.add_argument("--shape", choices=SHAPES, default="base")
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--length", type=int, default=128)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--isa", default="", help="the level to force, as BERTHA_ISA")
-    parser.add_argument("--repeat", type=int, default=5, help="calls of each engine in a round")
-    parser.add_argument("--rounds", type=int, default=7)
-    args = parser.parse_args()
-
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        model = checkpoint(folder / "checkpoint", args.shape)
-        export(model, folder / "model.onnx", args.shape)
-        converted = folder / "model.safetensors"
-        convert = [sys.executable, str(CONVERT), str(folder / "checkpoint"), str(converted), "--no-selftest"]
-        subprocess.run(convert, check=True, stdout=subprocess.DEVNULL)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = args.threads
-        session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
-        ids = np.random.default_rng(1).integers(5, 30000, (args.batch, args.length), dtype=np.int64)
-        ours, theirs, level = [], [], ""
-        for _ in range(args.rounds):
-            ms, level = bertha_ms(args.program, converted, args)
-            ours.append(ms)
-            theirs.append(session_ms(session, ids, args.repeat))
-    bertha, peer = statistics.median(ours), statistics.median(theirs)
-    result = {"shape": args.shape, "batch": args.batch, "length": args.length, "threads": args.threads, "precision": "float32"}
-    result |= {"bertha_ms": round(bertha, 2), "level": level, "onnxruntime_ms": round(peer, 2), "bertha/onnxruntime": round(bertha / peer, 3)}
-    result |= {"rounds": args.rounds, "cpu": cpu(), "onnxruntime": onnxruntime.__version__, "torch": torch.__version__}
-    print(json.dumps(result))
+    """Measures, and prints a table for each combination of options."""
+    options = arguments()
+    options.versions = {}
+    workloads = [workload(name) for name in options.workload]
+    print(f"{cpu()}, {os.cpu_count()} CPUs, {datetime.date.today()}" + (f", kept to {options.isa}" if options.isa else ""))
+    results: list[dict[str, Any]] = []
+    for shape in options.shape:
+        with tempfile.TemporaryDirectory() as name:
+            models.make(Path(name), shape)
+            references = reference(Path(name), workloads)
+            for precision in options.precision:
+                for threads in options.threads:
+                    found = measure(Group(Path(name), shape, precision, threads, options.isa), options, workloads, references)
+                    if not found:
+                        continue
+                    print("\n" + table(found), flush=True)
+                    results += found
+                    document = {"date": str(datetime.date.today()), "cpu": cpu(), "cpus": os.cpu_count()}
+                    document |= {"isa": options.isa or None, "rounds": options.rounds, "tuned": options.tune}
+                    document |= {"versions": options.versions, "results": results}
+                    if options.json:
+                        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -67,6 +67,8 @@ struct BenchArguments {
   std::size_t threads = 0;
   std::optional<bertha::PrecisionKind> precision;
   std::size_t repeat = 20;
+  bool jsonl = false;   // a call for each line of standard input, in place of batch x length
+  bool logits = false;  // print them too
 };
 int bench(const BenchArguments& arguments);
 

@@ -1,7 +1,6 @@
-// verify, inspect and bench: whether this machine reproduces a file, what is in it, and how fast it runs.
+// verify and inspect: whether this machine reproduces a file, and what is in it.
 
 #include <algorithm>
-#include <chrono>
 #include <iostream>
 
 #include "answers_json.hpp"
@@ -114,56 +113,6 @@ ordered_json describe(const bertha::TokenizerConfig& tokenizer) {
   return json;
 }
 
-/// `batch` sequences of `length` token ids that look like text: spread over the vocabulary, the same in every run.
-std::vector<bertha::Encoding> random_encodings(std::size_t batch, std::size_t length, std::size_t vocab_size) {
-  std::vector<bertha::Encoding> encodings(batch);
-  std::uint32_t state = 1;
-  for (bertha::Encoding& encoding : encodings)
-    for (std::size_t i = 0; i < length; ++i) {
-      state = state * 1664525u + 1013904223u;
-      encoding.ids.push_back(static_cast<std::uint32_t>((state >> 8) % vocab_size));
-      encoding.type_ids.push_back(0);
-    }
-  return encodings;
-}
-
-/// Median milliseconds of `run`, after two calls to warm up.
-template <class F>
-double median_ms(std::size_t repeat, const F& run) {
-  std::vector<double> times;
-  for (std::size_t i = 0; i < repeat + 2; ++i) {
-    const auto begin = std::chrono::steady_clock::now();
-    run();
-    const std::chrono::duration<double, std::milli> passed = std::chrono::steady_clock::now() - begin;
-    if (i >= 2) times.push_back(passed.count());
-  }
-  std::sort(times.begin(), times.end());
-  return times[times.size() / 2];
-}
-
-/// From token ids to logits.
-template <class Pipeline>
-double bench_pipeline(const BenchArguments& arguments, const std::vector<bertha::Encoding>& encodings,
-                      const bertha::CallOptions& call) {
-  const auto pipeline = Pipeline::load(arguments.model, {.precision = arguments.precision});
-  return median_ms(arguments.repeat, [&] { pipeline.model().run(encodings, call); });
-}
-
-/// From token ids to hidden states: of files without a head, or with one that the program doesn't know.
-double bench_encoder(const BenchArguments& arguments, const std::vector<bertha::Encoding>& encodings,
-                     const bertha::CallOptions& call) {
-  auto file = bertha::WeightFile::open(arguments.model);
-  bertha::ModelConfig config = file.config();
-  if (!config.has_encoder)
-    throw Error(ErrorCode::unsupported, arguments.model + ": the file holds a tokenizer only; expected a model");
-  if (arguments.precision) config.precision = *arguments.precision;
-  const bertha::AnyEncoder encoder(file, config);
-  bertha::Workspace work;
-  work.prepare(call);
-  const bertha::Batch batch(encodings);
-  return median_ms(arguments.repeat, [&] { encoder.forward(batch, work); });
-}
-
 }  // namespace
 
 int verify(const VerifyArguments& arguments) {
@@ -207,34 +156,6 @@ int inspect(const std::string& model) {
   json["levels"] = ordered_json::array();
   for (const auto* table : bertha::kernels::available()) json["levels"].push_back(table->level);
   std::cout << json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) << '\n';
-  return 0;
-}
-
-int bench(const BenchArguments& arguments) {
-  const auto file = bertha::WeightFile::open(arguments.model);
-  bertha::CallOptions call;
-  call.max_threads = arguments.threads;
-  call.max_batch_tokens = arguments.batch * arguments.length;
-  const auto encodings =
-      random_encodings(arguments.batch, arguments.length, std::max<std::size_t>(1, file.config().vocab_size));
-  double ms = 0;
-  switch (file.config().head) {
-    case HeadKind::sequence_classification:
-      ms = bench_pipeline<bertha::TextClassifier>(arguments, encodings, call);
-      break;
-    case HeadKind::token_classification:
-      ms = bench_pipeline<bertha::EntityRecognizer>(arguments, encodings, call);
-      break;
-    case HeadKind::question_answering: ms = bench_pipeline<bertha::QuestionAnswerer>(arguments, encodings, call); break;
-    case HeadKind::none:
-    case HeadKind::custom: ms = bench_encoder(arguments, encodings, call); break;
-  }
-  const double tokens = static_cast<double>(arguments.batch * arguments.length);
-  std::cout << "{\"median_ms\":" << number(ms) << ",\"tokens_per_s\":" << number(tokens / ms * 1000)
-            << ",\"level\":" << quote(bertha::kernels::table().level)
-            << ",\"precision\":" << quote(bertha::to_string(arguments.precision.value_or(file.config().precision)))
-            << ",\"batch\":" << arguments.batch << ",\"length\":" << arguments.length
-            << ",\"threads\":" << arguments.threads << ",\"repeat\":" << arguments.repeat << "}\n";
   return 0;
 }
 

@@ -11,11 +11,6 @@ namespace {
 using bertha::Error;
 using bertha::ErrorCode;
 
-std::string error_line(const Error& error, std::size_t number_of_line) {
-  return "{\"error\":{\"code\":" + quote(bertha::name(error.code())) + ",\"message\":" + quote(error.what()) +
-         "},\"line\":" + number(number_of_line) + '}';
-}
-
 /// The string at `key` of a line's object; without the key: nothing, or an error when it is required.
 std::optional<std::string> text_at(const nlohmann::json& object, const char* key, bool required) {
   const auto found = object.find(key);
@@ -98,6 +93,11 @@ class Output {
 };
 
 }  // namespace
+
+std::string error_line(const Error& error, std::size_t number_of_line) {
+  return "{\"error\":{\"code\":" + quote(bertha::name(error.code())) + ",\"message\":" + quote(error.what()) +
+         "},\"line\":" + number(number_of_line) + '}';
+}
 
 int run_lines(std::istream& in, std::ostream& out, const LineOptions& options, const Keys& keys, const Run& run) {
   Output output(out, options, run);

@@ -37,6 +37,9 @@ struct Keys {
 /// The results of a batch of good lines, as JSON, in order. Throws bertha::Error when one of them is bad.
 using Run = std::function<std::vector<std::string>(const std::vector<const Line*>&)>;
 
+/// What stands in the place of the result of a bad line, the `number_of_line`th from 1.
+std::string error_line(const bertha::Error& error, std::size_t number_of_line);
+
 /// Runs every line of `in` and writes its result to `out`. Returns the exit status: 0, or 1 when a line was bad.
 int run_lines(std::istream& in, std::ostream& out, const LineOptions& options, const Keys& keys, const Run& run);
 

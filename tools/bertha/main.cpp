@@ -134,12 +134,15 @@ int run(int argc, char** argv) {
   add_model(*inspect_command, inspected);
 
   program::BenchArguments bench;
-  auto* bench_command = app.add_subcommand("bench", "Time the model on random token ids");
+  auto* bench_command =
+      app.add_subcommand("bench", "Time the model on random token ids, or (--jsonl: ids) on given ones");
   add_model(*bench_command, bench.model);
-  bench_command->add_option("--batch", bench.batch, "Sequences")->check(CLI::Range(1, 65536))->capture_default_str();
-  bench_command->add_option("--length", bench.length, "Tokens of each")
-      ->check(CLI::Range(1, 65536))
-      ->capture_default_str();
+  auto* batch = bench_command->add_option("--batch", bench.batch, "Sequences")
+                    ->check(CLI::Range(1, 65536))
+                    ->capture_default_str();
+  auto* length = bench_command->add_option("--length", bench.length, "Tokens of each")
+                     ->check(CLI::Range(1, 65536))
+                     ->capture_default_str();
   bench_command->add_option("--threads", bench.threads, "Threads at most; 0: as many as this process may use")
       ->check(CLI::Range(0, 4096))
       ->capture_default_str();
@@ -149,9 +152,17 @@ int run(int argc, char** argv) {
                                                        {"float32_strict", bertha::PrecisionKind::float32_strict},
                                                        {"bfloat16", bertha::PrecisionKind::bfloat16},
                                                        {"int8", bertha::PrecisionKind::int8}}));
-  bench_command->add_option("--repeat", bench.repeat, "Calls that are timed")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
+  auto* repeat = bench_command->add_option("--repeat", bench.repeat, "Calls that are timed, after two to warm up")
+                     ->check(CLI::Range(1, 1'000'000))
+                     ->capture_default_str();
+  auto* jsonl =
+      bench_command
+          ->add_flag(
+              "--jsonl", bench.jsonl,
+              "Time one call for every line of standard input, {\"ids\": [[...], ...]}: a list for each sequence")
+          ->excludes(batch, length, repeat);
+  bench_command->add_flag("--logits", bench.logits, "Print the logits of each line too, a row per sequence or token")
+      ->needs(jsonl);
 
   remove_marks(app);
   try {

@@ -1,0 +1,78 @@
+"""OpenVINO's CPU plugin."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engines.peer import Peer, Settings, Unavailable
+
+PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+
+
+class OpenVino(Peer):
+    """On the exported ONNX graph or on PyTorch's own; with several streams the batches of a workload run side by side."""
+
+    name = "OpenVINO"
+    limits = {"avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2"}, "avx512": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}}
+
+    @classmethod
+    def candidates(cls, threads: int) -> list[Settings]:
+        usual: Settings = {"source": "onnx", "hint": "LATENCY", "streams": 1, "shapes": "dynamic"}
+        found = [usual, {**usual, "source": "pytorch"}, {**usual, "shapes": "static"}]
+        return [*found, {**usual, "hint": "THROUGHPUT", "streams": threads}]
+
+    def __init__(self, folder: Path, precision: str, threads: int, settings: Settings):
+        import openvino
+
+        self.openvino = openvino
+        self.settings = settings
+        self.core = openvino.Core()
+        if precision == "bfloat16" and "BF16" not in self.core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise Unavailable(f"{self.name} has no bfloat16 on this CPU")
+        self.properties = {
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": settings["hint"],
+            "NUM_STREAMS": settings["streams"],
+            "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
+        }
+        path = folder / ("exported.onnx" if settings["source"] == "onnx" else "openvino.xml")
+        if not path.exists():
+            raise Unavailable(f"{path.name} was not made: onnx and onnxscript are needed")
+        self.model = self.core.read_model(path)
+        self.queues: dict[Any, Any] = {}  # by the shape they are compiled for; None is any
+
+    def version(self) -> str:
+        return self.openvino.__version__
+
+    def queue(self, shape: Any) -> Any:
+        """The infer requests for a shape: compiled once."""
+        if shape not in self.queues:
+            model = self.model.clone()
+            if shape:
+                model.reshape({port: list(shape) for port in model.inputs})
+            compiled = self.core.compile_model(model, "CPU", self.properties)
+            self.queues[shape] = self.openvino.AsyncInferQueue(compiled, self.settings["streams"])
+        return self.queues[shape]
+
+    def prepare(self, ids: np.ndarray, mask: np.ndarray) -> Any:
+        return self.queue(ids.shape if self.settings["shapes"] == "static" else None), {"input_ids": ids, "attention_mask": mask}
+
+    def run(self, batch: Any) -> Any:
+        queue, inputs = batch
+        return queue[0].infer(inputs)[0]
+
+    def run_all(self, batches: list[Any]) -> list[Any]:
+        if self.settings["streams"] == 1 or len(batches) == 1:
+            return super().run_all(batches)
+        results: list[Any] = [None] * len(batches)
+
+        def keep(request: Any, index: int) -> None:
+            results[index] = request.get_output_tensor(0).data.copy()
+
+        for index, (queue, inputs) in enumerate(batches):
+            queue.set_callback(keep)
+            queue.start_async(inputs, index)
+        for queue, _ in batches:
+            queue.wait_all()
+        return results

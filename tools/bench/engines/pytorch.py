@@ -1,0 +1,60 @@
+"""PyTorch, by transformers' own BERT."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engines.peer import Peer, Settings
+
+
+class PyTorch(Peer):
+    """Under inference_mode; eager or compiled, where frozen weights let the compiler pack them for oneDNN."""
+
+    name = "PyTorch"
+    limits = {
+        "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
+        "avx512": {"ATEN_CPU_CAPABILITY": "avx512", "ONEDNN_MAX_CPU_ISA": "AVX512_CORE"},
+    }
+
+    @classmethod
+    def candidates(cls, threads: int) -> list[Settings]:
+        return [
+            {"attention": "sdpa", "compile": "frozen"},
+            {"attention": "sdpa", "compile": "no"},
+            {"attention": "eager", "compile": "no"},
+            {"attention": "sdpa", "compile": "yes"},
+        ]
+
+    def __init__(self, folder: Path, precision: str, threads: int, settings: Settings):
+        import torch
+        import transformers
+
+        self.torch = torch
+        torch.set_num_threads(threads)
+        model = transformers.BertForSequenceClassification.from_pretrained(
+            folder / "checkpoint", dtype=getattr(torch, precision), attn_implementation=settings["attention"]
+        ).eval()
+        if settings["compile"] != "no":
+            import torch._inductor.config
+
+            torch._inductor.config.freezing = settings["compile"] == "frozen"
+            model = torch.compile(model)
+        self.model = model
+
+    def version(self) -> str:
+        return self.torch.__version__
+
+    def prepare(self, ids: np.ndarray, mask: np.ndarray) -> Any:
+        """Without a mask when there is no padding: that is the fastest way to call it."""
+        tensors = {"input_ids": self.torch.from_numpy(ids)}
+        if not mask.all():
+            tensors["attention_mask"] = self.torch.from_numpy(mask)
+        return tensors
+
+    def run(self, batch: Any) -> Any:
+        with self.torch.inference_mode():
+            return self.model(**batch).logits
+
+    def logits(self, result: Any) -> np.ndarray:
+        return result.float().numpy()

@@ -1,0 +1,45 @@
+"""What was measured, for people."""
+
+from typing import Any
+
+TITLES = {"base": "BERT-base", "minilm": "MiniLM (6 x 384)"}
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """One table of records that differ in the workload only: milliseconds, and the fastest peer's time over bertha's."""
+    first = results[0]
+    threads = f"{first['threads']} thread" + ("s" if first["threads"] > 1 else "")
+    rows = [[f"{TITLES[first['shape']]}, {first['precision']}, {threads}, ms", *(r["workload"] for r in results)]]
+    notes = set()
+
+    def cell(found: dict[str, Any] | None) -> str:
+        if not found:
+            return "-"
+        mark = ""
+        if not found.get("limited", True):
+            mark, note = " *", "* can't be kept off better instructions, so it is not counted"
+            notes.add(note)
+        if not found["computes_the_same"]:
+            mark, note = " !", "! its logits are not those of PyTorch in float32, so it is not counted"
+            notes.add(note)
+        ms = found["median_ms"]
+        return f"{ms:.1f}{mark}" if ms < 100 else f"{ms:.0f}{mark}"
+
+    names: dict[str, None] = {}
+    for record in results:
+        names.update(dict.fromkeys(record["engines"]))
+    rows += [[name, *(cell(record["engines"].get(name)) for record in results)] for name in names]
+    rows.append(["fastest peer", *(record.get("fastest_peer", "-") for record in results)])
+    rows.append(["**ratio**", *(f"{record['ratio']:.2f}" if "ratio" in record else "-" for record in results)])
+    difference = {name: max(r["engines"][name]["largest_difference"] for r in results if name in r["engines"]) for name in names}
+    lines = [lined_up(rows), "Largest difference of a logit from PyTorch in float32: "]
+    lines[1] += ", ".join(f"{name} {found:.1e}" for name, found in difference.items())
+    return "\n".join([*lines, *sorted(notes)])
+
+
+def lined_up(rows: list[list[str]]) -> str:
+    """A Markdown table that can be read as it is."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |" for row in rows]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
