@@ -81,9 +81,11 @@ struct BFloat16 {
     /// Takes `<name>.weight` of a bfloat16 file, or rounds what another precision has in its place.
     Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
 
+    void reserve(Scratch& scratch, std::size_t rows) const { scratch.rounded.reserve(rows * padded_); }
     /// Rounds the rows of x [rows, K] into the memory that the team shares.
     Operand prepare(MatrixView<const float> x, const Team& team) const {
-      std::uint16_t* rounded = team.shared().rounded.reserve(x.rows * padded_);
+      reserve(team.shared(), x.rows);
+      std::uint16_t* rounded = team.shared().rounded.data();
       team.split(x.rows, [&](std::size_t begin, std::size_t end, Scratch&) {
         kernels::table().round_rows({.x = x.row(begin),
                                      .stride = x.stride,
