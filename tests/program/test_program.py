@@ -15,7 +15,8 @@ import unittest
 
 PROGRAM = os.environ["BERTHA_PROGRAM"]
 MODELS = pathlib.Path(__file__).resolve().parent.parent / "golden" / "models"
-WITH_SELF_TEST = {"classify_two", "classify_int8", "entities", "entities_int8", "answers", "answers_int8"} | {
+WITH_SELF_TEST = {"classify_two", "classify_int8", "entities", "entities_int8", "answers", "answers_int8",
+                  "classify_bfloat16", "entities_bfloat16", "answers_bfloat16", "electra_bfloat16"} | {
     f"{family}_{kind}" for family in ("roberta", "distilbert", "electra") for kind in ("classify", "answers", "int8")}
 CLASSIFIER, TAGGER, ASKER = (str(MODELS / f"{name}.safetensors") for name in ("classify_two", "entities", "answers"))
 THREE_LABELS = str(MODELS / "classify_multi_label.safetensors")
