@@ -314,6 +314,7 @@ class Usage(ProgramTest):
                           ("qa", ASKER, "--question", "a", "--context", "b", "--top-k", "0"),
                           ("bench", CLASSIFIER, "--batch", "0"), ("bench", CLASSIFIER, "--precision", "int4"),
                           ("bench", CLASSIFIER, "--repeat", "0"), ("bench", CLASSIFIER, "--logits"),
+                          ("inspect", CLASSIFIER, "--batch", "2"), ("inspect", CLASSIFIER, "--precision", "int8"),
                           ("bench", CLASSIFIER, "--jsonl", "--batch", "2"), ("bench", CLASSIFIER, "--jsonl", "--length", "2"),
                           ("bench", CLASSIFIER, "--jsonl", "--repeat", "2"), ("classify", CLASSIFIER, "a", "--offsets", "byte")):
             self.refuse(*arguments)
@@ -419,6 +420,43 @@ class Files(ProgramTest):
             self.assertGreater(found["median_ms"], 0)
             self.assertAlmostEqual(found["tokens_per_s"] * found["median_ms"] / 18000, 1)
         self.refuse("bench", CLASSIFIER, "--length", "129", "--repeat", "1", says=("129", "128"))
+
+    def test_profile_says_where_the_time_of_a_call_goes(self):
+        arguments = ("--profile", "--batch", "3", "--length", "17", "--threads", "1", "--repeat", "2")
+        layers = self.ask("inspect", CLASSIFIER)[0]["config"]["num_hidden_layers"]
+        for precision, product, embed in (("float32", "gemm_f32", "embed_f32"), ("int8", "gemm_s8", "embed_s8")):
+            [found] = self.ask("inspect", CLASSIFIER, *arguments, "--precision", precision)
+            self.assertEqual(list(found), ["ms", "level", "precision", "batch", "length", "threads", "repeat", "stages"])
+            self.assertEqual([found[key] for key in ("precision", "batch", "length", "threads", "repeat")],
+                             [precision, 3, 17, 1, 2])
+            stages = {(stage["stage"], stage.get("kernel")): stage for stage in found["stages"]}
+            self.assertEqual(len(stages), len(found["stages"]))
+            # In int8 both products with a residual have 64 inputs, this model being so small: they can't be told apart.
+            layer = {"intermediate": layers, "output": 2 * layers} if precision == "int8" else \
+                {"attention.output": layers, "intermediate": layers, "output": layers}
+            for stage, calls in layer.items():
+                self.assertEqual(stages[stage, product]["calls"], calls)
+                self.assertGreater(stages[stage, product]["gflop_per_s"], 0)
+            self.assertGreater(stages["attention.query_key_value", product]["calls"], 0)
+            self.assertEqual(stages["embeddings", embed]["calls"], 1)
+            self.assertEqual(stages["norm", "layer_norm"]["calls"], 2 * layers + 1)
+            self.assertIn(("attention", f"attention_{product[5:]}"), stages)
+            self.assertEqual(("quantising", "quantise_rows") in stages, precision == "int8")
+            self.assertNotIn("kernel", stages["outside of kernels", None])
+            times = [stage["ms"] for stage in found["stages"]]
+            self.assertEqual(times, sorted(times, reverse=True))
+            self.assertAlmostEqual(sum(times), found["ms"])
+            self.assertAlmostEqual(sum(stage["share"] for stage in found["stages"]), 1)
+        for path in (TAGGER, ASKER, str(MODELS / "encoder.safetensors")):
+            self.assertGreater(self.ask("inspect", path, *arguments)[0]["ms"], 0)
+        self.refuse("inspect", CLASSIFIER, "--profile", "--length", "129", says=("129", "128"))
+
+    def test_profile_runs_at_the_level_that_is_forced(self):
+        for level in self.ask("inspect", TAGGER)[0]["levels"]:
+            process = subprocess.run([PROGRAM, "inspect", TAGGER, "--profile", "--repeat", "1", "--length", "8"],
+                                     capture_output=True, timeout=60, check=True,
+                                     env={**os.environ, "BERTHA_ISA": level})
+            self.assertEqual(lines(process)[0]["level"], level)
 
     def test_bench_times_a_call_for_each_line(self):
         first, second = [[1, 2, 3], [5]], [[7, 8]]

@@ -1,13 +1,10 @@
 // bench: how fast a model runs, from token ids to logits.
 
 #include <algorithm>
-#include <chrono>
-#include <functional>
 #include <iostream>
 #include <limits>
-#include <memory>
 
-#include "commands.hpp"
+#include "calls.hpp"
 #include "json_text.hpp"
 
 namespace program {
@@ -16,65 +13,6 @@ namespace {
 using bertha::Encoding;
 using bertha::Error;
 using bertha::ErrorCode;
-using bertha::HeadKind;
-
-/// One call of the model: from token ids to logits.
-using Call = std::function<bertha::Logits(const std::vector<Encoding>&)>;
-
-template <class Pipeline>
-Call pipeline_call(const BenchArguments& arguments, const bertha::CallOptions& options) {
-  return [pipeline = Pipeline::load(arguments.model, {.precision = arguments.precision}),
-          options](const std::vector<Encoding>& encodings) { return pipeline.model().run(encodings, options); };
-}
-
-/// To hidden states only, without logits: of files without a head, or with one that the program doesn't know.
-Call encoder_call(const BenchArguments& arguments, const bertha::CallOptions& options) {
-  struct State {
-    State(bertha::WeightFile opened, const bertha::ModelConfig& config)
-        : file(std::move(opened)), encoder(file, config) {}
-    bertha::WeightFile file;
-    bertha::AnyEncoder encoder;
-    bertha::Workspace work;
-  };
-  auto file = bertha::WeightFile::open(arguments.model);
-  bertha::ModelConfig config = file.config();
-  if (!config.has_encoder)
-    throw Error(ErrorCode::unsupported, arguments.model + ": the file holds a tokenizer only; expected a model");
-  if (arguments.logits)
-    throw Error(ErrorCode::unsupported, arguments.model + ": --logits needs a head that the program can run");
-  if (arguments.precision) config.precision = *arguments.precision;
-  const auto state = std::make_shared<State>(std::move(file), config);
-  state->work.prepare(options);
-  return [state](const std::vector<Encoding>& encodings) {
-    state->encoder.forward(bertha::Batch(encodings), state->work);
-    return bertha::Logits();
-  };
-}
-
-Call make_call(const BenchArguments& arguments, HeadKind head) {
-  const bertha::CallOptions options = {.max_threads = arguments.threads};
-  switch (head) {
-    case HeadKind::sequence_classification: return pipeline_call<bertha::TextClassifier>(arguments, options);
-    case HeadKind::token_classification: return pipeline_call<bertha::EntityRecognizer>(arguments, options);
-    case HeadKind::question_answering: return pipeline_call<bertha::QuestionAnswerer>(arguments, options);
-    case HeadKind::none:
-    case HeadKind::custom: break;
-  }
-  return encoder_call(arguments, options);
-}
-
-/// `batch` sequences of `length` token ids that look like text: spread over the vocabulary, the same in every run.
-std::vector<Encoding> random_encodings(std::size_t batch, std::size_t length, std::size_t vocab_size) {
-  std::vector<Encoding> encodings(batch);
-  std::uint32_t state = 1;
-  for (Encoding& encoding : encodings)
-    for (std::size_t i = 0; i < length; ++i) {
-      state = state * 1664525u + 1013904223u;
-      encoding.ids.push_back(static_cast<std::uint32_t>((state >> 8) % vocab_size));
-      encoding.type_ids.push_back(0);
-    }
-  return encodings;
-}
 
 /// The sequences of a line {"ids": [[...], ...]}. Throws Error{input} when it is not such an object.
 std::vector<Encoding> parse_encodings(const std::string& line) {
@@ -98,15 +36,6 @@ std::vector<Encoding> parse_encodings(const std::string& line) {
     encoding.type_ids.resize(encoding.ids.size(), 0);
   }
   return encodings;
-}
-
-/// Milliseconds that one call takes.
-template <class F>
-double time_ms(const F& run) {
-  const auto begin = std::chrono::steady_clock::now();
-  run();
-  const std::chrono::duration<double, std::milli> passed = std::chrono::steady_clock::now() - begin;
-  return passed.count();
 }
 
 /// Median milliseconds of `run`, after two calls to warm up.
@@ -165,7 +94,7 @@ int bench_lines(const BenchArguments& arguments, const Call& call, const std::st
 int bench(const BenchArguments& arguments) {
   const auto file = bertha::WeightFile::open(arguments.model);
   const std::string precision(bertha::to_string(arguments.precision.value_or(file.config().precision)));
-  const Call call = make_call(arguments, file.config().head);
+  const Call call = make_call(arguments);
   if (arguments.jsonl) return bench_lines(arguments, call, precision);
   const auto encodings =
       random_encodings(arguments.batch, arguments.length, std::max<std::size_t>(1, file.config().vocab_size));

@@ -71,5 +71,6 @@ struct BenchArguments {
   bool logits = false;  // print them too
 };
 int bench(const BenchArguments& arguments);
+int profile(const BenchArguments& arguments);
 
 }  // namespace program

@@ -1,6 +1,7 @@
 // The `bertha` program: the pipelines on lines and JSON lines, and tools for model files. See README.md.
 
 #include <CLI/CLI.hpp>
+#include <array>
 #include <iostream>
 #include <map>
 
@@ -37,6 +38,26 @@ CLI::Option* add_model(CLI::App& command, std::string& model) {
 
 void add_texts(CLI::App& command, std::vector<std::string>& texts) {
   command.add_option("text", texts, "Texts; without any, standard input is read");
+}
+
+/// --batch, --length and --repeat, --threads and --precision, in this order: what a timed call is.
+using CallOptions = std::array<CLI::Option*, 5>;
+CallOptions add_call(CLI::App& command, program::BenchArguments& call) {
+  auto* batch = command.add_option("--batch", call.batch, "Sequences")->check(CLI::Range(1, 65536));
+  auto* length = command.add_option("--length", call.length, "Tokens of each")->check(CLI::Range(1, 65536));
+  auto* threads = command.add_option("--threads", call.threads, "Threads at most; 0: as many as this process may use")
+                      ->check(CLI::Range(0, 4096));
+  auto* precision =
+      command.add_option("--precision", call.precision, "What to run in; as the file is stored if not given")
+          ->transform(CLI::CheckedTransformer(
+              std::map<std::string, bertha::PrecisionKind>{{"float32", bertha::PrecisionKind::float32},
+                                                           {"float32_strict", bertha::PrecisionKind::float32_strict},
+                                                           {"bfloat16", bertha::PrecisionKind::bfloat16},
+                                                           {"int8", bertha::PrecisionKind::int8}}));
+  auto* repeat = command.add_option("--repeat", call.repeat, "Calls that are timed, after two to warm up")
+                     ->check(CLI::Range(1, 1'000'000));
+  for (CLI::Option* option : {batch, length, threads, repeat}) option->capture_default_str();
+  return {batch, length, repeat, threads, precision};
 }
 
 /// CLI11 would cut the text "[a, b]" into two and "[MASK]" down to "MASK": a bracket travels behind this.
@@ -129,38 +150,24 @@ int run(int argc, char** argv) {
   add_model(*verify_command, verify.model);
   verify_command->add_flag("--record", verify.record, "Print the bits of the self-test's logits, for tools/convert.py");
 
-  std::string inspected;
+  program::BenchArguments inspected;
+  bool profiled = false;
   auto* inspect_command = app.add_subcommand("inspect", "Describe a model file and this CPU's kernels");
-  add_model(*inspect_command, inspected);
+  add_model(*inspect_command, inspected.model);
+  auto* profile = inspect_command->add_flag("--profile", profiled, "Print where the time of a call goes instead");
+  for (CLI::Option* option : add_call(*inspect_command, inspected)) option->needs(profile);
 
   program::BenchArguments bench;
   auto* bench_command =
       app.add_subcommand("bench", "Time the model on random token ids, or (--jsonl: ids) on given ones");
   add_model(*bench_command, bench.model);
-  auto* batch = bench_command->add_option("--batch", bench.batch, "Sequences")
-                    ->check(CLI::Range(1, 65536))
-                    ->capture_default_str();
-  auto* length = bench_command->add_option("--length", bench.length, "Tokens of each")
-                     ->check(CLI::Range(1, 65536))
-                     ->capture_default_str();
-  bench_command->add_option("--threads", bench.threads, "Threads at most; 0: as many as this process may use")
-      ->check(CLI::Range(0, 4096))
-      ->capture_default_str();
-  bench_command->add_option("--precision", bench.precision, "What to run in; as the file is stored if not given")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, bertha::PrecisionKind>{{"float32", bertha::PrecisionKind::float32},
-                                                       {"float32_strict", bertha::PrecisionKind::float32_strict},
-                                                       {"bfloat16", bertha::PrecisionKind::bfloat16},
-                                                       {"int8", bertha::PrecisionKind::int8}}));
-  auto* repeat = bench_command->add_option("--repeat", bench.repeat, "Calls that are timed, after two to warm up")
-                     ->check(CLI::Range(1, 1'000'000))
-                     ->capture_default_str();
+  const CallOptions bench_options = add_call(*bench_command, bench);
   auto* jsonl =
       bench_command
           ->add_flag(
               "--jsonl", bench.jsonl,
               "Time one call for every line of standard input, {\"ids\": [[...], ...]}: a list for each sequence")
-          ->excludes(batch, length, repeat);
+          ->excludes(bench_options[0], bench_options[1], bench_options[2]);
   bench_command->add_flag("--logits", bench.logits, "Print the logits of each line too, a row per sequence or token")
       ->needs(jsonl);
 
@@ -191,7 +198,7 @@ int run(int argc, char** argv) {
   if (logits_command->parsed()) return program::logits(logits);
   if (tokenize_command->parsed()) return program::tokenize(tokenize);
   if (verify_command->parsed()) return program::verify(verify);
-  if (inspect_command->parsed()) return program::inspect(inspected);
+  if (inspect_command->parsed()) return profiled ? program::profile(inspected) : program::inspect(inspected.model);
   return program::bench(bench);
 }
 

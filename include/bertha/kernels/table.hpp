@@ -58,13 +58,18 @@ inline const Table& select_table(std::string_view level, const std::vector<const
                                           "; unset BERTHA_ISA or name one of those");
 }
 
-/// The table of the best level of this CPU, or of the one that the environment variable BERTHA_ISA names (read once;
-/// empty counts as unset). Throws Error{unsupported} when that name is unknown or the CPU lacks it. Thread-safe.
-inline const Table& table() {
-  static const Table& chosen = []() -> const Table& {
-    const char* level = std::getenv("BERTHA_ISA");
-    return select_table(level ? level : "", available());
-  }();
+/// The table of the best level of this CPU, or of the one that the environment variable BERTHA_ISA names (empty counts
+/// as unset). Throws Error{unsupported} when that name is unknown or the CPU lacks it. Thread-safe.
+inline const Table& preferred_table() {
+  const char* level = std::getenv("BERTHA_ISA");
+  return select_table(level ? level : "", available());
+}
+
+/// The table that this process uses: `preferred_table()` as it was at the first call, unless that call named another,
+/// of functions that do the same and something besides, as `bertha inspect --profile` does. Throws what that throws.
+/// Thread-safe.
+inline const Table& table(const Table* instead = nullptr) {
+  static const Table& chosen = instead ? *instead : preferred_table();
   return chosen;
 }
 

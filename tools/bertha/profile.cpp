@@ -1,0 +1,176 @@
+// inspect --profile: where the time of a call goes, by stage of the encoder and kernel.
+//
+// The calls run with a table of functions that time those of the level. A kernel is a plain function that is handed
+// nothing but its operands, so what it took is noted in this source; which stage it belongs to is read off its
+// operands.
+
+#include <algorithm>
+#include <atomic>
+#include <iostream>
+#include <tuple>
+#include <utility>
+
+#include "calls.hpp"
+#include "json_text.hpp"
+
+namespace program {
+namespace {
+
+using bertha::kernels::Table;
+
+constexpr auto kFunctions =
+    std::make_tuple(&Table::gemm_f32, &Table::gemm_s8, &Table::attention_f32, &Table::attention_s8, &Table::embed_f32,
+                    &Table::embed_s8, &Table::layer_norm, &Table::quantise_rows, &Table::softmax, &Table::sigmoid);
+constexpr std::size_t kSlots = std::tuple_size_v<decltype(kFunctions)>;
+static_assert(kSlots == std::tuple_size_v<decltype(Table::slots)>,
+              "kFunctions has every function, in order of `slots`");
+
+enum Stage : std::size_t {
+  kEmbeddings,
+  kQueryKeyValue,
+  kAttention,
+  kAttentionOutput,
+  kIntermediate,
+  kOutput,
+  kNorm,
+  kQuantising,
+  kHead,
+  kStages
+};
+constexpr const char* kStageNames[kStages] = {"embeddings",   "attention.query_key_value",
+                                              "attention",    "attention.output",
+                                              "intermediate", "output",
+                                              "norm",         "quantising",
+                                              "head"};
+
+struct Noted {
+  std::atomic<std::uint64_t> calls{0}, ns{0}, flop{0};
+};
+struct Notes {
+  const Table* real = nullptr;
+  bertha::ModelConfig config;
+  Noted noted[kSlots][kStages];  // from any thread
+} notes;
+
+bool nearer(std::size_t size, std::size_t to, std::size_t than) {
+  const auto distance = [size](std::size_t other) { return size > other ? size - other : other - size; };
+  return distance(to) < distance(than);
+}
+
+/// By what distinguishes the linear layers of one model: a residual is added to two of them, which differ in the number
+/// of inputs (rounded up in some precisions: where both become the same, both count as `output`); an activation follows
+/// one, and perhaps the head's.
+template <class Gemm>
+Stage stage_of_product(const Gemm& args) {
+  const bertha::ModelConfig& config = notes.config;
+  if (args.residual) return nearer(args.k, config.intermediate_size, config.hidden_size) ? kOutput : kAttentionOutput;
+  if (args.activation == config.hidden_act) return kIntermediate;
+  const std::size_t width = 3 * bertha::kernels::padded(config.head_size());
+  if (args.activation != bertha::Activation::none) return kHead;
+  if (nearer(args.k, config.embedding_size, config.hidden_size)) return kEmbeddings;
+  return args.n_panels * 16 % width == 0 ? kQueryKeyValue : kHead;
+}
+
+/// The stage of a kernel's operands, and the floating-point (or integer) operations of their products.
+template <class Operands, class... Rest>
+std::pair<Stage, std::uint64_t> describe(const Operands& args, const Rest&...) {
+  if constexpr (requires { args.n_panels; })
+    return {stage_of_product(args), std::uint64_t{2} * args.rows * args.k * args.n_panels * 16};
+  else if constexpr (requires { args.query; })
+    return {kAttention, std::uint64_t{4} * args.length * args.length * args.head_size};
+  else if constexpr (requires { args.word; })
+    return {kEmbeddings, 0};
+  else if constexpr (requires { args.gamma; })
+    return {kNorm, 0};
+  else if constexpr (requires { args.q; })
+    return {kQuantising, 0};
+  else
+    return {kHead, 0};
+}
+
+/// A function of the table, timed.
+template <std::size_t kSlot, class... Operands>
+void timed(Operands... operands) {
+  const auto [stage, flop] = describe(operands...);
+  const auto begin = std::chrono::steady_clock::now();
+  (notes.real->*std::get<kSlot>(kFunctions))(operands...);
+  const std::chrono::nanoseconds passed = std::chrono::steady_clock::now() - begin;
+  Noted& noted = notes.noted[kSlot][stage];
+  noted.calls.fetch_add(1, std::memory_order_relaxed);
+  noted.ns.fetch_add(static_cast<std::uint64_t>(passed.count()), std::memory_order_relaxed);
+  noted.flop.fetch_add(flop, std::memory_order_relaxed);
+}
+
+template <std::size_t kSlot, class... Operands>
+void wrap(Table& table, void (*Table::*function)(Operands...)) {
+  table.*function = &timed<kSlot, Operands...>;
+}
+
+/// The level's table with every function timed.
+const Table& timing_table() {
+  static const Table timing = [] {
+    Table table = *notes.real;
+    [&]<std::size_t... kSlot>(std::index_sequence<kSlot...>) { (wrap<kSlot>(table, std::get<kSlot>(kFunctions)), ...); }
+    (std::make_index_sequence<kSlots>());
+    return table;
+  }();
+  return timing;
+}
+
+}  // namespace
+
+int profile(const BenchArguments& arguments) {
+  {
+    const auto file = bertha::WeightFile::open(arguments.model);
+    notes.config = file.config();
+  }
+  notes.real = &bertha::kernels::preferred_table();
+  bertha::kernels::table(&timing_table());
+  const Call call = make_call(arguments);
+  const auto encodings =
+      random_encodings(arguments.batch, arguments.length, std::max<std::size_t>(1, notes.config.vocab_size));
+  for (int i = 0; i < 2; ++i) call(encodings);  // to warm up
+  for (auto& slot : notes.noted)
+    for (Noted& noted : slot) noted.calls = noted.ns = noted.flop = 0;
+  const double repeat = static_cast<double>(arguments.repeat);
+  const double ms = time_ms([&] {
+                      for (std::size_t i = 0; i < arguments.repeat; ++i) call(encodings);
+                    }) /
+                    repeat;
+
+  std::size_t threads = bertha::default_executor().concurrency();
+  if (arguments.threads != 0) threads = std::min(threads, arguments.threads);
+  const double all_ms = ms * static_cast<double>(threads);
+  struct Row {
+    double ms;
+    std::string text;
+  };
+  std::vector<Row> rows;
+  double kernels_ms = 0;
+  const auto add = [&](const char* stage, double stage_ms, const std::string& more) {
+    rows.push_back({stage_ms, "{\"stage\":" + quote(stage) + ",\"ms\":" + number(stage_ms) +
+                                  ",\"share\":" + number(stage_ms / all_ms) + more + '}'});
+  };
+  for (std::size_t slot = 0; slot < kSlots; ++slot)
+    for (std::size_t stage = 0; stage < kStages; ++stage) {
+      const Noted& noted = notes.noted[slot][stage];
+      if (noted.calls == 0) continue;
+      const double ns = static_cast<double>(noted.ns);
+      kernels_ms += ns / 1e6 / repeat;
+      std::string more = ",\"kernel\":" + quote(notes.real->slots[slot].operation) +
+                         ",\"level\":" + quote(notes.real->slots[slot].level) +
+                         ",\"calls\":" + number(noted.calls / arguments.repeat);
+      if (noted.flop > 0) more += ",\"gflop_per_s\":" + number(static_cast<double>(noted.flop) / ns);
+      add(kStageNames[stage], ns / 1e6 / repeat, more);
+    }
+  add("outside of kernels", std::max(0.0, all_ms - kernels_ms), "");
+  std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.ms > b.ms; });
+  const auto precision = arguments.precision.value_or(notes.config.precision);
+  std::cout << "{\"ms\":" << number(ms) << ",\"level\":" << quote(notes.real->level)
+            << ",\"precision\":" << quote(bertha::to_string(precision)) << ",\"batch\":" << arguments.batch
+            << ",\"length\":" << arguments.length << ",\"threads\":" << threads << ",\"repeat\":" << arguments.repeat
+            << ",\"stages\":" << list(rows, [](const Row& row) { return row.text; }) << "}\n";
+  return 0;
+}
+
+}  // namespace program
