@@ -12,6 +12,7 @@
 #include <bertha/encoder/embeddings.hpp>
 #include <bertha/encoder/layer.hpp>
 #include <bertha/encoder/pooler.hpp>
+#include <bertha/kernels/known_answers.hpp>
 #include <bertha/runtime/float_environment.hpp>
 #include <concepts>
 #include <functional>
@@ -78,7 +79,8 @@ class Encoder {
   // Weights that the file has in another precision are rewritten here: under the environment, as all arithmetic.
   Encoder(const FloatEnvironment&, WeightFile& file, const ModelConfig& config)
       : config_(config), embeddings_(file, config) {
-    kernels::table();  // refuses a level that BERTHA_ISA names in vain here, before any call
+    // Before any call: refuses a level that BERTHA_ISA names in vain, and a build that computes something else.
+    kernels::require_known_answers(kernels::table());
     layers_.reserve(config.num_hidden_layers);
     for (std::size_t i = 0; i < config.num_hidden_layers; ++i) layers_.emplace_back(file, config, i);
     if (config.has_pooler) pooler_.emplace(file, config);
