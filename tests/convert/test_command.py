@@ -41,7 +41,8 @@ class Command(unittest.TestCase):
         script = Path(__file__).resolve().parents[2] / "tools" / "convert.py"
         done = subprocess.run([sys.executable, "-S", "-E", script], capture_output=True, text=True, check=False, timeout=60)
         self.assertEqual((done.returncode, done.stdout), (1, ""))
-        self.assertRegex(done.stderr, r"^convert.py: the Python package \w+ is missing; pip install numpy safetensors tokenizers\n$")
+        says = r"^convert.py: the Python package \w+ is missing; pip install numpy safetensors tokenizers\n$"
+        self.assertRegex(done.stderr, says)
 
     def run_command(self, *arguments: str, selftest: bool = False) -> tuple[int, str, str]:
         """The exit status, standard output and standard error of a run."""
