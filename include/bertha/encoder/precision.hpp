@@ -82,16 +82,16 @@ struct BFloat16 {
 
     /// Rounds the rows of x [rows, K] into the memory that the team shares.
     Operand prepare(MatrixView<const float> x, const Team& team) const {
-      std::uint16_t* rounded = team.shared().rounded.reserve(x.rows * padded_);
+      const MatrixView<std::uint16_t> rounded = team.shared().rounded.matrix(x.rows, padded_);
       team.split(x.rows, [&](std::size_t begin, std::size_t end, Scratch&) {
         kernels::table().round_rows({.x = x.row(begin),
                                      .stride = x.stride,
                                      .rows = end - begin,
                                      .size = inputs_,
-                                     .y = rounded + begin * padded_,
-                                     .y_stride = padded_});
+                                     .y = rounded.row(begin),
+                                     .y_stride = rounded.stride});
       });
-      return {rounded, x.rows, padded_, padded_};
+      return rounded;
     }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out,
                  const Epilogue& epilogue) const {
@@ -135,18 +135,18 @@ struct Int8 {
 
     /// Quantises the rows of x [rows, K] into the memory that the team shares.
     Operand prepare(MatrixView<const float> x, const Team& team) const {
-      std::int8_t* values = team.shared().quantised.reserve(x.rows * padded_);
+      const MatrixView<std::int8_t> values = team.shared().quantised.matrix(x.rows, padded_);
       float* scale = team.shared().quantised_scale.reserve(x.rows);
       team.split(x.rows, [&](std::size_t begin, std::size_t end, Scratch&) {
         kernels::table().quantise_rows({.x = x.row(begin),
                                         .stride = x.stride,
                                         .rows = end - begin,
                                         .size = inputs_,
-                                        .q = values + begin * padded_,
-                                        .q_stride = padded_,
+                                        .q = values.row(begin),
+                                        .q_stride = values.stride,
                                         .scale = scale + begin});
       });
-      return {{values, x.rows, padded_, padded_}, scale};
+      return {values, scale};
     }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out,
                  const Epilogue& epilogue) const {
