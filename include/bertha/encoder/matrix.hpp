@@ -45,9 +45,11 @@ class AlignedBuffer {
     }
     return memory_.get();
   }
-  /// A [rows, cols] matrix whose rows start on 64-byte boundaries.
+  /// A [rows, cols] matrix whose rows start on 64-byte boundaries, and not a multiple of 1 KB apart: a product reads
+  /// sixteen rows side by side, and those would share a few sets of the first cache (one, at a distance of 4 KB).
   MatrixView<T> matrix(std::size_t rows, std::size_t cols) {
-    const std::size_t stride = kernels::round_up(cols, kAlignment / sizeof(T));
+    std::size_t stride = kernels::round_up(cols, kAlignment / sizeof(T));
+    if (stride * sizeof(T) % 1024 == 0) stride += kAlignment / sizeof(T);
     return {reserve(rows * stride), rows, cols, stride};
   }
   T* data() const { return memory_.get(); }

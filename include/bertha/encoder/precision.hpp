@@ -81,20 +81,19 @@ struct BFloat16 {
     /// Takes `<name>.weight` of a bfloat16 file, or rounds what another precision has in its place.
     Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
 
-    void reserve(Scratch& scratch, std::size_t rows) const { scratch.rounded.reserve(rows * padded_); }
+    void reserve(Scratch& scratch, std::size_t rows) const { scratch.rounded.matrix(rows, padded_); }
     /// Rounds the rows of x [rows, K] into the memory that the team shares.
     Operand prepare(MatrixView<const float> x, const Team& team) const {
-      reserve(team.shared(), x.rows);
-      std::uint16_t* rounded = team.shared().rounded.data();
+      const MatrixView<std::uint16_t> rounded = team.shared().rounded.matrix(x.rows, padded_);
       team.split(x.rows, [&](std::size_t begin, std::size_t end, Scratch&) {
         kernels::table().round_rows({.x = x.row(begin),
                                      .stride = x.stride,
                                      .rows = end - begin,
                                      .size = inputs_,
-                                     .y = rounded + begin * padded_,
-                                     .y_stride = padded_});
+                                     .y = rounded.row(begin),
+                                     .y_stride = rounded.stride});
       });
-      return {rounded, x.rows, padded_, padded_};
+      return rounded;
     }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out,
                  const Epilogue& epilogue) const {
@@ -137,24 +136,23 @@ struct Int8 {
     Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
 
     void reserve(Scratch& scratch, std::size_t rows) const {
-      scratch.quantised.reserve(rows * padded_);
+      scratch.quantised.matrix(rows, padded_);
       scratch.quantised_scale.reserve(rows);
     }
     /// Quantises the rows of x [rows, K] into the memory that the team shares.
     Operand prepare(MatrixView<const float> x, const Team& team) const {
-      reserve(team.shared(), x.rows);
-      std::int8_t* values = team.shared().quantised.data();
-      float* scale = team.shared().quantised_scale.data();
+      const MatrixView<std::int8_t> values = team.shared().quantised.matrix(x.rows, padded_);
+      float* scale = team.shared().quantised_scale.reserve(x.rows);
       team.split(x.rows, [&](std::size_t begin, std::size_t end, Scratch&) {
         kernels::table().quantise_rows({.x = x.row(begin),
                                         .stride = x.stride,
                                         .rows = end - begin,
                                         .size = inputs_,
-                                        .q = values + begin * padded_,
-                                        .q_stride = padded_,
+                                        .q = values.row(begin),
+                                        .q_stride = values.stride,
                                         .scale = scale + begin});
       });
-      return {{values, x.rows, padded_, padded_}, scale};
+      return {values, scale};
     }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out,
                  const Epilogue& epilogue) const {

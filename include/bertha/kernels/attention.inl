@@ -1,8 +1,6 @@
 // The two attentions, written once on sixteen lanes; each level includes it inside its region, after gemm.inl, in its
 // namespace. A block of queries at a time: its score rows are complete before their softmax.
 
-inline constexpr std::size_t kBlockSums = kQueryBlock * kLanes;  // sums of one panel for a block of queries
-
 /// Hands out pieces of attention's scratch; every piece is a multiple of 64 bytes.
 struct Pieces {
   std::byte* next;
@@ -30,11 +28,12 @@ BERTHA_LANE_INLINE void store_context(float* p, F32x16 x, std::size_t count) {
 /// NaN and +inf among the scores give a row of NaN. Keys and values lie in panels, like weights.
 inline void attention_f32(const Attention& op) {
   const std::size_t keys = padded(op.length), size = op.head_size;
+  const std::size_t score_stride = keys + kLanes;  // not a power of two: rows would share sets of the first cache
   Pieces pieces{op.scratch};
   float* key_panels = pieces.floats(keys * size);                 // [keys/16][size][16]
   float* value_panels = pieces.floats(op.length * padded(size));  // [size'/16][length][16]
-  float* scores = pieces.floats(kQueryBlock * keys);              // [kQueryBlock, keys]
-  alignas(64) float partial[ProductF32::kPanels * kBlockSums];
+  float* scores = pieces.floats(kQueryBlock * score_stride);      // [kQueryBlock, keys]
+  alignas(64) float partial[kQueryBlock * kLanes];
   float factor[kQueryBlock];
 
   for (std::size_t j = 0; j < keys; ++j) {
@@ -48,23 +47,17 @@ inline void attention_f32(const Attention& op) {
   for (std::size_t i = 0; i < op.length; i += kQueryBlock) {
     const std::size_t rows = smaller(kQueryBlock, op.length - i);
     const F32x16 scale = broadcast(op.scale);
-    for (std::size_t j = 0, panels; j < keys; j += panels * kLanes) {
-      panels = smaller(ProductF32::kPanels, (keys - j) / kLanes);
-      tiles_f32(op.query + i * op.stride, op.stride, rows, size, panels,
-                {key_panels + j * size, size * kLanes, partial, kBlockSums});
-      for (std::size_t p = 0; p < panels; ++p)
-        for (std::size_t r = 0; r < rows; ++r)
-          store(scores + r * keys + j + p * kLanes, mul(load(partial + p * kBlockSums + r * kLanes), scale));
+    for (std::size_t j = 0; j < keys; j += kLanes) {
+      tiles_f32(op.query + i * op.stride, op.stride, rows, key_panels + j * size, size, partial);
+      for (std::size_t r = 0; r < rows; ++r)
+        store(scores + r * score_stride + j, mul(load(partial + r * kLanes), scale));
     }
-    for (std::size_t r = 0; r < rows; ++r) factor[r] = 1.0f / exponentials(scores + r * keys, op.length);
-    for (std::size_t d = 0, panels; d < size; d += panels * kLanes) {
-      panels = smaller(ProductF32::kPanels, padded(size - d) / kLanes);
-      tiles_f32(scores, keys, rows, op.length, panels,
-                {value_panels + d * op.length, op.length * kLanes, partial, kBlockSums});
-      for (std::size_t p = 0; p < panels; ++p)
-        for (std::size_t r = 0; r < rows; ++r)
-          store_context(op.context + (i + r) * op.context_stride + d + p * kLanes,
-                        mul(load(partial + p * kBlockSums + r * kLanes), broadcast(factor[r])), size - d - p * kLanes);
+    for (std::size_t r = 0; r < rows; ++r) factor[r] = 1.0f / exponentials(scores + r * score_stride, op.length);
+    for (std::size_t d = 0; d < size; d += kLanes) {
+      tiles_f32(scores, score_stride, rows, value_panels + d * op.length, op.length, partial);
+      for (std::size_t r = 0; r < rows; ++r)
+        store_context(op.context + (i + r) * op.context_stride + d,
+                      mul(load(partial + r * kLanes), broadcast(factor[r])), size - d);
     }
   }
 }
@@ -122,7 +115,7 @@ inline void attention_s8(const Attention& op) {
   std::int16_t* probabilities = pieces.words(kQueryBlock * keys);  // [kQueryBlock, keys]
   std::int16_t* query = pieces.words(kQueryBlock * size);          // [kQueryBlock, size]
   std::int16_t* key_row = pieces.words(size);
-  alignas(64) std::int32_t partial[ProductS16::kPanels * kBlockSums];
+  alignas(64) std::int32_t partial[kQueryBlock * kLanes];
   float factor[kQueryBlock];
 
   for (std::size_t j = 0; j < keys; ++j) {
@@ -140,15 +133,11 @@ inline void attention_s8(const Attention& op) {
     const std::size_t rows = smaller(kQueryBlock, op.length - i);
     for (std::size_t r = 0; r < rows; ++r)
       factor[r] = quantise_row(op.query + (i + r) * op.stride, op.head_size, query + r * size) * op.scale;
-    for (std::size_t j = 0, panels; j < keys; j += panels * kLanes) {
-      panels = smaller(ProductS16::kPanels, (keys - j) / kLanes);
-      tiles_s16(query, size, rows, size, panels, {key_panels + j * size, size * kLanes, partial, kBlockSums});
-      for (std::size_t p = 0; p < panels; ++p) {
-        const F32x16 scale = load(key_scale + j + p * kLanes);
-        for (std::size_t r = 0; r < rows; ++r)
-          store(scores + r * keys + j + p * kLanes,
-                mul(to_f32(load(partial + p * kBlockSums + r * kLanes)), mul(broadcast(factor[r]), scale)));
-      }
+    for (std::size_t j = 0; j < keys; j += kLanes) {
+      tiles_s16(query, size, rows, key_panels + j * size, size, partial);
+      for (std::size_t r = 0; r < rows; ++r)
+        store(scores + r * keys + j,
+              mul(to_f32(load(partial + r * kLanes)), mul(broadcast(factor[r]), load(key_scale + j))));
     }
     for (std::size_t r = 0; r < rows; ++r) {
       exponentials(scores + r * keys, op.length);
@@ -157,17 +146,12 @@ inline void attention_s8(const Attention& op) {
       const bool finite = fold_max(row.largest.most) < 0x7f800000;
       factor[r] = finite ? 1.0f / static_cast<float>(fold_add(row.sum)) : __builtin_nanf("");
     }
-    for (std::size_t d = 0, panels; d < size; d += panels * kLanes) {
-      panels = smaller(ProductS16::kPanels, (size - d) / kLanes);
-      tiles_s16(probabilities, keys, rows, round_up(op.length, 2), panels,
-                {value_panels + d * keys, keys * kLanes, partial, kBlockSums});
-      for (std::size_t p = 0; p < panels; ++p) {
-        const F32x16 scale = load(value_scale + d + p * kLanes);
-        for (std::size_t r = 0; r < rows; ++r)
-          store_context(op.context + (i + r) * op.context_stride + d + p * kLanes,
-                        mul(to_f32(load(partial + p * kBlockSums + r * kLanes)), mul(scale, broadcast(factor[r]))),
-                        op.head_size - d - p * kLanes);
-      }
+    for (std::size_t d = 0; d < size; d += kLanes) {
+      tiles_s16(probabilities, keys, rows, value_panels + d * keys, round_up(op.length, 2), partial);
+      for (std::size_t r = 0; r < rows; ++r)
+        store_context(op.context + (i + r) * op.context_stride + d,
+                      mul(to_f32(load(partial + r * kLanes)), mul(load(value_scale + d), broadcast(factor[r]))),
+                      op.head_size - d);
     }
   }
 }

@@ -1,5 +1,6 @@
-// The `avx2` level: AVX2, FMA and F16C. The micro-kernels are gemm.inl's, on two registers of eight lanes; per number
-// of k (float32) a tile of 6 x 16 takes 2 loads of weights, 6 broadcasts and 12 vfmadd, and nothing touches the stack.
+// The `avx2` level: AVX2, FMA and F16C. The micro-kernels are those of tiles.inl, on two registers of eight lanes; per
+// number of k (float32) a tile of 6 x 16 takes 2 loads of weights, 6 broadcasts and 12 vfmadd, and nothing touches the
+// stack.
 
 #pragma once
 

@@ -1,6 +1,6 @@
-// The `avx512` level: AVX-512 F, BW, DQ and VL. The micro-kernels are gemm.inl's, on one register of sixteen lanes; per
-// number of k (float32) a tile of 8 rows and 3 panels takes 3 loads of weights, 8 broadcasts and 24 vfmadd, and nothing
-// touches the stack.
+// The `avx512` level: AVX-512 F, BW, DQ and VL. The micro-kernels are those of tiles.inl, on one register of sixteen
+// lanes; per number of k (float32) a tile of 16 rows takes one load of weights and 16 vfmadd with a broadcast from
+// memory, and nothing touches the stack.
 
 #pragma once
 

@@ -12,8 +12,7 @@ namespace kernels::avx512_bf16 {
 
 using namespace avx512;  // all but what is declared here
 
-/// 24 accumulators, 3 of weights, one of a, of 32 registers.
-inline constexpr TileShape kTileBf16 = {8, 3};
+inline constexpr std::size_t kTileRowsBf16 = 16;
 
 struct PairBf16 {
   __m512bh v;

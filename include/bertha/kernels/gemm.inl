@@ -1,9 +1,9 @@
 // Matrix products on tiles, written once on sixteen lanes; each level includes it inside its region, after rows.inl and
 // tiles.inl, in its namespace.
 //
-// The sums of a few panels wait in `partial` until their last tile is done; then the epilogue goes over them. k is not
-// cut: rows are, so that what a block reads of `a` stays in L2. Sums of integers are exact in any order; they can't
-// overflow up to k = 2^17.
+// A panel's sums wait in `partial` until its last tile is done; then the epilogue goes over them. k is not cut: rows
+// are, so that what a block reads of `a` stays in L2. Sums of integers are exact in any order; they can't overflow up
+// to k = 2^17.
 
 inline constexpr std::size_t kRowBlock = 192;        // rows whose sums wait in `partial`
 inline constexpr std::size_t kBlockBytes = 524'288;  // of `a` in a block of rows: what stays in L2 beside the weights
@@ -14,7 +14,7 @@ struct ProductF32 {
   using Weight = float;
   using Accumulator = F32x16;
   using Stored = float;
-  static constexpr std::size_t kGroup = 1, kRows = kTileF32.rows, kPanels = kTileF32.panels;
+  static constexpr std::size_t kGroup = 1, kRows = kTileRowsF32;
   static BERTHA_LANE_INLINE Accumulator zero() { return broadcast(0.0f); }
   static BERTHA_LANE_INLINE F32x16 operand(const Element* a) { return broadcast(*a); }
   static BERTHA_LANE_INLINE F32x16 row(const Weight* w) { return load(w); }
@@ -27,7 +27,7 @@ struct ProductS8 {
   using Weight = std::int8_t;
   using Accumulator = I32x16;
   using Stored = std::int32_t;
-  static constexpr std::size_t kGroup = 4, kRows = kTileS8.rows, kPanels = kTileS8.panels;
+  static constexpr std::size_t kGroup = 4, kRows = kTileRowsS8;
   static BERTHA_LANE_INLINE Accumulator zero() { return zero_s32(); }
   static BERTHA_LANE_INLINE Quad operand(const Element* a) { return quad(a); }
   static BERTHA_LANE_INLINE QuadRow row(const Weight* w) { return quad_row(w); }
@@ -40,7 +40,7 @@ struct ProductS16 {
   using Weight = std::int16_t;
   using Accumulator = I32x16;
   using Stored = std::int32_t;
-  static constexpr std::size_t kGroup = 2, kRows = kTileS16.rows, kPanels = kTileS16.panels;
+  static constexpr std::size_t kGroup = 2, kRows = kTileRowsS16;
   static BERTHA_LANE_INLINE Accumulator zero() { return zero_s32(); }
   static BERTHA_LANE_INLINE Pair operand(const Element* a) { return pair(a); }
   static BERTHA_LANE_INLINE PairRow row(const Weight* w) { return pair_row(w); }
@@ -48,17 +48,17 @@ struct ProductS16 {
 };
 
 // One function for each product, so that the tiles are compiled once. tests/package/inner_loops.py looks at them.
-BERTHA_NOINLINE void tiles_f32(const float* a, std::size_t a_stride, std::size_t rows, std::size_t k,
-                               std::size_t n_panels, const Panels<ProductF32>& to) {
-  panel_tiles(a, a_stride, rows, k, n_panels, to);
+BERTHA_NOINLINE void tiles_f32(const float* a, std::size_t a_stride, std::size_t rows, const float* w, std::size_t k,
+                               float* partial) {
+  tiles<ProductF32>(a, a_stride, rows, w, k, partial);
 }
-BERTHA_NOINLINE void tiles_s8(const std::int8_t* a, std::size_t a_stride, std::size_t rows, std::size_t k,
-                              std::size_t n_panels, const Panels<ProductS8>& to) {
-  panel_tiles(a, a_stride, rows, k, n_panels, to);
+BERTHA_NOINLINE void tiles_s8(const std::int8_t* a, std::size_t a_stride, std::size_t rows, const std::int8_t* w,
+                              std::size_t k, std::int32_t* partial) {
+  tiles<ProductS8>(a, a_stride, rows, w, k, partial);
 }
-BERTHA_NOINLINE void tiles_s16(const std::int16_t* a, std::size_t a_stride, std::size_t rows, std::size_t k,
-                               std::size_t n_panels, const Panels<ProductS16>& to) {
-  panel_tiles(a, a_stride, rows, k, n_panels, to);
+BERTHA_NOINLINE void tiles_s16(const std::int16_t* a, std::size_t a_stride, std::size_t rows, const std::int16_t* w,
+                               std::size_t k, std::int32_t* partial) {
+  tiles<ProductS16>(a, a_stride, rows, w, k, partial);
 }
 
 // What happens to a row's sixteen sums before the activation.
@@ -141,39 +141,27 @@ BERTHA_LANE_INLINE Destination destination(const float* residual, std::size_t re
 }
 
 inline void gemm_f32(const GemmF32& op) {
-  constexpr std::size_t kPanels = ProductF32::kPanels;
-  alignas(64) float partial[kPanels * kRowBlock * kLanes];
+  alignas(64) float partial[kRowBlock * kLanes];
   for (std::size_t row = 0, rows; row < op.rows; row += rows) {
     rows = block_rows(op.rows - row, op.k * sizeof(float), ProductF32::kRows);
-    for (std::size_t panel = 0, panels; panel < op.n_panels; panel += panels) {
-      panels = smaller(kPanels, op.n_panels - panel);
-      tiles_f32(op.a + row * op.a_stride, op.a_stride, rows, op.k, panels,
-                {op.panels + panel * op.k * kLanes, op.k * kLanes, partial, kRowBlock * kLanes});
-      for (std::size_t p = 0; p < panels; ++p) {
-        const float* sums = partial + p * kRowBlock * kLanes;
-        const std::size_t column = (panel + p) * kLanes;
-        write(AddBias{sums, op.bias ? load(op.bias + column) : broadcast(0.0f)}, rows, op.activation,
-              destination(op.residual, op.residual_stride, op.out, op.out_stride, row, column));
-      }
+    for (std::size_t panel = 0; panel < op.n_panels; ++panel) {
+      tiles_f32(op.a + row * op.a_stride, op.a_stride, rows, op.panels + panel * op.k * kLanes, op.k, partial);
+      const std::size_t column = panel * kLanes;
+      write(AddBias{partial, op.bias ? load(op.bias + column) : broadcast(0.0f)}, rows, op.activation,
+            destination(op.residual, op.residual_stride, op.out, op.out_stride, row, column));
     }
   }
 }
 
 inline void gemm_s8(const GemmS8& op) {
-  constexpr std::size_t kPanels = ProductS8::kPanels;
-  alignas(64) std::int32_t partial[kPanels * kRowBlock * kLanes];
+  alignas(64) std::int32_t partial[kRowBlock * kLanes];
   for (std::size_t row = 0, rows; row < op.rows; row += rows) {
     rows = block_rows(op.rows - row, op.k * sizeof(std::int8_t), ProductS8::kRows);
-    for (std::size_t panel = 0, panels; panel < op.n_panels; panel += panels) {
-      panels = smaller(kPanels, op.n_panels - panel);
-      tiles_s8(op.a + row * op.a_stride, op.a_stride, rows, op.k, panels,
-               {op.panels + panel * op.k * kLanes, op.k * kLanes, partial, kRowBlock * kLanes});
-      for (std::size_t p = 0; p < panels; ++p) {
-        const std::int32_t* sums = partial + p * kRowBlock * kLanes;
-        const std::size_t column = (panel + p) * kLanes;
-        write(Dequantise{sums, op.a_scale + row, load(op.scale + column), load(op.bias + column)}, rows, op.activation,
-              destination(op.residual, op.residual_stride, op.out, op.out_stride, row, column));
-      }
+    for (std::size_t panel = 0; panel < op.n_panels; ++panel) {
+      tiles_s8(op.a + row * op.a_stride, op.a_stride, rows, op.panels + panel * op.k * kLanes, op.k, partial);
+      const std::size_t column = panel * kLanes;
+      write(Dequantise{partial, op.a_scale + row, load(op.scale + column), load(op.bias + column)}, rows, op.activation,
+            destination(op.residual, op.residual_stride, op.out, op.out_stride, row, column));
     }
   }
 }

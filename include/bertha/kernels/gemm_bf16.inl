@@ -7,7 +7,7 @@ struct ProductBf16 {
   using Weight = std::uint16_t;
   using Accumulator = F32x16;
   using Stored = float;
-  static constexpr std::size_t kGroup = 2, kRows = kTileBf16.rows, kPanels = kTileBf16.panels;
+  static constexpr std::size_t kGroup = 2, kRows = kTileRowsBf16;
   static BERTHA_LANE_INLINE Accumulator zero() { return broadcast(0.0f); }
   static BERTHA_LANE_INLINE PairBf16 operand(const Element* a) { return pair_bf16(a); }
   static BERTHA_LANE_INLINE PairRowBf16 row(const Weight* w) { return pair_row_bf16(w); }
@@ -16,25 +16,20 @@ struct ProductBf16 {
   }
 };
 
-BERTHA_NOINLINE void tiles_bf16(const std::uint16_t* a, std::size_t a_stride, std::size_t rows, std::size_t k,
-                                std::size_t n_panels, const Panels<ProductBf16>& to) {
-  panel_tiles(a, a_stride, rows, k, n_panels, to);
+BERTHA_NOINLINE void tiles_bf16(const std::uint16_t* a, std::size_t a_stride, std::size_t rows, const std::uint16_t* w,
+                                std::size_t k, float* partial) {
+  tiles<ProductBf16>(a, a_stride, rows, w, k, partial);
 }
 
 inline void gemm_bf16(const GemmBf16& op) {
-  constexpr std::size_t kPanels = ProductBf16::kPanels;
-  alignas(64) float partial[kPanels * kRowBlock * kLanes];
+  alignas(64) float partial[kRowBlock * kLanes];
   for (std::size_t row = 0, rows; row < op.rows; row += rows) {
     rows = block_rows(op.rows - row, op.k * sizeof(std::uint16_t), ProductBf16::kRows);
-    for (std::size_t panel = 0, panels; panel < op.n_panels; panel += panels) {
-      panels = smaller(kPanels, op.n_panels - panel);
-      tiles_bf16(op.a + row * op.a_stride, op.a_stride, rows, op.k, panels,
-                 {op.panels + panel * op.k * kLanes, op.k * kLanes, partial, kRowBlock * kLanes});
-      for (std::size_t p = 0; p < panels; ++p) {
-        const std::size_t column = (panel + p) * kLanes;
-        write(AddBias{partial + p * kRowBlock * kLanes, load(op.bias + column)}, rows, op.activation,
-              destination(op.residual, op.residual_stride, op.out, op.out_stride, row, column));
-      }
+    for (std::size_t panel = 0; panel < op.n_panels; ++panel) {
+      tiles_bf16(op.a + row * op.a_stride, op.a_stride, rows, op.panels + panel * op.k * kLanes, op.k, partial);
+      const std::size_t column = panel * kLanes;
+      write(AddBias{partial, load(op.bias + column)}, rows, op.activation,
+            destination(op.residual, op.residual_stride, op.out, op.out_stride, row, column));
     }
   }
 }

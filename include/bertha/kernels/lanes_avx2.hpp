@@ -23,10 +23,10 @@ BERTHA_AVX2_BEGIN
 
 namespace kernels::avx2 {
 
-/// The products' tiles, of 16 registers. float32: 12 accumulators, 2 of weights, one of a. int8: 8, weights and their
-/// magnitudes 4, ones, one of a, one for a product. int16: 10, weights 2, one of a, one for a product.
-/// bfloat16: 8 accumulators, 4 of widened weights, 2 of a.
-inline constexpr TileShape kTileF32 = {6, 1}, kTileS8 = {4, 1}, kTileS16 = {5, 1}, kTileBf16 = {4, 1};
+/// Rows of the products' tiles, for 16 registers. float32: 12 accumulators, 2 of weights, one of a. int8: 8, weights
+/// and their magnitudes 4, ones, one of a, one for a product. int16: 10, weights 2, one of a, one for a product.
+/// bfloat16: 8, widened weights 4, 2 of a.
+inline constexpr std::size_t kTileRowsF32 = 6, kTileRowsS8 = 4, kTileRowsS16 = 5, kTileRowsBf16 = 4;
 
 struct F32x16 {
   __m256 lo, hi;

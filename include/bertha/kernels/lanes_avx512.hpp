@@ -22,10 +22,8 @@ BERTHA_AVX512_BEGIN
 
 namespace kernels::avx512 {
 
-/// The products' tiles, of 32 registers. float32: 24 accumulators, 3 of weights, one of a. int8: 16, magnitudes of
-/// weights 2, ones, zeros, one of a, one or two for a product. int16: 24, weights 3, one of a, one or two for a
-/// product.
-inline constexpr TileShape kTileF32 = {8, 3}, kTileS8 = {8, 2}, kTileS16 = {8, 3}, kTileBf16 = {8, 2};
+/// Rows of the products' tiles, for 32 registers: as many accumulators, and at most 9 others.
+inline constexpr std::size_t kTileRowsF32 = 16, kTileRowsS8 = 16, kTileRowsS16 = 16, kTileRowsBf16 = 12;
 
 struct F32x16 {
   __m512 v;

@@ -1,5 +1,5 @@
 // Sixteen lanes as an array, for the scalar level: what each operation means, in plain C++. The other lanes_*.hpp
-// define the same names for their registers, and rows.inl and gemm.inl are written on them once.
+// define the same names for their registers, and the *.inl files are written on them once.
 //
 // Every operation is that of IEEE 754 in each lane, round to nearest even. min and max return the second operand when
 // the first isn't smaller (larger), so a NaN in the second operand stays, and one in the first is dropped.
@@ -14,8 +14,8 @@ BERTHA_STRICT_BEGIN
 
 namespace kernels::scalar {
 
-/// The products' tiles: loops over more would only cost compile time here.
-inline constexpr TileShape kTileF32 = {1, 1}, kTileS8 = {1, 1}, kTileS16 = {1, 1}, kTileBf16 = {1, 1};
+/// Rows of the products' tiles: loops over more would only cost compile time here.
+inline constexpr std::size_t kTileRowsF32 = 1, kTileRowsS8 = 1, kTileRowsS16 = 1, kTileRowsBf16 = 1;
 
 struct F32x16 {
   float lane[kLanes];

@@ -22,11 +22,6 @@ namespace kernels {
 inline constexpr std::size_t kLanes = 16;
 
 constexpr std::size_t round_up(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit * unit; }
-/// What a matrix product works on at a time: rows of a, and panels of 16 outputs.
-struct TileShape {
-  std::size_t rows, panels;
-};
-
 /// N': n rounded up to whole vectors of 16.
 constexpr std::size_t padded(std::size_t n) { return round_up(n, kLanes); }
 
@@ -212,7 +207,7 @@ constexpr std::array<Slot, 14> slots_of(std::string_view level) {
 }
 
 /// Rows of queries that attention works on at a time; a constant, so that results don't depend on the length.
-inline constexpr std::size_t kQueryBlock = 24;
+inline constexpr std::size_t kQueryBlock = 48;
 
 /// Bytes of scratch that either attention needs for a sequence of `length`; the same on every level.
 /// Keys and values in panels, a block's score rows and quantised probabilities, quantised queries, scales.
