@@ -16,7 +16,8 @@ import unittest
 PROGRAM = os.environ["BERTHA_PROGRAM"]
 MODELS = pathlib.Path(__file__).resolve().parent.parent / "golden" / "models"
 WITH_SELF_TEST = {"classify_two", "classify_int8", "entities", "entities_int8", "answers", "answers_int8"} | {
-    f"{family}_{kind}" for family in ("roberta", "distilbert", "electra") for kind in ("classify", "answers", "int8")}
+    f"{family}_{kind}" for family in ("roberta", "distilbert", "electra") for kind in ("classify", "answers", "int8")} | {
+    f"{name}_bfloat16" for name in ("classify", "entities", "answers", "electra")}
 CLASSIFIER, TAGGER, ASKER = (str(MODELS / f"{name}.safetensors") for name in ("classify_two", "entities", "answers"))
 THREE_LABELS = str(MODELS / "classify_multi_label.safetensors")
 # Turkish letters (two bytes each) and an emoji (four bytes, two UTF-16 units).
@@ -388,6 +389,10 @@ class Files(ProgramTest):
                          ("model", "token-classification", "float32", 128))
         self.assertIn("embeddings.word.weight", [tensor["name"] for tensor in found["tensors"]])
         self.assertIn(found["level"], found["levels"])
+        [found] = self.ask("inspect", str(MODELS / "entities_bfloat16.safetensors"))
+        self.assertEqual(found["config"]["precision"], "bfloat16")
+        shapes = {tensor["name"]: (tensor["dtype"], tensor["shape"]) for tensor in found["tensors"]}
+        self.assertEqual(shapes["encoder.layer.0.intermediate.weight"], ("BF16", [3, 16, 16, 2]))
         [found] = self.ask("inspect", str(MODELS / "encoder.safetensors"))
         self.assertEqual((found["kind"], found["config"]["head"]), ("encoder", "none"))
 
@@ -408,11 +413,12 @@ class Files(ProgramTest):
 
     def test_bench_prints_one_line(self):
         keys = ["median_ms", "tokens_per_s", "level", "precision", "batch", "length", "threads", "repeat"]
-        for path in (CLASSIFIER, TAGGER, ASKER, str(MODELS / "encoder.safetensors")):
+        paths = (CLASSIFIER, TAGGER, ASKER, str(MODELS / "encoder.safetensors"))
+        for path, precision in zip(paths, ("int8", "bfloat16", "float32", "bfloat16")):
             [found] = self.ask("bench", path, "--batch", "2", "--length", "9", "--repeat", "1", "--threads", "1",
-                               "--precision", "int8")
+                               "--precision", precision)
             self.assertEqual(list(found), keys)
-            self.assertEqual([found[key] for key in keys[3:]], ["int8", 2, 9, 1, 1])
+            self.assertEqual([found[key] for key in keys[3:]], [precision, 2, 9, 1, 1])
             self.assertGreater(found["median_ms"], 0)
             self.assertAlmostEqual(found["tokens_per_s"] * found["median_ms"] / 18000, 1)
         self.refuse("bench", CLASSIFIER, "--length", "129", "--repeat", "1", says=("129", "128"))
