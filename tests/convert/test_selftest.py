@@ -97,6 +97,30 @@ class SelfTest(unittest.TestCase):
                     np.testing.assert_allclose(logits[:, 0], expected.numpy(), rtol=0, atol=1e-6)
 
     @unittest.skipUnless(transformers, "needs torch and transformers")
+    def test_the_logits_of_a_bfloat16_file_are_those_of_rounded_weights_and_inputs(self) -> None:
+        for head in ("sequence-classification", "token-classification", "question-answering"):
+            exact, _ = self.record(head, selftest=True)
+            cases, _ = self.record(head, precision="bfloat16", selftest=True)
+            model = getattr(transformers, folders.ARCHITECTURES[head]).from_pretrained(str(self.folder)).float().eval()
+            layers = [module for module in model.base_model.encoder.modules() if isinstance(module, torch.nn.Linear)]
+            tables = [module for module in model.modules() if isinstance(module, torch.nn.Embedding)]
+            self.assertEqual((len(layers), len(tables)), (12, 3))
+            for module in layers + tables:
+                module.weight.data = module.weight.data.bfloat16().float()
+            for layer in layers:
+                layer.forward = lambda x, at=layer: torch.nn.functional.linear(
+                    x.bfloat16().float(), at.weight, at.bias
+                )
+            for case, other in zip(cases, exact):
+                with torch.no_grad():
+                    output = model(torch.tensor([case["ids"]]), token_type_ids=torch.tensor([case["type_ids"]]))
+                first = output.start_logits[0] if head == "question-answering" else output.logits.reshape(-1, 2)[:, 0]
+                found = np.array(case["logits"], dtype=np.float32)[:, 0]
+                np.testing.assert_allclose(found, first.numpy(), rtol=0, atol=1e-6)
+                self.assertNotEqual(case["logits"], other["logits"])
+                self.assertEqual(case["answer"], other["answer"])
+
+    @unittest.skipUnless(transformers, "needs torch and transformers")
     def test_the_answers_are_the_pipelines(self) -> None:
         keys = {
             "sequence-classification": ["label", "score"],

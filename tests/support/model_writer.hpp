@@ -28,7 +28,7 @@ namespace bertha_test {
 /// The sizes of a tiny model. The odd ones are on purpose: no size is a multiple of 16, so that all padding is there.
 struct TinyOptions {
   std::string kind = "model";         // model, encoder, tokenizer
-  std::string precision = "float32";  // float32, int8
+  std::string precision = "float32";  // float32, bfloat16, int8
   std::string head = "sequence-classification";
   std::vector<std::string> labels = {"negative", "positive"};
   std::string pooler = "tanh";  // empty: none
@@ -56,7 +56,7 @@ class ModelWriter : public ContainerWriter {
   /// A complete and valid file. Weights are uniform in [-0.5, 0.5], the same for the same options.
   static ModelWriter tiny(const TinyOptions& options = {}) {
     ModelWriter model;
-    model.int8_ = options.precision == "int8";
+    model.precision_ = options.precision;
     model.random_.seed(options.seed);
     model.describe(options);
     model.add_vocabulary(options.vocabulary);
@@ -66,11 +66,11 @@ class ModelWriter : public ContainerWriter {
 
   /// A linear layer of N = bias.size() outputs from weights [N, K], row-major.
   void add_linear(const std::string& name, const std::vector<float>& weights, const std::vector<float>& bias,
-                  bool int8) {
+                  const std::string& precision) {
     const std::size_t n = bias.size();
     const std::size_t k = weights.size() / n;
     const std::size_t panels = up(n, 16) / 16;
-    if (int8) {
+    if (precision == "int8") {
       const auto [values, scale] = quantise(weights, n);
       const std::size_t groups = up(k, 64) / 4;
       std::vector<std::int8_t> cut(panels * groups * 64);
@@ -84,6 +84,14 @@ class ModelWriter : public ContainerWriter {
       add(name + ".weight", "I8", {panels, groups, 16, 4}, cut);
       add(name + ".scale", "F32", {up(n, 16)}, padded(scale, 1));
       add(name + ".sum", "I32", {up(n, 16)}, sum);
+    } else if (precision == "bfloat16") {
+      const std::size_t pairs = up(k, 32) / 2;
+      std::vector<std::uint16_t> cut(panels * pairs * 32);
+      for (std::size_t row = 0; row < n; ++row) {
+        for (std::size_t i = 0; i < k; ++i)
+          cut[((row / 16 * pairs + i / 2) * 16 + row % 16) * 2 + i % 2] = bfloat16(weights[row * k + i]);
+      }
+      add(name + ".weight", "BF16", {panels, pairs, 16, 2}, cut);
     } else {
       std::vector<float> cut(panels * k * 16);
       for (std::size_t row = 0; row < n; ++row) {
@@ -95,9 +103,15 @@ class ModelWriter : public ContainerWriter {
   }
 
   /// An embedding table [V, H].
-  void add_table(const std::string& name, const std::vector<float>& values, std::size_t v, bool int8) {
+  void add_table(const std::string& name, const std::vector<float>& values, std::size_t v,
+                 const std::string& precision) {
     const std::size_t h = values.size() / v;
-    if (!int8) return add(name + ".weight", "F32", {v, up(h, 16)}, padded(values, v));
+    if (precision == "float32") return add(name + ".weight", "F32", {v, up(h, 16)}, padded(values, v));
+    if (precision == "bfloat16") {
+      std::vector<std::uint16_t> rows(v * up(h, 32));
+      for (std::size_t i = 0; i < values.size(); ++i) rows[i / h * up(h, 32) + i % h] = bfloat16(values[i]);
+      return add(name + ".weight", "BF16", {v, up(h, 32)}, rows);
+    }
     const auto [quantised, scale] = quantise(values, v);
     std::vector<std::int8_t> rows(v * up(h, 64));
     for (std::size_t i = 0; i < quantised.size(); ++i) rows[i / h * up(h, 64) + i % h] = quantised[i];
@@ -157,6 +171,17 @@ class ModelWriter : public ContainerWriter {
     std::vector<float> result(rows * up(size, 16));
     for (std::size_t i = 0; i < values.size(); ++i) result[i / size * up(size, 16) + i % size] = values[i];
     return result;
+  }
+
+  /// The bits of the nearest bfloat16 number, ties to even; x is finite and not large.
+  static std::uint16_t bfloat16(float x) {
+    int exponent = 0;
+    std::frexp(x, &exponent);  // 8 binary digits are kept, down to 2^-133
+    const float unit = std::ldexp(1.0f, std::max(exponent - 8, -133));
+    const float rounded = std::nearbyint(x / unit) * unit;
+    std::uint32_t bits;
+    std::memcpy(&bits, &rounded, sizeof bits);
+    return static_cast<std::uint16_t>(bits >> 16);
   }
 
   static std::pair<std::vector<std::int8_t>, std::vector<float>> quantise(const std::vector<float>& values,
@@ -261,9 +286,9 @@ class ModelWriter : public ContainerWriter {
     add_vector(name + ".bias", random(size));
   }
 
-  void add_random_linear(const std::string& name, std::size_t n, std::size_t k, bool int8) {
+  void add_random_linear(const std::string& name, std::size_t n, std::size_t k, const std::string& precision) {
     const auto weights = random(n * k);
-    add_linear(name, weights, random(n), int8);
+    add_linear(name, weights, random(n), precision);
   }
 
   /// Query, key and value, attention head by attention head, each padded to D' outputs.
@@ -277,35 +302,35 @@ class ModelWriter : public ContainerWriter {
       std::copy(w.begin(), w.end(), weights.begin() + static_cast<std::ptrdiff_t>(block * up(d, 16) * h));
       std::copy(b.begin(), b.end(), bias.begin() + static_cast<std::ptrdiff_t>(block * up(d, 16)));
     }
-    add_linear(name, weights, bias, int8_);
+    add_linear(name, weights, bias, precision_);
   }
 
   void add_encoder(const TinyOptions& o) {
     const std::size_t h = o.hidden_size, e = embedding_size(o);
-    add_table("embeddings.word", random(o.vocabulary.size() * e), o.vocabulary.size(), int8_);
+    add_table("embeddings.word", random(o.vocabulary.size() * e), o.vocabulary.size(), precision_);
     if (o.type_vocab_size > 0) {
-      add_table("embeddings.token_type", random(o.type_vocab_size * e), o.type_vocab_size, int8_);
+      add_table("embeddings.token_type", random(o.type_vocab_size * e), o.type_vocab_size, precision_);
     }
-    add_table("embeddings.position", random(o.max_position_embeddings * e), o.max_position_embeddings, int8_);
+    add_table("embeddings.position", random(o.max_position_embeddings * e), o.max_position_embeddings, precision_);
     add_norm("embeddings.norm", e);
-    if (e != h) add_random_linear("embeddings.projection", h, e, int8_);
+    if (e != h) add_random_linear("embeddings.projection", h, e, precision_);
     for (std::size_t i = 0; i < o.num_hidden_layers; ++i) {
       const std::string layer = "encoder.layer." + std::to_string(i);
       add_query_key_value(layer + ".attention.query_key_value", h, o.num_attention_heads);
-      add_random_linear(layer + ".attention.output", h, h, int8_);
+      add_random_linear(layer + ".attention.output", h, h, precision_);
       add_norm(layer + ".attention.output.norm", h);
-      add_random_linear(layer + ".intermediate", o.intermediate_size, h, int8_);
-      add_random_linear(layer + ".output", h, o.intermediate_size, int8_);
+      add_random_linear(layer + ".intermediate", o.intermediate_size, h, precision_);
+      add_random_linear(layer + ".output", h, o.intermediate_size, precision_);
       add_norm(layer + ".output.norm", h);
     }
-    if (!o.pooler.empty()) add_random_linear("pooler.dense", h, h, false);
+    if (!o.pooler.empty()) add_random_linear("pooler.dense", h, h, "float32");
     if (has_output(o)) {
       add_rows("head.output.weight", random(o.labels.size() * h), o.labels.size());
       add_vector("head.output.bias", random(o.labels.size()));
     }
   }
 
-  bool int8_ = false;
+  std::string precision_ = "float32";
   std::mt19937 random_{1};
 };
 

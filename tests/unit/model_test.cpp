@@ -54,7 +54,7 @@ void load(const std::string& head, const ModelWriter& writer, const LoadOptions&
 template <class F>
 void for_every_tensor(const F& f) {
   for (const std::string head : kHeads)
-    for (const char* precision : {"float32", "int8"}) {
+    for (const char* precision : {"float32", "bfloat16", "int8"}) {
       const ModelWriter good = tiny(head, precision);
       ASSERT_NO_THROW(load(head, good)) << head << ' ' << precision;
       for (std::size_t i = 0; i < good.tensors.size(); ++i) {
@@ -112,7 +112,7 @@ TEST(ModelFiles, WithATransposedTensorAreRefusedByItsName) {
     expect_error(
         ErrorCode::shape, {"'" + tensor.name + "'"}, [&] { load(head, writer); }, head + tensor.name);
   });
-  EXPECT_GE(transposed, 6u * 7u);
+  EXPECT_GE(transposed, 9u * 7u);
 }
 
 TEST(ModelFiles, WithATensorOfAnotherTypeAreRefusedByItsName) {
@@ -125,6 +125,7 @@ TEST(ModelFiles, WithATensorOfAnotherTypeAreRefusedByItsName) {
     for (const std::string& dtype : other(writer.tensors[i].dtype)) {
       ModelWriter wrong = writer;
       wrong.tensors[i].dtype = dtype;
+      if (writer.tensors[i].dtype == "BF16") wrong.tensors[i].shape.back() *= 2;  // no other type has two bytes
       expect_error(
           ErrorCode::shape, {"'" + writer.tensors[i].name + "'", dtype}, [&] { load(head, wrong); },
           head + writer.tensors[i].name);
@@ -215,6 +216,45 @@ TEST(Model, RunsAFloat32FileInInt8WithTheBitsOfAnInt8File) {
   EXPECT_NE(bits(tiny()), bits(tiny(kHeads[0], "int8")));
 }
 
+/// The sizes are odd, so that a pair of k is half a weight and half filling, and there is a projection.
+TEST(Model, RunsAFloat32FileInBFloat16WithTheBitsOfABFloat16File) {
+  for (const std::size_t hidden_size : {36u, 27u, 33u}) {
+    TinyOptions options;
+    options.hidden_size = hidden_size;
+    options.embedding_size = 21;
+    options.intermediate_size = 41;
+    const ModelWriter float32 = ModelWriter::tiny(options);
+    options.precision = "bfloat16";
+    const ModelWriter bfloat16 = ModelWriter::tiny(options);
+    EXPECT_EQ(bits(float32, {.precision = PrecisionKind::bfloat16}), bits(bfloat16));
+    EXPECT_NE(bits(float32), bits(bfloat16));
+  }
+}
+
+/// Every bfloat16 number as the float32 number that it is, in a float32 file.
+TEST(Model, RunsABFloat16FileInOtherPrecisionsWithTheBitsOfItsWidenedWeights) {
+  const ModelWriter bfloat16 = tiny(kHeads[0], "bfloat16");
+  ModelWriter widened = tiny();
+  for (TensorData& tensor : widened.tensors) {
+    const auto source = std::find_if(bfloat16.tensors.begin(), bfloat16.tensors.end(),
+                                     [&](const TensorData& other) { return other.name == tensor.name; });
+    if (source->dtype != "BF16") continue;
+    const bool table = tensor.shape.size() == 2;
+    const std::size_t k = table ? 36 : tensor.shape[1];
+    for (std::size_t row = 0; row < (table ? tensor.shape[0] : tensor.shape[0] * 16); ++row)
+      for (std::size_t i = 0; i < k; ++i) {
+        const std::size_t from =
+            table ? row * 64 + i : ((row / 16 * source->shape[1] + i / 2) * 16 + row % 16) * 2 + i % 2;
+        const std::size_t to = table ? row * 48 + i : (row / 16 * k + i) * 16 + row % 16;
+        std::memset(tensor.bytes.data() + to * 4, 0, 2);
+        std::memcpy(tensor.bytes.data() + to * 4 + 2, source->bytes.data() + from * 2, 2);
+      }
+  }
+  EXPECT_NE(bits(widened), bits(tiny()));
+  for (const auto precision : {PrecisionKind::float32, PrecisionKind::float32_strict, PrecisionKind::int8})
+    EXPECT_EQ(bits(bfloat16, {.precision = precision}), bits(widened, {.precision = precision}));
+}
+
 /// Every number of an int8 tensor times its scale, in a float32 file.
 TEST(Model, RunsAnInt8FileInFloat32WithTheBitsOfItsDequantisedWeights) {
   const ModelWriter int8 = tiny(kHeads[0], "int8");
@@ -245,10 +285,12 @@ TEST(Model, RunsAnInt8FileInFloat32WithTheBitsOfItsDequantisedWeights) {
 
 TEST(Model, HasTheSameBitsWhenItsPrecisionIsFixedAtCompileTime) {
   using Float32Model = bertha::Model<bertha::SequenceClassification, bertha::Encoder<bertha::Float32>>;
+  using BFloat16Model = bertha::Model<bertha::SequenceClassification, bertha::Encoder<bertha::BFloat16>>;
   using Int8Model = bertha::Model<bertha::SequenceClassification, bertha::Encoder<bertha::Int8>>;
-  for (const char* precision : {"float32", "int8"}) {
+  for (const char* precision : {"float32", "bfloat16", "int8"}) {
     const ModelWriter writer = tiny(kHeads[0], precision);
     EXPECT_EQ(bits<Float32Model>(writer), bits(writer, {.precision = PrecisionKind::float32}));
+    EXPECT_EQ(bits<BFloat16Model>(writer), bits(writer, {.precision = PrecisionKind::bfloat16}));
     EXPECT_EQ(bits<Int8Model>(writer), bits(writer, {.precision = PrecisionKind::int8}));
   }
 }
@@ -263,7 +305,9 @@ TEST(Model, RefusesAnotherPrecisionThanTheOneFixedAtCompileTime) {
 
 TEST(Model, ConvertsWeightsWithoutTheRoundingModeOfTheCaller) {
   for (const auto& [stored, run] :
-       {std::pair{"float32", PrecisionKind::int8}, std::pair{"int8", PrecisionKind::float32}}) {
+       {std::pair{"float32", PrecisionKind::int8}, std::pair{"float32", PrecisionKind::bfloat16},
+        std::pair{"bfloat16", PrecisionKind::int8}, std::pair{"int8", PrecisionKind::float32},
+        std::pair{"int8", PrecisionKind::bfloat16}}) {
     const AlignedBytes bytes(tiny(kHeads[0], stored).bytes());
     const std::string expected = bits(Classifier::load(bytes.span(), {.precision = run}));
     for (const int mode : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
@@ -276,7 +320,7 @@ TEST(Model, ConvertsWeightsWithoutTheRoundingModeOfTheCaller) {
 }
 
 TEST(Model, GivesTheSameBitsToThreadsThatShareIt) {
-  for (const char* precision : {"float32", "int8"}) {
+  for (const char* precision : {"float32", "bfloat16", "int8"}) {
     const AlignedBytes bytes(tiny(kHeads[1], precision).bytes());
     const Tagger model = Tagger::load(bytes.span());
     const std::string expected = bits(model);
@@ -552,6 +596,9 @@ TEST(ModelVerify, AcceptsWhatThisBuildReproduces) {
   EXPECT_NO_THROW(verify(self_testing()));
   EXPECT_NO_THROW(verify(self_testing(), {.precision = PrecisionKind::float32_strict}));
   EXPECT_NO_THROW(verify(self_testing(), {.precision = PrecisionKind::int8}));
+  EXPECT_NO_THROW(verify(self_testing(), {.precision = PrecisionKind::bfloat16}));
+  EXPECT_NO_THROW(verify(self_testing("bfloat16")));
+  EXPECT_NO_THROW(verify(self_testing("bfloat16"), {.precision = PrecisionKind::float32}));
   EXPECT_NO_THROW(verify(self_testing("int8")));
 }
 
@@ -605,6 +652,20 @@ TEST(ModelVerify, AllowsTheLogitsWhatFloat32Promises) {
   Json& logit = writer.selftest[0]["logits"][0][0];
   logit = logit.get<float>() + 1.8e-4f * std::max(1.0f, std::fabs(logit.get<float>()));
   EXPECT_NO_THROW(verify(writer));
+}
+
+TEST(ModelVerify, HoldsABFloat16FileToASixteenthOfTheLargestLogitOfItsCaseOrOfOne) {
+  const auto moved = [](float by) {
+    ModelWriter writer = self_testing("bfloat16");
+    std::vector<float> logits = writer.selftest[1]["logits"][0].get<std::vector<float>>();
+    const float largest = std::max({1.0f, std::fabs(logits[0]), std::fabs(logits[1])});
+    const std::size_t smaller = std::fabs(logits[0]) < std::fabs(logits[1]) ? 0 : 1;
+    writer.selftest[1]["logits"][0][smaller] = logits[smaller] + by * largest;
+    return writer;
+  };
+  EXPECT_NO_THROW(verify(moved(0.06f)));
+  expect_error(ErrorCode::self_test, {"case 1", "logit "}, [&] { verify(moved(0.065f)); });
+  EXPECT_NO_THROW(verify(moved(0.065f), {.precision = PrecisionKind::float32}));
 }
 
 TEST(ModelVerify, HoldsAnInt8FileToTheBitsOfItsLogits) {

@@ -126,7 +126,7 @@ std::vector<Ids> several_chunks() {
 template <class Precision>
 void expect_same_bits_in_any_batch() {
   TinyOptions options = wide(36, 3);
-  options.precision = std::same_as<Precision, bertha::Int8> ? "int8" : "float32";
+  options.precision = bertha::to_string(Precision::kind);
   Loaded<Precision> model(options);
   std::vector<float> alone, pooled_alone;
   Batch batch;
@@ -165,6 +165,7 @@ void expect_same_bits_in_any_batch() {
 }
 
 TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInFloat32) { expect_same_bits_in_any_batch<bertha::Float32>(); }
+TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInBFloat16) { expect_same_bits_in_any_batch<bertha::BFloat16>(); }
 TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInInt8) { expect_same_bits_in_any_batch<bertha::Int8>(); }
 
 TEST(Encoder, ReadsTheTypesThatItWasGiven) {
@@ -310,7 +311,7 @@ class CallersEnvironment {
 };
 
 TEST(Encoder, ComesToTheSameBitsInAnyFloatEnvironmentAndLeavesIt) {
-  for (const char* precision : {"float32", "int8"}) {
+  for (const char* precision : {"float32", "bfloat16", "int8"}) {
     TinyOptions options = wide(36, 3);
     options.precision = precision;
     const AlignedBytes bytes(ModelWriter::tiny(options).bytes());

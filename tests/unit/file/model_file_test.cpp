@@ -11,6 +11,7 @@
 #include <bertha/file/model_file.hpp>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <random>
 #include <span>
 #include <string>
@@ -73,7 +74,7 @@ ModelWriter tiny_of(const std::string& precision) {
 
 /// Calls act(model, tensor index, message) on a copy of a tiny file of each precision for each of its tensors.
 void for_each_tensor(const std::function<void(ModelWriter&, std::size_t, const std::string&)>& act) {
-  for (const char* precision : {"float32", "int8"}) {
+  for (const char* precision : {"float32", "bfloat16", "int8"}) {
     const ModelWriter model = tiny_of(precision);
     for (std::size_t i = 0; i < model.tensors.size(); ++i) {
       ModelWriter copy = model;
@@ -84,17 +85,18 @@ void for_each_tensor(const std::function<void(ModelWriter&, std::size_t, const s
 
 /// Loads `model` as something that wants the tensors of the undamaged file, and expects it to be refused.
 void expect_refused(ErrorCode code, const ModelWriter& model, const std::string& name, const std::string& what) {
-  const bool int8 = what.starts_with("int8");
-  static const std::vector<TensorInfo> wanted[] = {tensors_of(ModelWriter::tiny()), tensors_of(tiny_of("int8"))};
+  static const std::map<std::string, std::vector<TensorInfo>> wanted = {{"float32", tensors_of(tiny_of("float32"))},
+                                                                        {"bfloat16", tensors_of(tiny_of("bfloat16"))},
+                                                                        {"int8", tensors_of(tiny_of("int8"))}};
   const AlignedBytes bytes(model.bytes());
   WeightFile file = WeightFile::from_bytes(bytes.span(), "tiny");
   file.check_crcs();
   expect_error(
-      code, {"tiny", "'" + name + "'"}, [&] { take_all(file, wanted[int8]); }, what);
+      code, {"tiny", "'" + name + "'"}, [&] { take_all(file, wanted.at(what.substr(0, what.find(':')))); }, what);
 }
 
 TEST(WeightFile, HandsOutEveryTensorOnceAndNothingIsLeft) {
-  for (const char* precision : {"float32", "int8"}) {
+  for (const char* precision : {"float32", "bfloat16", "int8"}) {
     for (const char* head : {"sequence-classification", "token-classification", "question-answering", "custom"}) {
       bertha_test::TinyOptions options{.precision = precision, .head = head};
       if (options.head == "question-answering") options.labels = {"start", "end"};
@@ -218,10 +220,11 @@ TEST(WeightFile, NamesATensorOfAnotherShapeAndBothShapes) {
 TEST(WeightFile, NamesATensorOfAnotherTypeAndBothTypes) {
   for_each_tensor([](ModelWriter& model, std::size_t i, const std::string& what) {
     TensorData& tensor = model.tensors[i];
-    const std::pair<const char*, const char*> others[] = {
-        {"F32", "I32"}, {"I32", "U32"}, {"U32", "F32"}, {"I8", "U8"}, {"U8", "I8"}};
+    const std::pair<const char*, const char*> others[] = {{"F32", "I32"}, {"I32", "U32"}, {"U32", "F32"},
+                                                          {"I8", "U8"},   {"U8", "I8"},   {"BF16", "I8"}};
     for (const auto& [type, other] : others) {
       if (tensor.dtype != type) continue;
+      if (tensor.dtype == "BF16") tensor.shape.back() *= 2;  // no other type has two bytes
       tensor.dtype = other;
       break;
     }
