@@ -180,7 +180,10 @@ class ByteBpe {
 
   // The same in n log n steps: symbols stay where they are and know their neighbours.
   void merge_long(Scratch& scratch) const {
-    auto& [symbols, queue, previous, next] = scratch;
+    auto& symbols = scratch.symbols;
+    auto& queue = scratch.queue;
+    auto& previous = scratch.previous;
+    auto& next = scratch.next;
     const auto n = static_cast<std::uint32_t>(symbols.size());
     queue.clear();
     previous.resize(n);
