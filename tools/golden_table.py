@@ -26,7 +26,7 @@ def table() -> str:
         row["models"] += 1
         row["tokens"] += sum(len(case["ids"]) for case in golden["cases"])
         row["answers"] += len(golden["pipelines"])
-        row["kinds"].add("int8" if "int8" in golden["precision"] else "float32")
+        row["kinds"].add(next((kind for kind in ("int8", "bfloat16") if kind in golden["precision"]), "float32"))
     heading = ("transformers class", "of release", "models", "weights", "tokens compared", "answers compared")
     lines = [heading, ("---",) * len(heading)]
     for name, row in sorted(rows.items()):

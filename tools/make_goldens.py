@@ -12,7 +12,8 @@ tests/golden/NAME.json is an object:
   generator, transformers, tokenizers, torch   where it comes from
   model        the model file, relative to tests/golden
   architecture the class of transformers
-  precision    "float32", or "float32 on dequantised int8 weights": transformers ran with the file's q * scale
+  precision    "float32"; "float32 on dequantised int8 weights": transformers ran with the file's q * scale; "float32 on
+               bfloat16 weights, the inputs of the encoder's linear layers rounded to bfloat16": so bertha runs them
   head         as in the file's config
   cases        what the model does with ids, a list of
     text, text_pair (or null), ids, type_ids, offsets ([[start, end], ...] in code points)
@@ -21,6 +22,8 @@ tests/golden/NAME.json is an object:
     pooled       [hidden_size] after tanh; only with `hidden`, and only for a head that is `none`
     original     demo models only: argmax over each row of the original checkpoint's logits
                (a head that is `custom`: text and scores, what PyTorch makes of the head in examples/custom_head.cpp)
+    bfloat16     bfloat16 models only: argmax over each row of logits (question-answering: over each column) of
+               transformers in torch.bfloat16
   pipelines    what the task's pipeline answers, a list of
     text, text_pair   as given (question answering: question, context)
     options           the pipeline's own names; what is not named has its default ("top_k": null asks for all labels)
@@ -28,6 +31,8 @@ tests/golden/NAME.json is an object:
     gap               the smallest difference between the scores of two neighbours in `answers`, null below two:
                       where it is under 1e-5 their order is not promised
     original          demo models only: the same of the original checkpoint
+    bfloat16          bfloat16 models without entities only: what transformers answers in torch.bfloat16: the first
+                      answer's label, or its text and start
 """
 
 import argparse

@@ -9,7 +9,6 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,54 +30,6 @@ struct InputInfo {
   bool truncated = false;     ///< tokens of the text were left out
   Span covered = {};          ///< bytes of the text from the first token to the last that went in
 };
-
-namespace detail {
-
-/// Workspaces of one model: taken for a call, given back, and kept warm.
-class WorkspacePool {
- public:
-  class Lease {
-   public:
-    Lease(WorkspacePool& pool, std::unique_ptr<Workspace> work) : pool_(pool), work_(std::move(work)) {}
-    Lease(const Lease&) = delete;
-    Lease& operator=(const Lease&) = delete;
-    ~Lease() { pool_.give_back(std::move(work_)); }
-    Workspace& operator*() const { return *work_; }
-
-   private:
-    WorkspacePool& pool_;
-    std::unique_ptr<Workspace> work_;
-  };
-
-  /// A workspace prepared for `options`. Thread-safe.
-  Lease take(const CallOptions& options) {
-    std::unique_ptr<Workspace> work;
-    {
-      const std::lock_guard lock(mutex_);
-      if (!free_.empty()) {
-        work = std::move(free_.back());
-        free_.pop_back();
-      } else {
-        free_.reserve(++made_);  // giving back then never allocates
-      }
-    }
-    if (!work) work = std::make_unique<Workspace>();
-    work->prepare(options);
-    return Lease(*this, std::move(work));
-  }
-
- private:
-  void give_back(std::unique_ptr<Workspace> work) {
-    const std::lock_guard lock(mutex_);
-    free_.push_back(std::move(work));
-  }
-
-  std::mutex mutex_;
-  std::size_t made_ = 0;
-  std::vector<std::unique_ptr<Workspace>> free_;
-};
-
-}  // namespace detail
 
 /// A model with head `H`. Immutable once loaded, cheap to copy, shared by any number of threads.
 /// `Model<MyHead>` takes a file of any precision; `Model<MyHead, Encoder<Int8>>` fixes it at compile time.
@@ -153,7 +104,8 @@ class Model {
   }
 
   /// Compares the CRCs and the recorded self-test with what this CPU and build make of the file: ids, offsets, logits;
-  /// of an int8 model the very bits. Throws Error{self_test} naming the first case and stage that differ.
+  /// of an int8 model the very bits. Where it runs in another precision than the file's, no logits. Throws
+  /// Error{self_test} naming the first case and stage that differ.
   void verify() const;
 
  private:
@@ -258,31 +210,40 @@ inline Encoding check_tokens(const std::string& file, std::size_t index, const S
   return encoding;
 }
 
+/// Float32 promises 2e-4 max(1, |logit|) of the recorded logits. BFloat16 promises none: a sum that differs in its last
+/// bit may be rounded to the next bfloat16. Here none may be off by more than a sixteenth of the largest logit of its
+/// case (at least 1): six times what trained models show, and less than a wrong product does.
+inline void check_logits(const std::string& file, std::size_t index, std::span<const float> expected,
+                         std::span<const float> found, bool bfloat16) {
+  if (expected.empty()) return;
+  if (expected.size() != found.size()) self_test_failed(file, index, "the number of logits differs");
+  float largest = 1.0f;
+  for (const float logit : expected) largest = std::max(largest, std::fabs(logit));
+  for (std::size_t j = 0; j < expected.size(); ++j) {
+    const float bound = bfloat16 ? largest / 16.0f : 2e-4f * std::max(1.0f, std::fabs(expected[j]));
+    if (!(std::fabs(expected[j] - found[j]) <= bound))
+      self_test_failed(file, index,
+                       "logit " + std::to_string(j) + " is " + std::to_string(found[j]) + ", expected " +
+                           std::to_string(expected[j]) + " within " + std::to_string(bound));
+  }
+}
+
 }  // namespace detail
 
 template <Head H, EncoderLike E>
 void Model<H, E>::verify() const {
   file().check_crcs();
-  const PrecisionKind stored = file().config().precision;
+  const PrecisionKind stored = file().config().precision, run_in = config().precision;
   for (std::size_t i = 0; i < file().self_test().size(); ++i) {
     const SelfTestCase& expected = file().self_test()[i];
     const Encoding encoding = detail::check_tokens(file().name(), i, expected, tokenizer());
     if constexpr (std::same_as<Output, Logits>) {
       const Logits logits = run(std::span(&encoding, 1));
-      if (stored == PrecisionKind::int8 && config().precision == PrecisionKind::int8) {
+      if (stored == PrecisionKind::int8 && run_in == PrecisionKind::int8) {
         if (!expected.logits_bytes.empty() && detail::to_hex(logits.values) != expected.logits_bytes)
           detail::self_test_failed(file().name(), i, "the bits of the logits differ");
-      } else if (stored == PrecisionKind::float32 && config().precision != PrecisionKind::int8) {
-        if (!expected.logits.empty() && expected.logits.size() != logits.values.size())
-          detail::self_test_failed(file().name(), i, "the number of logits differs");
-        for (std::size_t j = 0; j < expected.logits.size(); ++j) {
-          const float want = expected.logits[j], got = logits.values[j];
-          // The promise of Float32 (README): 2e-4 max(1, |logit|).
-          if (!(std::fabs(want - got) <= 2e-4f * std::max(1.0f, std::fabs(want))))
-            detail::self_test_failed(
-                file().name(), i,
-                "logit " + std::to_string(j) + " is " + std::to_string(got) + ", expected " + std::to_string(want));
-        }
+      } else if (stored == run_in || (stored == PrecisionKind::float32 && run_in == PrecisionKind::float32_strict)) {
+        detail::check_logits(file().name(), i, expected.logits, logits.values, stored == PrecisionKind::bfloat16);
       }
     }
   }

@@ -11,11 +11,11 @@ from typing import Any
 
 import folders
 import numpy as np
-from bertha_convert import families, tokenizer
+from bertha_convert import families, layout, tokenizer
+from bertha_convert.container import read_tensors
 from bertha_convert.conversion import Options, convert
 from bertha_convert.errors import ConvertError
 from bertha_convert.unpack import read_metadata, reference_state
-from safetensors.numpy import load_file
 
 ODD = (None, True, -1, 0, 1.5, 2**70, "x", "", [], ["x"], [1], {}, {"x": 1}, {"0": {}}, [[]], {"content": 3})
 
@@ -89,6 +89,33 @@ class Weights(FolderTest):
         self.convert()
         cut = {name: (values.view(np.uint32) & 0xFFFF0000).view(np.float32) for name, values in tensors.items()}
         self.assert_same_weights(cut)
+
+    def test_a_bfloat16_checkpoint_comes_through_bfloat16_unchanged_but_for_its_head(self) -> None:
+        tensors = folders.write_folder(self.folder, "token-classification")
+        folders.write_safetensors(self.folder / "model.safetensors", tensors, "BF16")
+        self.convert(precision="bfloat16")
+        cut = {name: (values.view(np.uint32) & 0xFFFF0000).view(np.float32) for name, values in tensors.items()}
+        self.assert_same_weights(cut)
+
+    def test_linear_weights_and_tables_are_rounded_to_bfloat16_and_the_rest_is_not(self) -> None:
+        tensors = folders.write_folder(self.folder, "sequence-classification")
+        self.convert(precision="bfloat16")
+        kept = ("LayerNorm", "pooler", "classifier", "bias")
+        self.assert_same_weights(
+            {
+                name: values if any(part in name for part in kept) else layout.widened(layout.rounded(name, values))
+                for name, values in tensors.items()
+            }
+        )
+
+    def test_weights_that_bfloat16_has_no_room_for_are_refused_by_name(self) -> None:
+        tensors = folders.write_folder(self.folder)
+        tensors["encoder.layer.1.output.dense.weight"][3, 4] = -3.4e38
+        folders.write_safetensors(self.folder / "model.safetensors", tensors)
+        self.assert_refused(
+            r"weight of 'encoder.layer.1.output': has no bfloat16 number.*3\.39e38.*got -3\.[34].*float32", precision="bfloat16"
+        )
+        self.convert()
 
     def test_a_sharded_checkpoint_is_read_whole(self) -> None:
         tensors = folders.write_folder(self.folder, "token-classification")
@@ -257,7 +284,7 @@ class Heads(FolderTest):
             (self.config()["head"], self.config()["kind"], self.config()["labels"]), ("custom", "model", [])
         )
         self.assertEqual(self.config()["pooler"], "tanh")
-        found = load_file(self.out)
+        found = read_tensors(self.out)
         np.testing.assert_array_equal(found["scorer.weight"][:, :12], own["scorer.weight"])
         self.assertEqual((found["scorer.weight"].shape, found["scorer.bias"].shape), ((3, 16), (16,)))
         self.out.unlink()
@@ -351,10 +378,6 @@ class Configuration(FolderTest):
         folders.write_folder(self.folder)
         (self.folder / "config.json").unlink()
         self.assert_refused("there is no config.json")
-
-    def test_bfloat16_files_are_refused_for_now(self) -> None:
-        folders.write_folder(self.folder)
-        self.assert_refused("bfloat16 is not written yet", precision="bfloat16")
 
     def test_odd_values_in_config_json_give_a_message(self) -> None:
         folders.write_folder(self.folder, "sequence-classification")

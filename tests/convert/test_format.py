@@ -13,16 +13,28 @@ import byte_folders
 import folders
 import numpy as np
 from bertha_convert import FORMAT, VERSION, layout
+from bertha_convert.container import read_tensors
 from bertha_convert.conversion import Options, convert
 from bertha_convert.unpack import read_metadata
-from safetensors.numpy import load_file
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "tools" / "format.md").read_text(encoding="utf-8")
 KINDS = {
     "float32": {"linear": ["weight", "bias"], "table": ["weight"]},
+    "bfloat16": {"linear": ["weight", "bias"], "table": ["weight"]},
     "int8": {"linear": ["weight", "scale", "sum", "bias"], "table": ["weight", "scale"]},
 }
+
+BLOCKS = {"float32": 16, "bfloat16": 32, "int8": 64}  # what rows are padded to
+TYPES = {"float32": np.float32, "bfloat16": np.uint16, "int8": np.int8}
+
+
+def panel_shape(precision: str, panels: int, inputs: int) -> tuple[int, ...]:
+    """The shape of a linear weight."""
+    if precision == "float32":
+        return panels, inputs, 16
+    group = {"bfloat16": 2, "int8": 4}[precision]
+    return panels, layout.round_up(inputs, BLOCKS[precision]) // group, 16, group
 
 
 def table(heading: str) -> list[list[str]]:
@@ -108,7 +120,7 @@ class Format(unittest.TestCase):
         found = read_metadata(self.out)["tokenizer"]
         self.assertEqual(list(found), tokenizer_fields("byte_bpe"))
         named = [row[0] for row in table("The names, in file order") if row[0].startswith("tokenizer.")]
-        tensors = load_file(self.out)
+        tensors = read_tensors(self.out)
         raw = self.out.read_bytes()
         header = json.loads(raw[8 : 8 + struct.unpack("<Q", raw[:8])[0]])
         self.assertEqual([name for name in header if name != "__metadata__"], named)
@@ -157,7 +169,7 @@ class Format(unittest.TestCase):
         padded = 3 * up(hidden // heads, 16) * heads
         for precision in KINDS:
             self.convert("sequence-classification", precision=precision)
-            tensors = load_file(self.out)
+            tensors = read_tensors(self.out)
             layer = "encoder.layer.1"
             for name, outputs, inputs in (
                 (f"{layer}.attention.query_key_value", padded, hidden),
@@ -166,21 +178,16 @@ class Format(unittest.TestCase):
                 (f"{layer}.output", hidden, inner),
             ):
                 panels = up(outputs, 16) // 16
-                shape = (panels, inputs, 16) if precision == "float32" else (panels, up(inputs, 64) // 4, 16, 4)
-                self.assertEqual(tensors[f"{name}.weight"].shape, shape)
+                self.assertEqual(tensors[f"{name}.weight"].shape, panel_shape(precision, panels, inputs))
                 self.assertEqual(tensors[f"{name}.bias"].shape, (panels * 16,))
             word = tensors["embeddings.word.weight"]
-            self.assertEqual(word.shape, (vocab, up(hidden, 16 if precision == "float32" else 64)))
-            self.assertEqual(word.dtype, np.float32 if precision == "float32" else np.int8)
+            self.assertEqual((word.shape, word.dtype), ((vocab, up(hidden, BLOCKS[precision])), TYPES[precision]))
             self.assertEqual(tensors["pooler.dense.weight"].shape, (up(hidden, 16) // 16, hidden, 16))
             self.assertEqual(tensors["head.output.weight"].shape, (2, up(hidden, 16)))
             self.convert("sequence-classification", "electra", precision=precision)
-            tensors, width = load_file(self.out), folders.FAMILIES["electra"]["embedding_size"]
-            self.assertEqual(
-                tensors["embeddings.word.weight"].shape, (vocab, up(width, 16 if precision == "float32" else 64))
-            )
-            shape = (1, width, 16) if precision == "float32" else (1, up(width, 64) // 4, 16, 4)
-            self.assertEqual(tensors["embeddings.projection.weight"].shape, shape)
+            tensors, width = read_tensors(self.out), folders.FAMILIES["electra"]["embedding_size"]
+            self.assertEqual(tensors["embeddings.word.weight"].shape, (vocab, up(width, BLOCKS[precision])))
+            self.assertEqual(tensors["embeddings.projection.weight"].shape, panel_shape(precision, 1, width))
 
     def test_versions_are_those_of_the_library(self) -> None:
         text = (ROOT / "include" / "bertha" / "version.hpp").read_text()

@@ -42,6 +42,34 @@ class Layout(unittest.TestCase):
                 inside = 16 * p + j < outputs and 4 * k + e < inputs
                 self.assertEqual(panels[p, k, j, e], values[16 * p + j, 4 * k + e] if inside else 0)
 
+    def test_bfloat16_panels_hold_w_16p_plus_j_2k_plus_e_at_p_k_j_e(self) -> None:
+        for outputs, inputs in [*SHAPES, (16, 27), (2, 32), (3, 33)]:
+            values = self.rng.integers(0, 2**16, size=(outputs, inputs)).astype(np.uint16)
+            panels = layout.bfloat16_panels(values)
+            self.assertEqual(panels.shape, (-(-outputs // 16), -(-inputs // 32) * 16, 16, 2))
+            for p, k, j, e in np.ndindex(panels.shape):
+                inside = 16 * p + j < outputs and 2 * k + e < inputs
+                self.assertEqual(panels[p, k, j, e], values[16 * p + j, 2 * k + e] if inside else 0)
+
+    def test_bfloat16_is_the_nearest_number_with_ties_to_even(self) -> None:
+        lower = np.array([0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF], np.uint32)
+        upper = np.arange(0x10000, dtype=np.uint32)
+        upper = upper[upper & 0x7FFF < 0x7F7F]  # the largest finite number is the last that has one above it
+        values = (upper[:, None] << 16 | lower).view(np.float32)
+        exact = values.astype(np.float64)
+        below, above = (layout.widened((upper + step).astype(np.uint16)).astype(np.float64) for step in (0, 1))
+        down, up = (np.abs(exact - side[:, None]) for side in (below, above))
+        takes_below = (down < up) | ((down == up) & (upper % 2 == 0)[:, None])
+        expected = np.where(takes_below, upper[:, None], upper[:, None] + 1)
+        np.testing.assert_array_equal(layout.rounded("x", values), expected)
+        np.testing.assert_array_equal(layout.widened(layout.rounded("x", values[:, 0])), values[:, 0])
+
+    def test_bfloat16_refuses_what_would_become_infinity(self) -> None:
+        largest = np.array([0x7F7F7FFF], np.uint32).view(np.float32)
+        self.assertEqual(layout.rounded("x", largest)[0], 0x7F7F)
+        with self.assertRaisesRegex(ConvertError, "weight of 'x'.*no bfloat16 number"):
+            layout.rounded("x", -np.nextafter(largest, np.float32(np.inf)))
+
     def test_int8_values_follow_the_rule_of_the_format(self) -> None:
         rows = self.rng.normal(size=(40, 7)).astype(np.float32) * np.float32(10) ** self.rng.integers(
             -40, 38, size=(40, 1)
@@ -88,6 +116,10 @@ class Layout(unittest.TestCase):
             self.assertEqual(padded.shape, (3, width))
             self.assertEqual(padded[:, :17].tolist(), values.tolist())
             self.assertFalse(padded[:, 17:].any())
+        table = layout.table("t", values, "bfloat16")
+        self.assertEqual((table["t.weight"].shape, table["t.weight"].dtype), ((3, 32), np.uint16))
+        self.assertEqual(table["t.weight"][:, :17].tolist(), layout.rounded("t", values).tolist())
+        self.assertFalse(table["t.weight"][:, 17:].any())
         table = layout.table("t", values, "int8")
         self.assertEqual(table["t.weight"].shape, (3, 64))
         self.assertEqual(table["t.scale"].shape, (16,))

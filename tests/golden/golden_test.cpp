@@ -1,6 +1,8 @@
 // Models of transformers against bertha: every hidden state, logit and answer in tests/golden/*.json, which
 // tools/make_goldens.py wrote and describes. The bounds are the promise of Float32: logits within
 // 2e-4 max(1, |logit|), scores within 1e-4, everything else equal, but for the order of near-ties (under 1e-5).
+// BFloat16 is held to a model that rounds where it does: there a sum that differs in its last bit may be rounded to the
+// next bfloat16, and scores are within 1e-3.
 
 #include <gtest/gtest.h>
 #include <bertha/bertha.hpp>
@@ -14,13 +16,16 @@
 
 namespace {
 
+using bertha::PrecisionKind;
 using nlohmann::json;
 using Row = std::vector<float>;
 
 constexpr const char* kGoldens[] = {
     "answers",
+    "answers_bfloat16",
     "answers_cased",
     "answers_int8",
+    "classify_bfloat16",
     "classify_deep",
     "classify_int8",
     "classify_multi_label",
@@ -35,11 +40,13 @@ constexpr const char* kGoldens[] = {
     "distilbert_entities",
     "distilbert_int8",
     "electra_answers",
+    "electra_bfloat16",
     "electra_classify",
     "electra_entities",
     "electra_int8",
     "encoder",
     "entities",
+    "entities_bfloat16",
     "entities_cased",
     "entities_int8",
     "roberta_answers",
@@ -56,11 +63,12 @@ struct Golden {
     data = json::parse(in);
     model = kFolder + data.at("model").get<std::string>();
     head = data.at("head").get<std::string>();
+    if (data.at("precision").get<std::string>().ends_with("rounded to bfloat16")) precision = PrecisionKind::bfloat16;
   }
-  /// The oracle is float32, on dequantised weights when the file is int8.
-  static bertha::LoadOptions options() { return {.precision = bertha::PrecisionKind::float32}; }
+  bertha::LoadOptions options() const { return {.precision = precision}; }
 
   json data;
+  PrecisionKind precision = PrecisionKind::float32;  // what the oracle ran in: int8 files are dequantised for it
   std::string model, head;
 };
 
@@ -81,7 +89,7 @@ struct BareEncoder {
       : file(bertha::WeightFile::open(golden.model)),
         tokenizer(bertha::Tokenizer::load(file)),
         config(file.config()),
-        encoder((config.precision = bertha::PrecisionKind::float32, file), config) {
+        encoder((config.precision = golden.precision, file), config) {
     work.prepare({.max_threads = 1});
   }
   bertha::WeightFile file;
@@ -143,7 +151,7 @@ void with_pipeline(const Golden& golden, const bertha::LoadOptions& options, con
 
 TEST_P(Goldens, HaveTheLogitsOfTransformers) {
   const Golden golden(GetParam());
-  with_pipeline(golden, Golden::options(), [&](const auto& pipeline) {
+  with_pipeline(golden, golden.options(), [&](const auto& pipeline) {
     for (const json& entry : golden.data.at("cases")) {
       const auto expected = entry.at("logits").get<std::vector<Row>>();
       const auto logits = pipeline.model().run(std::vector{encode(pipeline.model().tokenizer(), entry)});
@@ -158,7 +166,7 @@ TEST_P(Goldens, HaveTheLogitsOfTransformers) {
 
 TEST_P(Goldens, HaveTheSameBitsAloneAndInAnyBatchOnAnyNumberOfThreads) {
   const Golden golden(GetParam());
-  for (const auto precision : {bertha::PrecisionKind::float32, bertha::PrecisionKind::int8})
+  for (const auto precision : {PrecisionKind::float32, PrecisionKind::bfloat16, PrecisionKind::int8})
     with_pipeline(golden, {.precision = precision}, [&](const auto& pipeline) {
       std::vector<bertha::Encoding> encodings;
       for (const json& entry : golden.data.at("cases"))
@@ -252,25 +260,25 @@ std::string answer(const bertha::QuestionAnswerer& ask, const json& entry) {
   return program::to_json(ask.run(entry.at("text").get<std::string>(), context, options), context, kUnit, 2);
 }
 
-/// Equal in everything but the score, which is within 1e-4.
-bool same_answer(json expected, json found) {
+/// Equal in everything but the score.
+bool same_answer(json expected, json found, double bound) {
   const double difference = std::fabs(expected.at("score").get<double>() - found.at("score").get<double>());
   expected.erase("score");
   found.erase("score");
-  return difference <= 1e-4 && expected == found;
+  return difference <= bound && expected == found;
 }
 
-/// Answers in order. Where scores are within 1e-5 of each other the order is not promised; answers of score 0, which
-/// only very short contexts have, are numpy's accident.
-void expect_same_answers(const json& expected, json found, const std::string& what) {
+/// Answers in order, scores within `bound`. Where they are within a tenth of it of each other the order is not
+/// promised; answers of score 0, which only very short contexts have, are numpy's accident.
+void expect_same_answers(const json& expected, json found, double bound, const std::string& what) {
   ASSERT_EQ(expected.size(), found.size()) << what << found;
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const double score = expected[i].at("score").get<double>();
     if (score == 0 && found[i].at("score").get<double>() == 0) continue;
-    bool same = same_answer(expected[i], found[i]);
+    bool same = same_answer(expected[i], found[i], bound);
     for (std::size_t j = i + 1; !same && j < expected.size(); ++j) {
-      if (std::fabs(expected[j].at("score").get<double>() - score) >= 1e-5) continue;
-      same = same_answer(expected[i], found[j]);
+      if (std::fabs(expected[j].at("score").get<double>() - score) >= bound / 10) continue;
+      same = same_answer(expected[i], found[j], bound);
       if (same) std::swap(found[i], found[j]);
     }
     EXPECT_TRUE(same) << what << "\nexpected " << expected[i] << "\nfound    " << found[i];
@@ -279,11 +287,51 @@ void expect_same_answers(const json& expected, json found, const std::string& wh
 
 TEST_P(Goldens, HaveTheAnswersOfThePipelines) {
   const Golden golden(GetParam());
-  with_pipeline(golden, Golden::options(), [&](const auto& pipeline) {
+  const double bound = golden.precision == PrecisionKind::bfloat16 ? 1e-3 : 1e-4;
+  with_pipeline(golden, golden.options(), [&](const auto& pipeline) {
     for (const json& entry : golden.data.at("pipelines"))
-      expect_same_answers(entry.at("answers"), json::parse(answer(pipeline, entry)),
+      expect_same_answers(entry.at("answers"), json::parse(answer(pipeline, entry)), bound,
                           entry.at("text").dump() + entry.at("text_pair").dump() + entry.at("options").dump());
   });
+}
+
+/// What of a pipeline's answers must be equal for them to be the same answer, as tools/goldens has it.
+json same_if(const Golden& golden, const json& found) {
+  if (golden.head == "question-answering") return {found.at(0).at("answer"), found.at(0).at("start")};
+  return {found.at(0).at("label")};
+}
+
+/// transformers in torch.bfloat16 rounds everywhere, and elsewhere than bertha: of the labels, and of the answers, at
+/// most 3 in 100 may differ.
+class BFloat16Goldens : public Goldens {};
+
+TEST_P(BFloat16Goldens, GiveTheLabelsAndAnswersOfTransformersInBFloat16) {
+  const Golden golden(GetParam());
+  std::size_t n = 0, different = 0, answers = 0, different_answers = 0;
+  with_pipeline(golden, golden.options(), [&](const auto& pipeline) {
+    for (const json& entry : golden.data.at("cases")) {
+      const auto expected = entry.at("bfloat16").get<std::vector<std::size_t>>();
+      const auto logits = pipeline.model().run(std::vector{encode(pipeline.model().tokenizer(), entry)});
+      const bool by_column = golden.head == "question-answering";
+      ASSERT_EQ(expected.size(), by_column ? logits.cols : logits.rows);
+      for (std::size_t i = 0; i < expected.size(); ++i, ++n) {
+        std::size_t best = 0;
+        const auto at = [&](std::size_t j) { return by_column ? logits.row(j)[i] : logits.row(i)[j]; };
+        for (std::size_t j = 1; j < (by_column ? logits.rows : logits.cols); ++j)
+          if (at(j) > at(best)) best = j;
+        different += best != expected[i];
+      }
+    }
+    if (golden.head == "token-classification") return;  // its answers are its labels
+    for (const json& entry : golden.data.at("pipelines")) {
+      ++answers;
+      different_answers += same_if(golden, json::parse(answer(pipeline, entry))) != entry.at("bfloat16");
+    }
+  });
+  EXPECT_LE(different * 100, n * 3) << different << " of " << n;
+  EXPECT_LE(different_answers * 100, answers * 3) << different_answers << " of " << answers;
+  EXPECT_GE(n, 22u);
+  EXPECT_TRUE(answers >= 20 || golden.head == "token-classification") << answers;
 }
 
 /// Int8 is held to its own bits by the self-test of its files; here it is held to what the checkpoint that it was made
@@ -321,6 +369,10 @@ std::string name_of(const testing::TestParamInfo<const char*>& golden) { return 
 
 INSTANTIATE_TEST_SUITE_P(Models, Goldens, testing::ValuesIn(kGoldens), name_of);
 INSTANTIATE_TEST_SUITE_P(Models, DemoGoldens, testing::Values("demo_answers", "demo_entities", "demo_sentiment"),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(Models, BFloat16Goldens,
+                         testing::Values("answers_bfloat16", "classify_bfloat16", "electra_bfloat16",
+                                         "entities_bfloat16"),
                          name_of);
 
 }  // namespace

@@ -76,7 +76,7 @@ class Functions : public EveryLevel {
       kernels::avx2::exp_all(x.data(), y.data(), x.size());
       return y;
     }
-    if (level().level == "avx512") {
+    if (level().level == "avx512" || level().level == "avx512_bf16") {
       kernels::avx512::exp_all(x.data(), y.data(), x.size());
       return y;
     }

@@ -74,6 +74,28 @@ TEST_P(KnownAnswers, OfQuantiseAndGemmS8) {
   EXPECT_EQ(fingerprint.value(), 3085170164899773654u);
 }
 
+TEST_P(KnownAnswers, OfRoundingAndGemmBf16) {
+  const std::size_t rows = 29, size = 301, k = 320, n = 48;
+  Random random(6);
+  Guarded<float> x(rows * size, 1), weights(size * n), bias(n), residual(rows * n), out(rows * n);
+  Guarded<std::uint16_t> a(rows * k), panels(k * n);
+  x.fill(random, 4.0f);
+  weights.fill(random, 0.5f);
+  bias.fill(random);
+  residual.fill(random);
+  level().round_rows({x.data(), size, rows, size, a.data(), k});
+  level().round_panels({weights.data(), n / 16, size, panels.data()});
+  Fingerprint fingerprint;
+  fingerprint.add(a.data(), rows, k, k);
+  fingerprint.add(panels.data(), 1, k * n, k * n);
+  for (Activation activation : kActivations) {
+    level().gemm_bf16(
+        {a.data(), k, panels.data(), bias.data(), residual.data(), n, out.data(), n, rows, k, n / 16, activation});
+    fingerprint.add(out.data(), rows, n, n);
+  }
+  EXPECT_EQ(fingerprint.value(), 8354626562381437809u);
+}
+
 TEST_P(KnownAnswers, OfAttention) {
   const std::size_t length = 83, size = 36, width = 48;
   Random random(3);

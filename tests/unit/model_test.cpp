@@ -243,12 +243,6 @@ TEST(Model, RunsAnInt8FileInFloat32WithTheBitsOfItsDequantisedWeights) {
   EXPECT_EQ(bits(int8, {.precision = PrecisionKind::float32_strict}), bits(dequantised));
 }
 
-TEST(Model, RefusesToRunInBFloat16) {
-  for (const char* precision : {"float32", "int8"})
-    expect_error(ErrorCode::unsupported, {"bfloat16"},
-                 [&] { load(kHeads[0], tiny(kHeads[0], precision), {.precision = PrecisionKind::bfloat16}); });
-}
-
 TEST(Model, HasTheSameBitsWhenItsPrecisionIsFixedAtCompileTime) {
   using Float32Model = bertha::Model<bertha::SequenceClassification, bertha::Encoder<bertha::Float32>>;
   using Int8Model = bertha::Model<bertha::SequenceClassification, bertha::Encoder<bertha::Int8>>;

@@ -52,6 +52,7 @@ CallOptions add_call(CLI::App& command, program::BenchArguments& call) {
           ->transform(CLI::CheckedTransformer(
               std::map<std::string, bertha::PrecisionKind>{{"float32", bertha::PrecisionKind::float32},
                                                            {"float32_strict", bertha::PrecisionKind::float32_strict},
+                                                           {"bfloat16", bertha::PrecisionKind::bfloat16},
                                                            {"int8", bertha::PrecisionKind::int8}}));
   auto* repeat = command.add_option("--repeat", call.repeat, "Calls that are timed, after two to warm up")
                      ->check(CLI::Range(1, 1'000'000));

@@ -19,8 +19,9 @@ namespace {
 using bertha::kernels::Table;
 
 constexpr auto kFunctions =
-    std::make_tuple(&Table::gemm_f32, &Table::gemm_s8, &Table::attention_f32, &Table::attention_s8, &Table::embed_f32,
-                    &Table::embed_s8, &Table::layer_norm, &Table::quantise_rows, &Table::softmax, &Table::sigmoid);
+    std::make_tuple(&Table::gemm_f32, &Table::gemm_s8, &Table::gemm_bf16, &Table::attention_f32, &Table::attention_s8,
+                    &Table::embed_f32, &Table::embed_s8, &Table::embed_bf16, &Table::layer_norm, &Table::quantise_rows,
+                    &Table::round_rows, &Table::round_panels, &Table::softmax, &Table::sigmoid);
 constexpr std::size_t kSlots = std::tuple_size_v<decltype(kFunctions)>;
 static_assert(kSlots == std::tuple_size_v<decltype(Table::slots)>,
               "kFunctions has every function, in order of `slots`");
@@ -33,14 +34,14 @@ enum Stage : std::size_t {
   kIntermediate,
   kOutput,
   kNorm,
-  kQuantising,
+  kRounding,
   kHead,
   kStages
 };
 constexpr const char* kStageNames[kStages] = {"embeddings",   "attention.query_key_value",
                                               "attention",    "attention.output",
                                               "intermediate", "output",
-                                              "norm",         "quantising",
+                                              "norm",         "rounding",
                                               "head"};
 
 struct Noted {
@@ -74,7 +75,7 @@ Stage stage_of_product(const Gemm& args) {
 /// The stage of a kernel's operands, and the floating-point (or integer) operations of their products.
 template <class Operands, class... Rest>
 std::pair<Stage, std::uint64_t> describe(const Operands& args, const Rest&...) {
-  if constexpr (requires { args.n_panels; })
+  if constexpr (requires { args.residual; })
     return {stage_of_product(args), std::uint64_t{2} * args.rows * args.k * args.n_panels * 16};
   else if constexpr (requires { args.query; })
     return {kAttention, std::uint64_t{4} * args.length * args.length * args.head_size};
@@ -82,8 +83,8 @@ std::pair<Stage, std::uint64_t> describe(const Operands& args, const Rest&...) {
     return {kEmbeddings, 0};
   else if constexpr (requires { args.gamma; })
     return {kNorm, 0};
-  else if constexpr (requires { args.q; })
-    return {kQuantising, 0};
+  else if constexpr (sizeof...(Rest) == 0)
+    return {kRounding, 0};
   else
     return {kHead, 0};
 }

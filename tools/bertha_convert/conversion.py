@@ -128,8 +128,6 @@ def _check_options(options: Options) -> None:
     """Throws where the command can't be carried out, before any work is done."""
     if not options.folder.is_dir():
         raise fail("is no folder", where=options.folder, expected="a Hugging Face model folder")
-    if options.precision == "bfloat16":
-        raise fail("--precision bfloat16 is not written yet", expected="float32 or int8")
     if options.out.is_dir() or not options.out.parent.is_dir():
         raise fail("can't be written", where=options.out, expected="a file name in a folder that exists")
     if options.bertha and (options.precision != "int8" or options.selftest is False):

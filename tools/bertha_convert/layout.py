@@ -1,4 +1,7 @@
-"""Lays weights out as tools/format.md section 5 has it: panels of 16 outputs, padded rows, int8 with scales."""
+"""Lays weights out as tools/format.md section 5 has it: panels of 16 outputs, padded rows, int8 with scales.
+
+bfloat16 numbers are arrays of uint16, their bits.
+"""
 
 import numpy as np
 
@@ -6,6 +9,7 @@ from .errors import fail
 
 PANEL = 16  # outputs of a panel: one 64-byte vector of float32
 INT8_BLOCK = 64  # int8 rows are padded to this
+BFLOAT16_BLOCK = 32  # and bfloat16 rows to this
 SMALLEST_ROW = np.float32(2.0**-100)
 
 Tensors = dict[str, np.ndarray]
@@ -43,6 +47,22 @@ def quantise_rows(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(values, -127, 127).astype(np.int8), scale
 
 
+def rounded(name: str, weights: np.ndarray) -> np.ndarray:
+    """Finite float32 -> the nearest bfloat16, ties to even."""
+    bits = weights.view(np.uint32)
+    upper = ((bits + np.uint32(0x7FFF) + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+    if (large := upper & 0x7FFF == 0x7F80).any():
+        do = "Convert it to float32."
+        expected, got = "weights below 3.39e38 in magnitude", weights[large].flat[0]
+        raise fail("has no bfloat16 number near it", where=f"weight of '{name}'", expected=expected, got=got, do=do)
+    return upper
+
+
+def widened(values: np.ndarray) -> np.ndarray:
+    """bfloat16 -> float32, exactly."""
+    return (values.astype(np.uint32) << 16).view(np.float32)
+
+
 def float32_panels(weights: np.ndarray) -> np.ndarray:
     """[N, K] -> [N'/16, K, 16]."""
     outputs, inputs = round_up(len(weights), PANEL), weights.shape[1]
@@ -50,17 +70,29 @@ def float32_panels(weights: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(panels.transpose(0, 2, 1))
 
 
+def _grouped_panels(values: np.ndarray, block: int, group: int) -> np.ndarray:
+    """[N, K] -> [N'/16, K'/group, 16, group], K' = K up to a multiple of `block`."""
+    outputs, inputs = round_up(len(values), PANEL), round_up(values.shape[1], block)
+    panels = _padded(values, outputs, inputs).reshape(-1, PANEL, inputs // group, group)
+    return np.ascontiguousarray(panels.transpose(0, 2, 1, 3))
+
+
+def bfloat16_panels(values: np.ndarray) -> np.ndarray:
+    """[N, K] -> [N'/16, K2/2, 16, 2]."""
+    return _grouped_panels(values, BFLOAT16_BLOCK, 2)
+
+
 def int8_panels(values: np.ndarray) -> np.ndarray:
     """[N, K] -> [N'/16, K4/4, 16, 4]."""
-    outputs, inputs = round_up(len(values), PANEL), round_up(values.shape[1], INT8_BLOCK)
-    panels = _padded(values, outputs, inputs).reshape(-1, PANEL, inputs // 4, 4)
-    return np.ascontiguousarray(panels.transpose(0, 2, 1, 3))
+    return _grouped_panels(values, INT8_BLOCK, 4)
 
 
 def linear(name: str, weights: np.ndarray, bias: np.ndarray, precision: str) -> Tensors:
     """The tensors of a linear layer."""
     if precision == "float32":
         return {f"{name}.weight": float32_panels(weights), f"{name}.bias": vector(bias)}
+    if precision == "bfloat16":
+        return {f"{name}.weight": bfloat16_panels(rounded(name, weights)), f"{name}.bias": vector(bias)}
     values, scale = quantise_rows(weights)
     return {
         f"{name}.weight": int8_panels(values),
@@ -74,6 +106,9 @@ def table(name: str, weights: np.ndarray, precision: str) -> Tensors:
     """The tensors of an embedding table."""
     if precision == "float32":
         return {f"{name}.weight": rows(weights)}
+    if precision == "bfloat16":
+        width = round_up(weights.shape[1], BFLOAT16_BLOCK)
+        return {f"{name}.weight": _padded(rounded(name, weights), len(weights), width)}
     values, scale = quantise_rows(weights)
     width = round_up(weights.shape[1], INT8_BLOCK)
     return {f"{name}.weight": _padded(values, len(values), width), f"{name}.scale": vector(scale)}

@@ -1,4 +1,4 @@
-"""Records what the file must reproduce (tools/format.md section 6), from the original checkpoint in float32."""
+"""Records what the file must reproduce (tools/format.md section 6), from the original checkpoint."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import fail
+from .families import FAMILIES
 from .tokenizer import Resolved
 from .tokenizer_rules import ORACLES
 
@@ -124,6 +125,20 @@ def _model(transformers: Any, folder: Path, head: str) -> tuple[Any, list[str]]:
     return model.float().eval(), sorted(told["missing_keys"])
 
 
+def as_bfloat16(model: Any) -> None:
+    """Makes a float32 model compute as a bfloat16 file runs: with its weights, and its inputs of linear layers."""
+    import torch
+
+    names = FAMILIES[model.config.model_type].names
+    for name, module in model.named_modules():
+        in_encoder = f"{names.layers}." in name or name.endswith(names.projection)
+        linear = isinstance(module, torch.nn.Linear) and in_encoder
+        if linear or isinstance(module, torch.nn.Embedding):
+            module.weight.data = module.weight.data.bfloat16().float()
+        if linear:
+            module.register_forward_pre_hook(lambda _, inputs: (inputs[0].bfloat16().float(),))
+
+
 def _logits(model: Any, case: Json, head: str, reads_types: bool) -> list[Any]:
     """The logits of one case: one row, or a row per token."""
     import torch
@@ -175,9 +190,12 @@ def record(transformers: Any, folder: Path, resolved: Resolved, config: Json) ->
     has_pipeline = head != "question-answering" or int(version.split(".")[0]) < 5
     run = transformers.pipeline(task, model=model, tokenizer=loaded) if has_pipeline else None
     for case in recorded:
-        case["logits"] = _logits(model, case, head, config["type_vocab_size"] > 0)
         answer = _answer(run, case, head) if run else None
         case["answer"] = None if answer is None else json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+    if config["precision"] == "bfloat16":
+        as_bfloat16(model)
+    for case in recorded:
+        case["logits"] = _logits(model, case, head, config["type_vocab_size"] > 0)
     answers = "logits and answers" if run else "logits (its question-answering pipeline is gone: no answers)"
     return recorded, f"{len(recorded)} cases, {answers} of transformers {version}; {agreement}"
 

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, safe_open
+from safetensors.numpy import safe_open
 
 from . import layout
+from .container import read_tensors
 from .families import Family
 
 Json = dict[str, Any]
@@ -21,9 +22,11 @@ def read_metadata(path: Path) -> Json:
 
 
 def _linear(tensors: layout.Tensors, name: str, outputs: int, inputs: int) -> tuple[np.ndarray, np.ndarray]:
-    """A linear layer's weight [N, K] and bias [N], dequantised."""
+    """A linear layer's weight [N, K] and bias [N], as float32."""
     panels = tensors[f"{name}.weight"]
-    if panels.dtype == np.int8:
+    if panels.dtype == np.uint16:
+        weights = layout.widened(panels).transpose(0, 2, 1, 3).reshape(len(panels) * layout.PANEL, -1)
+    elif panels.dtype == np.int8:
         values = panels.transpose(0, 2, 1, 3).reshape(len(panels) * layout.PANEL, -1)
         weights = values.astype(np.float32) * tensors[f"{name}.scale"][:, None]
     else:
@@ -32,10 +35,12 @@ def _linear(tensors: layout.Tensors, name: str, outputs: int, inputs: int) -> tu
 
 
 def _table(tensors: layout.Tensors, name: str, rows: int, width: int) -> np.ndarray:
-    """An embedding table [V, H], dequantised."""
+    """An embedding table [V, H], as float32."""
     values = tensors[f"{name}.weight"]
     if values.dtype == np.int8:
         values = values.astype(np.float32) * tensors[f"{name}.scale"][: len(values), None]
+    elif values.dtype == np.uint16:
+        values = layout.widened(values)
     return values[:rows, :width]
 
 
@@ -78,7 +83,7 @@ def _layer(tensors: layout.Tensors, index: int, config: Json, family: Family) ->
 
 def reference_state(path: Path, family: Family) -> layout.Tensors:
     """The float32 weights that a model file stands for, under transformers' names."""
-    tensors, config = load_file(path), read_metadata(path)["config"]
+    tensors, config = read_tensors(path), read_metadata(path)["config"]
     hidden, width = config["hidden_size"], config["embedding_size"]
     encoder: layout.Tensors = {}
     for name, rows in TABLES.items():

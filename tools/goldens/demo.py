@@ -10,18 +10,9 @@ from bertha_convert.conversion import Options, convert
 
 from .inputs import demo_requests
 from .models import load_model
-from .record import answers, dequantised, model_case, pipeline, pipeline_case, run_model, write_golden
+from .record import ORACLES, answers, model_case, pipeline, pipeline_case, run_model, same_if, stored, write_golden
 
 Json = dict[str, Any]
-
-
-def labels_of(name: str, found: list[Json]) -> list[Any]:
-    """What of a pipeline's answers counts as the same answer."""
-    if name == "answers":
-        return [found[0]["answer"], found[0]["start"]]
-    if name == "sentiment":
-        return [found[0]["label"]]
-    return [[entry.get("entity", entry.get("entity_group")), entry["start"], entry["end"]] for entry in found]
 
 
 def demo_golden(folder: Path, name: str, head: str) -> None:
@@ -29,7 +20,7 @@ def demo_golden(folder: Path, name: str, head: str) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary) / "model.safetensors"
         convert(Options(folder, file, "int8", selftest=False))
-        model = dequantised(load_model(folder, head), file)
+        model = stored(load_model(folder, head), file)
     original, loaded = load_model(folder, head), transformers.AutoTokenizer.from_pretrained(str(folder))
     runs = pipeline(model, loaded, head), pipeline(original, loaded, head)
     requests = demo_requests(name)
@@ -43,15 +34,14 @@ def demo_golden(folder: Path, name: str, head: str) -> None:
         entry = pipeline_case(runs[0], head, text, pair, options)
         first = answers(runs[1], head, text, pair, options)
         pipelines.append({**entry, "original": first})
-        same += labels_of(name, entry["answers"]) == labels_of(name, first)
-    precision = "float32 on dequantised int8 weights"
+        same += same_if(head, entry["answers"]) == same_if(head, first)
     model_path = f"../../examples/models/{name}.safetensors"
     write_golden(
         f"demo_{name}",
         {
             "model": model_path,
             "architecture": type(model).__name__,
-            "precision": precision,
+            "precision": ORACLES["int8"],
             "head": head,
             "cases": cases,
             "pipelines": pipelines,

@@ -50,6 +50,9 @@ class Tiny(NamedTuple):
     padded: bool = False  # also texts with a padding token written out
 
 
+BFLOAT16: Json = {"precision": "bfloat16", "selftest": True}
+
+
 DISTILBERT: Json = {"family": "distilbert", "every": 3}
 
 
@@ -94,13 +97,16 @@ MODELS = (
         precision="int8",
         selftest=True,
     ),
+    Tiny("classify_bfloat16", SEQUENCE, 2, 36, 3, 52, labels=("negative", "positive", "neither"), **BFLOAT16),
     Tiny("entities", TOKEN, 2, 36, 3, 52, labels=BIO, selftest=True, seed=3),
     Tiny("entities_cased", TOKEN, 1, 40, 2, 48, "gelu_new", cased=True, labels=MIXED, max_length=48, seed=7),
     Tiny("entities_int8", TOKEN, 1, 32, 2, 64, cased=True, labels=BIO, precision="int8", selftest=True, seed=3),
+    Tiny("entities_bfloat16", TOKEN, 1, 27, 3, 41, cased=True, labels=BIO, seed=3, every=2, **BFLOAT16),
     Tiny("encoder", NONE, 3, 28, 7, 30, "relu"),
     Tiny("answers", QUESTION, 2, 36, 3, 52, selftest=True),
     Tiny("answers_cased", QUESTION, 1, 32, 4, 40, "gelu_new", cased=True),
     Tiny("answers_int8", QUESTION, 2, 32, 2, 48, precision="int8", selftest=True),
+    Tiny("answers_bfloat16", QUESTION, 2, 32, 2, 49, **BFLOAT16),
     Tiny("distilbert_classify", SEQUENCE, 2, 32, 4, 48, labels=YES_NO, selftest=True, **DISTILBERT),
     Tiny("distilbert_entities", TOKEN, 1, 28, 7, 40, "relu", cased=True, labels=BIO, seed=2, **DISTILBERT),
     Tiny("distilbert_answers", QUESTION, 1, 32, 2, 40, selftest=True, **DISTILBERT),
@@ -108,6 +114,7 @@ MODELS = (
     Tiny("electra_classify", SEQUENCE, 2, 32, 4, 48, labels=tuple("abc"), selftest=True, **electra(20)),
     Tiny("electra_entities", TOKEN, 1, 28, 2, 40, labels=BIO, seed=2, **electra(28)),
     Tiny("electra_answers", QUESTION, 1, 28, 7, 40, "gelu_new", selftest=True, **electra(30)),
+    Tiny("electra_bfloat16", TOKEN, 1, 32, 2, 48, labels=BIO, **BFLOAT16, **electra(21)),
     Tiny("electra_int8", TOKEN, 1, 32, 2, 48, labels=BIO, precision="int8", selftest=True, **electra(20)),
     Tiny("roberta_classify", SEQUENCE, 2, 32, 4, 48, labels=tuple("abc"), selftest=True, **ROBERTA),
     Tiny("roberta_entities", TOKEN, 1, 28, 2, 40, "relu", labels=BIO, seed=2, **ROBERTA),

@@ -17,6 +17,11 @@ from .inputs import GOLDEN
 from .models import NONE
 
 Json = dict[str, Any]
+ORACLES = {  # by the precision of the file
+    "float32": "float32",
+    "bfloat16": "float32 on bfloat16 weights, the inputs of the encoder's linear layers rounded to bfloat16",
+    "int8": "float32 on dequantised int8 weights",
+}
 
 
 def run_model(model: Any, head: str, ids: list[int], type_ids: list[int]) -> tuple[np.ndarray | None, Any]:
@@ -27,10 +32,10 @@ def run_model(model: Any, head: str, ids: list[int], type_ids: list[int]) -> tup
     with torch.no_grad():
         output = model(**inputs, output_hidden_states=True)
     if head == QUESTION:
-        return torch.stack([output.start_logits[0], output.end_logits[0]], dim=1).numpy(), output
+        return torch.stack([output.start_logits[0], output.end_logits[0]], dim=1).float().numpy(), output
     if head == NONE:
         return None, output
-    return (output.logits if head == SEQUENCE else output.logits[0]).numpy(), output
+    return (output.logits if head == SEQUENCE else output.logits[0]).float().numpy(), output
 
 
 def model_case(model: Any, loaded: Any, head: str, text: str, pair: str | None, hidden: bool) -> Json:
@@ -93,8 +98,17 @@ def write_golden(name: str, golden: Json) -> None:
     print(f"{path.name}: {path.stat().st_size:,} bytes")
 
 
-def dequantised(model: Any, file: Path) -> Any:
-    """The model with the weights that an int8 file stands for."""
+def same_if(head: str, found: list[Json]) -> list[Any]:
+    """What of a pipeline's answers must be equal for them to be the same answer."""
+    if head == QUESTION:
+        return [found[0]["answer"], found[0]["start"]]
+    if head == SEQUENCE:
+        return [found[0]["label"]]
+    return [[entry.get("entity", entry.get("entity_group")), entry["start"], entry["end"]] for entry in found]
+
+
+def stored(model: Any, file: Path) -> Any:
+    """The model with the weights that a file of another precision stands for."""
     state = reference_state(file, FAMILIES[model.config.model_type])
     state = {name: torch.from_numpy(values.copy()) for name, values in state.items()}
     missing, unexpected = model.load_state_dict(state, strict=False)

@@ -1,5 +1,6 @@
 """The goldens of the tiny models."""
 
+import copy
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,21 @@ import torch
 import transformers
 from bertha_convert.conversion import Options, convert
 from bertha_convert.families import QUESTION, SEQUENCE, TOKEN
-from bertha_convert.selftest import nine_digits
+from bertha_convert.selftest import as_bfloat16, nine_digits
 
 from .inputs import GOLDEN, REQUESTS, TEXTS, model_texts, padded_texts
 from .models import NONE, Tiny, load_model, write_model
-from .record import dequantised, model_case, pipeline, pipeline_case, run_model, write_golden
+from .record import (
+    ORACLES,
+    answers,
+    model_case,
+    pipeline,
+    pipeline_case,
+    run_model,
+    same_if,
+    stored,
+    write_golden,
+)
 
 Json = dict[str, Any]
 
@@ -51,6 +62,16 @@ def custom_golden() -> None:
     write_golden(tiny.name, {"model": f"models/{file.name}", "head": "custom", "cases": cases})
 
 
+def record_bfloat16(model: Any, loaded: Any, head: str, cases: list[Json], pipelines: list[Json]) -> None:
+    """Adds what a model in torch.bfloat16 says to all cases."""
+    for case in cases:
+        logits, _ = run_model(model, head, case["ids"], case["type_ids"])
+        case["bfloat16"] = logits.argmax(axis=0 if head == QUESTION else -1).tolist()
+    run = pipeline(model, loaded, head)
+    for entry in pipelines if head != TOKEN else []:
+        entry["bfloat16"] = same_if(head, answers(run, head, entry["text"], entry["text_pair"], entry["options"]))
+
+
 def tiny_golden(tiny: Tiny, bertha: Path | None) -> None:
     """Builds, converts and records one tiny model."""
     file = GOLDEN / "models" / f"{tiny.name}.safetensors"
@@ -61,9 +82,12 @@ def tiny_golden(tiny: Tiny, bertha: Path | None) -> None:
         write_model(folder, tiny)
         convert(Options(folder, file, tiny.precision, selftest=tiny.selftest, bertha=bertha))
         model, loaded = load_model(folder, tiny.head), transformers.AutoTokenizer.from_pretrained(str(folder))
-    precision = "float32"
-    if tiny.precision == "int8":
-        model, precision = dequantised(model, file), "float32 on dequantised int8 weights"
+    if tiny.precision != "float32":
+        model = stored(model, file)
+    coarse = None
+    if tiny.precision == "bfloat16":
+        coarse = copy.deepcopy(model).bfloat16()
+        as_bfloat16(model)
     short = [(text, None) for text in TEXTS["short"]] if tiny.head != QUESTION else [("Who?", "Tom met Ada.")]
     cases = [model_case(model, loaded, tiny.head, text, pair, True) for text, pair in short[:: tiny.every]]
     padded = padded_texts(tiny.head) if tiny.padded else []
@@ -74,10 +98,12 @@ def tiny_golden(tiny: Tiny, bertha: Path | None) -> None:
     requests = REQUESTS[tiny.head]()[:: tiny.every] if run else []
     requests += [(text, pair, {}) for text, pair in padded]
     pipelines = [pipeline_case(run, tiny.head, text, pair, options) for text, pair, options in requests]
+    if coarse:
+        record_bfloat16(coarse, loaded, tiny.head, cases, pipelines)
     golden = {
         "model": f"models/{file.name}",
         "architecture": type(model).__name__,
-        "precision": precision,
+        "precision": ORACLES[tiny.precision],
         "head": tiny.head,
         "cases": cases,
         "pipelines": pipelines,

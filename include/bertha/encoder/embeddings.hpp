@@ -3,8 +3,8 @@
 //
 // Shapes: tables [V, E]; hidden [T, H]. Equals `BertEmbeddings` in transformers/models/bert/modeling_bert.py (5.23.0),
 // without dropout, and with the linear layer `embeddings_project` in .../electra/modeling_electra.py. An int8 row is q
-// * its scale, which is also what a float32 encoder makes of an int8 file. Int8 has int8 tables, whatever the file: a
-// float32 file is quantised when it is loaded.
+// * its scale, which is also what a float32 encoder makes of an int8 file. Int8 has int8 tables, whatever the file:
+// others are quantised when they are loaded. So BFloat16 rounds the tables of a float32 file.
 
 #pragma once
 
@@ -16,35 +16,42 @@
 
 BERTHA_NAMESPACE_BEGIN
 
-/// One embedding table [V, E]: float32 rows, or int8 rows with a scale each.
+/// One embedding table [V, E]: float32 rows, bfloat16 rows, or int8 rows with a scale each.
 class EmbeddingTable {
  public:
   /// No table: nothing may be read of it.
   EmbeddingTable() = default;
-  /// Takes `<name>.weight` and, of an int8 file, `<name>.scale`. Rows stay as the file stores them, but for those of a
-  /// float32 file that is run in int8: they are quantised. Throws Error{missing_tensor | shape}.
-  EmbeddingTable(WeightFile& file, const std::string& name, std::size_t rows, std::size_t size,
-                 PrecisionKind precision) {
-    if (file.dtype(name + ".weight") == DType::i8) {
-      quantised_ = Weights<std::int8_t>(file.take<std::int8_t>(name + ".weight", {rows, kernels::round_up(size, 64)}));
+  /// Takes `<name>.weight` and, of an int8 file, `<name>.scale`. Rows stay as the file stores them, but for those that
+  /// are finer than `precision`: they are quantised or rounded. Throws Error{missing_tensor | shape}.
+  EmbeddingTable(WeightFile& file, const std::string& name, std::size_t rows, std::size_t size, PrecisionKind precision)
+      : dtype_(file.dtype(name + ".weight")) {
+    const std::string weight = name + ".weight";
+    if (dtype_ == DType::i8) {
+      quantised_ = Weights<std::int8_t>(file.take<std::int8_t>(weight, {rows, kernels::round_up(size, 64)}));
       scale_ = Weights<float>(file.take<float>(name + ".scale", {kernels::round_up(rows, 16)}));
+    } else if (dtype_ == DType::bf16) {
+      rounded_ = Weights<std::uint16_t>(file.take<std::uint16_t>(weight, {rows, kernels::round_up(size, 32)}));
+      if (precision == PrecisionKind::int8) quantise(widened_rows(rows, size).data(), rows, size);
     } else {
-      values_ = file.take<float>(name + ".weight", {rows, kernels::round_up(size, 16)});
-      if (precision == PrecisionKind::int8) quantise(rows, size);
+      values_ = file.take<float>(weight, {rows, kernels::round_up(size, 16)});
+      if (precision == PrecisionKind::int8) quantise(values_.data(), rows, size);
+      if (precision == PrecisionKind::bfloat16) round(rows, size);
     }
   }
 
-  bool is_quantised() const { return quantised_.size() > 0; }
+  /// Which of the following holds the rows: f32, bf16 or i8.
+  DType dtype() const { return dtype_; }
   const float* values() const { return values_.data(); }
+  const std::uint16_t* rounded() const { return rounded_.data(); }
   const std::int8_t* quantised() const { return quantised_.data(); }
   const float* scale() const { return scale_.data(); }
 
  private:
-  void quantise(std::size_t rows, std::size_t size) {
+  void quantise(const float* values, std::size_t rows, std::size_t size) {
     const std::size_t stride = kernels::round_up(size, 64);
     AlignedBuffer<std::int8_t> quantised(rows * stride);
     AlignedBuffer<float> scale(rows);
-    kernels::table().quantise_rows({.x = values_.data(),
+    kernels::table().quantise_rows({.x = values,
                                     .stride = kernels::round_up(size, 16),
                                     .rows = rows,
                                     .size = size,
@@ -53,9 +60,31 @@ class EmbeddingTable {
                                     .scale = scale.data()});
     quantised_ = Weights<std::int8_t>(std::move(quantised));
     scale_ = Weights<float>(std::move(scale));
+    dtype_ = DType::i8;
+  }
+  void round(std::size_t rows, std::size_t size) {
+    const std::size_t stride = kernels::round_up(size, 32);
+    AlignedBuffer<std::uint16_t> rounded(rows * stride);
+    kernels::table().round_rows({.x = values_.data(),
+                                 .stride = kernels::round_up(size, 16),
+                                 .rows = rows,
+                                 .size = size,
+                                 .y = rounded.data(),
+                                 .y_stride = stride});
+    rounded_ = Weights<std::uint16_t>(std::move(rounded));
+    dtype_ = DType::bf16;
+  }
+  AlignedBuffer<float> widened_rows(std::size_t rows, std::size_t size) const {
+    const std::size_t from = kernels::round_up(size, 32), to = kernels::round_up(size, 16);
+    AlignedBuffer<float> values(rows * to);
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t i = 0; i < to; ++i) values.data()[r * to + i] = widened(rounded_.data()[r * from + i]);
+    return values;
   }
 
+  DType dtype_ = DType::f32;
   std::span<const float> values_;   // [V, E']
+  Weights<std::uint16_t> rounded_;  // [V, E rounded up to 32]
   Weights<std::int8_t> quantised_;  // [V, E rounded up to 64]
   Weights<float> scale_;            // [V]
 };
@@ -73,11 +102,12 @@ class Embeddings {
         norm_(file, "embeddings.norm", size_, config.layer_norm_eps) {
     if (has_types_)
       token_type_ = EmbeddingTable(file, "embeddings.token_type", config.type_vocab_size, size_, Precision::kind);
-    if (word_.is_quantised() != position_.is_quantised() ||
-        (has_types_ && word_.is_quantised() != token_type_.is_quantised()))
-      throw Error(ErrorCode::shape, file.name() +
-                                        ": some tables of 'embeddings' are I8 and some are F32; expected one type for "
-                                        "all; convert the checkpoint again");
+    const DType type = word_.dtype(),
+                other = position_.dtype() == type && has_types_ ? token_type_.dtype() : position_.dtype();
+    if (other != type)
+      throw Error(ErrorCode::shape, file.name() + ": some tables of 'embeddings' are " + std::string(name(type)) +
+                                        " and some are " + std::string(name(other)) +
+                                        "; expected one type for all; convert the checkpoint again");
     if (size_ != config.hidden_size) projection_.emplace(file, "embeddings.projection", config.hidden_size, size_);
   }
 
@@ -93,40 +123,60 @@ class Embeddings {
                   MatrixView<float> hidden, const Team& team) const {
     const auto embedded = projection_ ? team.shared().context.matrix(hidden.rows, size_) : hidden;  // [rows, E]
     team.split(hidden.rows, [&](std::size_t begin, std::size_t end, Scratch&) {
-      const auto* row_types = has_types_ ? types + begin : nullptr;
-      if (word_.is_quantised())
-        kernels::table().embed_s8({.word = word_.quantised(),
-                                   .token_type = token_type_.quantised(),
-                                   .position = position_.quantised(),
-                                   .word_scale = word_.scale(),
-                                   .token_type_scale = token_type_.scale(),
-                                   .position_scale = position_.scale(),
-                                   .table_stride = kernels::round_up(size_, 64),
-                                   .ids = ids + begin,
-                                   .types = row_types,
-                                   .positions = positions + begin,
-                                   .out = embedded.row(begin),
-                                   .out_stride = embedded.stride,
-                                   .rows = end - begin,
-                                   .size = size_});
-      else
-        kernels::table().embed_f32({.word = word_.values(),
-                                    .token_type = token_type_.values(),
-                                    .position = position_.values(),
-                                    .table_stride = kernels::round_up(size_, 16),
-                                    .ids = ids + begin,
-                                    .types = row_types,
-                                    .positions = positions + begin,
-                                    .out = embedded.row(begin),
-                                    .out_stride = embedded.stride,
-                                    .rows = end - begin,
-                                    .size = size_});
+      const Rows rows{ids + begin, has_types_ ? types + begin : nullptr, positions + begin,
+                      embedded.middle_rows(begin, end)};
+      switch (word_.dtype()) {
+        case DType::i8: add_quantised(rows); break;
+        case DType::bf16:
+          kernels::table().embed_bf16(operation(rows, word_.rounded(), token_type_.rounded(), position_.rounded(),
+                                                kernels::round_up(size_, 32)));
+          break;
+        default:
+          kernels::table().embed_f32(
+              operation(rows, word_.values(), token_type_.values(), position_.values(), kernels::round_up(size_, 16)));
+      }
     });
     norm_(embedded, team);
     if (projection_) (*projection_)(embedded, hidden, team);
   }
 
  private:
+  struct Rows {
+    const std::uint32_t *ids, *types, *positions;
+    MatrixView<float> out;  // [rows, E]
+  };
+  template <class Element>
+  kernels::EmbedRows<Element> operation(const Rows& rows, const Element* word, const Element* token_type,
+                                        const Element* position, std::size_t stride) const {
+    return {.word = word,
+            .token_type = token_type,
+            .position = position,
+            .table_stride = stride,
+            .ids = rows.ids,
+            .types = rows.types,
+            .positions = rows.positions,
+            .out = rows.out.data,
+            .out_stride = rows.out.stride,
+            .rows = rows.out.rows,
+            .size = size_};
+  }
+  void add_quantised(const Rows& rows) const {
+    kernels::table().embed_s8({.word = word_.quantised(),
+                               .token_type = token_type_.quantised(),
+                               .position = position_.quantised(),
+                               .word_scale = word_.scale(),
+                               .token_type_scale = token_type_.scale(),
+                               .position_scale = position_.scale(),
+                               .table_stride = kernels::round_up(size_, 64),
+                               .ids = rows.ids,
+                               .types = rows.types,
+                               .positions = rows.positions,
+                               .out = rows.out.data,
+                               .out_stride = rows.out.stride,
+                               .rows = rows.out.rows,
+                               .size = size_});
+  }
+
   std::size_t size_;
   bool has_types_;
   EmbeddingTable word_, position_, token_type_;  // without token types, token_type_ is never read

@@ -179,7 +179,7 @@ concept EncoderLike = requires(const E& encoder, WeightFile& file, const ModelCo
 /// Immutable: any number of threads may call it, with a workspace each.
 class AnyEncoder {
  public:
-  /// As Encoder's; `config.precision` is the precision to run in. Throws Error{unsupported} for one without kernels.
+  /// As Encoder's; `config.precision` is the precision to run in. Throws Error{unsupported} for one that there is not.
   AnyEncoder(WeightFile& file, const ModelConfig& config) : encoder_(make(file, config)) {}
 
   EncoderOutput forward(const Batch& batch, Workspace& work, const LayerObserver& observer = {}) const {
@@ -190,18 +190,15 @@ class AnyEncoder {
   }
 
  private:
-  using Variant = std::variant<Encoder<Float32>, Encoder<Int8>>;
+  using Variant = std::variant<Encoder<Float32>, Encoder<BFloat16>, Encoder<Int8>>;
   static Variant make(WeightFile& file, const ModelConfig& config) {
     switch (config.precision) {
       case PrecisionKind::float32:
       case PrecisionKind::float32_strict: return Variant(std::in_place_type<Encoder<Float32>>, file, config);
       case PrecisionKind::int8: return Variant(std::in_place_type<Encoder<Int8>>, file, config);
-      case PrecisionKind::bfloat16: break;
+      case PrecisionKind::bfloat16: return Variant(std::in_place_type<Encoder<BFloat16>>, file, config);
     }
-    throw Error(ErrorCode::unsupported,
-                file.name() +
-                    ": this release has no bfloat16 kernels; expected float32 or int8; convert the "
-                    "checkpoint to one of these");
+    throw Error(ErrorCode::unsupported, file.name() + ": the precision to run in is none of PrecisionKind's");
   }
 
   Variant encoder_;

@@ -2,11 +2,13 @@
 // layout of data: the panels in which weights lie (tools/format.md, section 5) and the operand that products read.
 //
 // A file is run as it is stored, mapped and not copied. It can also be run in another precision: then the panels are
-// rewritten once, when the layer is loaded. int8 -> float32 multiplies by the scale; float32 -> int8 quantises as
-// tools/convert.py does, so that both ways to an int8 model give the same bits.
+// rewritten once, when the layer is loaded. int8 -> float32 multiplies by the scale; bfloat16 -> float32 is exact;
+// float32 -> int8 quantises and float32 -> bfloat16 rounds as tools/convert.py does, so that both ways to a model give
+// the same bits.
 
 #pragma once
 
+#include <bertha/encoder/stored_panels.hpp>
 #include <bertha/encoder/workspace.hpp>
 #include <bertha/file/model_file.hpp>
 #include <bertha/kernels/table.hpp>
@@ -34,8 +36,9 @@ struct Float32 {
   /// The weights of one linear layer, [N'/16, K, 16].
   class Panels {
    public:
-    /// Takes `<name>.weight` of a float32 or an int8 file (then also `.scale` and `.sum`).
-    Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
+    /// Takes `<name>.weight` of a float32 file, or what another precision has in its place.
+    Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs)
+        : inputs_(inputs), weight_(float32_panels(file, name, outputs, inputs)) {}
     /// Packs rows [outputs, stride], as heads have them.
     Panels(std::span<const float> rows, std::size_t outputs, std::size_t inputs, std::size_t stride);
 
@@ -66,6 +69,58 @@ struct Float32 {
   static void attend(const kernels::Attention& args) { kernels::table().attention_f32(args); }
 };
 
+/// bfloat16 weights, activations rounded to bfloat16 before each product, float32 sums; attention and all else as
+/// Float32.
+struct BFloat16 {
+  static constexpr PrecisionKind kind = PrecisionKind::bfloat16;
+  using Operand = MatrixView<const std::uint16_t>;  // [rows, K rounded up to 32]
+
+  /// The weights of one linear layer, [N'/16, K2/2, 16, 2].
+  class Panels {
+   public:
+    /// Takes `<name>.weight` of a bfloat16 file, or rounds what another precision has in its place.
+    Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
+
+    void reserve(Scratch& scratch, std::size_t rows) const { scratch.rounded.reserve(rows * padded_); }
+    /// Rounds the rows of x [rows, K] into the memory that the team shares.
+    Operand prepare(MatrixView<const float> x, const Team& team) const {
+      reserve(team.shared(), x.rows);
+      std::uint16_t* rounded = team.shared().rounded.data();
+      team.split(x.rows, [&](std::size_t begin, std::size_t end, Scratch&) {
+        kernels::table().round_rows({.x = x.row(begin),
+                                     .stride = x.stride,
+                                     .rows = end - begin,
+                                     .size = inputs_,
+                                     .y = rounded + begin * padded_,
+                                     .y_stride = padded_});
+      });
+      return {rounded, x.rows, padded_, padded_};
+    }
+    void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out,
+                 const Epilogue& epilogue) const {
+      const std::size_t column = range.begin * 16;
+      kernels::table().gemm_bf16({.a = x.data,
+                                  .a_stride = x.stride,
+                                  .panels = weight_.data() + column * padded_,
+                                  .bias = bias + column,
+                                  .residual = epilogue.residual.data ? epilogue.residual.data + column : nullptr,
+                                  .residual_stride = epilogue.residual.stride,
+                                  .out = out.data,
+                                  .out_stride = out.stride,
+                                  .rows = x.rows,
+                                  .k = padded_,
+                                  .n_panels = range.end - range.begin,
+                                  .activation = epilogue.activation});
+    }
+
+   private:
+    std::size_t inputs_, padded_;
+    Weights<std::uint16_t> weight_;
+  };
+
+  static void attend(const kernels::Attention& args) { kernels::table().attention_f32(args); }
+};
+
 /// int8 weights with a scale for each output, activations quantised row by row, exact int32 sums.
 struct Int8 {
   static constexpr PrecisionKind kind = PrecisionKind::int8;
@@ -77,7 +132,8 @@ struct Int8 {
   /// The weights of one linear layer: values [N'/16, K4/4, 16, 4], scale and sum [N'].
   class Panels {
    public:
-    /// Takes `<name>.weight`, `.scale` and `.sum` of an int8 file, or quantises `<name>.weight` of a float32 file.
+    /// Takes `<name>.weight`, `.scale` and `.sum` of an int8 file, or quantises what another precision has in its
+    /// place.
     Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
 
     void reserve(Scratch& scratch, std::size_t rows) const {
@@ -121,7 +177,7 @@ struct Int8 {
     }
 
    private:
-    void quantise(std::span<const float> float32_panels, std::size_t n_panels);
+    void quantise(const float* float32_panels, std::size_t n_panels);
 
     std::size_t inputs_, padded_;
     Weights<std::int8_t> values_;
@@ -132,27 +188,6 @@ struct Int8 {
   static void attend(const kernels::Attention& args) { kernels::table().attention_s8(args); }
 };
 
-inline Float32::Panels::Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs)
-    : inputs_(inputs) {
-  const std::size_t panels = kernels::round_up(outputs, 16) / 16;
-  const std::string weight = name + ".weight";
-  if (file.dtype(weight) != DType::i8) {
-    weight_ = Weights<float>(file.take<float>(weight, {panels, inputs, 16}));
-    return;
-  }
-  const std::size_t groups = kernels::round_up(inputs, 64) / 4;
-  const auto quantised = file.take<std::int8_t>(weight, {panels, groups, 16, 4});
-  const auto scale = file.take<float>(name + ".scale", {panels * 16});
-  file.take<std::int32_t>(name + ".sum", {panels * 16});
-  AlignedBuffer<float> out(panels * inputs * 16);
-  for (std::size_t p = 0; p < panels; ++p)
-    for (std::size_t k = 0; k < inputs; ++k)
-      for (std::size_t j = 0; j < 16; ++j)
-        out.data()[(p * inputs + k) * 16 + j] =
-            static_cast<float>(quantised[((p * groups + k / 4) * 16 + j) * 4 + k % 4]) * scale[p * 16 + j];
-  weight_ = Weights<float>(std::move(out));
-}
-
 inline Float32::Panels::Panels(std::span<const float> rows, std::size_t outputs, std::size_t inputs, std::size_t stride)
     : inputs_(inputs) {
   AlignedBuffer<float> out(kernels::round_up(outputs, 16) * inputs);
@@ -162,12 +197,26 @@ inline Float32::Panels::Panels(std::span<const float> rows, std::size_t outputs,
   weight_ = Weights<float>(std::move(out));
 }
 
+inline BFloat16::Panels::Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs)
+    : inputs_(inputs), padded_(kernels::round_up(inputs, 32)) {
+  const std::size_t panels = kernels::round_up(outputs, 16) / 16;
+  const std::string weight = name + ".weight";
+  if (file.dtype(weight) == DType::bf16) {
+    weight_ = Weights<std::uint16_t>(file.take<std::uint16_t>(weight, {panels, padded_ / 2, 16, 2}));
+    return;
+  }
+  const Weights<float> stored = float32_panels(file, name, outputs, inputs);
+  AlignedBuffer<std::uint16_t> rounded(panels * padded_ * 16);
+  kernels::table().round_panels({.panels = stored.data(), .n_panels = panels, .k = inputs, .out = rounded.data()});
+  weight_ = Weights<std::uint16_t>(std::move(rounded));
+}
+
 inline Int8::Panels::Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs)
     : inputs_(inputs), padded_(kernels::round_up(inputs, 64)) {
   const std::size_t panels = kernels::round_up(outputs, 16) / 16;
   const std::string weight = name + ".weight";
   if (file.dtype(weight) != DType::i8) {
-    quantise(file.take<float>(weight, {panels, inputs, 16}), panels);
+    quantise(float32_panels(file, name, outputs, inputs).data(), panels);
     return;
   }
   values_ = Weights<std::int8_t>(file.take<std::int8_t>(weight, {panels, padded_ / 4, 16, 4}));
@@ -175,7 +224,7 @@ inline Int8::Panels::Panels(WeightFile& file, const std::string& name, std::size
   sum_ = Weights<std::int32_t>(file.take<std::int32_t>(name + ".sum", {panels * 16}));
 }
 
-inline void Int8::Panels::quantise(std::span<const float> float32_panels, std::size_t n_panels) {
+inline void Int8::Panels::quantise(const float* float32_panels, std::size_t n_panels) {
   AlignedBuffer<std::int8_t> values(n_panels * padded_ * 16), row_values(padded_);
   AlignedBuffer<float> scale(n_panels * 16), row(kernels::round_up(inputs_, 16));
   AlignedBuffer<std::int32_t> sum(n_panels * 16);

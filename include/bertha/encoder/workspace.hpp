@@ -11,7 +11,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <span>
 #include <stop_token>
+#include <utility>
 #include <vector>
 
 BERTHA_NAMESPACE_BEGIN
@@ -30,6 +33,7 @@ struct Scratch {
   AlignedBuffer<float> intermediate;     // [rows, F]
   AlignedBuffer<std::int8_t> quantised;  // [rows, K]
   AlignedBuffer<float> quantised_scale;  // [rows]
+  AlignedBuffer<std::uint16_t> rounded;  // [rows, K], bfloat16
   AlignedBuffer<float> query_key_value;  // [rows, 3 D'] of one attention head
   AlignedBuffer<std::byte> attention;
 };
@@ -116,5 +120,53 @@ class Workspace {
   std::stop_token stop_token_;
   std::vector<Scratch> scratch_;
 };
+
+namespace detail {
+
+/// Workspaces of one model: taken for a call, given back, and kept warm.
+class WorkspacePool {
+ public:
+  class Lease {
+   public:
+    Lease(WorkspacePool& pool, std::unique_ptr<Workspace> work) : pool_(pool), work_(std::move(work)) {}
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    ~Lease() { pool_.give_back(std::move(work_)); }
+    Workspace& operator*() const { return *work_; }
+
+   private:
+    WorkspacePool& pool_;
+    std::unique_ptr<Workspace> work_;
+  };
+
+  /// A workspace prepared for `options`. Thread-safe.
+  Lease take(const CallOptions& options) {
+    std::unique_ptr<Workspace> work;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!free_.empty()) {
+        work = std::move(free_.back());
+        free_.pop_back();
+      } else {
+        free_.reserve(++made_);  // giving back then never allocates
+      }
+    }
+    if (!work) work = std::make_unique<Workspace>();
+    work->prepare(options);
+    return Lease(*this, std::move(work));
+  }
+
+ private:
+  void give_back(std::unique_ptr<Workspace> work) {
+    const std::lock_guard lock(mutex_);
+    free_.push_back(std::move(work));
+  }
+
+  std::mutex mutex_;
+  std::size_t made_ = 0;
+  std::vector<std::unique_ptr<Workspace>> free_;
+};
+
+}  // namespace detail
 
 BERTHA_NAMESPACE_END

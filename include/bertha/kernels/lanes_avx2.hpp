@@ -25,7 +25,8 @@ namespace kernels::avx2 {
 
 /// The products' tiles, of 16 registers. float32: 12 accumulators, 2 of weights, one of a. int8: 8, weights and their
 /// magnitudes 4, ones, one of a, one for a product. int16: 10, weights 2, one of a, one for a product.
-inline constexpr TileShape kTileF32 = {6, 1}, kTileS8 = {4, 1}, kTileS16 = {5, 1};
+/// bfloat16: 8 accumulators, 4 of widened weights, 2 of a.
+inline constexpr TileShape kTileF32 = {6, 1}, kTileS8 = {4, 1}, kTileS16 = {5, 1}, kTileBf16 = {4, 1};
 
 struct F32x16 {
   __m256 lo, hi;
@@ -47,6 +48,12 @@ struct Quad {
 };
 struct QuadRow {
   __m256i lo, hi, lo_magnitude, hi_magnitude;
+};
+struct PairBf16 {
+  __m256 even, odd;
+};
+struct PairRowBf16 {
+  F32x16 even, odd;
 };
 
 /// Lanes [0, n) of sixteen are ones from place 16 - n on.
@@ -193,6 +200,36 @@ BERTHA_INLINE __m256i dot_quads(__m256i acc, __m256i a, __m256i w, __m256i w_mag
 }
 BERTHA_INLINE I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) {
   return {dot_quads(acc.lo, a.v, w.lo, w.lo_magnitude), dot_quads(acc.hi, a.v, w.hi, w.hi_magnitude)};
+}
+
+/// Eight bfloat16 numbers of dwords as float32: those in the high halves, those in the low halves.
+BERTHA_INLINE __m256 high_bf16(__m256i pairs) {
+  return _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(-65536)));
+}
+BERTHA_INLINE __m256 low_bf16(__m256i pairs) { return _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)); }
+BERTHA_INLINE __m256 widen_bf16(const std::uint16_t* p) {
+  return low_bf16(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
+BERTHA_INLINE F32x16 load_bf16(const std::uint16_t* p) { return {widen_bf16(p), widen_bf16(p + 8)}; }
+BERTHA_INLINE __m256i to_bf16(__m256 a) {
+  const __m256i bits = _mm256_castps_si256(a);
+  const __m256i is_odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i rounded = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), is_odd);
+  const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+  const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+  return _mm256_srai_epi32(_mm256_blendv_epi8(rounded, quiet, is_nan), 16);
+}
+BERTHA_INLINE I32x16 to_bf16(F32x16 a) { return {to_bf16(a.lo), to_bf16(a.hi)}; }
+BERTHA_INLINE PairBf16 pair_bf16(const std::uint16_t* a) {
+  const __m256i pair = broadcast_4_bytes(a);
+  return {low_bf16(pair), high_bf16(pair)};
+}
+BERTHA_INLINE PairRowBf16 pair_row_bf16(const std::uint16_t* w) {
+  const __m256i lo = load_256(w), hi = load_256(w + 16);
+  return {{low_bf16(lo), low_bf16(hi)}, {high_bf16(lo), high_bf16(hi)}};
+}
+BERTHA_INLINE F32x16 dot_pairs(F32x16 acc, PairBf16 a, PairRowBf16 w) {
+  return fma({a.even, a.even}, w.even, fma({a.odd, a.odd}, w.odd, acc));
 }
 
 }  // namespace kernels::avx2

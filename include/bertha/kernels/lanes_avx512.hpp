@@ -25,7 +25,7 @@ namespace kernels::avx512 {
 /// The products' tiles, of 32 registers. float32: 24 accumulators, 3 of weights, one of a. int8: 16, magnitudes of
 /// weights 2, ones, zeros, one of a, one or two for a product. int16: 24, weights 3, one of a, one or two for a
 /// product.
-inline constexpr TileShape kTileF32 = {8, 3}, kTileS8 = {8, 2}, kTileS16 = {8, 3};
+inline constexpr TileShape kTileF32 = {8, 3}, kTileS8 = {8, 2}, kTileS16 = {8, 3}, kTileBf16 = {8, 2};
 
 struct F32x16 {
   __m512 v;
@@ -48,6 +48,12 @@ struct Quad {
 struct QuadRow {
   __m512i magnitude;
   __mmask64 negative;
+};
+struct PairBf16 {
+  F32x16 even, odd;
+};
+struct PairRowBf16 {
+  F32x16 even, odd;
 };
 
 BERTHA_INLINE __m512i load_512(const void* p) { return _mm512_loadu_si512(p); }
@@ -144,6 +150,34 @@ BERTHA_INLINE I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) {
   const __m512i with_sign_of_w = _mm512_mask_sub_epi8(a.v, w.negative, _mm512_setzero_si512(), a.v);
   const __m512i pairs = _mm512_maddubs_epi16(w.magnitude, with_sign_of_w);
   return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
+}
+
+/// Sixteen bfloat16 numbers of dwords as float32: those in the high halves, those in the low halves.
+BERTHA_INLINE F32x16 high_bf16(__m512i pairs) {
+  return {_mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(-65536)))};
+}
+BERTHA_INLINE F32x16 low_bf16(__m512i pairs) { return {_mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16))}; }
+BERTHA_INLINE F32x16 load_bf16(const std::uint16_t* p) {
+  return low_bf16(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
+}
+BERTHA_INLINE I32x16 to_bf16(F32x16 a) {
+  const __m512i bits = _mm512_castps_si512(a.v);
+  const __m512i is_odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), is_odd);
+  const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
+  const __mmask16 is_nan = _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q);
+  return {_mm512_srai_epi32(_mm512_mask_blend_epi32(is_nan, rounded, quiet), 16)};
+}
+BERTHA_INLINE PairBf16 pair_bf16(const std::uint16_t* a) {
+  const __m512i pair = broadcast_4_bytes(a);
+  return {low_bf16(pair), high_bf16(pair)};
+}
+BERTHA_INLINE PairRowBf16 pair_row_bf16(const std::uint16_t* w) {
+  const __m512i row = load_512(w);
+  return {low_bf16(row), high_bf16(row)};
+}
+BERTHA_INLINE F32x16 dot_pairs(F32x16 acc, PairBf16 a, PairRowBf16 w) {
+  return fma(a.even, w.even, fma(a.odd, w.odd, acc));
 }
 
 }  // namespace kernels::avx512

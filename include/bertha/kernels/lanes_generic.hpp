@@ -15,7 +15,7 @@ BERTHA_STRICT_BEGIN
 namespace kernels::scalar {
 
 /// The products' tiles: loops over more would only cost compile time here.
-inline constexpr TileShape kTileF32 = {1, 1}, kTileS8 = {1, 1}, kTileS16 = {1, 1};
+inline constexpr TileShape kTileF32 = {1, 1}, kTileS8 = {1, 1}, kTileS16 = {1, 1}, kTileBf16 = {1, 1};
 
 struct F32x16 {
   float lane[kLanes];
@@ -23,7 +23,7 @@ struct F32x16 {
 struct I32x16 {
   std::int32_t lane[kLanes];
 };
-/// Two int16 or four int8 of an operand, for all lanes; and two or four weights for each lane.
+/// Two int16, four int8 or two bfloat16 of an operand, for all lanes; and as many weights for each lane.
 struct Pair {
   const std::int16_t* values;
 };
@@ -35,6 +35,12 @@ struct Quad {
 };
 struct QuadRow {
   const std::int8_t* values;
+};
+struct PairBf16 {
+  const std::uint16_t* values;
+};
+struct PairRowBf16 {
+  const std::uint16_t* values;
 };
 /// All bits set or none, in each lane.
 struct Mask16 {
@@ -59,6 +65,7 @@ inline float float_of(std::uint32_t bits) {
   __builtin_memcpy(&x, &bits, sizeof x);
   return x;
 }
+inline float widened_bf16(std::uint16_t bits) { return float_of(std::uint32_t{bits} << 16); }
 
 inline F32x16 broadcast(float x) {
   F32x16 r;
@@ -223,6 +230,32 @@ inline I32x16 dot_pairs(I32x16 acc, Pair a, PairRow w) {
 /// acc[j] + sum over e < 4 of a[e] w[4 j + e], exact; a in [-127, 127], w in [-128, 127].
 inline I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) {
   BERTHA_EACH_LANE for (std::size_t e = 0; e < 4; ++e) acc.lane[j] += a.values[e] * w.values[4 * j + e];
+  return acc;
+}
+/// Sixteen bfloat16 numbers, widened.
+inline F32x16 load_bf16(const std::uint16_t* p) {
+  F32x16 r;
+  BERTHA_EACH_LANE r.lane[j] = widened_bf16(p[j]);
+  return r;
+}
+/// The bits of the nearest bfloat16 number, ties to even, as int16 values; NaN stays NaN.
+inline I32x16 to_bf16(F32x16 a) {
+  I32x16 r;
+  BERTHA_EACH_LANE {
+    const std::uint32_t bits = bits_of(a.lane[j]);
+    const bool is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
+    r.lane[j] = static_cast<std::int32_t>(is_nan ? bits | 0x400000u : bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+  }
+  return r;
+}
+inline PairBf16 pair_bf16(const std::uint16_t* a) { return {a}; }
+inline PairRowBf16 pair_row_bf16(const std::uint16_t* w) { return {w}; }
+/// acc[j] + a[1] w[2 j + 1], rounded, and then + a[0] w[2 j], rounded: bfloat16 numbers.
+inline F32x16 dot_pairs(F32x16 acc, PairBf16 a, PairRowBf16 w) {
+  BERTHA_EACH_LANE {
+    acc.lane[j] = fused(widened_bf16(a.values[1]), widened_bf16(w.values[2 * j + 1]), acc.lane[j]);
+    acc.lane[j] = fused(widened_bf16(a.values[0]), widened_bf16(w.values[2 * j]), acc.lane[j]);
+  }
   return acc;
 }
 

@@ -66,6 +66,24 @@ struct GemmS8 {
   Activation activation = Activation::none;
 };
 
+/// GemmF32 with operands in bfloat16 and sums in float32: acc = fma(a[r, k + 1], w[n, k + 1], acc), then acc = fma(a[r,
+/// k], w[n, k], acc), for k = 0, 2, 4, ..., from 0: what VDPBF16PS does, but that it flushes subnormal numbers to zero.
+/// So the bits are those of one level, in any batch and at any number of threads. Numbers are their bits.
+struct GemmBf16 {
+  const std::uint16_t* a = nullptr;  // [rows, k'], k' = k rounded up to 32, zero-filled
+  std::size_t a_stride = 0;
+  const std::uint16_t* panels = nullptr;  // [N'/16, k'/2, 16, 2], 64-byte aligned
+  const float* bias = nullptr;            // [N']
+  const float* residual = nullptr;        // [rows, N'] or null; may be `out`
+  std::size_t residual_stride = 0;
+  float* out = nullptr;  // [rows, N']
+  std::size_t out_stride = 0;
+  std::size_t rows = 0;
+  std::size_t k = 0;  // k'
+  std::size_t n_panels = 0;
+  Activation activation = Activation::none;
+};
+
 /// context[i, :] = softmax_j(q[i] . k[j] * scale) v[j], for all rows i of one sequence, one attention head.
 struct Attention {
   const float* query = nullptr;  // [length, head_size]
@@ -81,10 +99,11 @@ struct Attention {
 };
 
 /// out[r, :] = word[ids[r]] + token_type[types[r]] + position[positions[r]], added in this order.
-/// Tables are rows [V, H'], H' = stride; for int8 a row's value is float(q) * its scale. out is [rows, size rounded up
-/// to 16], 0 past size.
-struct EmbedF32 {
-  const float *word = nullptr, *token_type = nullptr, *position = nullptr;
+/// Tables are rows [V, H'], H' = stride, of float or of bfloat16's bits; for int8 a row's value is float(q) * its
+/// scale. out is [rows, size rounded up to 16], 0 past size.
+template <class Element>
+struct EmbedRows {
+  const Element *word = nullptr, *token_type = nullptr, *position = nullptr;
   std::size_t table_stride = 0;
   const std::uint32_t *ids = nullptr, *types = nullptr,
                       *positions = nullptr;  // [rows]; types may be null: no type table
@@ -93,6 +112,8 @@ struct EmbedF32 {
   std::size_t rows = 0;
   std::size_t size = 0;
 };
+using EmbedF32 = EmbedRows<float>;
+using EmbedBf16 = EmbedRows<std::uint16_t>;
 struct EmbedS8 {
   const std::int8_t *word = nullptr, *token_type = nullptr, *position = nullptr;
   const float *word_scale = nullptr, *token_type_scale = nullptr, *position_scale = nullptr;  // [V] each
@@ -128,6 +149,24 @@ struct QuantiseRows {
   float* scale = nullptr;  // [rows]
 };
 
+/// y = x rounded to bfloat16, nearest even; NaN stays NaN. What is past size is 0.
+struct RoundRows {
+  const float* x = nullptr;  // [rows, size]
+  std::size_t stride = 0;
+  std::size_t rows = 0;
+  std::size_t size = 0;
+  std::uint16_t* y = nullptr;  // [rows, size rounded up to 32]
+  std::size_t y_stride = 0;
+};
+
+/// The same for weights in panels: what a float32 layer becomes when it is run in bfloat16.
+struct RoundPanels {
+  const float* panels = nullptr;  // [n_panels, k, 16], 64-byte aligned
+  std::size_t n_panels = 0;
+  std::size_t k = 0;
+  std::uint16_t* out = nullptr;  // [n_panels, k'/2, 16, 2], k' = k rounded up to 32; 64-byte aligned
+};
+
 /// The level whose kernel stands in a slot of a table. For `inspect`.
 struct Slot {
   std::string_view operation;
@@ -139,27 +178,35 @@ struct Table {
   std::string_view level;
   void (*gemm_f32)(const GemmF32&);
   void (*gemm_s8)(const GemmS8&);
+  void (*gemm_bf16)(const GemmBf16&);
   void (*attention_f32)(const Attention&);  ///< products in float32
   void (*attention_s8)(const Attention&);   ///< q, k and v quantised per row, row and column; probabilities in 8 bits
   void (*embed_f32)(const EmbedF32&);
   void (*embed_s8)(const EmbedS8&);
+  void (*embed_bf16)(const EmbedBf16&);
   void (*layer_norm)(const LayerNormRows&);
   void (*quantise_rows)(const QuantiseRows&);
+  void (*round_rows)(const RoundRows&);
+  void (*round_panels)(const RoundPanels&);
   void (*softmax)(float* x, std::size_t n);  ///< in place, over n numbers; nothing past them is touched
   void (*sigmoid)(float* x, std::size_t n);  ///< in place; nothing past the n numbers is touched
-  std::array<Slot, 10> slots;                ///< one for each function, in this order
+  std::array<Slot, 14> slots;                ///< one for each function, in this order
 };
 
 /// The slots of a level all of whose functions are its own.
-constexpr std::array<Slot, 10> slots_of(std::string_view level) {
+constexpr std::array<Slot, 14> slots_of(std::string_view level) {
   return {{{"gemm_f32", level},
            {"gemm_s8", level},
+           {"gemm_bf16", level},
            {"attention_f32", level},
            {"attention_s8", level},
            {"embed_f32", level},
            {"embed_s8", level},
+           {"embed_bf16", level},
            {"layer_norm", level},
            {"quantise_rows", level},
+           {"round_rows", level},
+           {"round_panels", level},
            {"softmax", level},
            {"sigmoid", level}}};
 }

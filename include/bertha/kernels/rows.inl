@@ -209,21 +209,27 @@ inline void layer_norm(const LayerNormRows& op) {
   }
 }
 
-inline void embed_f32(const EmbedF32& op) {
+BERTHA_LANE_INLINE F32x16 widened(const float* p) { return load(p); }
+BERTHA_LANE_INLINE F32x16 widened(const std::uint16_t* p) { return load_bf16(p); }
+
+template <class Element>
+BERTHA_INLINE void embed(const EmbedRows<Element>& op) {
   for (std::size_t row = 0; row < op.rows; ++row) {
-    const float* word = op.word + op.ids[row] * op.table_stride;
-    const float* position = op.position + op.positions[row] * op.table_stride;
-    const float* type = op.types ? op.token_type + op.types[row] * op.table_stride : nullptr;
+    const Element* word = op.word + op.ids[row] * op.table_stride;
+    const Element* position = op.position + op.positions[row] * op.table_stride;
+    const Element* type = op.types ? op.token_type + op.types[row] * op.table_stride : nullptr;
     float* out = op.out + row * op.out_stride;
     for (std::size_t i = 0; i < op.size; i += kLanes) {
-      F32x16 x = load(word + i);
-      if (type) x = add(x, load(type + i));
-      x = add(x, load(position + i));
+      F32x16 x = widened(word + i);
+      if (type) x = add(x, widened(type + i));
+      x = add(x, widened(position + i));
       const std::size_t left = op.size - i;
       store(out + i, left < kLanes ? select(lanes_below(left), x, broadcast(0.0f)) : x);
     }
   }
 }
+
+inline void embed_f32(const EmbedF32& op) { embed(op); }
 
 inline void embed_s8(const EmbedS8& op) {
   for (std::size_t row = 0; row < op.rows; ++row) {

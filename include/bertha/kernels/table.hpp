@@ -10,6 +10,7 @@
 #if defined(__x86_64__)
 #include <bertha/kernels/avx2.hpp>
 #include <bertha/kernels/avx512.hpp>
+#include <bertha/kernels/avx512_bf16.hpp>
 #endif
 #include <cstdlib>
 #include <string>
@@ -25,6 +26,7 @@ inline std::vector<const Table*> tables_for([[maybe_unused]] const CpuFeatures& 
 #if defined(__x86_64__)
   if (features.avx2) tables.push_back(&avx2::kTable);
   if (features.avx512) tables.push_back(&avx512::kTable);
+  if (features.avx512_bf16) tables.push_back(&avx512_bf16::kTable);
 #endif
   return tables;
 }

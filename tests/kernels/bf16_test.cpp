@@ -1,0 +1,230 @@
+// bfloat16: rounding held against its definition on every upper half, products against the specified chain, bit by bit.
+
+#include <bit>
+#include <cmath>
+
+#include "support.hpp"
+
+namespace bertha::testing {
+namespace {
+
+float widened(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
+
+/// The nearest of the two bfloat16 numbers around x, of which one is x cut off; the even one when both are as near.
+/// Past the largest number the upper one is infinity, which counts as 2^128.
+std::uint16_t nearest(float x) {
+  const auto below = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(x) >> 16);
+  const auto above = static_cast<std::uint16_t>(below + 1);
+  const auto magnitude = [](std::uint16_t bits) { return std::min(std::fabs(double{widened(bits)}), 0x1p128); };
+  const double size = std::fabs(double{x}), down = size - magnitude(below), up = magnitude(above) - size;
+  return down < up || (down == up && below % 2 == 0) ? below : above;
+}
+
+class RoundRows : public EveryLevel {};
+
+TEST_P(RoundRows, GivesTheNearestNumberTiesToEvenAndKeepsInfinityAndNan) {
+  std::vector<float> x;
+  for (std::uint32_t upper = 0; upper < 0x10000; ++upper)
+    for (const std::uint32_t lower : {0x0000u, 0x0001u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu})
+      x.push_back(std::bit_cast<float>(upper << 16 | lower));
+  Guarded<std::uint16_t> y(x.size());
+  level().round_rows({x.data(), x.size(), 1, x.size(), y.data(), x.size()});
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (std::isnan(x[i])) {
+      ASSERT_TRUE(std::isnan(widened(y[i]))) << i;
+    } else if (std::isinf(x[i])) {
+      ASSERT_EQ(widened(y[i]), x[i]) << i;
+    } else if (std::fabs(x[i]) < 0x1p-126f && widened(y[i]) == 0.0f) {
+      ASSERT_EQ(std::signbit(widened(y[i])), std::signbit(x[i])) << x[i];  // subnormal numbers may be flushed
+    } else {
+      ASSERT_EQ(y[i], nearest(x[i])) << x[i];
+    }
+  }
+  EXPECT_TRUE(y.guards_intact());
+}
+
+TEST_P(RoundRows, FillsUpWithZerosAndReadsAndWritesNothingElse) {
+  Random random(1);
+  for (std::size_t rows : Sizes{0, 1, 3})
+    for (std::size_t size : Sizes{1, 15, 16, 17, 27, 31, 32, 33, 47, 48, 49, 64, 100}) {
+      const std::size_t depth = kernels::round_up(size, 32), stride = depth + 3;
+      Guarded<float> x(rows * size, 1);
+      Guarded<std::uint16_t> y(rows * stride, 1);
+      x.fill(random, 4.0f);
+      level().round_rows({x.data(), size, rows, size, y.data(), stride});
+      for (std::size_t r = 0; r < rows; ++r)
+        for (std::size_t i = 0; i < stride; ++i)
+          ASSERT_EQ(y[r * stride + i], i >= depth  ? 0xffff
+                                       : i >= size ? 0
+                                                   : nearest(x[r * size + i]))
+              << size << ' ' << i;
+      ASSERT_TRUE(y.guards_intact());
+    }
+}
+
+class RoundPanels : public EveryLevel {};
+
+TEST_P(RoundPanels, PutsPairsOfKSideBySideAndFillsUpWithZeros) {
+  Random random(2);
+  for (std::size_t panels : Sizes{0, 1, 3})
+    for (std::size_t k : Sizes{1, 2, 27, 31, 32, 33, 64, 90}) {
+      const std::size_t depth = kernels::round_up(k, 32);
+      Guarded<float> from(panels * k * 16);
+      Guarded<std::uint16_t> to(panels * depth * 16);
+      from.fill(random);
+      level().round_panels({from.data(), panels, k, to.data()});
+      for (std::size_t p = 0; p < panels; ++p)
+        for (std::size_t i = 0; i < depth; ++i)
+          for (std::size_t j = 0; j < 16; ++j)
+            ASSERT_EQ(to[((p * depth + i / 2 * 2) * 16) + j * 2 + i % 2],
+                      i < k ? nearest(from[(p * k + i) * 16 + j]) : 0)
+                << k << ' ' << i << ' ' << j;
+      ASSERT_TRUE(to.guards_intact());
+    }
+}
+
+/// Operands of one product. Numbers are multiples of 2^-23, so that no product or sum is subnormal.
+struct Bf16Case {
+  Bf16Case(std::size_t rows, std::size_t k, std::size_t n, std::uint32_t seed)
+      : depth(kernels::round_up(k, 32)),
+        a(rows * (depth + 2), 1),
+        panels(kernels::padded(n) * depth),
+        bias(kernels::padded(n), 1) {
+    Random random(seed);
+    op.a = a.data();
+    op.a_stride = depth + 2;
+    op.panels = panels.data();
+    op.bias = bias.data();
+    op.rows = rows;
+    op.k = depth;
+    op.n_panels = kernels::padded(n) / 16;
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t i = 0; i < depth; ++i) a[r * op.a_stride + i] = i < k ? nearest(random.number()) : 0;
+    for (std::size_t c = 0; c < kernels::padded(n); ++c) {
+      bias[c] = random.number();
+      for (std::size_t i = 0; i < depth; ++i) weight(c, i) = i < k ? nearest(random.number()) : 0;
+    }
+  }
+  std::uint16_t& weight(std::size_t column, std::size_t i) {
+    return panels[(column / 16 * depth + i / 2 * 2) * 16 + column % 16 * 2 + i % 2];
+  }
+  float plain(std::size_t row, std::size_t column) {
+    float sum = 0.0f;
+    for (std::size_t i = 0; i < depth; i += 2)
+      for (const std::size_t k : {i + 1, i})
+        sum = std::fma(widened(a[row * op.a_stride + k]), widened(weight(column, k)), sum);
+    return sum + bias[column];
+  }
+
+  std::size_t depth;
+  Guarded<std::uint16_t> a, panels;
+  Guarded<float> bias;
+  kernels::GemmBf16 op;
+};
+
+class GemmBf16 : public EveryLevel {};
+
+TEST_P(GemmBf16, IsOneChainOfPairsForEachOutput) {
+  for (std::size_t rows : Sizes{0, 1, 2, 4, 5, 6, 7, 11, 13, 31})
+    for (std::size_t k : Sizes{1, 2, 27, 32, 33, 63, 65, 300}) {
+      const std::size_t n = 1 + (rows * 7 + k) % 40, stride = kernels::padded(n) + 2;
+      Bf16Case x(rows, k, n, static_cast<std::uint32_t>(rows * 1000 + k));
+      Guarded<float> out(rows * stride, 1);
+      x.op.out = out.data();
+      x.op.out_stride = stride;
+      level().gemm_bf16(x.op);
+      for (std::size_t r = 0; r < rows; ++r) {
+        for (std::size_t c = 0; c < kernels::padded(n); ++c)
+          ASSERT_TRUE(same(out[r * stride + c], x.plain(r, c))) << rows << ' ' << k << ' ' << r << ' ' << c;
+        ASSERT_TRUE(untouched(out[r * stride + stride - 1]));
+      }
+      ASSERT_TRUE(out.guards_intact());
+    }
+}
+
+TEST_P(GemmBf16, GivesTheSameBitsAsScalarWithEveryActivationAndResidual) {
+  for (Activation activation : kActivations)
+    for (std::size_t rows : Sizes{1, 9, 200}) {
+      const std::size_t n = 40, stride = 48;
+      Bf16Case x(rows, 100, n, 5);
+      Random random(3);
+      Guarded<float> expected(rows * stride), out(rows * stride, 1);
+      expected.fill(random);
+      std::memcpy(out.data(), expected.data(), rows * stride * sizeof(float));
+      x.op.activation = activation;
+      x.op.residual_stride = x.op.out_stride = stride;
+      x.op.residual = x.op.out = expected.data();
+      scalar().gemm_bf16(x.op);
+      x.op.residual = x.op.out = out.data();
+      level().gemm_bf16(x.op);
+      EXPECT_TRUE(same_rows(out.data(), stride, expected.data(), stride, rows, stride));
+      EXPECT_TRUE(out.guards_intact());
+    }
+}
+
+TEST_P(GemmBf16, GivesARowTheSameBitsAloneAndWhereverPanelsAreSplit) {
+  const std::size_t n = 48;
+  for (std::size_t rows : Sizes{2, 7, 30, 192, 193, 400}) {
+    Bf16Case x(rows, 70, n, 9);
+    Guarded<float> whole(rows * n), parts(rows * n);
+    x.op.out_stride = n;
+    x.op.out = whole.data();
+    level().gemm_bf16(x.op);
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t p = 0; p < 3; ++p) {
+        auto part = x.op;
+        part.a += r * part.a_stride;
+        part.rows = 1;
+        part.panels += p * 16 * x.depth;
+        part.bias += p * 16;
+        part.n_panels = 1;
+        part.out = parts.data() + r * n + p * 16;
+        level().gemm_bf16(part);
+      }
+    EXPECT_TRUE(same_rows(parts.data(), n, whole.data(), n, rows, n)) << rows;
+  }
+}
+
+TEST_P(GemmBf16, LetsNanAndInfinityThroughInTheirRowOnly) {
+  for (const float odd : {kNan, kInfinity, -kInfinity})
+    for (const std::size_t k : Sizes{6, 7}) {
+      Bf16Case x(8, 20, 16, 29);
+      float out[8 * 16];
+      x.op.out = out;
+      x.op.out_stride = 16;
+      x.a[3 * x.op.a_stride + k] = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(odd) >> 16);
+      level().gemm_bf16(x.op);
+      for (std::size_t i = 0; i < 8 * 16; ++i) {
+        EXPECT_EQ(std::isfinite(out[i]), i / 16 != 3);
+        EXPECT_EQ(std::isnan(out[i]), i / 16 == 3 && std::isnan(odd));
+      }
+    }
+}
+
+class EmbedBf16 : public EveryLevel {};
+
+TEST_P(EmbedBf16, GivesTheBitsOfTheWidenedTables) {
+  const std::uint32_t ids[] = {7, 1, 1, 4, 0, 6}, types[] = {0, 0, 1, 1, 1, 0}, positions[] = {0, 1, 2, 3, 4, 5};
+  Random random(4);
+  for (std::size_t size : Sizes{1, 16, 27, 33, 64})
+    for (const bool has_types : {true, false}) {
+      const std::size_t stride = kernels::round_up(size, 32), out_stride = kernels::padded(size) + 1;
+      Guarded<std::uint16_t> tables(3 * 8 * stride);
+      Guarded<float> wide(3 * 8 * stride), out(6 * out_stride), expected(6 * out_stride);
+      for (std::size_t i = 0; i < tables.size(); ++i) wide[i] = widened(tables[i] = nearest(random.number()));
+      level().embed_bf16({tables.data(), tables.data() + 8 * stride, tables.data() + 16 * stride, stride, ids,
+                          has_types ? types : nullptr, positions, out.data(), out_stride, 6, size});
+      level().embed_f32({wide.data(), wide.data() + 8 * stride, wide.data() + 16 * stride, stride, ids,
+                         has_types ? types : nullptr, positions, expected.data(), out_stride, 6, size});
+      EXPECT_TRUE(same_rows(out.data(), out_stride, expected.data(), out_stride, 6, out_stride)) << size;
+      EXPECT_TRUE(out.guards_intact());
+    }
+}
+
+BERTHA_EVERY_LEVEL(RoundRows);
+BERTHA_EVERY_LEVEL(RoundPanels);
+BERTHA_EVERY_LEVEL(GemmBf16);
+BERTHA_EVERY_LEVEL(EmbedBf16);
+
+}  // namespace
+}  // namespace bertha::testing

@@ -1,0 +1,5 @@
+// Every kernel of every level, for inner_loops.py to look at.
+
+#include <bertha/kernels/table.hpp>
+
+const std::vector<const bertha::kernels::Table*>& every_table() { return bertha::kernels::available(); }

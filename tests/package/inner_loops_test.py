@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""inner_loops.py sees what it is for, and nothing else."""
+import unittest
+
+import inner_loops
+
+LISTING = """
+0000000000000000 <bertha::v0_1::kernels::avx2::tiles_f32(float const*, unsigned long)>:
+   0:\tmov    %rax,-0x8(%rsp)
+   5:\tvbroadcastss (%rsi),%zmm5
+   b:\tvfmadd231ps SOURCE,%zmm5,%zmm29
+  11:\tcmp    %r11,%r13
+  14:\tjne    5 <bertha::v0_1::kernels::avx2::tiles_f32(float const*, unsigned long)+0x5>
+  16:\tmov    -0x8(%rsp),%rax
+  1b:\tjmp    0 <bertha::v0_1::kernels::avx2::tiles_f32(float const*, unsigned long)>
+
+0000000000000020 <bertha::v0_1::kernels::avx2::softmax(float*)>:
+  20:\tvfmadd231ps 0x8(%rsp),%zmm5,%zmm29
+  26:\tjne    20 <bertha::v0_1::kernels::avx2::softmax(float*)>
+"""
+
+
+class InnerLoops(unittest.TestCase):
+    def test_a_loop_in_registers_is_right_whatever_is_around_it(self):
+        for operand in ("%zmm3", "0x40(%rbp)"):  # without a frame, rbp points anywhere
+            wrong, seen = inner_loops.look(LISTING.replace("SOURCE", operand), ["avx2"])
+            self.assertEqual((wrong, seen), ([], ["avx2::tiles_f32: 1 loops, of up to 1 products"]))
+
+    def test_an_accumulator_on_the_stack_is_told(self):
+        framed = LISTING.replace("mov    %rax,-0x8(%rsp)", "mov    %rsp,%rbp")
+        for listing, operand in ((LISTING, "0xc8(%rsp)"), (LISTING, "(%rsp,%rax,4)"), (framed, "-0x40(%rbp)")):
+            wrong, _ = inner_loops.look(listing.replace("SOURCE", operand), ["avx2"])
+            self.assertEqual(len(wrong), 1)
+            self.assertIn(operand, wrong[0])
+
+    def test_a_level_without_loops_is_told(self):
+        wrong, _ = inner_loops.look(LISTING.replace("SOURCE", "%zmm3"), ["avx2", "avx512"])
+        self.assertEqual(wrong, ["avx512: no inner loop of a product found"])
+
+
+if __name__ == "__main__":
+    unittest.main()
