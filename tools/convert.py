@@ -7,7 +7,12 @@ holds is specified in tools/format.md. The code is in tools/bertha_convert/.
 
 import sys
 
-from bertha_convert.cli import main
+try:
+    from bertha_convert.cli import main
+except ModuleNotFoundError as missing:
+    if missing.name not in ("numpy", "safetensors", "tokenizers"):
+        raise
+    sys.exit(f"convert.py: the Python package {missing.name} is missing; pip install numpy safetensors tokenizers")
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

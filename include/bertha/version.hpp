@@ -39,6 +39,18 @@
 #define BERTHA_ABI_NAMESPACE v0_1
 #endif
 
+// The functions that cost most to compile are defined once for many sources in bertha::compiled: these sources see
+// BERTHA_COMPILED and find declarations, its own source sees BERTHA_COMPILED_OBJECT as well. Everywhere else the same
+// text is inline.
+#if defined(BERTHA_COMPILED)
+#define BERTHA_FUNCTION
+#else
+#define BERTHA_FUNCTION inline
+#endif
+#if !defined(BERTHA_COMPILED) || defined(BERTHA_COMPILED_OBJECT)
+#define BERTHA_DEFINES_FUNCTIONS
+#endif
+
 #define BERTHA_NAMESPACE_BEGIN \
   namespace bertha {           \
   inline namespace BERTHA_ABI_NAMESPACE {

@@ -7,6 +7,7 @@ import os
 import random
 import stat
 import struct
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -35,6 +36,13 @@ class Command(unittest.TestCase):
         self.folder, self.out = self.root / "model", self.root / "out.safetensors"
         self.tensors = folders.write_folder(self.folder, "token-classification")
         self.weights = self.folder / "model.safetensors"
+
+    def test_a_missing_package_is_named_with_what_to_do(self) -> None:
+        script = Path(__file__).resolve().parents[2] / "tools" / "convert.py"
+        done = subprocess.run([sys.executable, "-S", "-E", script], capture_output=True, text=True, check=False, timeout=60)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        says = r"^convert.py: the Python package \w+ is missing; pip install numpy safetensors tokenizers\n$"
+        self.assertRegex(done.stderr, says)
 
     def run_command(self, *arguments: str, selftest: bool = False) -> tuple[int, str, str]:
         """The exit status, standard output and standard error of a run."""

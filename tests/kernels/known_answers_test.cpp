@@ -2,7 +2,9 @@
 // arrive at it. A number changes only together with the arithmetic contract, and then the results of every int8 file
 // do.
 
+#include <bertha/kernels/known_answers.hpp>
 #include <cmath>
+#include <string>
 
 #include "support.hpp"
 
@@ -159,6 +161,31 @@ TEST_P(KnownAnswers, OfSoftmaxAndSigmoid) {
   fingerprint.add(x.data(), 1, x.size(), x.size());
   fingerprint.add(y.data(), 1, y.size(), y.size());
   EXPECT_EQ(fingerprint.value(), 13115536337298276731u);
+}
+
+TEST_P(KnownAnswers, ThatModelsAskForAtLoadAreTheLevelsOwn) {
+  EXPECT_NO_THROW(kernels::require_known_answers(level()));
+}
+
+TEST_P(KnownAnswers, AreMissedByALevelThatComputesSomethingElse) {
+  const auto message = [](const kernels::Table& table) -> std::string {
+    try {
+      kernels::require_known_answers(table);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::self_test);
+      return error.what();
+    }
+    return "";
+  };
+  kernels::Table wrong = level();
+  wrong.softmax = level().sigmoid;
+  EXPECT_NE(message(wrong).find("softmax"), std::string::npos);
+  wrong = level();
+  wrong.attention_s8 = level().attention_f32;
+  EXPECT_NE(message(wrong).find("attention_s8"), std::string::npos);
+  wrong = level();
+  wrong.gemm_f32 = [](const kernels::GemmF32&) {};
+  EXPECT_NE(message(wrong).find("gemm_f32 of the level"), std::string::npos);
 }
 
 BERTHA_EVERY_LEVEL(KnownAnswers);

@@ -15,7 +15,8 @@ import unittest
 
 PROGRAM = os.environ["BERTHA_PROGRAM"]
 MODELS = pathlib.Path(__file__).resolve().parent.parent / "golden" / "models"
-WITH_SELF_TEST = {"classify_two", "classify_int8", "entities", "entities_int8", "answers", "answers_int8"} | {
+WITH_SELF_TEST = {"classify_two", "classify_int8", "entities", "entities_int8", "answers", "answers_int8",
+                  "classify_bfloat16", "entities_bfloat16", "answers_bfloat16", "electra_bfloat16"} | {
     f"{family}_{kind}" for family in ("roberta", "distilbert", "electra") for kind in ("classify", "answers", "int8")}
 CLASSIFIER, TAGGER, ASKER = (str(MODELS / f"{name}.safetensors") for name in ("classify_two", "entities", "answers"))
 THREE_LABELS = str(MODELS / "classify_multi_label.safetensors")
@@ -440,7 +441,7 @@ class Files(ProgramTest):
             self.assertEqual(stages["embeddings", embed]["calls"], 1)
             self.assertEqual(stages["norm", "layer_norm"]["calls"], 2 * layers + 1)
             self.assertIn(("attention", f"attention_{product[5:]}"), stages)
-            self.assertEqual(("rounding", "quantise_rows") in stages, precision == "int8")
+            self.assertEqual(("quantising", "quantise_rows") in stages, precision == "int8")
             self.assertNotIn("kernel", stages["outside of kernels", None])
             times = [stage["ms"] for stage in found["stages"]]
             self.assertEqual(times, sorted(times, reverse=True))

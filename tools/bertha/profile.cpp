@@ -34,14 +34,14 @@ enum Stage : std::size_t {
   kIntermediate,
   kOutput,
   kNorm,
-  kRounding,
+  kQuantising,
   kHead,
   kStages
 };
 constexpr const char* kStageNames[kStages] = {"embeddings",   "attention.query_key_value",
                                               "attention",    "attention.output",
                                               "intermediate", "output",
-                                              "norm",         "rounding",
+                                              "norm",         "quantising",
                                               "head"};
 
 struct Noted {
@@ -75,7 +75,7 @@ Stage stage_of_product(const Gemm& args) {
 /// The stage of a kernel's operands, and the floating-point (or integer) operations of their products.
 template <class Operands, class... Rest>
 std::pair<Stage, std::uint64_t> describe(const Operands& args, const Rest&...) {
-  if constexpr (requires { args.residual; })
+  if constexpr (requires { args.activation; })
     return {stage_of_product(args), std::uint64_t{2} * args.rows * args.k * args.n_panels * 16};
   else if constexpr (requires { args.query; })
     return {kAttention, std::uint64_t{4} * args.length * args.length * args.head_size};
@@ -83,8 +83,9 @@ std::pair<Stage, std::uint64_t> describe(const Operands& args, const Rest&...) {
     return {kEmbeddings, 0};
   else if constexpr (requires { args.gamma; })
     return {kNorm, 0};
-  else if constexpr (sizeof...(Rest) == 0)
-    return {kRounding, 0};
+  else if constexpr (
+      requires { args.q; } || requires { args.y_stride; } || requires { args.n_panels; })
+    return {kQuantising, 0};
   else
     return {kHead, 0};
 }

@@ -12,6 +12,7 @@
 #include <bertha/encoder/embeddings.hpp>
 #include <bertha/encoder/layer.hpp>
 #include <bertha/encoder/pooler.hpp>
+#include <bertha/kernels/known_answers.hpp>
 #include <bertha/runtime/float_environment.hpp>
 #include <concepts>
 #include <functional>
@@ -78,7 +79,8 @@ class Encoder {
   // Weights that the file has in another precision are rewritten here: under the environment, as all arithmetic.
   Encoder(const FloatEnvironment&, WeightFile& file, const ModelConfig& config)
       : config_(config), embeddings_(file, config) {
-    kernels::table();  // refuses a level that BERTHA_ISA names in vain here, before any call
+    // Before any call: refuses a level that BERTHA_ISA names in vain, and a build that computes something else.
+    kernels::require_known_answers(kernels::table());
     layers_.reserve(config.num_hidden_layers);
     for (std::size_t i = 0; i < config.num_hidden_layers; ++i) layers_.emplace_back(file, config, i);
     if (config.has_pooler) pooler_.emplace(file, config);
@@ -182,26 +184,37 @@ class AnyEncoder {
   /// As Encoder's; `config.precision` is the precision to run in. Throws Error{unsupported} for one that there is not.
   AnyEncoder(WeightFile& file, const ModelConfig& config) : encoder_(make(file, config)) {}
 
-  EncoderOutput forward(const Batch& batch, Workspace& work, const LayerObserver& observer = {}) const {
-    return std::visit([&](const auto& encoder) { return encoder.forward(batch, work, observer); }, encoder_);
-  }
-  void pool(EncoderOutput& output, Workspace& work) const {
-    std::visit([&](const auto& encoder) { encoder.pool(output, work); }, encoder_);
-  }
+  EncoderOutput forward(const Batch& batch, Workspace& work, const LayerObserver& observer = {}) const;
+  void pool(EncoderOutput& output, Workspace& work) const;
 
  private:
   using Variant = std::variant<Encoder<Float32>, Encoder<BFloat16>, Encoder<Int8>>;
-  static Variant make(WeightFile& file, const ModelConfig& config) {
-    switch (config.precision) {
-      case PrecisionKind::float32:
-      case PrecisionKind::float32_strict: return Variant(std::in_place_type<Encoder<Float32>>, file, config);
-      case PrecisionKind::int8: return Variant(std::in_place_type<Encoder<Int8>>, file, config);
-      case PrecisionKind::bfloat16: return Variant(std::in_place_type<Encoder<BFloat16>>, file, config);
-    }
-    throw Error(ErrorCode::unsupported, file.name() + ": the precision to run in is none of PrecisionKind's");
-  }
+  static Variant make(WeightFile& file, const ModelConfig& config);
 
   Variant encoder_;
 };
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+
+BERTHA_FUNCTION AnyEncoder::Variant AnyEncoder::make(WeightFile& file, const ModelConfig& config) {
+  switch (config.precision) {
+    case PrecisionKind::float32:
+    case PrecisionKind::float32_strict: return Variant(std::in_place_type<Encoder<Float32>>, file, config);
+    case PrecisionKind::int8: return Variant(std::in_place_type<Encoder<Int8>>, file, config);
+    case PrecisionKind::bfloat16: return Variant(std::in_place_type<Encoder<BFloat16>>, file, config);
+  }
+  throw Error(ErrorCode::unsupported, file.name() + ": the precision to run in is none of PrecisionKind's");
+}
+
+BERTHA_FUNCTION EncoderOutput AnyEncoder::forward(const Batch& batch, Workspace& work,
+                                                  const LayerObserver& observer) const {
+  return std::visit([&](const auto& encoder) { return encoder.forward(batch, work, observer); }, encoder_);
+}
+
+BERTHA_FUNCTION void AnyEncoder::pool(EncoderOutput& output, Workspace& work) const {
+  std::visit([&](const auto& encoder) { encoder.pool(output, work); }, encoder_);
+}
+
+#endif
 
 BERTHA_NAMESPACE_END

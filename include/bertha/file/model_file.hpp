@@ -12,13 +12,15 @@
 #include <algorithm>
 #include <bertha/config.hpp>
 #include <bertha/error.hpp>
-#include <bertha/file/config_json.hpp>
 #include <bertha/file/crc32.hpp>
-#include <bertha/file/json.hpp>
 #include <bertha/file/mapped_file.hpp>
 #include <bertha/file/safetensors.hpp>
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+#include <bertha/file/config_json.hpp>
+#include <bertha/file/json.hpp>
 #include <bertha/file/self_test_json.hpp>
 #include <bertha/file/tokenizer_json.hpp>
+#endif
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -158,46 +160,8 @@ class WeightFile {
   std::shared_ptr<const void> keep_alive() const { return mapping_; }
 
  private:
-  WeightFile(std::span<const std::byte> bytes, std::string name, std::shared_ptr<const void> mapping)
-      : mapping_(std::move(mapping)), bytes_(bytes), name_(std::move(name)) {
-    Safetensors container = parse_safetensors(bytes_, name_);
-    tensors_ = std::move(container.tensors);
-    taken_.resize(tensors_.size());
-    for (std::size_t i = 0; i < tensors_.size(); ++i) index_.emplace(tensors_[i].name, i);
-
-    auto& metadata = container.metadata;
-    const auto part = [&](const char* key) {
-      auto found = metadata.extract(key);
-      if (found.empty()) detail::refuse_format(name_, std::string("__metadata__ has no '") + key + "'");
-      return std::move(found.mapped());
-    };
-    part("format");
-    source_ = detail::read_source(part("source"), name_ + ": source");
-    config_ = detail::read_config(part("config"), name_ + ": config");
-    tokenizer_ = detail::read_tokenizer(part("tokenizer"), config_, name_ + ": tokenizer");
-    self_test_ = detail::read_self_test(part("selftest"), config_, name_ + ": selftest");
-    read_crcs(part("crc32"), name_ + ": crc32");
-    if (!metadata.empty()) {
-      detail::refuse_format(name_, "__metadata__ has the unknown key " + detail::shown(metadata.begin()->first));
-    }
-  }
-
-  void read_crcs(const std::string& text, const std::string& where) {
-    const detail::Json json = detail::parse_json(text, where);
-    if (!json.is_object() || json.size() != tensors_.size()) {
-      detail::refuse_format(where,
-                            "there must be a number for each of " + std::to_string(tensors_.size()) + " tensors");
-    }
-    crcs_.resize(tensors_.size());
-    for (const auto& [tensor, crc] : json.get_ref<const detail::Json::object_t&>()) {
-      const auto found = index_.find(tensor);
-      if (found == index_.end()) detail::refuse_format(where, detail::shown(tensor) + " is no tensor of this file");
-      if (!crc.is_number_unsigned() || crc.get<std::uint64_t>() > 0xFFFFFFFFu) {
-        detail::refuse_format(where, "'" + tensor + "' must be an integer below 2^32, got " + detail::shown(crc));
-      }
-      crcs_[found->second] = crc.get<std::uint32_t>();
-    }
-  }
+  WeightFile(std::span<const std::byte> bytes, std::string name, std::shared_ptr<const void> mapping);
+  void read_crcs(const std::string& text, const std::string& where);
 
   std::size_t find(std::string_view tensor) const {
     const auto found = index_.find(tensor);
@@ -225,5 +189,50 @@ class WeightFile {
   TokenizerConfig tokenizer_;
   std::vector<SelfTestCase> self_test_;
 };
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+
+BERTHA_FUNCTION WeightFile::WeightFile(std::span<const std::byte> bytes, std::string name,
+                                       std::shared_ptr<const void> mapping)
+    : mapping_(std::move(mapping)), bytes_(bytes), name_(std::move(name)) {
+  Safetensors container = parse_safetensors(bytes_, name_);
+  tensors_ = std::move(container.tensors);
+  taken_.resize(tensors_.size());
+  for (std::size_t i = 0; i < tensors_.size(); ++i) index_.emplace(tensors_[i].name, i);
+
+  auto& metadata = container.metadata;
+  const auto part = [&](const char* key) {
+    auto found = metadata.extract(key);
+    if (found.empty()) detail::refuse_format(name_, std::string("__metadata__ has no '") + key + "'");
+    return std::move(found.mapped());
+  };
+  part("format");
+  source_ = detail::read_source(part("source"), name_ + ": source");
+  config_ = detail::read_config(part("config"), name_ + ": config");
+  tokenizer_ = detail::read_tokenizer(part("tokenizer"), config_, name_ + ": tokenizer");
+  self_test_ = detail::read_self_test(part("selftest"), config_, name_ + ": selftest");
+  read_crcs(part("crc32"), name_ + ": crc32");
+  if (!metadata.empty()) {
+    detail::refuse_format(name_, "__metadata__ has the unknown key " + detail::shown(metadata.begin()->first));
+  }
+}
+
+BERTHA_FUNCTION void WeightFile::read_crcs(const std::string& text, const std::string& where) {
+  const detail::Json json = detail::parse_json(text, where);
+  if (!json.is_object() || json.size() != tensors_.size()) {
+    detail::refuse_format(where, "there must be a number for each of " + std::to_string(tensors_.size()) + " tensors");
+  }
+  crcs_.resize(tensors_.size());
+  for (const auto& [tensor, crc] : json.get_ref<const detail::Json::object_t&>()) {
+    const auto found = index_.find(tensor);
+    if (found == index_.end()) detail::refuse_format(where, detail::shown(tensor) + " is no tensor of this file");
+    if (!crc.is_number_unsigned() || crc.get<std::uint64_t>() > 0xFFFFFFFFu) {
+      detail::refuse_format(where, "'" + tensor + "' must be an integer below 2^32, got " + detail::shown(crc));
+    }
+    crcs_[found->second] = crc.get<std::uint32_t>();
+  }
+}
+
+#endif
 
 BERTHA_NAMESPACE_END

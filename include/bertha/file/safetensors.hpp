@@ -8,8 +8,10 @@
 #pragma once
 
 #include <bertha/error.hpp>
-#include <bertha/file/json.hpp>
 #include <bertha/file/mapped_file.hpp>
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+#include <bertha/file/json.hpp>
+#endif
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -53,6 +55,8 @@ struct Safetensors {
   std::map<std::string, std::string> metadata;
   std::vector<TensorInfo> tensors;
 };
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
 
 namespace detail {
 
@@ -181,5 +185,7 @@ inline Safetensors parse_safetensors(std::span<const std::byte> file, const std:
   }
   return result;
 }
+
+#endif
 
 BERTHA_NAMESPACE_END

@@ -6,11 +6,13 @@
 #include <bertha/error.hpp>
 #include <bertha/kernels/cpu.hpp>
 #include <bertha/kernels/operations.hpp>
+#if defined(BERTHA_DEFINES_FUNCTIONS)
 #include <bertha/kernels/scalar.hpp>
 #if defined(__x86_64__)
 #include <bertha/kernels/avx2.hpp>
 #include <bertha/kernels/avx512.hpp>
 #include <bertha/kernels/avx512_bf16.hpp>
+#endif
 #endif
 #include <cstdlib>
 #include <string>
@@ -21,7 +23,27 @@ BERTHA_NAMESPACE_BEGIN
 namespace kernels {
 
 /// The tables of a CPU with these features, best last. Every level that this build knows is there with all features.
-inline std::vector<const Table*> tables_for([[maybe_unused]] const CpuFeatures& features) {
+BERTHA_FUNCTION std::vector<const Table*> tables_for(const CpuFeatures& features);
+
+/// The tables that this CPU can run, best last. For tests and `inspect`. Thread-safe.
+BERTHA_FUNCTION const std::vector<const Table*>& available();
+
+/// The table of `level` among `tables`; of an empty name, the best one.
+/// Throws Error{unsupported} that lists the names when there is no such level, or the CPU lacks it.
+BERTHA_FUNCTION const Table& select_table(std::string_view level, const std::vector<const Table*>& tables);
+
+/// The table of the best level of this CPU, or of the one that the environment variable BERTHA_ISA names (empty counts
+/// as unset). Throws Error{unsupported} when that name is unknown or the CPU lacks it. Thread-safe.
+BERTHA_FUNCTION const Table& preferred_table();
+
+/// The table that this process uses: `preferred_table()` as it was at the first call, unless that call named another,
+/// of functions that do the same and something besides, as `bertha inspect --profile` does. Throws what that throws.
+/// Thread-safe.
+BERTHA_FUNCTION const Table& table(const Table* instead = nullptr);
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+
+BERTHA_FUNCTION std::vector<const Table*> tables_for([[maybe_unused]] const CpuFeatures& features) {
   std::vector<const Table*> tables = {&scalar::kTable};
 #if defined(__x86_64__)
   if (features.avx2) tables.push_back(&avx2::kTable);
@@ -31,15 +53,12 @@ inline std::vector<const Table*> tables_for([[maybe_unused]] const CpuFeatures& 
   return tables;
 }
 
-/// The tables that this CPU can run, best last. For tests and `inspect`. Thread-safe.
-inline const std::vector<const Table*>& available() {
+BERTHA_FUNCTION const std::vector<const Table*>& available() {
   static const std::vector<const Table*> tables = tables_for(cpu_features());
   return tables;
 }
 
-/// The table of `level` among `tables`; of an empty name, the best one.
-/// Throws Error{unsupported} that lists the names when there is no such level, or the CPU lacks it.
-inline const Table& select_table(std::string_view level, const std::vector<const Table*>& tables) {
+BERTHA_FUNCTION const Table& select_table(std::string_view level, const std::vector<const Table*>& tables) {
   if (level.empty()) return *tables.back();
   const auto names = [](const std::vector<const Table*>& list) {
     std::string text;
@@ -58,20 +77,17 @@ inline const Table& select_table(std::string_view level, const std::vector<const
                                           "; unset BERTHA_ISA or name one of those");
 }
 
-/// The table of the best level of this CPU, or of the one that the environment variable BERTHA_ISA names (empty counts
-/// as unset). Throws Error{unsupported} when that name is unknown or the CPU lacks it. Thread-safe.
-inline const Table& preferred_table() {
+BERTHA_FUNCTION const Table& preferred_table() {
   const char* level = std::getenv("BERTHA_ISA");
   return select_table(level ? level : "", available());
 }
 
-/// The table that this process uses: `preferred_table()` as it was at the first call, unless that call named another,
-/// of functions that do the same and something besides, as `bertha inspect --profile` does. Throws what that throws.
-/// Thread-safe.
-inline const Table& table(const Table* instead = nullptr) {
+BERTHA_FUNCTION const Table& table(const Table* instead) {
   static const Table& chosen = instead ? *instead : preferred_table();
   return chosen;
 }
+
+#endif
 
 }  // namespace kernels
 

@@ -110,17 +110,18 @@ bertha::Batch batch_of(const std::vector<std::size_t>& lengths) {
   return batch;
 }
 
-class EncoderAllocations : public testing::TestWithParam<const char*> {};
+class EncoderAllocations : public testing::TestWithParam<bertha::PrecisionKind> {};
 
 TEST_P(EncoderAllocations, EndWithTheFirstCallOfASize) {
   bertha_test::TinyOptions options;
-  options.precision = GetParam();
   options.embedding_size = 20;
   options.num_hidden_layers = 3;
   options.max_position_embeddings = 400;
   const bertha_test::AlignedBytes bytes(ModelWriter::tiny(options).bytes());
   auto file = bertha::WeightFile::from_bytes(bytes.span());
-  const bertha::AnyEncoder encoder(file, file.config());
+  bertha::ModelConfig config = file.config();
+  config.precision = GetParam();
+  const bertha::AnyEncoder encoder(file, config);
   // Whole chunks, one that all threads share, and both; then smaller calls than the largest.
   std::vector<bertha::Batch> batches;
   batches.push_back(batch_of(std::vector<std::size_t>(40, 60)));
@@ -144,8 +145,10 @@ TEST_P(EncoderAllocations, EndWithTheFirstCallOfASize) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Precision, EncoderAllocations, testing::Values("float32", "int8"),
-                         [](const auto& test) { return std::string(test.param); });
+INSTANTIATE_TEST_SUITE_P(Precision, EncoderAllocations,
+                         testing::Values(bertha::PrecisionKind::float32, bertha::PrecisionKind::bfloat16,
+                                         bertha::PrecisionKind::int8),
+                         [](const auto& test) { return std::string(bertha::to_string(test.param)); });
 
 }  // namespace
 

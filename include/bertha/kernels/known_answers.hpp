@@ -1,0 +1,153 @@
+// What every level must come to: one number for each operation, from all bits of a small result. A build whose
+// compiler, flags or CPU break the arithmetic contract is found by it before it gives its first answer.
+
+#pragma once
+
+#include <bertha/error.hpp>
+#include <bertha/kernels/operations.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+
+BERTHA_NAMESPACE_BEGIN
+
+namespace kernels {
+
+namespace detail {
+
+/// Inputs from a seed, and the bits of outputs as one number. Sizes are odd, so that every kernel has a ragged edge.
+struct KnownAnswers {
+  static constexpr std::size_t kRows = 13, kSize = 37, kWide = 64, kN = 32, kStride = 48;
+
+  std::uint32_t state = 1;
+  alignas(64) float x[kRows * 3 * kStride], y[kRows * 3 * kStride], out[kRows * 3 * kStride];
+  alignas(64) float panels[kN * kSize], vector[kStride], other[kStride], row_scale[kRows + 3];
+  alignas(64) std::int8_t q[kRows * kWide], q_panels[kN * kWide];
+  alignas(64) std::int32_t sum[kN];
+  alignas(64) std::byte scratch[attention_scratch(kRows, kSize)];
+
+  template <std::size_t N>
+  void fill(float (&numbers)[N]) {
+    for (float& number : numbers) number = static_cast<float>(static_cast<std::int32_t>(next())) * 0x1p-30f;
+  }
+  std::uint32_t next() { return state = state * 1664525u + 1013904223u; }
+
+  /// FNV-1a over the columns of rows.
+  template <class Element>
+  static std::uint64_t hash(const Element* rows, std::size_t count, std::size_t stride, std::size_t columns) {
+    std::uint64_t value = 14695981039346656037u;
+    for (std::size_t r = 0; r < count; ++r)
+      for (std::size_t c = 0; c < columns * sizeof(Element); ++c) {
+        unsigned char byte;
+        std::memcpy(&byte, reinterpret_cast<const unsigned char*>(rows + r * stride) + c, 1);
+        value = (value ^ byte) * 1099511628211u;
+      }
+    return value;
+  }
+};
+
+}  // namespace detail
+
+/// Calls check(operation, number) for each operation of `table` whose bits every level shares.
+template <class Check>
+void known_answers(const Table& table, const Check& check) {
+  using Known = detail::KnownAnswers;
+  constexpr std::size_t rows = Known::kRows, size = Known::kSize, wide = Known::kWide, n = Known::kN;
+  constexpr std::size_t stride = Known::kStride;
+  const auto k = std::make_unique<Known>();
+  k->fill(k->x);
+  k->fill(k->y);
+  k->fill(k->panels);
+  k->fill(k->vector);
+  k->fill(k->other);
+  for (std::int8_t& value : k->q_panels) value = static_cast<std::int8_t>(k->next() >> 24);
+  for (std::size_t c = 0; c < n; ++c) {
+    k->sum[c] = 0;
+    for (std::size_t i = 0; i < wide; ++i)
+      k->sum[c] += k->q_panels[(c / 16 * wide + i / 4 * 4) * 16 + c % 16 * 4 + i % 4];
+  }
+  table.gemm_f32({.a = k->x,
+                  .a_stride = stride,
+                  .panels = k->panels,
+                  .bias = k->vector,
+                  .residual = k->y,
+                  .residual_stride = stride,
+                  .out = k->out,
+                  .out_stride = stride,
+                  .rows = rows,
+                  .k = size,
+                  .n_panels = n / 16,
+                  .activation = Activation::gelu});
+  check("gemm_f32", Known::hash(k->out, rows, stride, n));
+  table.quantise_rows(
+      {.x = k->x, .stride = stride, .rows = rows, .size = size, .q = k->q, .q_stride = wide, .scale = k->row_scale});
+  check("quantise_rows", Known::hash(k->q, rows, wide, wide));
+  table.gemm_s8({.a = k->q,
+                 .a_stride = wide,
+                 .a_scale = k->row_scale,
+                 .panels = k->q_panels,
+                 .scale = k->other,
+                 .sum = k->sum,
+                 .bias = k->vector,
+                 .residual = k->y,
+                 .residual_stride = stride,
+                 .out = k->out,
+                 .out_stride = stride,
+                 .rows = rows,
+                 .k = wide,
+                 .n_panels = n / 16,
+                 .activation = Activation::tanh});
+  check("gemm_s8", Known::hash(k->out, rows, stride, n));
+  const Attention attention = {.query = k->x,
+                               .key = k->x + stride,
+                               .value = k->x + 2 * stride,
+                               .stride = 3 * stride,
+                               .length = rows,
+                               .head_size = size,
+                               .scale = 0.16f,
+                               .context = k->out,
+                               .context_stride = stride,
+                               .scratch = k->scratch};
+  table.attention_f32(attention);
+  check("attention_f32", Known::hash(k->out, rows, stride, size));
+  table.attention_s8(attention);
+  check("attention_s8", Known::hash(k->out, rows, stride, size));
+  std::memcpy(k->out, k->y, sizeof k->y);
+  table.layer_norm(
+      {.x = k->out, .stride = stride, .rows = rows, .size = size, .gamma = k->vector, .beta = k->other, .eps = 1e-12f});
+  check("layer_norm", Known::hash(k->out, rows, stride, size));
+  table.softmax(k->x, size);
+  table.sigmoid(k->x + stride, size);
+  check("softmax", Known::hash(k->x, 1, stride, size));
+  check("sigmoid", Known::hash(k->x + stride, 1, stride, size));
+}
+
+/// Throws Error{self_test} naming the operation of `table` whose bits are not those that every build must come to. The
+/// caller has set the FloatEnvironment. Takes a fraction of a millisecond. Thread-safe.
+inline void require_known_answers(const Table& table) {
+  struct Answer {
+    std::string_view operation;
+    std::uint64_t number;
+  };
+  static constexpr Answer kAnswers[] = {
+      {"gemm_f32", 364760413683791548u},       {"quantise_rows", 758397406513572878u},
+      {"gemm_s8", 7310611525431732370u},       {"attention_f32", 5587004983086325823u},
+      {"attention_s8", 12506961876928970397u}, {"layer_norm", 13684477137751244655u},
+      {"softmax", 3505937367269179318u},       {"sigmoid", 2978801089750089721u}};
+  const Answer* next = kAnswers;
+  known_answers(table, [&](std::string_view operation, std::uint64_t number) {
+    if (next->operation != operation || next->number != number)
+      throw Error(ErrorCode::self_test,
+                  "kernels: " + std::string(operation) + " of the level '" + std::string(table.level) +
+                      "' does not give the bits that it must; expected what every build computes; the compiler or its "
+                      "flags change results: link bertha::compiled, or set BERTHA_ISA=scalar, and report it");
+    ++next;
+  });
+}
+
+}  // namespace kernels
+
+BERTHA_NAMESPACE_END
