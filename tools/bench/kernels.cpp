@@ -126,6 +126,7 @@ Element* filled(std::vector<AlignedBuffer<Element>>& buffers, std::size_t size, 
 struct Operands {
   std::vector<AlignedBuffer<float>> floats;
   std::vector<AlignedBuffer<std::int8_t>> bytes;
+  std::vector<AlignedBuffer<std::uint16_t>> halves;
   std::vector<AlignedBuffer<std::int32_t>> ints;
   std::vector<AlignedBuffer<std::byte>> scratch;
 };
@@ -164,6 +165,17 @@ void add_products(std::vector<Job>& jobs, Operands& m, const Table& table, std::
                   .k = k,
                   .n_panels = n / 16};
   jobs.push_back({"gemm_s8/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_s8(s8); }, flop});
+  const std::size_t k_pairs = round_up(k, 32);
+  const GemmBf16 bf16{.a = filled(m.halves, rows * k_pairs, std::uint16_t{0x3f00}),
+                      .a_stride = k_pairs,
+                      .panels = filled(m.halves, k_pairs * n, std::uint16_t{0x3c00}),
+                      .bias = f32.bias,
+                      .out = f32.out,
+                      .out_stride = n,
+                      .rows = rows,
+                      .k = k_pairs,
+                      .n_panels = n / 16};
+  jobs.push_back({"gemm_bf16/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_bf16(bf16); }, flop});
 }
 
 void add_rows(std::vector<Job>& jobs, Operands& m, const Table& table, std::size_t length) {
