@@ -18,7 +18,8 @@ import tokenizers
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[2] / "tools/diff"))
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[2] / "tools/diff")]
+from golden_cases import case, write_lines  # noqa: E402
 from generate import generate  # noqa: E402
 
 SENTENCES = """The ferry leaves at half past nine, and the ferryman's dog doesn't wait for anybody.
@@ -83,25 +84,6 @@ def build(vocab, merges, configuration):
     return tokenizer
 
 
-def described(tokenizer, encoding):
-    def numbers(values):
-        return [-1 if v is None else v for v in values]
-    return {"ids": encoding.ids, "tokens": [tokenizer.id_to_token(i) for i in encoding.ids], "type_ids": encoding.type_ids,
-            "offsets": [o for pair in encoding.offsets for o in pair], "words": numbers(encoding.word_ids),
-            "sequences": numbers(encoding.sequence_ids), "special": encoding.special_tokens_mask}
-
-
-def case(name, tokenizer, text, pair=None, **options):
-    tokenizer.no_truncation()
-    if "truncation" in options:
-        tokenizer.enable_truncation(options["max_length"], stride=options.get("stride", 0), strategy=options["truncation"])
-    tokenizer.encode_special_tokens = options.get("split_special_tokens", False)
-    encoding = tokenizer.encode(text, pair, add_special_tokens=options.get("add_special_tokens", True))
-    every = [encoding] + encoding.overflowing
-    return {"configuration": name, "text": text, "text_pair": pair, "options": options,
-            "windows": [described(tokenizer, e) for e in every]}
-
-
 def encode_cases(vocab, merges):
     tokenizer_of = {name: build(vocab, merges, configuration) for name, configuration in CONFIGURATIONS.items()}
     for text in GOLDEN:
@@ -144,8 +126,7 @@ def main():
     cases = list(encode_cases(vocab, merges))
     for file, head, lines in (("encode.jsonl", made_with | {"configurations": CONFIGURATIONS}, cases),
                               ("decode.jsonl", made_with, list(decode_cases(vocab)))):
-        (HERE / file).write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in [head, *lines]), encoding="ascii")
-        print(f"{file}: {len(lines)} cases")
+        write_lines(HERE / file, head, lines)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ errors="replace", and the WordPiece decoder. Needs no transformers: the tokenize
 transformers.BertTokenizer 5.23.0 does it.
 """
 
-import json
 import pathlib
 import platform
 import random
@@ -20,7 +19,8 @@ import tokenizers
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[2] / "tools/diff"))
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[2] / "tools/diff")]
+from golden_cases import case, write_lines  # noqa: E402
 from generate import generate  # noqa: E402
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -92,25 +92,6 @@ def build(tokens, configuration):
         single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
         special_tokens=[("[CLS]", vocab["[CLS]"]), ("[SEP]", vocab["[SEP]"])])
     return tokenizer
-
-
-def described(tokenizer, encoding):
-    def numbers(values):
-        return [-1 if v is None else v for v in values]
-    return {"ids": encoding.ids, "tokens": [tokenizer.id_to_token(i) for i in encoding.ids], "type_ids": encoding.type_ids,
-            "offsets": [o for pair in encoding.offsets for o in pair], "words": numbers(encoding.word_ids),
-            "sequences": numbers(encoding.sequence_ids), "special": encoding.special_tokens_mask}
-
-
-def case(name, tokenizer, text, pair=None, **options):
-    tokenizer.no_truncation()
-    if "truncation" in options:
-        tokenizer.enable_truncation(options["max_length"], stride=options.get("stride", 0), strategy=options["truncation"])
-    tokenizer.encode_special_tokens = options.get("split_special_tokens", False)
-    encoding = tokenizer.encode(text, pair, add_special_tokens=options.get("add_special_tokens", True))
-    every = [encoding] + encoding.overflowing
-    return {"configuration": name, "text": text, "text_pair": pair, "options": options,
-            "windows": [described(tokenizer, e) for e in every]}
 
 
 def encode_cases(tokens):
@@ -187,8 +168,7 @@ def main():
     cases = list(encode_cases(tokens))
     for file, head, lines in (("encode.jsonl", made_with | {"configurations": CONFIGURATIONS}, cases),
                               ("text.jsonl", made_with, list(text_cases(tokens)))):
-        (HERE / file).write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in [head, *lines]), encoding="ascii")
-        print(f"{file}: {len(lines)} cases")
+        write_lines(HERE / file, head, lines)
 
 
 if __name__ == "__main__":
