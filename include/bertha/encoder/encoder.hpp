@@ -80,7 +80,7 @@ class Encoder {
   Encoder(const FloatEnvironment&, WeightFile& file, const ModelConfig& config)
       : config_(config), embeddings_(file, config) {
     // Before any call: refuses a level that BERTHA_ISA names in vain, and a build that computes something else.
-    kernels::require_known_answers(kernels::table());
+    kernels::require_known_answers();
     layers_.reserve(config.num_hidden_layers);
     for (std::size_t i = 0; i < config.num_hidden_layers; ++i) layers_.emplace_back(file, config, i);
     if (config.has_pooler) pooler_.emplace(file, config);

@@ -28,6 +28,31 @@ struct PanelRange {
   std::size_t end = 0;
 };
 
+namespace detail {
+
+/// The kernel's operation for `range` of a layer's panels, whose weights have rows of k; `out` begins at their first
+/// output.
+template <class Element>
+kernels::GemmRows<Element> product_rows(MatrixView<const Element> x, const Element* panels, std::size_t k,
+                                        PanelRange range, const float* bias, MatrixView<float> out,
+                                        const Epilogue& epilogue) {
+  const std::size_t column = range.begin * 16;
+  return {.a = x.data,
+          .a_stride = x.stride,
+          .panels = panels + column * k,
+          .bias = bias + column,
+          .residual = epilogue.residual.data ? epilogue.residual.data + column : nullptr,
+          .residual_stride = epilogue.residual.stride,
+          .out = out.data,
+          .out_stride = out.stride,
+          .rows = x.rows,
+          .k = k,
+          .n_panels = range.end - range.begin,
+          .activation = epilogue.activation};
+}
+
+}  // namespace detail
+
 /// binary32 weights and activations; products by fused multiply-add, k ascending.
 struct Float32 {
   static constexpr PrecisionKind kind = PrecisionKind::float32;
@@ -46,19 +71,7 @@ struct Float32 {
     Operand prepare(MatrixView<const float> x, const Team&) const { return x; }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out,
                  const Epilogue& epilogue) const {
-      const std::size_t column = range.begin * 16;
-      kernels::table().gemm_f32({.a = x.data,
-                                 .a_stride = x.stride,
-                                 .panels = weight_.data() + column * inputs_,
-                                 .bias = bias + column,
-                                 .residual = epilogue.residual.data ? epilogue.residual.data + column : nullptr,
-                                 .residual_stride = epilogue.residual.stride,
-                                 .out = out.data,
-                                 .out_stride = out.stride,
-                                 .rows = x.rows,
-                                 .k = inputs_,
-                                 .n_panels = range.end - range.begin,
-                                 .activation = epilogue.activation});
+      kernels::table().gemm_f32(detail::product_rows<float>(x, weight_.data(), inputs_, range, bias, out, epilogue));
     }
 
    private:
@@ -97,19 +110,8 @@ struct BFloat16 {
     }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out,
                  const Epilogue& epilogue) const {
-      const std::size_t column = range.begin * 16;
-      kernels::table().gemm_bf16({.a = x.data,
-                                  .a_stride = x.stride,
-                                  .panels = weight_.data() + column * padded_,
-                                  .bias = bias + column,
-                                  .residual = epilogue.residual.data ? epilogue.residual.data + column : nullptr,
-                                  .residual_stride = epilogue.residual.stride,
-                                  .out = out.data,
-                                  .out_stride = out.stride,
-                                  .rows = x.rows,
-                                  .k = padded_,
-                                  .n_panels = range.end - range.begin,
-                                  .activation = epilogue.activation});
+      kernels::table().gemm_bf16(
+          detail::product_rows<std::uint16_t>(x, weight_.data(), padded_, range, bias, out, epilogue));
     }
 
    private:

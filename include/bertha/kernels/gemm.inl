@@ -140,18 +140,22 @@ BERTHA_LANE_INLINE Destination destination(const float* residual, std::size_t re
           residual_stride};
 }
 
-inline void gemm_f32(const GemmF32& op) {
+/// A product whose sums are float32; `Tiles` is the function of its tiles.
+template <class Product, auto Tiles>
+BERTHA_INLINE void gemm_rows(const GemmRows<typename Product::Element>& op) {
   alignas(64) float partial[kRowBlock * kLanes];
   for (std::size_t row = 0, rows; row < op.rows; row += rows) {
-    rows = block_rows(op.rows - row, op.k * sizeof(float), ProductF32::kRows);
+    rows = block_rows(op.rows - row, op.k * sizeof(typename Product::Element), Product::kRows);
     for (std::size_t panel = 0; panel < op.n_panels; ++panel) {
-      tiles_f32(op.a + row * op.a_stride, op.a_stride, rows, op.panels + panel * op.k * kLanes, op.k, partial);
+      Tiles(op.a + row * op.a_stride, op.a_stride, rows, op.panels + panel * op.k * kLanes, op.k, partial);
       const std::size_t column = panel * kLanes;
       write(AddBias{partial, op.bias ? load(op.bias + column) : broadcast(0.0f)}, rows, op.activation,
             destination(op.residual, op.residual_stride, op.out, op.out_stride, row, column));
     }
   }
 }
+
+inline void gemm_f32(const GemmF32& op) { gemm_rows<ProductF32, tiles_f32>(op); }
 
 inline void gemm_s8(const GemmS8& op) {
   alignas(64) std::int32_t partial[kRowBlock * kLanes];

@@ -21,15 +21,4 @@ BERTHA_NOINLINE void tiles_bf16(const std::uint16_t* a, std::size_t a_stride, st
   tiles<ProductBf16>(a, a_stride, rows, w, k, partial);
 }
 
-inline void gemm_bf16(const GemmBf16& op) {
-  alignas(64) float partial[kRowBlock * kLanes];
-  for (std::size_t row = 0, rows; row < op.rows; row += rows) {
-    rows = block_rows(op.rows - row, op.k * sizeof(std::uint16_t), ProductBf16::kRows);
-    for (std::size_t panel = 0; panel < op.n_panels; ++panel) {
-      tiles_bf16(op.a + row * op.a_stride, op.a_stride, rows, op.panels + panel * op.k * kLanes, op.k, partial);
-      const std::size_t column = panel * kLanes;
-      write(AddBias{partial, load(op.bias + column)}, rows, op.activation,
-            destination(op.residual, op.residual_stride, op.out, op.out_stride, row, column));
-    }
-  }
-}
+inline void gemm_bf16(const GemmBf16& op) { gemm_rows<ProductBf16, tiles_bf16>(op); }

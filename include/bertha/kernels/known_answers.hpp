@@ -4,7 +4,7 @@
 #pragma once
 
 #include <bertha/error.hpp>
-#include <bertha/kernels/operations.hpp>
+#include <bertha/kernels/table.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -146,6 +146,14 @@ inline void require_known_answers(const Table& table) {
                       "flags change results: link bertha::compiled, or set BERTHA_ISA=scalar, and report it");
     ++next;
   });
+}
+
+/// The same of the table that this process uses, once: later calls cost nothing. Thread-safe.
+inline void require_known_answers() {
+  [[maybe_unused]] static const bool known = [] {
+    require_known_answers(table());
+    return true;
+  }();
 }
 
 }  // namespace kernels

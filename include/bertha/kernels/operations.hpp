@@ -25,23 +25,30 @@ constexpr std::size_t round_up(std::size_t n, std::size_t unit) { return (n + un
 /// N': n rounded up to whole vectors of 16.
 constexpr std::size_t padded(std::size_t n) { return round_up(n, kLanes); }
 
-/// out[r, n] = activation(sum_k a[r, k] w[n, k] + bias[n]) + residual[r, n], for the n of n_panels panels.
-struct GemmF32 {
-  const float* a = nullptr;  // [rows, k]
+/// out[r, n] = activation(sum_k a[r, k] w[n, k] + bias[n]) + residual[r, n], for the n of n_panels panels. In float32
+/// k' is k. In bfloat16 (Element is the type of its bits) k' is k rounded up to 32, rows are zero-filled, and sums are
+/// float32: acc = fma(a[r, k + 1], w[n, k + 1], acc), then acc = fma(a[r, k], w[n, k], acc), for k = 0, 2, 4, ..., from
+/// 0: what VDPBF16PS does, but that it flushes subnormal numbers to zero. So those bits are those of one level, in any
+/// batch and at any number of threads.
+template <class Element>
+struct GemmRows {
+  const Element* a = nullptr;  // [rows, k']
   std::size_t a_stride = 0;
-  const float* panels = nullptr;    // [N'/16, k, 16], 64-byte aligned
+  const Element* panels = nullptr;  // [N'/16, k, 16], or of bfloat16 [N'/16, k'/2, 16, 2]; 64-byte aligned
   const float* bias = nullptr;      // [N'] or null
   const float* residual = nullptr;  // [rows, N'] or null; may be `out`
   std::size_t residual_stride = 0;
   float* out = nullptr;  // [rows, N']: whole panels are written
   std::size_t out_stride = 0;
   std::size_t rows = 0;
-  std::size_t k = 0;
+  std::size_t k = 0;         // k'
   std::size_t n_panels = 0;  // of 16 outputs
   Activation activation = Activation::none;
 };
+using GemmF32 = GemmRows<float>;
+using GemmBf16 = GemmRows<std::uint16_t>;
 
-/// The same with acc = sum_k a[r, k] w[n, k] in int32 (so k <= 2^17) and fma(float(acc), a_scale[r] * scale[n],
+/// GemmF32 with acc = sum_k a[r, k] w[n, k] in int32 (so k <= 2^17) and fma(float(acc), a_scale[r] * scale[n],
 /// bias[n]) before the activation. Exact for every int8 weight, -128 too.
 struct GemmS8 {
   const std::int8_t* a = nullptr;  // [rows, k'], k' = k rounded up to 64, zero-filled; in [-127, 127]
@@ -52,24 +59,6 @@ struct GemmS8 {
   const std::int32_t* sum = nullptr;    // [N'], sum over k of w[n, k]: for levels that multiply unsigned by signed
   const float* bias = nullptr;          // [N'] (zeros when the layer has none)
   const float* residual = nullptr;      // [rows, N'] or null; may be `out`
-  std::size_t residual_stride = 0;
-  float* out = nullptr;  // [rows, N']
-  std::size_t out_stride = 0;
-  std::size_t rows = 0;
-  std::size_t k = 0;  // k'
-  std::size_t n_panels = 0;
-  Activation activation = Activation::none;
-};
-
-/// GemmF32 with operands in bfloat16 and sums in float32: acc = fma(a[r, k + 1], w[n, k + 1], acc), then acc = fma(a[r,
-/// k], w[n, k], acc), for k = 0, 2, 4, ..., from 0: what VDPBF16PS does, but that it flushes subnormal numbers to zero.
-/// So the bits are those of one level, in any batch and at any number of threads. Numbers are their bits.
-struct GemmBf16 {
-  const std::uint16_t* a = nullptr;  // [rows, k'], k' = k rounded up to 32, zero-filled
-  std::size_t a_stride = 0;
-  const std::uint16_t* panels = nullptr;  // [N'/16, k'/2, 16, 2], 64-byte aligned
-  const float* bias = nullptr;            // [N']
-  const float* residual = nullptr;        // [rows, N'] or null; may be `out`
   std::size_t residual_stride = 0;
   float* out = nullptr;  // [rows, N']
   std::size_t out_stride = 0;
