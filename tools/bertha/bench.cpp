@@ -73,12 +73,7 @@ int bench_lines(const BenchArguments& arguments, const Call& call, const std::st
       const double ms = time_ms([&] { logits = call(encodings); });
       std::cout << timing("ms", ms, tokens, precision) << ",\"sequences\":" << encodings.size()
                 << ",\"tokens\":" << tokens << ",\"threads\":" << arguments.threads;
-      if (arguments.logits) {
-        std::vector<std::span<const float>> rows;
-        for (std::size_t r = 0; r < logits.rows; ++r) rows.push_back(logits.row(r));
-        const auto write = [](float value) { return number(value); };
-        std::cout << ",\"logits\":" << list(rows, [&](const auto& row) { return list(row, write); });
-      }
+      if (arguments.logits) std::cout << ",\"logits\":" << list_of_rows(logits.values.data(), logits.rows, logits.cols);
       std::cout << "}\n";
     } catch (const Error& error) {
       std::cout << error_line(error, number_of_line) << '\n';

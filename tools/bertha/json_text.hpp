@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -41,6 +42,16 @@ std::string list(const Range& range, const Write& write) {
   for (const auto& element : range) {
     if (text.size() > 1) text += ',';
     text += write(element);
+  }
+  return text + ']';
+}
+
+/// [[a,b,..],..] of the rows of `values` [rows, cols].
+inline std::string list_of_rows(const float* values, std::size_t rows, std::size_t cols) {
+  std::string text = "[";
+  for (std::size_t row = 0; row < rows; ++row) {
+    if (row > 0) text += ',';
+    text += list(std::span(values + row * cols, cols), [](float value) { return number(value); });
   }
   return text + ']';
 }

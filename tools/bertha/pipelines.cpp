@@ -34,12 +34,7 @@ int print_logits(const LogitsArguments& arguments) {
     }
     std::vector<std::string> json(encodings.size());
     model.run_each(encodings, call_options(arguments.lines), [&](std::size_t i, const auto& logits) {
-      std::string rows = "{\"logits\":[";
-      for (std::size_t row = 0; row < logits.rows; ++row)
-        rows.append(row > 0 ? "," : "").append(list(std::span(logits.row(row), logits.cols), [](float logit) {
-          return number(logit);
-        }));
-      json[i] = rows + "]}";
+      json[i] = "{\"logits\":" + list_of_rows(logits.data, logits.rows, logits.cols) + '}';
     });
     return json;
   });
