@@ -143,45 +143,17 @@ TEST_P(GemmBf16, IsOneChainOfPairsForEachOutput) {
 }
 
 TEST_P(GemmBf16, GivesTheSameBitsAsScalarWithEveryActivationAndResidual) {
-  for (Activation activation : kActivations)
-    for (std::size_t rows : Sizes{1, 9, 200}) {
-      const std::size_t n = 40, stride = 48;
-      Bf16Case x(rows, 100, n, 5);
-      Random random(3);
-      Guarded<float> expected(rows * stride), out(rows * stride, 1);
-      expected.fill(random);
-      std::memcpy(out.data(), expected.data(), rows * stride * sizeof(float));
-      x.op.activation = activation;
-      x.op.residual_stride = x.op.out_stride = stride;
-      x.op.residual = x.op.out = expected.data();
-      scalar().gemm_bf16(x.op);
-      x.op.residual = x.op.out = out.data();
-      level().gemm_bf16(x.op);
-      EXPECT_TRUE(same_rows(out.data(), stride, expected.data(), stride, rows, stride));
-      EXPECT_TRUE(out.guards_intact());
-    }
+  for (std::size_t rows : Sizes{1, 9, 200}) {
+    Bf16Case x(rows, 100, 40, 5);
+    for (Activation activation : kActivations)
+      expect_bits_of_scalar_in_place(x.op, &kernels::Table::gemm_bf16, level(), activation);
+  }
 }
 
 TEST_P(GemmBf16, GivesARowTheSameBitsAloneAndWhereverPanelsAreSplit) {
-  const std::size_t n = 48;
   for (std::size_t rows : Sizes{2, 7, 30, 192, 193, 400}) {
-    Bf16Case x(rows, 70, n, 9);
-    Guarded<float> whole(rows * n), parts(rows * n);
-    x.op.out_stride = n;
-    x.op.out = whole.data();
-    level().gemm_bf16(x.op);
-    for (std::size_t r = 0; r < rows; ++r)
-      for (std::size_t p = 0; p < 3; ++p) {
-        auto part = x.op;
-        part.a += r * part.a_stride;
-        part.rows = 1;
-        part.panels += p * 16 * x.depth;
-        part.bias += p * 16;
-        part.n_panels = 1;
-        part.out = parts.data() + r * n + p * 16;
-        level().gemm_bf16(part);
-      }
-    EXPECT_TRUE(same_rows(parts.data(), n, whole.data(), n, rows, n)) << rows;
+    Bf16Case x(rows, 70, 48, 9);
+    expect_same_bits_in_parts(x.op, &kernels::Table::gemm_bf16, level(), [](auto&, std::size_t, std::size_t) {});
   }
 }
 

@@ -276,47 +276,21 @@ TEST_P(GemmS8, IsExactAtTheDepthOfItsBound) {
 }
 
 TEST_P(GemmS8, GivesTheSameBitsAsScalarWithEveryActivationAndResidual) {
-  for (Activation activation : kActivations) {
-    const std::size_t rows = 200, n = 40, stride = 48;
-    S8Case x(rows, 100, n, 5, false);
-    Random random(3);
-    for (std::size_t r = 0; r < rows; ++r) x.a_scale[r] = random.number(0x1p-12f);
-    Guarded<float> expected(rows * stride), out(rows * stride, 1);
-    expected.fill(random);
-    std::memcpy(out.data(), expected.data(), rows * stride * sizeof(float));
-    x.op.activation = activation;
-    x.op.residual_stride = x.op.out_stride = stride;
-    x.op.residual = x.op.out = expected.data();
-    scalar().gemm_s8(x.op);
-    x.op.residual = x.op.out = out.data();
-    level().gemm_s8(x.op);
-    EXPECT_TRUE(same_rows(out.data(), stride, expected.data(), stride, rows, stride));
-    EXPECT_TRUE(out.guards_intact());
-  }
+  const std::size_t rows = 200;
+  S8Case x(rows, 100, 40, 5, false);
+  Random random(3);
+  for (std::size_t r = 0; r < rows; ++r) x.a_scale[r] = random.number(0x1p-12f);
+  for (Activation activation : kActivations)
+    expect_bits_of_scalar_in_place(x.op, &kernels::Table::gemm_s8, level(), activation);
 }
 
 TEST_P(GemmS8, GivesARowTheSameBitsAloneAndWhereverPanelsAreSplit) {
-  const std::size_t rows = 30, n = 48;
-  S8Case x(rows, 70, n, 9, false);
-  Guarded<float> whole(rows * n), parts(rows * n);
-  x.op.out_stride = n;
-  x.op.out = whole.data();
-  level().gemm_s8(x.op);
-  for (std::size_t r = 0; r < rows; ++r)
-    for (std::size_t p = 0; p < 3; ++p) {
-      auto part = x.op;
-      part.a += r * part.a_stride;
-      part.a_scale += r;
-      part.rows = 1;
-      part.panels += p * 16 * x.depth;
-      part.scale += p * 16;
-      part.bias += p * 16;
-      part.sum += p * 16;
-      part.n_panels = 1;
-      part.out = parts.data() + r * n + p * 16;
-      level().gemm_s8(part);
-    }
-  EXPECT_TRUE(same_rows(parts.data(), n, whole.data(), n, rows, n));
+  S8Case x(30, 70, 48, 9, false);
+  expect_same_bits_in_parts(x.op, &kernels::Table::gemm_s8, level(), [](auto& part, std::size_t r, std::size_t column) {
+    part.a_scale += r;
+    part.scale += column;
+    part.sum += column;
+  });
 }
 
 TEST_P(GemmS8, GivesNanForARowWhoseScaleIsNan) {

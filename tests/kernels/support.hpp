@@ -107,6 +107,52 @@ class EveryLevel : public ::testing::TestWithParam<const kernels::Table*> {
   const kernels::Table& level() const { return *GetParam(); }
 };
 
+/// A product of some level.
+template <class Op>
+using Gemm = void (*kernels::Table::*)(const Op&);
+
+/// `gemm` of both tables, each in place over the same residual: the same bits, and nothing outside is touched.
+template <class Op>
+void expect_bits_of_scalar_in_place(Op op, Gemm<Op> gemm, const kernels::Table& level, Activation activation) {
+  const std::size_t stride = op.n_panels * 16;
+  Random random(3);
+  Guarded<float> expected(op.rows * stride), out(op.rows * stride, 1);
+  expected.fill(random);
+  std::memcpy(out.data(), expected.data(), op.rows * stride * sizeof(float));
+  op.activation = activation;
+  op.residual_stride = op.out_stride = stride;
+  op.residual = op.out = expected.data();
+  (scalar().*gemm)(op);
+  op.residual = op.out = out.data();
+  (level.*gemm)(op);
+  EXPECT_TRUE(same_rows(out.data(), stride, expected.data(), stride, op.rows, stride));
+  EXPECT_TRUE(out.guards_intact());
+}
+
+/// `op` as a whole, and every panel of every row by itself: the same bits. move(part, row, column) turns to the row and
+/// the column what only this kind of product has.
+template <class Op, class Move>
+void expect_same_bits_in_parts(Op op, Gemm<Op> gemm, const kernels::Table& level, const Move& move) {
+  const std::size_t n = op.n_panels * 16;
+  Guarded<float> whole(op.rows * n), parts(op.rows * n);
+  op.out_stride = n;
+  op.out = whole.data();
+  (level.*gemm)(op);
+  for (std::size_t r = 0; r < op.rows; ++r)
+    for (std::size_t column = 0; column < n; column += 16) {
+      Op part = op;
+      part.a += r * part.a_stride;
+      part.rows = 1;
+      part.panels += column * part.k;
+      part.bias += column;
+      part.n_panels = 1;
+      part.out = parts.data() + r * n + column;
+      move(part, r, column);
+      (level.*gemm)(part);
+    }
+  EXPECT_TRUE(same_rows(parts.data(), n, whole.data(), n, op.rows, n)) << op.rows;
+}
+
 inline std::string level_name(const ::testing::TestParamInfo<const kernels::Table*>& info) {
   return std::string(info.param->level);
 }
