@@ -55,6 +55,7 @@ enum class ProblemType : std::uint8_t { unset, regression, single_label_classifi
 struct ModelConfig {
   PrecisionKind precision = PrecisionKind::float32;  ///< of the stored linear weights and embeddings
   bool has_encoder = true;                           ///< false in a tokenizer-only file
+  bool float32_split = false;  ///< products of bfloat16 halves keep the promise of float32 (encoder/float32_split.hpp)
   std::size_t vocab_size = 0;
   std::size_t hidden_size = 0;
   std::size_t embedding_size = 0;  ///< columns of the embedding tables; another one than hidden_size is projected to it

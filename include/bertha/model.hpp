@@ -19,6 +19,7 @@ BERTHA_NAMESPACE_BEGIN
 /// How to load a model.
 struct LoadOptions {
   std::optional<PrecisionKind> precision = {};  ///< what to run in; unset: as the file is stored
+  Memory memory = Memory::fast;  ///< what may be held beside the file; the bits of results don't depend on it
   bool verify = false;  ///< check every CRC and run the file's self-test; throws Error{self_test} when one differs
   bool copy = false;    ///< read the file into memory instead of mapping it, so that nobody can truncate it meanwhile
 };
@@ -40,11 +41,11 @@ class Model {
 
   /// Throws Error{file | format | shape | missing_tensor | unused_tensor | vocabulary | unsupported | self_test}.
   static Model load(const std::string& path, const LoadOptions& options = {}) {
-    return Model(WeightFile::open(path, {.copy = options.copy}), options);
+    return Model(WeightFile::open(path, {.copy = options.copy, .memory = options.memory}), options);
   }
   /// The same from bytes on a 64-byte boundary, which must outlive the model unless `options.copy`.
   static Model load(std::span<const std::byte> bytes, const LoadOptions& options = {}) {
-    return Model(WeightFile::from_bytes(bytes, "bytes", {.copy = options.copy}), options);
+    return Model(WeightFile::from_bytes(bytes, "bytes", {.copy = options.copy, .memory = options.memory}), options);
   }
 
   /// As the file has it, but for the precision, which is the one that the model runs in.

@@ -121,6 +121,44 @@ class SelfTest(unittest.TestCase):
                 self.assertEqual(case["answer"], other["answer"])
 
     @unittest.skipUnless(transformers, "needs torch and transformers")
+    def test_a_file_allows_the_split_when_it_moves_no_logit_by_a_quarter_of_the_promise(self) -> None:
+        for head in ("sequence-classification", "token-classification", "question-answering"):
+            for factor, allowed in ((1, True), (10, False)):  # then attention turns on small differences
+                tensors = folders.write_folder(self.folder, head, max_position_embeddings=300)
+                larger = {name: factor * values if "LayerNorm.weight" in name else values for name, values in tensors.items()}
+                folders.write_safetensors(self.folder / "model.safetensors", larger)
+                convert(Options(self.folder, self.out, selftest=True))
+                metadata = read_metadata(self.out)
+                self.assertEqual(metadata["config"]["float32_split"], allowed, head)
+                self.assertEqual(self.moved_by_the_split(head, metadata["selftest"]) <= 0.25 * 2e-4, allowed, head)
+
+    def moved_by_the_split(self, head: str, cases: list[folders.Json]) -> float:
+        """How far a logit is from the recorded one at most, of max(1, abs), when products are of two halves each."""
+        model = getattr(transformers, folders.ARCHITECTURES[head]).from_pretrained(str(self.folder)).float().eval()
+        for layer in [part for part in model.base_model.encoder.modules() if isinstance(part, torch.nn.Linear)]:
+            layer.forward = lambda x, at=layer: at.bias + sum(
+                a @ w.T for a, w in self.products_of_halves(x, at.weight)
+            )
+        worst = 0.0
+        for case in cases:
+            with torch.no_grad():
+                output = model(torch.tensor([case["ids"]]), token_type_ids=torch.tensor([case["type_ids"]]))
+            rows = np.array(case["logits"], dtype=np.float32)
+            found = (
+                torch.stack([output.start_logits[0], output.end_logits[0]], dim=1).numpy()
+                if head == "question-answering"
+                else output.logits.numpy().reshape(rows.shape)
+            )
+            worst = max(worst, float(np.max(np.abs(found - rows) / np.maximum(1, np.abs(rows)))))
+        return worst
+
+    @staticmethod
+    def products_of_halves(x: "torch.Tensor", w: "torch.Tensor") -> list:
+        """The three that are summed."""
+        (a, b), (c, d) = ((t.bfloat16().float(), (t - t.bfloat16().float()).bfloat16().float()) for t in (x, w))
+        return [(a, d), (a, c), (b, c)]
+
+    @unittest.skipUnless(transformers, "needs torch and transformers")
     def test_the_answers_are_the_pipelines(self) -> None:
         keys = {
             "sequence-classification": ["label", "score"],

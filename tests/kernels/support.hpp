@@ -101,6 +101,9 @@ inline bool untouched(float x) {
 
 inline const kernels::Table& scalar() { return *kernels::available().front(); }
 
+/// AMX sums bfloat16 products in an order of its own: amx_test.cpp holds those, on every CPU.
+inline bool has_own_order(const kernels::Table& level) { return level.gemm_split != nullptr; }
+
 /// Base of the tests that run on every level of this CPU.
 class EveryLevel : public ::testing::TestWithParam<const kernels::Table*> {
  protected:

@@ -66,13 +66,19 @@ TEST(Table, RefusesALevelThatTheCpuLacksAndNamesTheOnesItHas) {
 TEST(Table, HasASlotForEveryFunction) {
   for (const kernels::Table* table : kernels::available()) {
     EXPECT_EQ(table->slots.front().operation, "gemm_f32");
-    EXPECT_EQ(table->slots.back().operation, "sigmoid");
-    for (const kernels::Slot& slot : table->slots)
-      if (table->level != "avx512_bf16" || slot.operation == "gemm_bf16") {
-        EXPECT_EQ(slot.level, table->level) << slot.operation;
-      } else {
-        EXPECT_EQ(slot.level, "avx512") << slot.operation;
-      }
+    EXPECT_EQ(table->slots.back().operation, "split_panels");
+    for (const kernels::Slot& slot : table->slots) {
+      const bool split = slot.operation.find("split") != std::string_view::npos;
+      const bool own = split || slot.operation == "gemm_bf16";
+      const bool changes_another = table->level == "avx512_bf16" || table->level == "amx";
+      const std::string_view expected = split && table->level != "amx" ? "none"
+                                        : changes_another && !own      ? "avx512"
+                                                                       : table->level;
+      EXPECT_EQ(slot.level, expected) << slot.operation;
+    }
+    EXPECT_EQ(table->gemm_split != nullptr, table->level == "amx");
+    EXPECT_EQ(table->split_rows != nullptr, table->level == "amx");
+    EXPECT_EQ(table->split_panels != nullptr, table->level == "amx");
   }
 }
 

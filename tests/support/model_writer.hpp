@@ -32,6 +32,7 @@ struct TinyOptions {
   std::string head = "sequence-classification";
   std::vector<std::string> labels = {"negative", "positive"};
   std::string pooler = "tanh";  // empty: none
+  bool float32_split = false;
   std::string hidden_act = "gelu";
   std::size_t hidden_size = 36;
   std::size_t embedding_size = 0;  // 0: as hidden_size
@@ -229,6 +230,7 @@ class ModelWriter : public ContainerWriter {
                      {"head", o.kind == "encoder" ? "none" : o.head},
                      {"labels", has_output(o) ? o.labels : std::vector<std::string>{}},
                      {"problem_type", nullptr}});
+      if (o.precision == "float32") config["float32_split"] = o.float32_split;
     }
     config["max_length"] = o.max_position_embeddings - (o.position_padding_id ? *o.position_padding_id + 1 : 0);
     config["model_max_length"] = 1e30;

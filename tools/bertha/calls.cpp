@@ -13,7 +13,7 @@ namespace {
 
 template <class Pipeline>
 Call pipeline_call(const BenchArguments& arguments, const bertha::CallOptions& options) {
-  return [pipeline = Pipeline::load(arguments.model, {.precision = arguments.precision}),
+  return [pipeline = Pipeline::load(arguments.model, {.precision = arguments.precision, .memory = arguments.memory}),
           options](const std::vector<Encoding>& encodings) { return pipeline.model().run(encodings, options); };
 }
 
@@ -26,7 +26,7 @@ Call encoder_call(const BenchArguments& arguments, const bertha::CallOptions& op
     bertha::AnyEncoder encoder;
     bertha::Workspace work;
   };
-  auto file = bertha::WeightFile::open(arguments.model);
+  auto file = bertha::WeightFile::open(arguments.model, {.memory = arguments.memory});
   bertha::ModelConfig config = file.config();
   if (!config.has_encoder)
     throw Error(ErrorCode::unsupported, arguments.model + ": the file holds a tokenizer only; expected a model");

@@ -66,6 +66,7 @@ struct BenchArguments {
   std::size_t length = 128;
   std::size_t threads = 0;
   std::optional<bertha::PrecisionKind> precision;
+  bertha::Memory memory = bertha::Memory::fast;
   std::size_t repeat = 20;
   bool jsonl = false;   // a call for each line of standard input, in place of batch x length
   bool logits = false;  // print them too

@@ -85,6 +85,7 @@ void verify_pipeline(const VerifyArguments& arguments) {
 ordered_json describe(const bertha::ModelConfig& config) {
   ordered_json json;
   json["precision"] = bertha::to_string(config.precision);
+  if (config.precision == bertha::PrecisionKind::float32) json["float32_split"] = config.float32_split;
   json["head"] = bertha::to_string(config.head);
   json["labels"] = config.labels;
   json["vocab_size"] = config.vocab_size;
@@ -155,6 +156,8 @@ int inspect(const std::string& model) {
   json["level"] = bertha::kernels::table().level;
   json["levels"] = ordered_json::array();
   for (const auto* table : bertha::kernels::available()) json["levels"].push_back(table->level);
+  for (const auto& slot : bertha::kernels::table().slots) json["kernels"][std::string(slot.operation)] = slot.level;
+  if (file.config().has_encoder) json["splits_float32"] = bertha::AnyEncoder::splits(file.config());
   std::cout << json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) << '\n';
   return 0;
 }

@@ -40,8 +40,8 @@ void add_texts(CLI::App& command, std::vector<std::string>& texts) {
   command.add_option("text", texts, "Texts; without any, standard input is read");
 }
 
-/// --batch, --length and --repeat, --threads and --precision, in this order: what a timed call is.
-using CallOptions = std::array<CLI::Option*, 5>;
+/// --batch, --length and --repeat, --threads, --precision and --memory, in this order: what a timed call is.
+using CallOptions = std::array<CLI::Option*, 6>;
 CallOptions add_call(CLI::App& command, program::BenchArguments& call) {
   auto* batch = command.add_option("--batch", call.batch, "Sequences")->check(CLI::Range(1, 65536));
   auto* length = command.add_option("--length", call.length, "Tokens of each")->check(CLI::Range(1, 65536));
@@ -54,10 +54,14 @@ CallOptions add_call(CLI::App& command, program::BenchArguments& call) {
                                                            {"float32_strict", bertha::PrecisionKind::float32_strict},
                                                            {"bfloat16", bertha::PrecisionKind::bfloat16},
                                                            {"int8", bertha::PrecisionKind::int8}}));
+  auto* memory =
+      command.add_option("--memory", call.memory, "fast, or small: nothing beside the file that calls can make")
+          ->transform(CLI::CheckedTransformer(
+              std::map<std::string, bertha::Memory>{{"fast", bertha::Memory::fast}, {"small", bertha::Memory::small}}));
   auto* repeat = command.add_option("--repeat", call.repeat, "Calls that are timed, after two to warm up")
                      ->check(CLI::Range(1, 1'000'000));
   for (CLI::Option* option : {batch, length, threads, repeat}) option->capture_default_str();
-  return {batch, length, repeat, threads, precision};
+  return {batch, length, repeat, threads, precision, memory};
 }
 
 /// CLI11 would cut the text "[a, b]" into two and "[MASK]" down to "MASK": a bracket travels behind this.

@@ -21,7 +21,8 @@ using bertha::kernels::Table;
 constexpr auto kFunctions =
     std::make_tuple(&Table::gemm_f32, &Table::gemm_s8, &Table::gemm_bf16, &Table::attention_f32, &Table::attention_s8,
                     &Table::embed_f32, &Table::embed_s8, &Table::embed_bf16, &Table::layer_norm, &Table::quantise_rows,
-                    &Table::round_rows, &Table::round_panels, &Table::softmax, &Table::sigmoid);
+                    &Table::round_rows, &Table::round_panels, &Table::softmax, &Table::sigmoid, &Table::gemm_split,
+                    &Table::split_rows, &Table::split_panels);
 constexpr std::size_t kSlots = std::tuple_size_v<decltype(kFunctions)>;
 static_assert(kSlots == std::tuple_size_v<decltype(Table::slots)>,
               "kFunctions has every function, in order of `slots`");
@@ -100,12 +101,13 @@ void timed(Operands... operands) {
   Noted& noted = notes.noted[kSlot][stage];
   noted.calls.fetch_add(1, std::memory_order_relaxed);
   noted.ns.fetch_add(static_cast<std::uint64_t>(passed.count()), std::memory_order_relaxed);
-  noted.flop.fetch_add(flop, std::memory_order_relaxed);
+  const bool halves = notes.real->slots[kSlot].operation == "gemm_split";  // k counts both halves of a number
+  noted.flop.fetch_add(halves ? flop / 2 : flop, std::memory_order_relaxed);
 }
 
 template <std::size_t kSlot, class... Operands>
 void wrap(Table& table, void (*Table::*function)(Operands...)) {
-  table.*function = &timed<kSlot, Operands...>;
+  if (table.*function) table.*function = &timed<kSlot, Operands...>;
 }
 
 /// The level's table with every function timed.

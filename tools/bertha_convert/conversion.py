@@ -45,6 +45,7 @@ def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> 
     return {
         "kind": "encoder" if head == "none" else "model",
         "precision": options.precision,
+        **({"float32_split": False} if options.precision == "float32" else {}),
         **sizes,
         "hidden_act": model_config.activation(raw, family, path),
         "layer_norm_eps": model_config.layer_norm_eps(raw, family, path),
@@ -154,17 +155,15 @@ def _metadata(parts: Parts, name: str, version: str | None, cases: list[Json]) -
     return {"format": str(FORMAT), **{key: container.compact(value) for key, value in values.items()}}
 
 
-def _cases(options: Options, parts: Parts) -> tuple[list[Json], str | None, str]:
-    """The self-test, the version of transformers that recorded it, and a sentence for the report."""
+def _recording(options: Options, parts: Parts) -> selftest.Recording:
+    """The self-test, as far as it is asked for and can be recorded."""
     if options.selftest is False:
-        return [], None, "none (--no-selftest)"
+        return selftest.Recording([], "none (--no-selftest)")
     transformers = selftest.import_oracle(required=options.selftest is True)
     if transformers is None:
         cases = selftest.cases(parts.resolved, parts.config)
-        return cases, None, f"{len(cases)} cases, tokens only: torch and transformers are not installed"
-    cases, sentence = selftest.record(transformers, options.folder, parts.resolved, parts.config)
-    recorded = any(case["logits"] is not None for case in cases)
-    return cases, transformers.__version__ if recorded else None, sentence
+        return selftest.Recording(cases, f"{len(cases)} cases, tokens only: torch and transformers are not installed")
+    return selftest.record(transformers, options.folder, parts.resolved, parts.config)
 
 
 def convert(options: Options) -> Json:
@@ -175,7 +174,9 @@ def convert(options: Options) -> Json:
     if any(options.out.resolve() == path.resolve() for path in weights):
         raise fail("is the checkpoint itself", where=options.out, do="Name another output file.")
     parts = _model_parts(options, raw, weights) if weights else _tokenizer_parts(options, raw)
-    cases, version, sentence = _cases(options, parts)
+    cases, sentence, version, split = _recording(options, parts)
+    if split:
+        parts.config["float32_split"] = True
     name = options.folder.resolve().name
     with container.replacing(options.out) as temporary:
         container.write(temporary, _metadata(parts, name, version, cases), parts.tensors)

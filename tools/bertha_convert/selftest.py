@@ -1,10 +1,11 @@
 """Records what the file must reproduce (tools/format.md section 6), from the original checkpoint."""
 
+import functools
 import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,6 +47,15 @@ QUESTIONS: tuple[Case, ...] = (
     ("", "Here."),
     ("How many gulls did Maria count on day 3?", LONG),
 )
+
+
+class Recording(NamedTuple):
+    """What transformers made of the cases."""
+
+    cases: list[Json]
+    sentence: str  # for the report
+    version: str | None = None  # of transformers, where it recorded logits
+    float32_split: bool = False  # of the file's configuration
 
 
 def import_oracle(required: bool) -> Any:
@@ -125,18 +135,50 @@ def _model(transformers: Any, folder: Path, head: str) -> tuple[Any, list[str]]:
     return model.float().eval(), sorted(told["missing_keys"])
 
 
+def _linears(model: Any) -> list[Any]:
+    """The linear layers that run in the file's precision: those of the encoder, without the pooler."""
+    import torch
+
+    names = FAMILIES[model.config.model_type].names
+    return [
+        module
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and (f"{names.layers}." in name or name.endswith(names.projection))
+    ]
+
+
 def as_bfloat16(model: Any) -> None:
     """Makes a float32 model compute as a bfloat16 file runs: with its weights, and its inputs of linear layers."""
     import torch
 
-    names = FAMILIES[model.config.model_type].names
-    for name, module in model.named_modules():
-        in_encoder = f"{names.layers}." in name or name.endswith(names.projection)
-        linear = isinstance(module, torch.nn.Linear) and in_encoder
-        if linear or isinstance(module, torch.nn.Embedding):
-            module.weight.data = module.weight.data.bfloat16().float()
-        if linear:
-            module.register_forward_pre_hook(lambda _, inputs: (inputs[0].bfloat16().float(),))
+    linears = _linears(model)
+    for module in linears:
+        module.register_forward_pre_hook(lambda _, inputs: (inputs[0].bfloat16().float(),))
+    for module in linears + [module for module in model.modules() if isinstance(module, torch.nn.Embedding)]:
+        module.weight.data = module.weight.data.bfloat16().float()
+
+
+def as_split(model: Any) -> None:
+    """Makes a float32 model compute as a CPU with bfloat16 tiles runs it: encoder/float32_split.hpp."""
+    import torch
+
+    def halves(x: Any) -> tuple[Any, Any]:
+        high = x.bfloat16().float()
+        return high, (x - high).bfloat16().float()
+
+    def forward(module: Any, x: Any) -> Any:
+        (high, low), (w_high, w_low) = halves(x), halves(module.weight)
+        product = torch.nn.functional.linear
+        return product(high, w_low) + product(high, w_high) + product(low, w_high) + module.bias
+
+    for module in _linears(model):
+        module.forward = functools.partial(forward, module)
+
+
+def _keep_promise(expected: list[Any], found: list[Any]) -> bool:
+    """Whether logits are within a quarter of what Float32 promises of those of transformers."""
+    bounds = [0.25 * 2e-4 * np.maximum(1.0, np.abs(logits)) for logits in map(np.asarray, expected)]
+    return all(np.all(np.abs(np.asarray(f) - e) <= b) for f, e, b in zip(found, expected, bounds))
 
 
 def _logits(model: Any, case: Json, head: str, reads_types: bool) -> list[Any]:
@@ -164,24 +206,22 @@ def _answer(run: Any, case: Json, head: str) -> Json | list[Json] | None:
     return plain(run(question=text, context=pair)) if text and pair else None
 
 
-def record(transformers: Any, folder: Path, resolved: Resolved, config: Json) -> tuple[list[Json], str]:
-    """The cases with logits and answers, and a sentence for the report."""
+def record(transformers: Any, folder: Path, resolved: Resolved, config: Json) -> Recording:
+    """The cases with logits and answers, as far as transformers has them."""
     head = config.get("head", "none")
     recorded = cases(resolved, config)
     if not (folder / "config.json").is_file():
-        return recorded, f"{len(recorded)} cases, tokens only: transformers needs a config.json"
+        return Recording(recorded, f"{len(recorded)} cases, tokens only: transformers needs a config.json")
     loaded = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     agreement = _check_tokenizer(loaded, transformers, recorded, head == "question-answering")
     if head in ("none", "custom"):
-        return (
-            recorded,
-            f"{len(recorded)} cases, tokens only: the file has no head that transformers knows; {agreement}",
-        )
+        sentence = f"{len(recorded)} cases, tokens only: the file has no head that transformers knows; {agreement}"
+        return Recording(recorded, sentence)
     model, missing = _model(transformers, folder, head)
     version = transformers.__version__
     if missing:
         random = f"transformers {version} doesn't find {len(missing)} weights and makes them from random numbers"
-        return recorded, f"{len(recorded)} cases, tokens only: {random}; {agreement}"
+        return Recording(recorded, f"{len(recorded)} cases, tokens only: {random}; {agreement}")
     if config["type_vocab_size"] == 0:  # a pipeline would hand the model types that a class for another family gives
         loaded.model_input_names = [name for name in loaded.model_input_names if name != "token_type_ids"]
     task = {"sequence-classification": "text-classification", "question-answering": "question-answering"}.get(
@@ -194,10 +234,17 @@ def record(transformers: Any, folder: Path, resolved: Resolved, config: Json) ->
         case["answer"] = None if answer is None else json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
     if config["precision"] == "bfloat16":
         as_bfloat16(model)
+    reads_types = config["type_vocab_size"] > 0
     for case in recorded:
-        case["logits"] = _logits(model, case, head, config["type_vocab_size"] > 0)
+        case["logits"] = _logits(model, case, head, reads_types)
+    split = False
+    if config["precision"] == "float32":
+        as_split(model)
+        found = [_logits(model, case, head, reads_types) for case in recorded]
+        split = _keep_promise([case["logits"] for case in recorded], found)
     answers = "logits and answers" if run else "logits (its question-answering pipeline is gone: no answers)"
-    return recorded, f"{len(recorded)} cases, {answers} of transformers {version}; {agreement}"
+    sentence = f"{len(recorded)} cases, {answers} of transformers {version}; {agreement}"
+    return Recording(recorded, sentence, version, split)
 
 
 def record_bytes(program: Path, file: Path) -> list[str]:

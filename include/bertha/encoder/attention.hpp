@@ -62,7 +62,7 @@ class SelfAttention {
     const std::size_t width = 3 * padded_head_size_;
     const auto projected = scratch.query_key_value.matrix(context.rows, width);  // [T, 3 D']: query, key, value
     const std::size_t panels = width / 16;
-    query_key_value_.product(operand, {attention_head * panels, (attention_head + 1) * panels}, projected);
+    query_key_value_.product(operand, {attention_head * panels, (attention_head + 1) * panels}, projected, scratch);
     for (std::size_t s = 0; s + 1 < starts.size(); ++s) {
       const std::size_t first = starts[s] - starts[0];
       const std::size_t length = starts[s + 1] - starts[s];

@@ -10,6 +10,7 @@
 
 #include <bertha/encoder/batch.hpp>
 #include <bertha/encoder/embeddings.hpp>
+#include <bertha/encoder/float32_split.hpp>
 #include <bertha/encoder/layer.hpp>
 #include <bertha/encoder/pooler.hpp>
 #include <bertha/kernels/known_answers.hpp>
@@ -187,8 +188,13 @@ class AnyEncoder {
   EncoderOutput forward(const Batch& batch, Workspace& work, const LayerObserver& observer = {}) const;
   void pool(EncoderOutput& output, Workspace& work) const;
 
+  /// Whether a model of that configuration runs as Float32Split in this process. Throws what kernels::table() throws.
+  static bool splits(const ModelConfig& config) {
+    return config.precision == PrecisionKind::float32 && config.float32_split && kernels::table().gemm_split;
+  }
+
  private:
-  using Variant = std::variant<Encoder<Float32>, Encoder<BFloat16>, Encoder<Int8>>;
+  using Variant = std::variant<Encoder<Float32>, Encoder<Float32Split>, Encoder<BFloat16>, Encoder<Int8>>;
   static Variant make(WeightFile& file, const ModelConfig& config);
 
   Variant encoder_;
@@ -199,6 +205,8 @@ class AnyEncoder {
 BERTHA_FUNCTION AnyEncoder::Variant AnyEncoder::make(WeightFile& file, const ModelConfig& config) {
   switch (config.precision) {
     case PrecisionKind::float32:
+      if (splits(config)) return Variant(std::in_place_type<Encoder<Float32Split>>, file, config);
+      [[fallthrough]];
     case PrecisionKind::float32_strict: return Variant(std::in_place_type<Encoder<Float32>>, file, config);
     case PrecisionKind::int8: return Variant(std::in_place_type<Encoder<Int8>>, file, config);
     case PrecisionKind::bfloat16: return Variant(std::in_place_type<Encoder<BFloat16>>, file, config);

@@ -31,8 +31,9 @@ class Linear {
   void operator()(MatrixView<const float> x, MatrixView<float> out, const Team& team,
                   const Epilogue& epilogue = {}) const {
     const Operand operand = prepare(x, team);
-    team.split(n_panels_, [&](std::size_t begin, std::size_t end, Scratch&) {
-      product(operand, {begin, end}, {out.data + begin * 16, out.rows, (end - begin) * 16, out.stride}, epilogue);
+    team.split(n_panels_, [&](std::size_t begin, std::size_t end, Scratch& scratch) {
+      product(operand, {begin, end}, {out.data + begin * 16, out.rows, (end - begin) * 16, out.stride}, scratch,
+              epilogue);
     });
   }
 
@@ -41,9 +42,10 @@ class Linear {
 
   /// The two halves of the call, for a caller that divides the panels itself. `prepare` once for all panels.
   Operand prepare(MatrixView<const float> x, const Team& team) const { return weight_.prepare(x, team); }
-  /// The outputs of `range` only; the first of them is the first column of `out`.
-  void product(const Operand& x, PanelRange range, MatrixView<float> out, const Epilogue& epilogue = {}) const {
-    weight_.product(x, range, bias_.data(), out, epilogue);
+  /// The outputs of `range` only, by a thread that has `scratch`; the first of them is the first column of `out`.
+  void product(const Operand& x, PanelRange range, MatrixView<float> out, Scratch& scratch,
+               const Epilogue& epilogue = {}) const {
+    weight_.product(x, range, bias_.data(), out, epilogue, scratch);
   }
 
  private:

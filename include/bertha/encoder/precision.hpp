@@ -69,8 +69,8 @@ struct Float32 {
 
     void reserve(Scratch&, std::size_t) const {}
     Operand prepare(MatrixView<const float> x, const Team&) const { return x; }
-    void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out,
-                 const Epilogue& epilogue) const {
+    void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
+                 Scratch&) const {
       kernels::table().gemm_f32(detail::product_rows<float>(x, weight_.data(), inputs_, range, bias, out, epilogue));
     }
 
@@ -108,8 +108,8 @@ struct BFloat16 {
       });
       return rounded;
     }
-    void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out,
-                 const Epilogue& epilogue) const {
+    void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
+                 Scratch&) const {
       kernels::table().gemm_bf16(
           detail::product_rows<std::uint16_t>(x, weight_.data(), padded_, range, bias, out, epilogue));
     }
@@ -156,8 +156,8 @@ struct Int8 {
       });
       return {values, scale};
     }
-    void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out,
-                 const Epilogue& epilogue) const {
+    void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
+                 Scratch&) const {
       const std::size_t column = range.begin * 16;
       kernels::table().gemm_s8({.a = x.values.data,
                                 .a_stride = x.values.stride,

@@ -65,6 +65,7 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
   config.precision = json.choice<PrecisionKind>(
       "precision",
       {{"float32", PrecisionKind::float32}, {"bfloat16", PrecisionKind::bfloat16}, {"int8", PrecisionKind::int8}});
+  if (config.precision == PrecisionKind::float32) config.float32_split = json.require<bool>("float32_split");
   config.vocab_size = json.integer("vocab_size", 1, kMaxSize);
   config.hidden_size = json.integer("hidden_size", 1, kMaxSize);
   config.embedding_size = json.integer("embedding_size", 1, kMaxSize);

@@ -41,9 +41,16 @@ inline std::string join(std::string_view layer, std::string_view part) {
   return std::string(layer).append(".").append(part);
 }
 
+/// What may be held in memory beside the file's own bytes. Results don't depend on it.
+enum class Memory : std::uint8_t {
+  fast,  ///< what makes calls fastest: float32 weights that run as bfloat16 halves are kept so, twice the file in all
+  small  ///< nothing that a call can make itself
+};
+
 /// How to open a file.
 struct OpenOptions {
   bool copy = false;  ///< hold a copy of all bytes: what happens to the file later doesn't matter then
+  Memory memory = Memory::fast;
 };
 
 /// The element type that a C++ type stands for; bfloat16 numbers travel as their bits, in std::uint16_t.
@@ -74,7 +81,7 @@ class WeightFile {
     const auto mode = options.copy ? MappedFile::Mode::copy : MappedFile::Mode::map;
     auto file = std::make_shared<const MappedFile>(path, mode);
     const auto bytes = file->bytes();
-    return WeightFile(bytes, path, std::move(file));
+    return WeightFile(bytes, path, options.memory, std::move(file));
   }
 
   /// The same for a file's bytes. Without `copy` they must be 64-byte aligned, or it throws Error{input}, and must
@@ -83,13 +90,13 @@ class WeightFile {
     if (options.copy) {
       auto copy = std::make_shared<const MappedFile>(MappedFile::copy_of(bytes));
       bytes = copy->bytes();
-      return WeightFile(bytes, std::move(name), std::move(copy));
+      return WeightFile(bytes, std::move(name), options.memory, std::move(copy));
     }
     if (reinterpret_cast<std::uintptr_t>(bytes.data()) % kFileAlignment != 0) {
       throw Error(ErrorCode::input,
                   name + ": the address of a model's bytes must be a multiple of 64; copy them, or set 'copy'.");
     }
-    return WeightFile(bytes, std::move(name), nullptr);
+    return WeightFile(bytes, std::move(name), options.memory, nullptr);
   }
 
   WeightFile(WeightFile&&) = default;
@@ -102,6 +109,8 @@ class WeightFile {
   /// Where the model comes from and what converted it: compact JSON (tools/format.md, section 2).
   const std::string& source() const { return source_; }
   const std::vector<SelfTestCase>& self_test() const { return self_test_; }
+  /// How it was opened: what its users may hold beside it.
+  Memory memory() const { return memory_; }
   /// All tensors in file order.
   const std::vector<TensorInfo>& tensors() const { return tensors_; }
 
@@ -160,7 +169,7 @@ class WeightFile {
   std::shared_ptr<const void> keep_alive() const { return mapping_; }
 
  private:
-  WeightFile(std::span<const std::byte> bytes, std::string name, std::shared_ptr<const void> mapping);
+  WeightFile(std::span<const std::byte> bytes, std::string name, Memory memory, std::shared_ptr<const void> mapping);
   void read_crcs(const std::string& text, const std::string& where);
 
   std::size_t find(std::string_view tensor) const {
@@ -180,6 +189,7 @@ class WeightFile {
   std::shared_ptr<const void> mapping_;
   std::span<const std::byte> bytes_;
   std::string name_;
+  Memory memory_;
   std::vector<TensorInfo> tensors_;
   std::map<std::string, std::size_t, std::less<>> index_;  // by name, of tensors_, taken_ and crcs_
   std::vector<bool> taken_;
@@ -192,9 +202,9 @@ class WeightFile {
 
 #if defined(BERTHA_DEFINES_FUNCTIONS)
 
-BERTHA_FUNCTION WeightFile::WeightFile(std::span<const std::byte> bytes, std::string name,
+BERTHA_FUNCTION WeightFile::WeightFile(std::span<const std::byte> bytes, std::string name, Memory memory,
                                        std::shared_ptr<const void> mapping)
-    : mapping_(std::move(mapping)), bytes_(bytes), name_(std::move(name)) {
+    : mapping_(std::move(mapping)), bytes_(bytes), name_(std::move(name)), memory_(memory) {
   Safetensors container = parse_safetensors(bytes_, name_);
   tensors_ = std::move(container.tensors);
   taken_.resize(tensors_.size());

@@ -48,6 +48,11 @@ struct GemmRows {
 using GemmF32 = GemmRows<float>;
 using GemmBf16 = GemmRows<std::uint16_t>;
 
+/// GemmBf16 of float32 numbers that are split into bfloat16 halves, x = high + low and a little: high times low, high
+/// times high and low times high are summed in float32, in the level's own order. In a row of `a`, and in a panel,
+/// every 32 k are 32 high halves followed by their 32 low halves, so `k` counts k' twice. An infinity gives NaN.
+using GemmSplit = GemmBf16;
+
 /// GemmF32 with acc = sum_k a[r, k] w[n, k] in int32 (so k <= 2^17) and fma(float(acc), a_scale[r] * scale[n],
 /// bias[n]) before the activation. Exact for every int8 weight, -128 too.
 struct GemmS8 {
@@ -151,11 +156,12 @@ struct RoundPanels {
   std::uint16_t* out = nullptr;  // [n_panels, k'/2, 16, 2], k' = k rounded up to 32; 64-byte aligned
 };
 
-/// The level whose kernel stands in a slot of a table. For `inspect`.
+/// The level whose kernel stands in a slot of a table, or kNoLevel. For `inspect`.
 struct Slot {
   std::string_view operation;
   std::string_view level;
 };
+inline constexpr std::string_view kNoLevel = "none";
 
 /// The functions of one level. Slots that a level has no better kernel for hold that of a lower level.
 struct Table {
@@ -174,11 +180,15 @@ struct Table {
   void (*round_panels)(const RoundPanels&);
   void (*softmax)(float* x, std::size_t n);  ///< in place, over n numbers; nothing past them is touched
   void (*sigmoid)(float* x, std::size_t n);  ///< in place; nothing past the n numbers is touched
-  std::array<Slot, 14> slots;                ///< one for each function, in this order
+  std::array<Slot, 17> slots;                ///< one for each function, in this order
+  // Where splitting float32 numbers makes a product faster; else null. Operands as for bfloat16, but with low halves.
+  void (*gemm_split)(const GemmSplit&) = nullptr;
+  void (*split_rows)(const RoundRows&) = nullptr;      ///< to y [rows, 2 k']
+  void (*split_panels)(const RoundPanels&) = nullptr;  ///< to out [n_panels, k'/32, 2, 16, 16, 2]
 };
 
-/// The slots of a level all of whose functions are its own.
-constexpr std::array<Slot, 14> slots_of(std::string_view level) {
+/// The slots of a level whose functions are its own, and that doesn't split.
+constexpr std::array<Slot, 17> slots_of(std::string_view level) {
   return {{{"gemm_f32", level},
            {"gemm_s8", level},
            {"gemm_bf16", level},
@@ -192,7 +202,10 @@ constexpr std::array<Slot, 14> slots_of(std::string_view level) {
            {"round_rows", level},
            {"round_panels", level},
            {"softmax", level},
-           {"sigmoid", level}}};
+           {"sigmoid", level},
+           {"gemm_split", kNoLevel},
+           {"split_rows", kNoLevel},
+           {"split_panels", kNoLevel}}};
 }
 
 /// Rows of queries that attention works on at a time; a constant, so that results don't depend on the length.

@@ -9,6 +9,7 @@
 #if defined(BERTHA_DEFINES_FUNCTIONS)
 #include <bertha/kernels/scalar.hpp>
 #if defined(__x86_64__)
+#include <bertha/kernels/amx.hpp>
 #include <bertha/kernels/avx2.hpp>
 #include <bertha/kernels/avx512.hpp>
 #include <bertha/kernels/avx512_bf16.hpp>
@@ -49,6 +50,7 @@ BERTHA_FUNCTION std::vector<const Table*> tables_for([[maybe_unused]] const CpuF
   if (features.avx2) tables.push_back(&avx2::kTable);
   if (features.avx512) tables.push_back(&avx512::kTable);
   if (features.avx512_bf16) tables.push_back(&avx512_bf16::kTable);
+  if (features.amx) tables.push_back(&amx::kTable);
 #endif
   return tables;
 }

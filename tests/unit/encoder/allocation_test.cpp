@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "../../kernels/amx_emulation.hpp"
 #include "../../support/model_writer.hpp"
 #include "gtest/gtest.h"
 
@@ -110,17 +111,26 @@ bertha::Batch batch_of(const std::vector<std::size_t>& lengths) {
   return batch;
 }
 
-class EncoderAllocations : public testing::TestWithParam<bertha::PrecisionKind> {};
+/// `split`: float32 as bfloat16 halves, made in each call.
+struct Kind {
+  bertha::PrecisionKind precision;
+  bool split;
+};
+
+class EncoderAllocations : public testing::TestWithParam<Kind> {};
 
 TEST_P(EncoderAllocations, EndWithTheFirstCallOfASize) {
+  static const bool splits = bertha::kernels::use_level_that_splits();
+  if (GetParam().split && !splits) GTEST_SKIP() << "this CPU lacks AVX2";
   bertha_test::TinyOptions options;
+  options.float32_split = GetParam().split;
   options.embedding_size = 20;
   options.num_hidden_layers = 3;
   options.max_position_embeddings = 400;
   const bertha_test::AlignedBytes bytes(ModelWriter::tiny(options).bytes());
-  auto file = bertha::WeightFile::from_bytes(bytes.span());
+  auto file = bertha::WeightFile::from_bytes(bytes.span(), "bytes", {.memory = bertha::Memory::small});
   bertha::ModelConfig config = file.config();
-  config.precision = GetParam();
+  config.precision = GetParam().precision;
   const bertha::AnyEncoder encoder(file, config);
   // Whole chunks, one that all threads share, and both; then smaller calls than the largest.
   std::vector<bertha::Batch> batches;
@@ -145,10 +155,13 @@ TEST_P(EncoderAllocations, EndWithTheFirstCallOfASize) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Precision, EncoderAllocations,
-                         testing::Values(bertha::PrecisionKind::float32, bertha::PrecisionKind::bfloat16,
-                                         bertha::PrecisionKind::int8),
-                         [](const auto& test) { return std::string(bertha::to_string(test.param)); });
+INSTANTIATE_TEST_SUITE_P(
+    Precision, EncoderAllocations,
+    testing::Values(Kind{bertha::PrecisionKind::float32, false}, Kind{bertha::PrecisionKind::float32, true},
+                    Kind{bertha::PrecisionKind::bfloat16, false}, Kind{bertha::PrecisionKind::int8, false}),
+    [](const auto& test) {
+      return std::string(bertha::to_string(test.param.precision)) + (test.param.split ? "_split" : "");
+    });
 
 }  // namespace
 

@@ -41,6 +41,7 @@ void expect_config(ErrorCode code, const Json& change, std::initializer_list<std
 
 TEST(ConfigJson, ReadsEveryField) {
   Json json = tiny().config;
+  json.erase("float32_split");
   json.update({{"precision", "int8"},
                {"num_hidden_layers", 7},
                {"type_vocab_size", 0},
@@ -157,6 +158,17 @@ TEST(ConfigJson, RefusesEncodersThatItDoesNotHave) {
   expect_config(ErrorCode::unsupported, {{"key_window", 128}}, {"'key_window'", "128"});
   expect_config(ErrorCode::format, {{"gating", 0}}, {"'gating'", "true or false"});
   expect_config(ErrorCode::format, {{"bias", "true"}}, {"'bias'", "true or false"});
+}
+
+TEST(ConfigJson, SplitsFloat32Only) {
+  Json json = tiny().config;
+  EXPECT_FALSE(read_config(json).float32_split);
+  json["float32_split"] = true;
+  EXPECT_TRUE(read_config(json).float32_split);
+  expect_config(ErrorCode::format, {{"float32_split", 1}}, {"'float32_split'", "true or false"});
+  expect_config(ErrorCode::format, {{"precision", "int8"}}, {"float32_split"});
+  json.erase("float32_split");
+  expect_error(ErrorCode::format, {"'float32_split' is missing"}, [&] { read_config(json); });
 }
 
 TEST(ConfigJson, HoldsLabelsAgainstTheHead) {

@@ -1,0 +1,98 @@
+// Float32 on a CPU that multiplies tiles of bfloat16 numbers: every weight and every operand is the sum of two of
+// those, high + low, and a product is high times low, high times high and low times high, summed in float32. That is
+// within the promise of Float32 for a file whose converter says so (`float32_split`), and twice as fast as fused
+// multiply-add.
+
+#pragma once
+
+#include <bertha/encoder/precision.hpp>
+
+BERTHA_NAMESPACE_BEGIN
+
+/// binary32 weights and activations; products by three bfloat16 products, attention and all else as Float32. Needs
+/// kernels::Table::gemm_split. The bits are those of one level, in any batch and at any number of threads.
+struct Float32Split {
+  static constexpr PrecisionKind kind = PrecisionKind::float32;
+  using Operand = MatrixView<const std::uint16_t>;  // [rows, 2 K'], K' = K rounded up to 32
+
+  /// The weights of one linear layer, [N'/16, K'/32, 2, 16, 16, 2]: split when they are loaded, or, with Memory::small,
+  /// as float32 panels [N'/16, K, 16] that each call splits again. The bits are the same.
+  class Panels {
+   public:
+    /// Takes `<name>.weight` of a float32 file, or what another precision has in its place.
+    /// Throws Error{unsupported} on a level that can't multiply them.
+    Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
+
+    void reserve(Scratch& scratch, std::size_t rows) const {
+      scratch.rounded.matrix(rows, 2 * padded_);
+      if (!whole_) scratch.split_panels.reserve(panels_at_once() * panel_size());
+    }
+    /// Splits the rows of x [rows, K] into the memory that the team shares.
+    Operand prepare(MatrixView<const float> x, const Team& team) const {
+      const MatrixView<std::uint16_t> split = team.shared().rounded.matrix(x.rows, 2 * padded_);
+      team.split(x.rows, [&](std::size_t begin, std::size_t end, Scratch&) {
+        kernels::table().split_rows({.x = x.row(begin),
+                                     .stride = x.stride,
+                                     .rows = end - begin,
+                                     .size = inputs_,
+                                     .y = split.row(begin),
+                                     .y_stride = split.stride});
+      });
+      return split;
+    }
+    void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
+                 Scratch& scratch) const;
+
+   private:
+    static constexpr std::size_t kBytesAtOnce = 262'144;  // of panels split by a call: what stays in L2
+
+    std::size_t panel_size() const { return 2 * padded_ * 16; }  // in halves
+    std::size_t panels_at_once() const {
+      return std::max<std::size_t>(2, kBytesAtOnce / (panel_size() * sizeof(std::uint16_t)) / 2 * 2);
+    }
+
+    std::size_t inputs_, padded_;
+    bool whole_;  // split_ holds the weights, else float32_ does
+    Weights<std::uint16_t> split_;
+    Weights<float> float32_;
+  };
+
+  static void attend(const kernels::Attention& args) { Float32::attend(args); }
+};
+
+inline Float32Split::Panels::Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs)
+    : inputs_(inputs), padded_(kernels::round_up(inputs, 32)), whole_(file.memory() == Memory::fast) {
+  if (!kernels::table().gemm_split)
+    throw Error(ErrorCode::unsupported, "Float32Split: the level '" + std::string(kernels::table().level) +
+                                            "' has no product of split numbers; run the model in Float32");
+  float32_ = float32_panels(file, name, outputs, inputs);
+  if (!whole_) return;
+  const std::size_t panels = kernels::round_up(outputs, 16) / 16;
+  AlignedBuffer<std::uint16_t> split(panels * panel_size());
+  kernels::table().split_panels({.panels = float32_.data(), .n_panels = panels, .k = inputs, .out = split.data()});
+  split_ = Weights<std::uint16_t>(std::move(split));
+  float32_ = {};
+}
+
+inline void Float32Split::Panels::product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out,
+                                          const Epilogue& epilogue, Scratch& scratch) const {
+  if (whole_)
+    return kernels::table().gemm_split(
+        detail::product_rows<std::uint16_t>(x, split_.data(), 2 * padded_, range, bias, out, epilogue));
+  std::uint16_t* split = scratch.split_panels.reserve(panels_at_once() * panel_size());
+  for (PanelRange part{range.begin, 0}; part.begin < range.end; part.begin = part.end) {
+    part.end = std::min(range.end, part.begin + panels_at_once());
+    kernels::table().split_panels({.panels = float32_.data() + part.begin * 16 * inputs_,
+                                   .n_panels = part.end - part.begin,
+                                   .k = inputs_,
+                                   .out = split});
+    MatrixView<float> part_out = out;
+    part_out.data += (part.begin - range.begin) * 16;
+    auto operation = detail::product_rows<std::uint16_t>(x, nullptr, 0, part, bias, part_out, epilogue);
+    operation.panels = split;
+    operation.k = 2 * padded_;
+    kernels::table().gemm_split(operation);
+  }
+}
+
+BERTHA_NAMESPACE_END

@@ -1,0 +1,81 @@
+// The `amx` level: `avx512_bf16`, and products of bfloat16 numbers, and of float32 numbers as three of those, on AMX:
+// one instruction multiplies 16 rows of 32 numbers by 32 k of a panel. A program asks the system for it (cpu.hpp).
+
+#pragma once
+
+#include <bertha/kernels/avx512_bf16.hpp>
+
+BERTHA_NAMESPACE_BEGIN
+BERTHA_AMX_BEGIN
+
+namespace kernels::amx {
+
+using namespace avx512;
+
+/// The six operations of gemm_amx.inl. In assembly, because g++ 12's intrinsics say nothing of the memory that they
+/// read; compilers don't know of the registers, and need not.
+struct Tiles {
+  /// Tiles of `rows` rows of a (32 of more than 32), and of their sums; weights always have 16 rows.
+  BERTHA_INLINE void configure(std::size_t rows) const {
+    struct {
+      std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+      std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+      std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+    } config;
+    const auto first = static_cast<std::uint8_t>(smaller(rows, 16));
+    config.rows[0] = config.rows[1] = config.rows[4] = first;
+    if (rows > 16) config.rows[2] = config.rows[3] = config.rows[5] = static_cast<std::uint8_t>(smaller(rows - 16, 16));
+    __asm__ volatile("ldtilecfg %0" : : "m"(config));
+  }
+  /// Leaves the registers as a thread finds them that never had any: then the system needn't save them.
+  BERTHA_INLINE void release() const { __asm__ volatile("tilerelease"); }
+  template <int Tile>
+  BERTHA_INLINE void zero() const {
+    __asm__ volatile("{tilezero %%tmm%c0|tilezero tmm%c0}" : : "i"(Tile));
+  }
+  template <int Tile>
+  BERTHA_INLINE void load(const void* p, std::size_t stride_bytes) const {
+    __asm__ volatile("{tileloadd (%0,%1,1), %%tmm%c2|tileloadd tmm%c2, [%0+%1*1]}"
+                     :
+                     : "r"(p), "r"(stride_bytes), "i"(Tile)
+                     : "memory");
+  }
+  template <int Tile>
+  BERTHA_INLINE void store(void* p, std::size_t stride_bytes) const {
+    __asm__ volatile("{tilestored %%tmm%c2, (%0,%1,1)|tilestored [%0+%1*1], tmm%c2}"
+                     :
+                     : "r"(p), "r"(stride_bytes), "i"(Tile)
+                     : "memory");
+  }
+  /// sums += a w.
+  template <int Sums, int A, int W>
+  BERTHA_INLINE void dot() const {
+    __asm__ volatile("{tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0|tdpbf16ps tmm%c0, tmm%c1, tmm%c2}"
+                     :
+                     : "i"(Sums), "i"(A), "i"(W));
+  }
+};
+
+#define BERTHA_LANE_INLINE BERTHA_INLINE
+#include <bertha/kernels/gemm_amx.inl>
+
+#include <bertha/kernels/split.inl>
+#undef BERTHA_LANE_INLINE
+
+constexpr Table changed_table() {
+  Table table = avx512_bf16::kTable;
+  table.level = "amx";
+  table.gemm_bf16 = gemm_bf16;
+  table.gemm_split = gemm_split;
+  table.split_rows = split_rows;
+  table.split_panels = split_panels;
+  for (Slot& slot : table.slots)
+    if (slot.operation == "gemm_bf16" || slot.level == kNoLevel) slot.level = table.level;
+  return table;
+}
+inline constexpr Table kTable = changed_table();
+
+}  // namespace kernels::amx
+
+BERTHA_AMX_END
+BERTHA_NAMESPACE_END

@@ -1,0 +1,210 @@
+// Products on tiles of AMX, by the emulation on every CPU and by the instructions where the CPU has them: bfloat16 and
+// split float32 against double precision, and the same bits for a row alone and in any batch.
+
+#include "amx_emulation.hpp"
+
+#include <bit>
+#include <cmath>
+
+#include "support.hpp"
+
+namespace bertha::testing {
+namespace {
+
+float widened(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
+
+std::vector<const kernels::Table*> levels() {
+  std::vector<const kernels::Table*> tables;
+#if defined(__x86_64__)
+  if (kernels::cpu_features().avx2) tables.push_back(&kernels::emulated_amx::kTable);
+#endif
+  for (const kernels::Table* table : kernels::available())
+    if (has_own_order(*table)) tables.push_back(table);
+  return tables;
+}
+
+/// float32 operands, and what a level makes of them: rounded, or split into halves.
+struct Case {
+  Case(std::size_t row_count, std::size_t inputs, std::size_t n, bool split_numbers, std::uint32_t seed)
+      : rows(row_count),
+        k(inputs),
+        split(split_numbers),
+        depth(kernels::round_up(k, 32) * (split ? 2 : 1)),
+        x(rows * k, 1),
+        weights(kernels::padded(n) * k),
+        bias(kernels::padded(n), 1),
+        a(rows * (depth + 32), 1),
+        panels(kernels::padded(n) * depth) {
+    Random random(seed);
+    x.fill(random, 4.0f);
+    weights.fill(random, 0.5f);
+    bias.fill(random);
+    op.a = a.data();
+    op.a_stride = depth + 32;
+    op.panels = panels.data();
+    op.bias = bias.data();
+    op.rows = rows;
+    op.k = depth;
+    op.n_panels = kernels::padded(n) / 16;
+  }
+  void prepare(const kernels::Table& level) {
+    (split ? level.split_rows : level.round_rows)({x.data(), k, rows, k, a.data(), op.a_stride});
+    (split ? level.split_panels : level.round_panels)({weights.data(), op.n_panels, k, panels.data()});
+  }
+  /// The sum of `f` of the pairs of numbers that a product multiplies.
+  template <class F>
+  double sum(std::size_t row, std::size_t column, const F& f) {
+    double total = 0;
+    for (std::size_t i = 0; i < k; ++i) {
+      const float w = weights[(column / 16 * k + i) * 16 + column % 16];
+      total += split ? f(double{x[row * k + i]}, double{w})
+                     : f(double{widened(a[row * op.a_stride + i])},
+                         double{widened(panels[(column / 16 * depth + i / 2 * 2) * 16 + column % 16 * 2 + i % 2])});
+    }
+    return total;
+  }
+
+  std::size_t rows, k;
+  bool split;
+  std::size_t depth;
+  Guarded<float> x, weights, bias;
+  Guarded<std::uint16_t> a, panels;
+  kernels::GemmBf16 op;
+};
+
+class Amx : public EveryLevel {
+ protected:
+  Gemm<kernels::GemmBf16> gemm(bool split) const {
+    return split ? &kernels::Table::gemm_split : &kernels::Table::gemm_bf16;
+  }
+};
+
+TEST_P(Amx, MultipliesAsPreciselyAsItsNumbersAre) {
+  for (const bool split : {false, true})
+    for (std::size_t rows : Sizes{0, 1, 2, 15, 16, 17, 31, 32, 33, 47, 48, 49, 64, 70, 200})
+      for (std::size_t k : Sizes{1, 31, 32, 33, 300, 600}) {
+        const std::size_t n = 1 + (rows * 7 + k) % 70, stride = kernels::padded(n) + 2;
+        Case x(rows, k, n, split, static_cast<std::uint32_t>(rows * 1000 + k));
+        x.prepare(level());
+        Guarded<float> out(rows * stride, 1);
+        x.op.out = out.data();
+        x.op.out_stride = stride;
+        (level().*gemm(split))(x.op);
+        const double precision = split ? 0x1p-16 : 0x1p-21;
+        for (std::size_t r = 0; r < rows; r += 1 + rows / 20) {
+          for (std::size_t c = 0; c < kernels::padded(n); ++c) {
+            const double exact = x.sum(r, c, [](double p, double q) { return p * q; }) + double{x.bias[c]};
+            const double size = x.sum(r, c, [](double p, double q) { return std::fabs(p * q); });
+            ASSERT_NEAR(out[r * stride + c], exact, precision * (size + 1)) << rows << ' ' << k << ' ' << r << ' ' << c;
+          }
+          ASSERT_TRUE(untouched(out[r * stride + stride - 1]));
+        }
+        ASSERT_TRUE(out.guards_intact());
+      }
+}
+
+TEST_P(Amx, AppliesEveryActivationAndThenTheResidualInPlace) {
+  for (const bool split : {false, true})
+    for (std::size_t rows : Sizes{1, 40, 200})
+      for (Activation activation : kActivations) {
+        Case x(rows, 70, 40, split, 5);
+        x.prepare(level());
+        Random random(3);
+        Guarded<float> sums(rows * 48), residual(rows * 48), out(rows * 48, 1);
+        residual.fill(random);
+        std::memcpy(out.data(), residual.data(), rows * 48 * sizeof(float));
+        x.op.out_stride = x.op.residual_stride = 48;
+        x.op.out = sums.data();
+        (level().*gemm(split))(x.op);
+        x.op.out = out.data();
+        x.op.residual = out.data();
+        x.op.activation = activation;
+        (level().*gemm(split))(x.op);
+        // Those sums, as a product with the identity, get the same activation and residual from gemm_f32.
+        Guarded<float> identity(48 * 48), zeros(48), expected(rows * 48);
+        for (std::size_t i = 0; i < 48 * 48; ++i) identity[i] = i / 768 * 16 + i % 16 == i % 768 / 16 ? 1.0f : 0.0f;
+        for (std::size_t i = 0; i < 48; ++i) zeros[i] = 0.0f;
+        level().gemm_f32({sums.data(), 48, identity.data(), zeros.data(), residual.data(), 48, expected.data(), 48,
+                          rows, 48, 3, activation});
+        EXPECT_TRUE(same_rows(out.data(), 48, expected.data(), 48, rows, 48));
+        EXPECT_TRUE(out.guards_intact());
+      }
+}
+
+TEST_P(Amx, GivesARowTheSameBitsAloneAndWhereverPanelsAreSplit) {
+  for (const bool split : {false, true})
+    for (std::size_t rows : Sizes{2, 7, 30, 33, 50, 192, 193, 400}) {
+      Case x(rows, 300, 48, split, 9);
+      x.prepare(level());
+      expect_same_bits_in_parts(x.op, gemm(split), level(), [](auto&, std::size_t, std::size_t) {});
+    }
+}
+
+TEST_P(Amx, LetsNanThroughInItsRowOnly) {
+  for (const bool split : {false, true}) {
+    Case x(40, 20, 16, split, 29);
+    x.x[33 * 20 + 7] = kNan;
+    x.prepare(level());
+    Guarded<float> out(40 * 16);
+    x.op.out = out.data();
+    x.op.out_stride = 16;
+    (level().*gemm(split))(x.op);
+    for (std::size_t i = 0; i < 40 * 16; ++i) ASSERT_EQ(std::isnan(out[i]), i / 16 == 33);
+  }
+}
+
+TEST_P(Amx, SplitsNumbersIntoTheirRoundedHalfAndTheRoundedRest) {
+  Random random(7);
+  for (std::size_t size : Sizes{1, 15, 16, 17, 31, 32, 33, 48, 49, 64, 100}) {
+    const std::size_t rows = 3, depth = kernels::round_up(size, 32), stride = 2 * depth + 5;
+    Guarded<float> x(rows * size, 1), rest(rows * size);
+    Guarded<std::uint16_t> split(rows * stride, 1), high(rows * depth), low(rows * depth);
+    x.fill(random, 4.0f);
+    level().split_rows({x.data(), size, rows, size, split.data(), stride});
+    level().round_rows({x.data(), size, rows, size, high.data(), depth});
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t i = 0; i < size; ++i) rest[r * size + i] = x[r * size + i] - widened(high[r * depth + i]);
+    level().round_rows({rest.data(), size, rows, size, low.data(), depth});
+    for (std::size_t r = 0; r < rows; ++r) {
+      for (std::size_t i = 0; i < depth; ++i) {
+        const std::uint16_t* at = split.data() + r * stride + i / 32 * 64 + i % 32;
+        ASSERT_EQ(at[0], high[r * depth + i]) << size << ' ' << i;
+        ASSERT_EQ(at[32], low[r * depth + i]) << size << ' ' << i;
+      }
+      ASSERT_EQ(split[r * stride + 2 * depth], 0xffff);
+    }
+    ASSERT_TRUE(split.guards_intact());
+  }
+}
+
+TEST_P(Amx, SplitsPanelsIntoTilesOfHighAndOfLowHalves) {
+  Random random(8);
+  const std::size_t panels = 3;
+  for (std::size_t k : Sizes{1, 2, 27, 31, 32, 33, 64, 90}) {
+    const std::size_t depth = kernels::round_up(k, 32);
+    Guarded<float> from(panels * k * 16), rest(panels * k * 16);
+    Guarded<std::uint16_t> split(panels * depth * 32), high(panels * depth * 16), low(panels * depth * 16);
+    from.fill(random);
+    level().split_panels({from.data(), panels, k, split.data()});
+    level().round_panels({from.data(), panels, k, high.data()});
+    for (std::size_t p = 0; p < panels; ++p)
+      for (std::size_t i = 0; i < k; ++i)
+        for (std::size_t j = 0; j < 16; ++j) {
+          const std::size_t at = (p * k + i) * 16 + j;
+          rest[at] = from[at] - widened(high[(p * depth + i / 2 * 2) * 16 + j * 2 + i % 2]);
+        }
+    level().round_panels({rest.data(), panels, k, low.data()});
+    for (std::size_t tile = 0; tile < panels * depth / 32; ++tile)
+      for (std::size_t i = 0; i < 512; ++i) {
+        ASSERT_EQ(split[tile * 1024 + i], high[tile * 512 + i]) << k << ' ' << tile << ' ' << i;
+        ASSERT_EQ(split[tile * 1024 + 512 + i], low[tile * 512 + i]) << k << ' ' << tile << ' ' << i;
+      }
+    ASSERT_TRUE(split.guards_intact());
+  }
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Amx);
+INSTANTIATE_TEST_SUITE_P(Level, Amx, ::testing::ValuesIn(levels()), level_name);
+
+}  // namespace
+}  // namespace bertha::testing
