@@ -3,12 +3,12 @@
 #include <array>
 #include <bertha/pipelines/question_answerer.hpp>
 #include <cmath>
-#include <ranges>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "../../support/expect_error.hpp"
+#include "../../support/views.hpp"
 #include "controlled_model.hpp"
 
 namespace {
@@ -219,7 +219,9 @@ TEST(QuestionAnswerer, GivesOneQuestionAndManyTheSame) {
   EXPECT_EQ(all(questions), expected);
   EXPECT_EQ(all(questions, {.max_threads = 1, .max_batch_tokens = 1}), expected);
   EXPECT_EQ(all(std::initializer_list<Question>{questions[0], questions[1], questions[2]}), expected);
+#if defined(BERTHA_TEST_HAS_VIEWS)
   EXPECT_EQ(all(std::views::transform(questions, [](const Question& question) { return question; })), expected);
+#endif
   EXPECT_EQ(all(std::vector<Question>{}), "");
 }
 
