@@ -28,6 +28,14 @@ inline void exp_all(const float* x, float* y, std::size_t n) {
 }
 }  // namespace kernels::avx512
 BERTHA_AVX512_END
+#elif defined(__aarch64__)
+BERTHA_NEON_BEGIN
+namespace kernels::neon {
+inline void exp_all(const float* x, float* y, std::size_t n) {
+  for (std::size_t i = 0; i < n; i += kLanes) store(y + i, exp(load(x + i)));
+}
+}  // namespace kernels::neon
+BERTHA_NEON_END
 #endif
 BERTHA_NAMESPACE_END
 
@@ -78,6 +86,11 @@ class Functions : public EveryLevel {
     }
     if (level().level == "avx512" || level().level == "avx512_bf16") {
       kernels::avx512::exp_all(x.data(), y.data(), x.size());
+      return y;
+    }
+#elif defined(__aarch64__)
+    if (level().level == "neon") {
+      kernels::neon::exp_all(x.data(), y.data(), x.size());
       return y;
     }
 #endif

@@ -16,8 +16,9 @@ struct CpuFeatures {
   bool avx2 = false;    ///< AVX2, FMA and F16C, and the system saves the 256-bit registers
   bool avx512 = false;  ///< avx2, and AVX-512 F, BW, DQ and VL, and the system saves the 512-bit and mask registers
   bool avx512_bf16 = false;  ///< avx512, and AVX512_BF16
+  bool neon = false;         ///< aarch64, all of whose CPUs have it
 
-  static constexpr CpuFeatures all() { return {true, true, true}; }
+  static constexpr CpuFeatures all() { return {true, true, true, true}; }
 };
 
 /// Asks the CPU. Thread-safe.
@@ -37,6 +38,8 @@ inline CpuFeatures cpu_features() noexcept {
   features.avx512 = features.avx2 && (ebx & kAvx512) == kAvx512 && (saved & kMasksAndZmm) == kMasksAndZmm;
   constexpr unsigned kAvx512Bf16 = 1 << 5;
   if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx)) features.avx512_bf16 = features.avx512 && (eax & kAvx512Bf16);
+#elif defined(__aarch64__)
+  features.neon = true;
 #endif
   return features;
 }
