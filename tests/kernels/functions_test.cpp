@@ -5,12 +5,20 @@
 
 #include "support.hpp"
 
+/// min and max of sixteen numbers.
+#define BERTHA_EXTREMES                                                             \
+  inline void extremes(const float* a, const float* b, float* least, float* most) { \
+    store(least, min(load(a), load(b)));                                            \
+    store(most, max(load(a), load(b)));                                             \
+  }
+
 BERTHA_NAMESPACE_BEGIN
 BERTHA_STRICT_BEGIN
 namespace kernels::scalar {
 inline void exp_all(const float* x, float* y, std::size_t n) {
   for (std::size_t i = 0; i < n; i += kLanes) store(y + i, exp(load(x + i)));
 }
+BERTHA_EXTREMES
 }  // namespace kernels::scalar
 BERTHA_STRICT_END
 #if defined(__x86_64__)
@@ -19,6 +27,7 @@ namespace kernels::avx2 {
 inline void exp_all(const float* x, float* y, std::size_t n) {
   for (std::size_t i = 0; i < n; i += kLanes) store(y + i, exp(load(x + i)));
 }
+BERTHA_EXTREMES
 }  // namespace kernels::avx2
 BERTHA_AVX2_END
 BERTHA_AVX512_BEGIN
@@ -26,8 +35,18 @@ namespace kernels::avx512 {
 inline void exp_all(const float* x, float* y, std::size_t n) {
   for (std::size_t i = 0; i < n; i += kLanes) store(y + i, exp(load(x + i)));
 }
+BERTHA_EXTREMES
 }  // namespace kernels::avx512
 BERTHA_AVX512_END
+#elif defined(__aarch64__)
+BERTHA_NEON_BEGIN
+namespace kernels::neon {
+inline void exp_all(const float* x, float* y, std::size_t n) {
+  for (std::size_t i = 0; i < n; i += kLanes) store(y + i, exp(load(x + i)));
+}
+BERTHA_EXTREMES
+}  // namespace kernels::neon
+BERTHA_NEON_END
 #endif
 BERTHA_NAMESPACE_END
 
@@ -80,9 +99,23 @@ class Functions : public EveryLevel {
       kernels::avx512::exp_all(x.data(), y.data(), x.size());
       return y;
     }
+#elif defined(__aarch64__)
+    if (level().level == "neon") {
+      kernels::neon::exp_all(x.data(), y.data(), x.size());
+      return y;
+    }
 #endif
     kernels::scalar::exp_all(x.data(), y.data(), x.size());
     return y;
+  }
+  void extremes(const float* a, const float* b, float* least, float* most) const {
+    if (level().level == "scalar") return kernels::scalar::extremes(a, b, least, most);
+#if defined(__x86_64__)
+    if (level().level == "avx2") return kernels::avx2::extremes(a, b, least, most);
+    kernels::avx512::extremes(a, b, least, most);
+#elif defined(__aarch64__)
+    kernels::neon::extremes(a, b, least, most);
+#endif
   }
 };
 
@@ -169,6 +202,17 @@ TEST_P(Functions, ReluKeepsNanAndPositiveNumbers) {
   EXPECT_TRUE(std::isnan(y[3]));
   EXPECT_EQ(y[4], kInfinity);
   EXPECT_EQ(y[5], 0.0f);
+}
+
+TEST_P(Functions, MinAndMaxAreTheSecondNumberUnlessTheFirstIsSmallerOrLarger) {
+  const float a[16] = {0.0f, -0.0f, kNan, 1.0f, kNan, 2.0f, 1.0f, 0x1p-149f, 0.0f, -kInfinity, kInfinity, kNan};
+  const float b[16] = {-0.0f, 0.0f, 1.0f, kNan, -0.0f, 1.0f, 2.0f, 0.0f, -0x1p-149f, kNan, kInfinity, kNan};
+  float least[16], most[16];
+  extremes(a, b, least, most);
+  for (std::size_t i = 0; i < 16; ++i) {
+    EXPECT_TRUE(same(least[i], a[i] < b[i] ? a[i] : b[i])) << a[i] << " " << b[i];
+    EXPECT_TRUE(same(most[i], a[i] > b[i] ? a[i] : b[i])) << a[i] << " " << b[i];
+  }
 }
 
 TEST_P(Functions, GiveTheSameBitsAsScalar) {

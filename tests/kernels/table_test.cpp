@@ -33,6 +33,8 @@ TEST(Table, OffersScalarFirstAndTheBestLevelLast) {
                                   : features.avx512    ? "avx512"
                                   : features.avx2      ? "avx2"
                                                        : "scalar");
+#elif defined(__aarch64__)
+  EXPECT_EQ(tables.back()->level, "neon");
 #endif
   EXPECT_EQ(&kernels::select_table("", tables), tables.back());
 }

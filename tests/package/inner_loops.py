@@ -15,11 +15,12 @@ from pathlib import Path
 
 SYMBOL = re.compile(r"^[0-9a-f]+ <.*\bkernels::(\w+)::(tiles_\w+)\(.*>:$")
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S.*)$")
-JUMP = re.compile(r"^j\w+\s+([0-9a-f]+)\b")
-PRODUCT = re.compile(r"^(?:vfmadd|vpmadd|vpdp|vdp|tdp)\w*\s")
-STACK = re.compile(r"\(%rsp\b")
-STACK_OR_FRAME = re.compile(r"\(%r[sb]p\b")
-FRAME = re.compile(r"^mov\s+%rsp,%rbp$")  # without it, rbp is a register like others
+# x86-64's and aarch64's instructions.
+JUMP = re.compile(r"^(?:j\w+|b(?:\.\w+)?|cbn?z\s+\w+,|tbn?z\s+\w+,\s+#\d+,)\s+([0-9a-f]+)\b")
+PRODUCT = re.compile(r"^(?:vfmadd|vpmadd|vpdp|vdp|tdp|fmla|smlal|smull)\w*\s")
+STACK = re.compile(r"\(%rsp\b|\[sp\b")
+STACK_OR_FRAME = re.compile(r"\(%r[sb]p\b|\[(?:sp|x29)\b")
+FRAME = re.compile(r"^mov\s+(?:%rsp,%rbp|x29, sp)$")  # without it, rbp and x29 are registers like others
 
 
 def functions(listing):

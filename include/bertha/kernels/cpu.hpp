@@ -20,8 +20,9 @@ struct CpuFeatures {
   bool avx512 = false;  ///< avx2, and AVX-512 F, BW, DQ and VL, and the system saves the 512-bit and mask registers
   bool avx512_bf16 = false;  ///< avx512, and AVX512_BF16
   bool amx = false;          ///< avx512_bf16, AMX-TILE and AMX-BF16, and the system lets this process have the tiles
+  bool neon = false;         ///< aarch64, all of whose CPUs have it
 
-  static constexpr CpuFeatures all() { return {true, true, true, true}; }
+  static constexpr CpuFeatures all() { return {true, true, true, true, true}; }
 };
 
 #if defined(__x86_64__)
@@ -53,6 +54,8 @@ inline CpuFeatures cpu_features() noexcept {
   constexpr unsigned kAvx512Bf16 = 1 << 5;
   if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx)) features.avx512_bf16 = features.avx512 && (eax & kAvx512Bf16);
   features.amx = features.avx512_bf16 && amx && may_use_tiles();
+#elif defined(__aarch64__)
+  features.neon = true;
 #endif
   return features;
 }

@@ -52,6 +52,7 @@
 #else
 #define BERTHA_ROUND(value) __asm__("" : "+w"(value))
 #endif
+#define BERTHA_NEON_BEGIN BERTHA_STRICT_BEGIN
 
 #else
 
@@ -73,8 +74,16 @@
   BERTHA_PRAGMA(GCC diagnostic pop) \
   BERTHA_STRICT_END
 #define BERTHA_ROUND(value) static_cast<void>(value)
+// Before registers are chosen, g++ for aarch64 would move the loads of a loop together, and accumulators of tiles then
+// go to the stack. It orders instructions once more afterwards.
+#define BERTHA_NEON_BEGIN \
+  BERTHA_STRICT_BEGIN     \
+  BERTHA_PRAGMA(GCC optimize("O3", "no-schedule-insns"))
 
 #endif
+
+// Every aarch64 CPU has NEON: no target, and no diagnostic.
+#define BERTHA_NEON_END BERTHA_STRICT_END
 
 #define BERTHA_AVX2_BEGIN BERTHA_TARGET_BEGIN("avx2,fma,f16c")
 #define BERTHA_AVX2_END BERTHA_TARGET_END

@@ -13,6 +13,8 @@
 #include <bertha/kernels/avx2.hpp>
 #include <bertha/kernels/avx512.hpp>
 #include <bertha/kernels/avx512_bf16.hpp>
+#elif defined(__aarch64__)
+#include <bertha/kernels/neon.hpp>
 #endif
 #endif
 #include <cstdlib>
@@ -51,6 +53,8 @@ BERTHA_FUNCTION std::vector<const Table*> tables_for([[maybe_unused]] const CpuF
   if (features.avx512) tables.push_back(&avx512::kTable);
   if (features.avx512_bf16) tables.push_back(&avx512_bf16::kTable);
   if (features.amx) tables.push_back(&amx::kTable);
+#elif defined(__aarch64__)
+  if (features.neon) tables.push_back(&neon::kTable);
 #endif
   return tables;
 }
