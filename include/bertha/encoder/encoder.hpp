@@ -16,6 +16,7 @@
 #include <bertha/kernels/known_answers.hpp>
 #include <bertha/runtime/float_environment.hpp>
 #include <concepts>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <variant>
@@ -82,7 +83,6 @@ class Encoder {
       : config_(config), embeddings_(file, config) {
     // Before any call: refuses a level that BERTHA_ISA names in vain, and a build that computes something else.
     kernels::require_known_answers();
-    layers_.reserve(config.num_hidden_layers);
     for (std::size_t i = 0; i < config.num_hidden_layers; ++i) layers_.emplace_back(file, config, i);
     if (config.has_pooler) pooler_.emplace(file, config);
   }
@@ -113,7 +113,7 @@ class Encoder {
 
   ModelConfig config_;
   Embeddings<Precision> embeddings_;
-  std::vector<EncoderLayer<Precision>> layers_;
+  std::deque<EncoderLayer<Precision>> layers_;
   std::optional<Pooler> pooler_;
 };
 

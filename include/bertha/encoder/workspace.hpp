@@ -55,8 +55,7 @@ class Team {
   Scratch& shared() const { return scratch_.front(); }
 
   /// f(begin, end, scratch of the thread) on parts of [0, n) that cover it, at most one part for each member.
-  template <class F>
-  void split(std::size_t n, const F& f) const {
+  void split(std::size_t n, FunctionRef<std::size_t, std::size_t, Scratch&> f) const {
     const std::size_t parts = std::min(n, size());
     if (parts <= 1) {
       if (n > 0) f(std::size_t{0}, n, scratch_.front());
@@ -90,8 +89,7 @@ class Workspace {
   Team team() { return Team(executor_, std::span(scratch_).first(threads_)); }
 
   /// f(task, a team of one thread) for every task in [0, n), on all threads.
-  template <class F>
-  void each_alone(std::size_t n, const F& f) {
+  void each_alone(std::size_t n, FunctionRef<std::size_t, const Team&> f) {
     parallel_for(executor_, threads_, n, [&](std::size_t task, std::size_t worker) {
       f(task, Team(executor_, std::span(scratch_).subspan(worker, 1)));
     });
@@ -99,8 +97,7 @@ class Workspace {
 
   /// grow(scratch) for the memory of every thread: before the work begins, because who gets which chunk is left to
   /// chance, and the first call is to be the only one of its size that allocates.
-  template <class F>
-  void reserve(const F& grow) {
+  void reserve(FunctionRef<Scratch&> grow) {
     for (Scratch& scratch : std::span(scratch_).first(threads_)) grow(scratch);
   }
 

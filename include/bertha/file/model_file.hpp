@@ -125,45 +125,15 @@ class WeightFile {
   /// Error{unsupported} when it was taken before.
   template <class T>
   std::span<const T> take(std::string_view tensor, std::initializer_list<std::size_t> shape) {
-    const std::size_t index = find(tensor);
-    const TensorInfo& info = tensors_[index];
-    if (info.dtype != dtype_of<T>() || !std::equal(shape.begin(), shape.end(), info.shape.begin(), info.shape.end())) {
-      throw Error(ErrorCode::shape, name_ + ": tensor '" + info.name + "' is " + describe(info.dtype, info.shape) +
-                                        ", the configuration asks for " + describe(dtype_of<T>(), shape) +
-                                        ". Convert the model again.");
-    }
-    if (taken_[index]) {
-      throw Error(ErrorCode::unsupported,
-                  name_ + ": tensor '" + info.name + "' is taken twice; every tensor has one user.");
-    }
-    taken_[index] = true;
-    return {reinterpret_cast<const T*>(bytes_.data() + info.offset), info.size / sizeof(T)};
+    const auto bytes = take_bytes(tensor, dtype_of<T>(), shape);
+    return {reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)};
   }
 
   /// Throws Error{unused_tensor} naming tensors (five at most) that nothing took.
-  void finish() const {
-    std::string names;
-    std::size_t left = 0;
-    for (std::size_t i = 0; i < tensors_.size(); ++i) {
-      if (taken_[i] || ++left > 5) continue;
-      names += (names.empty() ? "'" : ", '") + tensors_[i].name + "'";
-    }
-    if (left == 0) return;
-    if (left > 5) names += " and " + std::to_string(left - 5) + " more";
-    throw Error(ErrorCode::unused_tensor,
-                name_ + ": nothing uses the tensors " + names +
-                    ". Load the file as the kind of model that it holds, or convert it again.");
-  }
+  void finish() const;
 
   /// Reads all tensors and compares their CRC-32. Throws Error{format} naming the first tensor that differs.
-  void check_crcs() const {
-    for (std::size_t i = 0; i < tensors_.size(); ++i) {
-      if (crc32(bytes_.subspan(tensors_[i].offset, tensors_[i].size)) == crcs_[i]) continue;
-      throw Error(ErrorCode::format,
-                  name_ + ": the bytes of tensor '" + tensors_[i].name +
-                      "' differ from their recorded CRC-32. The file is damaged: copy or convert it again.");
-    }
-  }
+  void check_crcs() const;
 
   /// What the bytes live in; null when the caller of `from_bytes` holds them.
   std::shared_ptr<const void> keep_alive() const { return mapping_; }
@@ -172,19 +142,8 @@ class WeightFile {
   WeightFile(std::span<const std::byte> bytes, std::string name, Memory memory, std::shared_ptr<const void> mapping);
   void read_crcs(const std::string& text, const std::string& where);
 
-  std::size_t find(std::string_view tensor) const {
-    const auto found = index_.find(tensor);
-    if (found != index_.end()) return found->second;
-    throw Error(ErrorCode::missing_tensor, name_ + ": there is no tensor '" + std::string(tensor) +
-                                               "', which the configuration asks for. Convert the model again.");
-  }
-
-  template <class Shape>
-  static std::string describe(DType dtype, const Shape& shape) {
-    std::string text;
-    for (std::size_t extent : shape) text += (text.empty() ? "" : ", ") + std::to_string(extent);
-    return std::string(bertha::name(dtype)) + " [" + text + "]";
-  }
+  std::size_t find(std::string_view tensor) const;
+  std::span<const std::byte> take_bytes(std::string_view tensor, DType dtype, std::span<const std::size_t> shape);
 
   std::shared_ptr<const void> mapping_;
   std::span<const std::byte> bytes_;
@@ -224,6 +183,57 @@ BERTHA_FUNCTION WeightFile::WeightFile(std::span<const std::byte> bytes, std::st
   read_crcs(part("crc32"), name_ + ": crc32");
   if (!metadata.empty()) {
     detail::refuse_format(name_, "__metadata__ has the unknown key " + detail::shown(metadata.begin()->first));
+  }
+}
+
+BERTHA_FUNCTION std::size_t WeightFile::find(std::string_view tensor) const {
+  const auto found = index_.find(tensor);
+  if (found != index_.end()) return found->second;
+  throw Error(ErrorCode::missing_tensor, name_ + ": there is no tensor '" + std::string(tensor) +
+                                             "', which the configuration asks for. Convert the model again.");
+}
+
+BERTHA_FUNCTION std::span<const std::byte> WeightFile::take_bytes(std::string_view tensor, DType dtype,
+                                                                  std::span<const std::size_t> shape) {
+  const auto describe = [](DType of, std::span<const std::size_t> extents) {
+    std::string text;
+    for (std::size_t extent : extents) text += (text.empty() ? "" : ", ") + std::to_string(extent);
+    return std::string(bertha::name(of)) + " [" + text + "]";
+  };
+  const std::size_t index = find(tensor);
+  const TensorInfo& info = tensors_[index];
+  if (info.dtype != dtype || !std::equal(shape.begin(), shape.end(), info.shape.begin(), info.shape.end())) {
+    throw Error(ErrorCode::shape, name_ + ": tensor '" + info.name + "' is " + describe(info.dtype, info.shape) +
+                                      ", the configuration asks for " + describe(dtype, shape) +
+                                      ". Convert the model again.");
+  }
+  if (taken_[index]) {
+    throw Error(ErrorCode::unsupported,
+                name_ + ": tensor '" + info.name + "' is taken twice; every tensor has one user.");
+  }
+  taken_[index] = true;
+  return bytes_.subspan(info.offset, info.size);
+}
+
+BERTHA_FUNCTION void WeightFile::finish() const {
+  std::string names;
+  std::size_t left = 0;
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    if (taken_[i] || ++left > 5) continue;
+    names += (names.empty() ? "'" : ", '") + tensors_[i].name + "'";
+  }
+  if (left == 0) return;
+  if (left > 5) names += " and " + std::to_string(left - 5) + " more";
+  throw Error(ErrorCode::unused_tensor, name_ + ": nothing uses the tensors " + names +
+                                            ". Load the file as the kind of model that it holds, or convert it again.");
+}
+
+BERTHA_FUNCTION void WeightFile::check_crcs() const {
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    if (crc32(bytes_.subspan(tensors_[i].offset, tensors_[i].size)) == crcs_[i]) continue;
+    throw Error(ErrorCode::format,
+                name_ + ": the bytes of tensor '" + tensors_[i].name +
+                    "' differ from their recorded CRC-32. The file is damaged: copy or convert it again.");
   }
 }
 

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <bertha/runtime/cpu_count.hpp>
 #include <bertha/runtime/float_environment.hpp>
+#include <bertha/runtime/function_ref.hpp>
 #include <bertha/version.hpp>
 #include <chrono>
 #include <condition_variable>
@@ -190,8 +191,8 @@ inline Executor& default_executor() { return detail::ThreadPool::process_wide();
 /// have the same, so it can index scratch memory. All run in the FloatEnvironment. Null stands for
 /// `default_executor()`. When a call throws, no more calls begin, and the first exception is thrown here once all that
 /// had begun have ended.
-template <class F>
-void parallel_for(Executor* executor, std::size_t max_threads, std::size_t n, F&& f) {
+inline void parallel_for(Executor* executor, std::size_t max_threads, std::size_t n,
+                         FunctionRef<std::size_t, std::size_t> f) {
   std::size_t workers = std::min(max_threads, n);
   if (workers > 1 && executor == nullptr) executor = &default_executor();
   if (workers > 1) workers = std::min(workers, executor->concurrency());
