@@ -48,13 +48,13 @@ inline void attention_f32(const Attention& op) {
     const std::size_t rows = smaller(kQueryBlock, op.length - i);
     const F32x16 scale = broadcast(op.scale);
     for (std::size_t j = 0; j < keys; j += kLanes) {
-      tiles_f32(op.query + i * op.stride, op.stride, rows, key_panels + j * size, size, partial);
+      tiles_f32(op.query + i * op.stride, op.stride, rows, key_panels + j * size, size, 1, partial, 0);
       for (std::size_t r = 0; r < rows; ++r)
         store(scores + r * score_stride + j, mul(load(partial + r * kLanes), scale));
     }
     for (std::size_t r = 0; r < rows; ++r) factor[r] = 1.0f / exponentials(scores + r * score_stride, op.length);
     for (std::size_t d = 0; d < size; d += kLanes) {
-      tiles_f32(scores, score_stride, rows, value_panels + d * op.length, op.length, partial);
+      tiles_f32(scores, score_stride, rows, value_panels + d * op.length, op.length, 1, partial, 0);
       for (std::size_t r = 0; r < rows; ++r)
         store_context(op.context + (i + r) * op.context_stride + d,
                       mul(load(partial + r * kLanes), broadcast(factor[r])), size - d);
@@ -134,7 +134,7 @@ inline void attention_s8(const Attention& op) {
     for (std::size_t r = 0; r < rows; ++r)
       factor[r] = quantise_row(op.query + (i + r) * op.stride, op.head_size, query + r * size) * op.scale;
     for (std::size_t j = 0; j < keys; j += kLanes) {
-      tiles_s16(query, size, rows, key_panels + j * size, size, partial);
+      tiles_s16(query, size, rows, key_panels + j * size, size, 1, partial, 0);
       for (std::size_t r = 0; r < rows; ++r)
         store(scores + r * keys + j,
               mul(to_f32(load(partial + r * kLanes)), mul(broadcast(factor[r]), load(key_scale + j))));
@@ -147,7 +147,7 @@ inline void attention_s8(const Attention& op) {
       factor[r] = finite ? 1.0f / static_cast<float>(fold_add(row.sum)) : __builtin_nanf("");
     }
     for (std::size_t d = 0; d < size; d += kLanes) {
-      tiles_s16(probabilities, keys, rows, value_panels + d * keys, round_up(op.length, 2), partial);
+      tiles_s16(probabilities, keys, rows, value_panels + d * keys, round_up(op.length, 2), 1, partial, 0);
       for (std::size_t r = 0; r < rows; ++r)
         store_context(op.context + (i + r) * op.context_stride + d,
                       mul(to_f32(load(partial + r * kLanes)), mul(load(value_scale + d), broadcast(factor[r]))),

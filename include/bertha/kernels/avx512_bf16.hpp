@@ -12,7 +12,7 @@ namespace kernels::avx512_bf16 {
 
 using namespace avx512;  // all but what is declared here
 
-inline constexpr std::size_t kTileRowsBf16 = 16;
+inline constexpr std::size_t kTileRowsBf16 = 16, kPairRowsBf16 = 14;
 
 struct PairBf16 {
   __m512bh v;

@@ -7,7 +7,7 @@ struct ProductBf16 {
   using Weight = std::uint16_t;
   using Accumulator = F32x16;
   using Stored = float;
-  static constexpr std::size_t kGroup = 2, kRows = kTileRowsBf16;
+  static constexpr std::size_t kGroup = 2, kRows = kTileRowsBf16, kPairRows = kPairRowsBf16;
   static BERTHA_LANE_INLINE Accumulator zero() { return broadcast(0.0f); }
   static BERTHA_LANE_INLINE PairBf16 operand(const Element* a) { return pair_bf16(a); }
   static BERTHA_LANE_INLINE PairRowBf16 row(const Weight* w) { return pair_row_bf16(w); }
@@ -17,8 +17,8 @@ struct ProductBf16 {
 };
 
 BERTHA_NOINLINE void tiles_bf16(const std::uint16_t* a, std::size_t a_stride, std::size_t rows, const std::uint16_t* w,
-                                std::size_t k, float* partial) {
-  tiles<ProductBf16>(a, a_stride, rows, w, k, partial);
+                                std::size_t k, std::size_t panels, float* partial, std::size_t partial_stride) {
+  tiles<ProductBf16>(a, a_stride, rows, w, k, panels, partial, partial_stride);
 }
 
 inline void gemm_bf16(const GemmBf16& op) { gemm_rows<ProductBf16, tiles_bf16>(op); }

@@ -8,55 +8,104 @@
 //
 // A tile is what a level's registers hold. Every output has one accumulator and k ascends, whatever the tile, so a
 // row's bits don't depend on the rows around it. A Product has an `operand`: kGroup numbers of a, side by side for one
-// output; and a `row` of a panel, used with every row of a. One panel at a time, so that weights stream from memory in
-// order: for 16 rows that is a quarter faster than tiles of 8 rows and 3 panels, and no slower for many (measured).
+// output; and a `row` of a panel, used with every row of a.
+//
+// Up to kRows rows take one panel at a time, so that weights stream from memory in order: for 16 rows that is a quarter
+// faster than tiles of 8 rows and 3 panels. For more rows, where the weights stay in cache, a level may have tiles of
+// kPairRows rows and two panels (0: it has none): they load a number of a once for both.
 
 inline constexpr std::size_t kPrefetch = 8192;  // bytes of weights ahead: hardware stops at the end of a page
 
-/// partial[Rows][16] = a[Rows, k] times one panel; k a multiple of the product's group.
-template <class Product, std::size_t Rows>
+/// partial[p][r][16] = a[Rows, k] times Panels panels, which are k rows apart; k a multiple of the product's group.
+template <class Product, std::size_t Rows, std::size_t Panels>
 BERTHA_INLINE void tile(const typename Product::Element* a, std::size_t a_stride, const typename Product::Weight* w,
-                        std::size_t k, typename Product::Stored* partial) {
-  typename Product::Accumulator acc[Rows];
+                        std::size_t k, typename Product::Stored* partial, std::size_t partial_stride) {
+  typename Product::Accumulator acc[Rows][Panels];
   BERTHA_UNROLL
-  for (std::size_t r = 0; r < Rows; ++r) acc[r] = Product::zero();
+  for (std::size_t r = 0; r < Rows; ++r) {
+    BERTHA_UNROLL
+    for (std::size_t p = 0; p < Panels; ++p) acc[r][p] = Product::zero();
+  }
   // One pointer for three rows, which an address of base and scaled stride reaches: more pointers than registers would
   // go to the stack. The empty assembly keeps the compiler from making a pointer for each row after all.
   const typename Product::Element* third[(Rows + 2) / 3];
   BERTHA_UNROLL
   for (std::size_t r = 0; r < Rows; r += 3) third[r / 3] = a + r * a_stride;
+  const std::size_t panel = k * kLanes;
   for (std::size_t i = 0; i < k; i += Product::kGroup, w += Product::kGroup * kLanes) {
     BERTHA_UNROLL
     for (std::size_t r = 0; r < Rows; r += 3) __asm__("" : "+r"(third[r / 3]));
-    __builtin_prefetch(reinterpret_cast<const char*>(w) + kPrefetch);
-    const auto row = Product::row(w);
+    decltype(Product::row(w)) row[Panels];
     BERTHA_UNROLL
-    for (std::size_t r = 0; r < Rows; ++r)
-      acc[r] = Product::step(acc[r], Product::operand(third[r / 3] + r % 3 * a_stride), row);
+    for (std::size_t p = 0; p < Panels; ++p) {
+      __builtin_prefetch(reinterpret_cast<const char*>(w + p * panel) + kPrefetch);
+      row[p] = Product::row(w + p * panel);
+    }
+    BERTHA_UNROLL
+    for (std::size_t r = 0; r < Rows; ++r) {
+      const auto operand = Product::operand(third[r / 3] + r % 3 * a_stride);
+      BERTHA_UNROLL
+      for (std::size_t p = 0; p < Panels; ++p) acc[r][p] = Product::step(acc[r][p], operand, row[p]);
+    }
     BERTHA_UNROLL
     for (std::size_t r = 0; r < Rows; r += 3) third[r / 3] += Product::kGroup;
   }
   BERTHA_UNROLL
-  for (std::size_t r = 0; r < Rows; ++r) store(partial + r * kLanes, acc[r]);
+  for (std::size_t r = 0; r < Rows; ++r) {
+    BERTHA_UNROLL
+    for (std::size_t p = 0; p < Panels; ++p) store(partial + p * partial_stride + r * kLanes, acc[r][p]);
+  }
 }
 
-/// `tile` of a height from 1 to Rows.
-template <class Product, std::size_t Rows>
+/// `tile` of a height from Least to Rows.
+template <class Product, std::size_t Rows, std::size_t Least, std::size_t Panels>
 BERTHA_INLINE void tile_of_height(std::size_t height, const typename Product::Element* a, std::size_t a_stride,
-                                  const typename Product::Weight* w, std::size_t k, typename Product::Stored* partial) {
-  if constexpr (Rows > 1)
-    if (height < Rows) return tile_of_height<Product, Rows - 1>(height, a, a_stride, w, k, partial);
-  tile<Product, Rows>(a, a_stride, w, k, partial);
+                                  const typename Product::Weight* w, std::size_t k, typename Product::Stored* partial,
+                                  std::size_t partial_stride) {
+  if constexpr (Rows > Least)
+    if (height < Rows)
+      return tile_of_height<Product, Rows - 1, Least, Panels>(height, a, a_stride, w, k, partial, partial_stride);
+  tile<Product, Rows, Panels>(a, a_stride, w, k, partial, partial_stride);
 }
 
-/// The same for any number of rows, cut into tiles of nearly equal height.
-template <class Product>
-BERTHA_INLINE void tiles(const typename Product::Element* a, std::size_t a_stride, std::size_t rows,
-                         const typename Product::Weight* w, std::size_t k, typename Product::Stored* partial) {
-  std::size_t left = (rows + Product::kRows - 1) / Product::kRows;
+/// The same for any number of rows, cut into tiles of nearly equal height; for two panels, more than kRows rows.
+template <class Product, std::size_t Rows, std::size_t Least, std::size_t Panels>
+BERTHA_INLINE void tiles_of(const typename Product::Element* a, std::size_t a_stride, std::size_t rows,
+                            const typename Product::Weight* w, std::size_t k, typename Product::Stored* partial,
+                            std::size_t partial_stride) {
+  std::size_t left = (rows + Rows - 1) / Rows;
   for (std::size_t row = 0; row < rows; --left) {
     const std::size_t height = (rows - row + left - 1) / left;
-    tile_of_height<Product, Product::kRows>(height, a + row * a_stride, a_stride, w, k, partial + row * kLanes);
+    tile_of_height<Product, Rows, Least, Panels>(height, a + row * a_stride, a_stride, w, k, partial + row * kLanes,
+                                                 partial_stride);
     row += height;
   }
+}
+
+/// The lowest tile when more than `most` rows are cut into tiles of `height` rows at most.
+constexpr std::size_t least_height(std::size_t most, std::size_t height) {
+  std::size_t least = height;
+  for (std::size_t rows = most + 1; rows <= most + 2 * height; ++rows) {
+    const std::size_t lowest = rows / ((rows + height - 1) / height);
+    least = lowest < least ? lowest : least;
+  }
+  return least;
+}
+
+/// How many panels `tiles` is best given for so many rows, when as many are left.
+template <class Product>
+BERTHA_LANE_INLINE std::size_t panels_at_once(std::size_t rows, std::size_t left) {
+  return Product::kPairRows > 0 && rows > Product::kRows && left > 1 ? 2 : 1;
+}
+
+template <class Product>
+BERTHA_INLINE void tiles(const typename Product::Element* a, std::size_t a_stride, std::size_t rows,
+                         const typename Product::Weight* w, std::size_t k, std::size_t panels,
+                         typename Product::Stored* partial, std::size_t partial_stride) {
+  if constexpr (Product::kPairRows > 0) {
+    constexpr std::size_t kLeast = least_height(Product::kRows, Product::kPairRows);
+    if (panels == 2)
+      return tiles_of<Product, Product::kPairRows, kLeast, 2>(a, a_stride, rows, w, k, partial, partial_stride);
+  }
+  tiles_of<Product, Product::kRows, 1, 1>(a, a_stride, rows, w, k, partial, partial_stride);
 }
