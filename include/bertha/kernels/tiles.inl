@@ -17,9 +17,11 @@
 inline constexpr std::size_t kPrefetch = 8192;  // bytes of weights ahead: hardware stops at the end of a page
 
 /// partial[p][r][16] = a[Rows, k] times Panels panels, which are k rows apart; k a multiple of the product's group.
+/// Weights are prefetched `ahead` bytes from where they are read.
 template <class Product, std::size_t Rows, std::size_t Panels>
 BERTHA_INLINE void tile(const typename Product::Element* a, std::size_t a_stride, const typename Product::Weight* w,
-                        std::size_t k, typename Product::Stored* partial, std::size_t partial_stride) {
+                        std::size_t k, typename Product::Stored* partial, std::size_t partial_stride,
+                        std::size_t ahead) {
   typename Product::Accumulator acc[Rows][Panels];
   BERTHA_UNROLL
   for (std::size_t r = 0; r < Rows; ++r) {
@@ -38,7 +40,7 @@ BERTHA_INLINE void tile(const typename Product::Element* a, std::size_t a_stride
     decltype(Product::row(w)) row[Panels];
     BERTHA_UNROLL
     for (std::size_t p = 0; p < Panels; ++p) {
-      __builtin_prefetch(reinterpret_cast<const char*>(w + p * panel) + kPrefetch);
+      __builtin_prefetch(reinterpret_cast<const char*>(w + p * panel) + ahead);
       row[p] = Product::row(w + p * panel);
     }
     BERTHA_UNROLL
@@ -61,11 +63,12 @@ BERTHA_INLINE void tile(const typename Product::Element* a, std::size_t a_stride
 template <class Product, std::size_t Rows, std::size_t Least, std::size_t Panels>
 BERTHA_INLINE void tile_of_height(std::size_t height, const typename Product::Element* a, std::size_t a_stride,
                                   const typename Product::Weight* w, std::size_t k, typename Product::Stored* partial,
-                                  std::size_t partial_stride) {
+                                  std::size_t partial_stride, std::size_t ahead) {
   if constexpr (Rows > Least)
     if (height < Rows)
-      return tile_of_height<Product, Rows - 1, Least, Panels>(height, a, a_stride, w, k, partial, partial_stride);
-  tile<Product, Rows, Panels>(a, a_stride, w, k, partial, partial_stride);
+      return tile_of_height<Product, Rows - 1, Least, Panels>(height, a, a_stride, w, k, partial, partial_stride,
+                                                              ahead);
+  tile<Product, Rows, Panels>(a, a_stride, w, k, partial, partial_stride, ahead);
 }
 
 /// The same for any number of rows, cut into tiles of nearly equal height; for two panels, more than kRows rows.
@@ -74,10 +77,13 @@ BERTHA_INLINE void tiles_of(const typename Product::Element* a, std::size_t a_st
                             const typename Product::Weight* w, std::size_t k, typename Product::Stored* partial,
                             std::size_t partial_stride) {
   std::size_t left = (rows + Rows - 1) / Rows;
+  const bool several = left > 1;
   for (std::size_t row = 0; row < rows; --left) {
     const std::size_t height = (rows - row + left - 1) / left;
+    // The last of several fetches the panels that come next: it is the one that would wait for none of its own.
+    const std::size_t ahead = several && left == 1 ? Panels * k * kLanes * sizeof(*w) : kPrefetch;
     tile_of_height<Product, Rows, Least, Panels>(height, a + row * a_stride, a_stride, w, k, partial + row * kLanes,
-                                                 partial_stride);
+                                                 partial_stride, ahead);
     row += height;
   }
 }
