@@ -6,14 +6,15 @@
 // GFLOP/s counts products and sums. `share` is that of a loop of fused multiply-adds on registers in vectors of the
 // level's width, measured when the program begins and printed as `peak/LEVEL`: `per_cycle` there is how many vectors it
 // finishes in a cycle of the clock, which a chain of dependent multiplications measures. Both are of the time that the
-// thread ran (the /s behind every counter is Google Benchmark's; shares are plain numbers). Levels without a loop here
-// have no share.
+// thread ran (`fork_join`: of the clock on the wall; the /s behind every counter is Google Benchmark's; shares are
+// plain numbers). Levels without a loop here have no share.
 
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <bertha/encoder/matrix.hpp>
 #include <bertha/kernels/table.hpp>
+#include <bertha/runtime/executor.hpp>
 #include <chrono>
 #include <functional>
 #include <initializer_list>
@@ -264,6 +265,12 @@ int main(int argc, char** argv) {
     }
     jobs.clear();
   }
+  // What a call pays each time that it hands work to all threads and waits for them.
+  benchmark::RegisterBenchmark("fork_join", [](benchmark::State& state) {
+    const std::size_t threads = bertha::default_executor().concurrency();
+    for (auto _ : state) bertha::parallel_for(nullptr, threads, threads, [](std::size_t, std::size_t) {});
+    state.counters["threads"] = static_cast<double>(threads);
+  })->UseRealTime();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::RunSpecifiedBenchmarks();

@@ -122,9 +122,10 @@ BERTHA_NOINLINE void tiles_split(Tiles& tiles, const std::uint16_t* a, std::size
   add_steps<StepSplit>(tiles, a, a_stride, two_row_tiles, w0, w1, steps);
 }
 
-BERTHA_LANE_INLINE void load_sums(Tiles& tiles, const float* sums) {
+BERTHA_LANE_INLINE void load_sums(Tiles& tiles, const float* sums, bool two_row_tiles) {
   tiles.load<0>(sums, 64);
   tiles.load<1>(sums + kTileFloats, 64);
+  if (!two_row_tiles) return;
   tiles.load<2>(sums + 2 * kTileFloats, 64);
   tiles.load<3>(sums + 3 * kTileFloats, 64);
 }
@@ -169,7 +170,7 @@ BERTHA_INLINE void gemm_amx(const GemmBf16& op) {
           if (begin == 0)
             zero_sums(tiles);
           else
-            load_sums(tiles, block_sums);
+            load_sums(tiles, block_sums, two);
           for (std::size_t step = begin, end = smaller(steps, begin + pass); step < end; step += Step::kTogether) {
             const std::size_t k = step * Step::kElements, together = smaller(Step::kTogether, end - step);
             AddSteps(tiles, a + k, op.a_stride, two, w0 + k * kLanes, w1 + k * kLanes, together);

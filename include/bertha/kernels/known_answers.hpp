@@ -26,12 +26,19 @@ struct KnownAnswers {
   alignas(64) float x[kRows * 3 * kStride], y[kRows * 3 * kStride], out[kRows * 3 * kStride];
   alignas(64) float panels[kN * kSize], vector[kStride], other[kStride], row_scale[kRows + 3];
   alignas(64) std::int8_t q[kRows * kWide], q_panels[kN * kWide];
+  alignas(64) std::uint16_t halves[kRows * 2 * kWide], half_panels[kN * 2 * kWide];
   alignas(64) std::int32_t sum[kN];
   alignas(64) std::byte scratch[attention_scratch(kRows, kSize)];
 
   template <std::size_t N>
   void fill(float (&numbers)[N]) {
     for (float& number : numbers) number = static_cast<float>(static_cast<std::int32_t>(next())) * 0x1p-30f;
+  }
+  /// Whole numbers from -largest to largest: no sum of their products is rounded, in whatever order.
+  template <std::size_t N>
+  void fill_whole(float (&numbers)[N], std::uint32_t largest) {
+    for (float& number : numbers)
+      number = static_cast<float>((next() >> 8) % (2 * largest + 1)) - static_cast<float>(largest);
   }
   std::uint32_t next() { return state = state * 1664525u + 1013904223u; }
 
@@ -123,6 +130,36 @@ void known_answers(const Table& table, const Check& check) {
   table.sigmoid(k->x + stride, size);
   check("softmax", Known::hash(k->x, 1, stride, size));
   check("sigmoid", Known::hash(k->x + stride, 1, stride, size));
+  // bfloat16, whose products levels may sum in orders of their own, on whole numbers. Those of x have low halves, so a
+  // product of halves is that of float32.
+  k->fill_whole(k->x, 300);
+  k->fill_whole(k->panels, 100);
+  const auto product_of = [&](auto* make_rows, auto* make_panels, auto* product, std::size_t depth) {
+    make_rows({.x = k->x, .stride = stride, .rows = rows, .size = size, .y = k->halves, .y_stride = depth});
+    make_panels({.panels = k->panels, .n_panels = n / 16, .k = size, .out = k->half_panels});
+    product({.a = k->halves,
+             .a_stride = depth,
+             .panels = k->half_panels,
+             .out = k->out,
+             .out_stride = stride,
+             .rows = rows,
+             .k = depth,
+             .n_panels = n / 16});
+  };
+  product_of(table.round_rows, table.round_panels, table.gemm_bf16, wide);
+  check("gemm_bf16", Known::hash(k->out, rows, stride, n));
+  if (table.gemm_split)
+    product_of(table.split_rows, table.split_panels, table.gemm_split, 2 * wide);
+  else
+    table.gemm_f32({.a = k->x,
+                    .a_stride = stride,
+                    .panels = k->panels,
+                    .out = k->out,
+                    .out_stride = stride,
+                    .rows = rows,
+                    .k = size,
+                    .n_panels = n / 16});
+  check("gemm_split", Known::hash(k->out, rows, stride, n));
 }
 
 /// Throws Error{self_test} naming the operation of `table` whose bits are not those that every build must come to. The
@@ -136,7 +173,8 @@ inline void require_known_answers(const Table& table) {
       {"gemm_f32", 364760413683791548u},       {"quantise_rows", 758397406513572878u},
       {"gemm_s8", 7310611525431732370u},       {"attention_f32", 5587004983086325823u},
       {"attention_s8", 12506961876928970397u}, {"layer_norm", 13684477137751244655u},
-      {"softmax", 3505937367269179318u},       {"sigmoid", 2978801089750089721u}};
+      {"softmax", 3505937367269179318u},       {"sigmoid", 2978801089750089721u},
+      {"gemm_bf16", 16985043051143565511u},    {"gemm_split", 3571076674059719530u}};
   const Answer* next = kAnswers;
   known_answers(table, [&](std::string_view operation, std::uint64_t number) {
     if (next->operation != operation || next->number != number)
