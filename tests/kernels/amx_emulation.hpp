@@ -5,6 +5,9 @@
 #pragma once
 
 #include <bertha/kernels/table.hpp>
+#if defined(__x86_64__)
+#include <bertha/kernels/avx2.hpp>
+#endif
 #include <cstring>
 
 BERTHA_NAMESPACE_BEGIN

@@ -56,6 +56,10 @@ struct Safetensors {
   std::vector<TensorInfo> tensors;
 };
 
+/// Reads and checks the container in `file`, called `where` in messages.
+/// Throws Error{format}, or Error{unsupported} for a newer format or an unknown element type.
+BERTHA_FUNCTION Safetensors parse_safetensors(std::span<const std::byte> file, const std::string& where);
+
 #if defined(BERTHA_DEFINES_FUNCTIONS)
 
 namespace detail {
@@ -144,9 +148,7 @@ inline TensorInfo read_tensor(const std::string& name, const Json& json, std::si
 
 }  // namespace detail
 
-/// Reads and checks the container in `file`, called `where` in messages.
-/// Throws Error{format}, or Error{unsupported} for a newer format or an unknown element type.
-inline Safetensors parse_safetensors(std::span<const std::byte> file, const std::string& where) {
+BERTHA_FUNCTION Safetensors parse_safetensors(std::span<const std::byte> file, const std::string& where) {
   using detail::refuse_format;
   std::uint64_t header_size = 0;
   if (file.size() < sizeof header_size) refuse_format(where, "too short for a header");
