@@ -1,5 +1,6 @@
 // Attention of one head: float32 and int8, against the scalar level, the contract written out, and double precision.
 
+#include <bertha/kernels/scalar.hpp>
 #include <cmath>
 
 #include "support.hpp"

@@ -1,7 +1,14 @@
 // exp, the activations and sigmoid: their errors against double precision, over every exponent, and the same bits on
 // every level. The sweeps take every 4099th float32 (a prime, so that all exponents and low bits come by).
 
+#include <bertha/kernels/scalar.hpp>
 #include <cmath>
+#if defined(__x86_64__)
+#include <bertha/kernels/avx2.hpp>
+#include <bertha/kernels/avx512.hpp>
+#elif defined(__aarch64__)
+#include <bertha/kernels/neon.hpp>
+#endif
 
 #include "support.hpp"
 
