@@ -81,16 +81,7 @@ struct Tiles {
 #include <bertha/kernels/split.inl>
 #undef BERTHA_LANE_INLINE
 
-constexpr Table changed_table() {
-  Table table = avx2::kTable;
-  table.level = "emulated_amx";
-  table.gemm_bf16 = gemm_bf16;
-  table.gemm_split = gemm_split;
-  table.split_rows = split_rows;
-  table.split_panels = split_panels;
-  return table;
-}
-inline constexpr Table kTable = changed_table();
+inline constexpr Table kTable = with_amx(avx2::kTable, "emulated_amx");
 
 }  // namespace kernels::emulated_amx
 

@@ -12,47 +12,43 @@
 
 #include "support.hpp"
 
-/// min and max of sixteen numbers.
-#define BERTHA_EXTREMES                                                             \
+/// What tests look into of a level: exp of n numbers, min and max of sixteen.
+struct LaneFunctions {
+  void (*exp_all)(const float* x, float* y, std::size_t n);
+  void (*extremes)(const float* a, const float* b, float* least, float* most);
+};
+#define BERTHA_LANE_FUNCTIONS                                                       \
+  inline void exp_all(const float* x, float* y, std::size_t n) {                    \
+    for (std::size_t i = 0; i < n; i += kLanes) store(y + i, exp(load(x + i)));     \
+  }                                                                                 \
   inline void extremes(const float* a, const float* b, float* least, float* most) { \
     store(least, min(load(a), load(b)));                                            \
     store(most, max(load(a), load(b)));                                             \
-  }
+  }                                                                                 \
+  inline constexpr LaneFunctions kLaneFunctions = {exp_all, extremes};
 
 BERTHA_NAMESPACE_BEGIN
 BERTHA_STRICT_BEGIN
 namespace kernels::scalar {
-inline void exp_all(const float* x, float* y, std::size_t n) {
-  for (std::size_t i = 0; i < n; i += kLanes) store(y + i, exp(load(x + i)));
+BERTHA_LANE_FUNCTIONS
 }
-BERTHA_EXTREMES
-}  // namespace kernels::scalar
 BERTHA_STRICT_END
 #if defined(__x86_64__)
 BERTHA_AVX2_BEGIN
 namespace kernels::avx2 {
-inline void exp_all(const float* x, float* y, std::size_t n) {
-  for (std::size_t i = 0; i < n; i += kLanes) store(y + i, exp(load(x + i)));
+BERTHA_LANE_FUNCTIONS
 }
-BERTHA_EXTREMES
-}  // namespace kernels::avx2
 BERTHA_AVX2_END
 BERTHA_AVX512_BEGIN
 namespace kernels::avx512 {
-inline void exp_all(const float* x, float* y, std::size_t n) {
-  for (std::size_t i = 0; i < n; i += kLanes) store(y + i, exp(load(x + i)));
+BERTHA_LANE_FUNCTIONS
 }
-BERTHA_EXTREMES
-}  // namespace kernels::avx512
 BERTHA_AVX512_END
 #elif defined(__aarch64__)
 BERTHA_NEON_BEGIN
 namespace kernels::neon {
-inline void exp_all(const float* x, float* y, std::size_t n) {
-  for (std::size_t i = 0; i < n; i += kLanes) store(y + i, exp(load(x + i)));
+BERTHA_LANE_FUNCTIONS
 }
-BERTHA_EXTREMES
-}  // namespace kernels::neon
 BERTHA_NEON_END
 #endif
 BERTHA_NAMESPACE_END
@@ -97,31 +93,16 @@ class Functions : public EveryLevel {
   }
   std::vector<float> exponential(const std::vector<float>& x) const {
     std::vector<float> y(x.size());
-#if defined(__x86_64__)
-    if (level().level == "avx2") {
-      kernels::avx2::exp_all(x.data(), y.data(), x.size());
-      return y;
-    }
-    if (level().level == "avx512" || level().level == "avx512_bf16") {
-      kernels::avx512::exp_all(x.data(), y.data(), x.size());
-      return y;
-    }
-#elif defined(__aarch64__)
-    if (level().level == "neon") {
-      kernels::neon::exp_all(x.data(), y.data(), x.size());
-      return y;
-    }
-#endif
-    kernels::scalar::exp_all(x.data(), y.data(), x.size());
+    lanes().exp_all(x.data(), y.data(), x.size());
     return y;
   }
-  void extremes(const float* a, const float* b, float* least, float* most) const {
-    if (level().level == "scalar") return kernels::scalar::extremes(a, b, least, most);
+  /// Every level above avx512 has its lanes.
+  const LaneFunctions& lanes() const {
+    if (level().level == "scalar") return kernels::scalar::kLaneFunctions;
 #if defined(__x86_64__)
-    if (level().level == "avx2") return kernels::avx2::extremes(a, b, least, most);
-    kernels::avx512::extremes(a, b, least, most);
-#elif defined(__aarch64__)
-    kernels::neon::extremes(a, b, least, most);
+    return level().level == "avx2" ? kernels::avx2::kLaneFunctions : kernels::avx512::kLaneFunctions;
+#else
+    return kernels::neon::kLaneFunctions;
 #endif
   }
 };
@@ -215,7 +196,7 @@ TEST_P(Functions, MinAndMaxAreTheSecondNumberUnlessTheFirstIsSmallerOrLarger) {
   const float a[16] = {0.0f, -0.0f, kNan, 1.0f, kNan, 2.0f, 1.0f, 0x1p-149f, 0.0f, -kInfinity, kInfinity, kNan};
   const float b[16] = {-0.0f, 0.0f, 1.0f, kNan, -0.0f, 1.0f, 2.0f, 0.0f, -0x1p-149f, kNan, kInfinity, kNan};
   float least[16], most[16];
-  extremes(a, b, least, most);
+  lanes().extremes(a, b, least, most);
   for (std::size_t i = 0; i < 16; ++i) {
     EXPECT_TRUE(same(least[i], a[i] < b[i] ? a[i] : b[i])) << a[i] << " " << b[i];
     EXPECT_TRUE(same(most[i], a[i] > b[i] ? a[i] : b[i])) << a[i] << " " << b[i];

@@ -1,7 +1,6 @@
 // Float32 on a CPU that multiplies tiles of bfloat16 numbers: every weight and every operand is the sum of two of
 // those, high + low, and a product is high times low, high times high and low times high, summed in float32. That is
-// within the promise of Float32 for a file whose converter says so (`float32_split`), and twice as fast as fused
-// multiply-add.
+// within the promise of Float32 for a file whose converter says so (`float32_split`).
 
 #pragma once
 
@@ -25,20 +24,11 @@ struct Float32Split {
 
     void reserve(Scratch& scratch, std::size_t rows) const {
       scratch.rounded.matrix(rows, 2 * padded_);
-      if (!whole_) scratch.split_panels.reserve(panels_at_once() * panel_size());
+      if (!split_at_load()) scratch.split_panels.reserve(panels_at_once() * panel_size());
     }
     /// Splits the rows of x [rows, K] into the memory that the team shares.
     Operand prepare(MatrixView<const float> x, const Team& team) const {
-      const MatrixView<std::uint16_t> split = team.shared().rounded.matrix(x.rows, 2 * padded_);
-      team.split(x.rows, [&](std::size_t begin, std::size_t end, Scratch&) {
-        kernels::table().split_rows({.x = x.row(begin),
-                                     .stride = x.stride,
-                                     .rows = end - begin,
-                                     .size = inputs_,
-                                     .y = split.row(begin),
-                                     .y_stride = split.stride});
-      });
-      return split;
+      return detail::rounded_rows(x, inputs_, 2 * padded_, kernels::table().split_rows, team);
     }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
                  Scratch& scratch) const;
@@ -46,13 +36,14 @@ struct Float32Split {
    private:
     static constexpr std::size_t kBytesAtOnce = 262'144;  // of panels split by a call: what stays in L2
 
+    bool split_at_load() const { return split_.size() > 0; }
     std::size_t panel_size() const { return 2 * padded_ * 16; }  // in halves
     std::size_t panels_at_once() const {
       return std::max<std::size_t>(2, kBytesAtOnce / (panel_size() * sizeof(std::uint16_t)) / 2 * 2);
     }
 
     std::size_t inputs_, padded_;
-    bool whole_;  // split_ holds the weights, else float32_ does
+    // One of them holds the weights.
     Weights<std::uint16_t> split_;
     Weights<float> float32_;
   };
@@ -61,12 +52,12 @@ struct Float32Split {
 };
 
 inline Float32Split::Panels::Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs)
-    : inputs_(inputs), padded_(kernels::round_up(inputs, 32)), whole_(file.memory() == Memory::fast) {
+    : inputs_(inputs), padded_(kernels::round_up(inputs, 32)) {
   if (!kernels::table().gemm_split)
     throw Error(ErrorCode::unsupported, "Float32Split: the level '" + std::string(kernels::table().level) +
                                             "' has no product of split numbers; run the model in Float32");
   float32_ = float32_panels(file, name, outputs, inputs);
-  if (!whole_) return;
+  if (file.memory() == Memory::small) return;
   const std::size_t panels = kernels::round_up(outputs, 16) / 16;
   AlignedBuffer<std::uint16_t> split(panels * panel_size());
   kernels::table().split_panels({.panels = float32_.data(), .n_panels = panels, .k = inputs, .out = split.data()});
@@ -76,7 +67,7 @@ inline Float32Split::Panels::Panels(WeightFile& file, const std::string& name, s
 
 inline void Float32Split::Panels::product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out,
                                           const Epilogue& epilogue, Scratch& scratch) const {
-  if (whole_)
+  if (split_at_load())
     return kernels::table().gemm_split(
         detail::product_rows<std::uint16_t>(x, split_.data(), 2 * padded_, range, bias, out, epilogue));
   std::uint16_t* split = scratch.split_panels.reserve(panels_at_once() * panel_size());

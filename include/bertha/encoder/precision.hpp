@@ -51,6 +51,22 @@ kernels::GemmRows<Element> product_rows(MatrixView<const Element> x, const Eleme
           .activation = epilogue.activation};
 }
 
+/// The rows of x [rows, size] as bfloat16 numbers, by `round` and in rows of `width` of them, in memory that the team
+/// shares.
+inline MatrixView<const std::uint16_t> rounded_rows(MatrixView<const float> x, std::size_t size, std::size_t width,
+                                                    void (*round)(const kernels::RoundRows&), const Team& team) {
+  const MatrixView<std::uint16_t> rounded = team.shared().rounded.matrix(x.rows, width);
+  team.split(x.rows, [&](std::size_t begin, std::size_t end, Scratch&) {
+    round({.x = x.row(begin),
+           .stride = x.stride,
+           .rows = end - begin,
+           .size = size,
+           .y = rounded.row(begin),
+           .y_stride = rounded.stride});
+  });
+  return rounded;
+}
+
 }  // namespace detail
 
 /// binary32 weights and activations; products by fused multiply-add, k ascending.
@@ -97,16 +113,7 @@ struct BFloat16 {
     void reserve(Scratch& scratch, std::size_t rows) const { scratch.rounded.matrix(rows, padded_); }
     /// Rounds the rows of x [rows, K] into the memory that the team shares.
     Operand prepare(MatrixView<const float> x, const Team& team) const {
-      const MatrixView<std::uint16_t> rounded = team.shared().rounded.matrix(x.rows, padded_);
-      team.split(x.rows, [&](std::size_t begin, std::size_t end, Scratch&) {
-        kernels::table().round_rows({.x = x.row(begin),
-                                     .stride = x.stride,
-                                     .rows = end - begin,
-                                     .size = inputs_,
-                                     .y = rounded.row(begin),
-                                     .y_stride = rounded.stride});
-      });
-      return rounded;
+      return detail::rounded_rows(x, inputs_, padded_, kernels::table().round_rows, team);
     }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
                  Scratch&) const {

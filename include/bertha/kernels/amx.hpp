@@ -62,18 +62,7 @@ struct Tiles {
 #include <bertha/kernels/split.inl>
 #undef BERTHA_LANE_INLINE
 
-constexpr Table changed_table() {
-  Table table = avx512_bf16::kTable;
-  table.level = "amx";
-  table.gemm_bf16 = gemm_bf16;
-  table.gemm_split = gemm_split;
-  table.split_rows = split_rows;
-  table.split_panels = split_panels;
-  for (Slot& slot : table.slots)
-    if (slot.operation == "gemm_bf16" || slot.level == kNoLevel) slot.level = table.level;
-  return table;
-}
-inline constexpr Table kTable = changed_table();
+inline constexpr Table kTable = with_amx(avx512_bf16::kTable, "amx");
 
 }  // namespace kernels::amx
 

@@ -134,7 +134,7 @@ inline void attention_s8(const Attention& op) {
     for (std::size_t r = 0; r < rows; ++r)
       factor[r] = quantise_row(op.query + (i + r) * op.stride, op.head_size, query + r * size) * op.scale;
     for (std::size_t j = 0; j < keys; j += kLanes) {
-      tiles_s16(query, size, rows, key_panels + j * size, size, 1, partial, 0);
+      tiles_s16(query, size, rows, key_panels + j * size, size, partial);
       for (std::size_t r = 0; r < rows; ++r)
         store(scores + r * keys + j,
               mul(to_f32(load(partial + r * kLanes)), mul(broadcast(factor[r]), load(key_scale + j))));
@@ -147,7 +147,7 @@ inline void attention_s8(const Attention& op) {
       factor[r] = finite ? 1.0f / static_cast<float>(fold_add(row.sum)) : __builtin_nanf("");
     }
     for (std::size_t d = 0; d < size; d += kLanes) {
-      tiles_s16(probabilities, keys, rows, value_panels + d * keys, round_up(op.length, 2), 1, partial, 0);
+      tiles_s16(probabilities, keys, rows, value_panels + d * keys, round_up(op.length, 2), partial);
       for (std::size_t r = 0; r < rows; ++r)
         store_context(op.context + (i + r) * op.context_stride + d,
                       mul(to_f32(load(partial + r * kLanes)), mul(load(value_scale + d), broadcast(factor[r]))),

@@ -27,7 +27,7 @@ struct ProductS8 {
   using Weight = std::int8_t;
   using Accumulator = I32x16;
   using Stored = std::int32_t;
-  static constexpr std::size_t kGroup = 4, kRows = kTileRowsS8, kPairRows = kPairRowsS8;
+  static constexpr std::size_t kGroup = 4, kRows = kTileRowsS8, kPairRows = 0;
   static BERTHA_LANE_INLINE Accumulator zero() { return zero_s32(); }
   static BERTHA_LANE_INLINE Quad operand(const Element* a) { return quad(a); }
   static BERTHA_LANE_INLINE QuadRow row(const Weight* w) { return quad_row(w); }
@@ -40,7 +40,7 @@ struct ProductS16 {
   using Weight = std::int16_t;
   using Accumulator = I32x16;
   using Stored = std::int32_t;
-  static constexpr std::size_t kGroup = 2, kRows = kTileRowsS16, kPairRows = kPairRowsS16;
+  static constexpr std::size_t kGroup = 2, kRows = kTileRowsS16, kPairRows = 0;
   static BERTHA_LANE_INLINE Accumulator zero() { return zero_s32(); }
   static BERTHA_LANE_INLINE Pair operand(const Element* a) { return pair(a); }
   static BERTHA_LANE_INLINE PairRow row(const Weight* w) { return pair_row(w); }
@@ -53,12 +53,12 @@ BERTHA_NOINLINE void tiles_f32(const float* a, std::size_t a_stride, std::size_t
   tiles<ProductF32>(a, a_stride, rows, w, k, panels, partial, partial_stride);
 }
 BERTHA_NOINLINE void tiles_s8(const std::int8_t* a, std::size_t a_stride, std::size_t rows, const std::int8_t* w,
-                              std::size_t k, std::size_t panels, std::int32_t* partial, std::size_t partial_stride) {
-  tiles<ProductS8>(a, a_stride, rows, w, k, panels, partial, partial_stride);
+                              std::size_t k, std::int32_t* partial) {
+  tiles<ProductS8>(a, a_stride, rows, w, k, 1, partial, 0);
 }
 BERTHA_NOINLINE void tiles_s16(const std::int16_t* a, std::size_t a_stride, std::size_t rows, const std::int16_t* w,
-                               std::size_t k, std::size_t panels, std::int32_t* partial, std::size_t partial_stride) {
-  tiles<ProductS16>(a, a_stride, rows, w, k, panels, partial, partial_stride);
+                               std::size_t k, std::int32_t* partial) {
+  tiles<ProductS16>(a, a_stride, rows, w, k, 1, partial, 0);
 }
 
 // What happens to a row's sixteen sums before the activation.
@@ -166,7 +166,7 @@ inline void gemm_s8(const GemmS8& op) {
   for (std::size_t row = 0, rows; row < op.rows; row += rows) {
     rows = block_rows(op.rows - row, op.k * sizeof(std::int8_t), ProductS8::kRows);
     for (std::size_t panel = 0; panel < op.n_panels; ++panel) {
-      tiles_s8(op.a + row * op.a_stride, op.a_stride, rows, op.panels + panel * op.k * kLanes, op.k, 1, partial, 0);
+      tiles_s8(op.a + row * op.a_stride, op.a_stride, rows, op.panels + panel * op.k * kLanes, op.k, partial);
       const std::size_t column = panel * kLanes;
       write(Dequantise{partial, op.a_scale + row, load(op.scale + column), load(op.bias + column)}, rows, op.activation,
             destination(op.residual, op.residual_stride, op.out, op.out_stride, row, column));

@@ -27,7 +27,7 @@ namespace kernels::avx2 {
 /// and their magnitudes 4, ones, one of a, one for a product. int16: 10, weights 2, one of a, one for a product.
 /// bfloat16: 8, widened weights 4, 2 of a.
 inline constexpr std::size_t kTileRowsF32 = 6, kTileRowsS8 = 4, kTileRowsS16 = 5, kTileRowsBf16 = 4;
-inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsS8 = 0, kPairRowsS16 = 0, kPairRowsBf16 = 0;
+inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsBf16 = 0;
 
 struct F32x16 {
   __m256 lo, hi;

@@ -24,7 +24,7 @@ namespace kernels::avx512 {
 
 /// Rows of the products' tiles, for 32 registers: as many accumulators, and at most 9 others.
 inline constexpr std::size_t kTileRowsF32 = 16, kTileRowsS8 = 16, kTileRowsS16 = 16, kTileRowsBf16 = 12;
-inline constexpr std::size_t kPairRowsF32 = 14, kPairRowsS8 = 0, kPairRowsS16 = 0, kPairRowsBf16 = 0;
+inline constexpr std::size_t kPairRowsF32 = 14, kPairRowsBf16 = 0;
 
 struct F32x16 {
   __m512 v;

@@ -16,7 +16,7 @@ namespace kernels::scalar {
 
 /// Rows of the products' tiles: loops over more would only cost compile time here.
 inline constexpr std::size_t kTileRowsF32 = 1, kTileRowsS8 = 1, kTileRowsS16 = 1, kTileRowsBf16 = 1;
-inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsS8 = 0, kPairRowsS16 = 0, kPairRowsBf16 = 0;
+inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsBf16 = 0;
 
 struct F32x16 {
   float lane[kLanes];

@@ -26,7 +26,7 @@ namespace kernels::neon {
 /// Rows of the products' tiles, for 32 registers. float32: 24 accumulators, 4 of weights, one of a. int8: 16, weights
 /// 4, one of a, the rest for products. int16: 20, weights 4, one of a. bfloat16: 20, widened weights 8, one of a.
 inline constexpr std::size_t kTileRowsF32 = 6, kTileRowsS8 = 4, kTileRowsS16 = 5, kTileRowsBf16 = 5;
-inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsS8 = 0, kPairRowsS16 = 0, kPairRowsBf16 = 0;
+inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsBf16 = 0;
 
 struct F32x16 {
   float32x4_t v[4];

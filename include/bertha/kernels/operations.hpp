@@ -29,7 +29,7 @@ constexpr std::size_t padded(std::size_t n) { return round_up(n, kLanes); }
 /// k' is k. In bfloat16 (Element is the type of its bits) k' is k rounded up to 32, rows are zero-filled, and sums are
 /// float32: acc = fma(a[r, k + 1], w[n, k + 1], acc), then acc = fma(a[r, k], w[n, k], acc), for k = 0, 2, 4, ..., from
 /// 0: what VDPBF16PS does, but that it flushes subnormal numbers to zero. So those bits are those of one level, in any
-/// batch and at any number of threads.
+/// batch and at any number of threads; the level amx also sums in an order of its own (gemm_amx.inl).
 template <class Element>
 struct GemmRows {
   const Element* a = nullptr;  // [rows, k']

@@ -1,5 +1,5 @@
 // float32 numbers as the sum of two bfloat16 numbers, high + low, for the products that are made of three: written once
-// on sixteen lanes, and included after bf16.inl. Every 32 k are 32 high halves and then 32 low ones.
+// on sixteen lanes, and included after bf16.inl and gemm_amx.inl. Every 32 k are 32 high halves and then 32 low ones.
 
 /// What is left of x beside its high half.
 BERTHA_LANE_INLINE F32x16 remainder(F32x16 x, I32x16 high) {
@@ -37,4 +37,16 @@ inline void split_panels(const RoundPanels& op) {
       store_pairs(as_s16(pair + 32 * kLanes), to_bf16(remainder(even, even_high)), to_bf16(remainder(odd, odd_high)));
     }
   }
+}
+
+/// `table` with the products of gemm_amx.inl and what they need, as `level`.
+constexpr Table with_amx(Table table, std::string_view level) {
+  table.level = level;
+  table.gemm_bf16 = gemm_bf16;
+  table.gemm_split = gemm_split;
+  table.split_rows = split_rows;
+  table.split_panels = split_panels;
+  for (Slot& slot : table.slots)
+    if (slot.operation == "gemm_bf16" || slot.level == kNoLevel) slot.level = level;
+  return table;
 }

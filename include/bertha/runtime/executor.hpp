@@ -28,16 +28,13 @@ BERTHA_NAMESPACE_BEGIN
 class TaskRef {
  public:
   template <class F>
-  requires(!std::is_same_v<std::remove_cv_t<F>, TaskRef>) explicit TaskRef(F& callable) noexcept
-      : object_(const_cast<void*>(static_cast<const void*>(std::addressof(callable)))),
-        call_([](void* object, std::size_t task) { (*static_cast<F*>(object))(task); }) {
+  requires(!std::is_same_v<std::remove_cv_t<F>, TaskRef>) explicit TaskRef(F& callable) noexcept : call_(callable) {
     static_assert(std::is_nothrow_invocable_v<F&, std::size_t>, "tasks report errors in another way than by throwing");
   }
-  void operator()(std::size_t task) const { call_(object_, task); }
+  void operator()(std::size_t task) const { call_(task); }
 
  private:
-  void* object_;
-  void (*call_)(void*, std::size_t);
+  FunctionRef<std::size_t> call_;
 };
 
 /// Runs tasks on threads. To run bertha on one's own threads, derive from it.
