@@ -319,6 +319,16 @@ class Usage(ProgramTest):
                           ("bench", CLASSIFIER, "--jsonl", "--repeat", "2"), ("classify", CLASSIFIER, "a", "--offsets", "byte")):
             self.refuse(*arguments)
 
+    def test_a_word_that_an_option_does_not_know_is_named_beside_those_it_knows(self):
+        self.refuse("bench", CLASSIFIER, "--memory", "tiny", says=("--memory", "fast, small", "'tiny'"))
+        self.refuse("bench", CLASSIFIER, "--precision", "int4",
+                    says=("--precision", "bfloat16, float32, float32_strict, int8", "'int4'"))
+        self.refuse("ner", TAGGER, "a", "--offsets", "word", says=("--offsets", "byte, code_point, utf16", "'word'"))
+
+    def test_both_kinds_of_memory_run(self):
+        for memory in ("fast", "small"):
+            self.assertEqual(len(self.ask("bench", CLASSIFIER, "--length", "4", "--repeat", "1", "--memory", memory)), 1)
+
     def test_a_model_of_another_head_is_refused_by_both_names(self):
         self.refuse("classify", TAGGER, "a", says=("token-classification", "sequence-classification"))
         self.refuse("ner", ASKER, "a", says=("token-classification", "question-answering"))

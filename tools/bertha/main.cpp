@@ -10,6 +10,21 @@
 
 namespace {
 
+/// Turns one of the names into its value. CLI11's own transformer would show the values in messages, as characters.
+template <class Value>
+CLI::Validator one_of(const std::map<std::string, Value>& values) {
+  std::string names;
+  for (const auto& [name, value] : values) names += (names.empty() ? "" : ", ") + name;
+  return CLI::Validator(
+      [values, names](std::string& input) {
+        const auto found = values.find(input);
+        if (found == values.end()) return "expected " + names + ", got '" + input + "'";
+        input = std::to_string(static_cast<int>(found->second));
+        return std::string();
+      },
+      "{" + names + "}");
+}
+
 void add_lines(CLI::App& command, program::LineOptions& lines, bool offsets) {
   command.add_flag("--jsonl", lines.jsonl, "Read a JSON object per line instead of a text per line");
   command.add_option("--batch-size", lines.batch_size, "Lines that go through the model together")
@@ -20,15 +35,14 @@ void add_lines(CLI::App& command, program::LineOptions& lines, bool offsets) {
       ->capture_default_str();
   if (offsets)
     command.add_option("--offsets", lines.unit, "What start and end count")
-        ->transform(CLI::CheckedTransformer(
-            std::map<std::string, bertha::OffsetUnit>{{"code_point", bertha::OffsetUnit::code_point},
-                                                      {"byte", bertha::OffsetUnit::byte},
-                                                      {"utf16", bertha::OffsetUnit::utf16}}))
+        ->transform(one_of<bertha::OffsetUnit>({{"code_point", bertha::OffsetUnit::code_point},
+                                                {"byte", bertha::OffsetUnit::byte},
+                                                {"utf16", bertha::OffsetUnit::utf16}}))
         ->default_str("code_point");
   command
       .add_option("--invalid-utf8", lines.replace_invalid_utf8,
                   "error: report the line; replace: read it as Python's errors=\"replace\"")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, bool>{{"error", false}, {"replace", true}}))
+      ->transform(one_of<bool>({{"error", false}, {"replace", true}}))
       ->default_str("error");
 }
 
@@ -49,15 +63,13 @@ CallOptions add_call(CLI::App& command, program::BenchArguments& call) {
                       ->check(CLI::Range(0, 4096));
   auto* precision =
       command.add_option("--precision", call.precision, "What to run in; as the file is stored if not given")
-          ->transform(CLI::CheckedTransformer(
-              std::map<std::string, bertha::PrecisionKind>{{"float32", bertha::PrecisionKind::float32},
-                                                           {"float32_strict", bertha::PrecisionKind::float32_strict},
-                                                           {"bfloat16", bertha::PrecisionKind::bfloat16},
-                                                           {"int8", bertha::PrecisionKind::int8}}));
+          ->transform(one_of<bertha::PrecisionKind>({{"float32", bertha::PrecisionKind::float32},
+                                                     {"float32_strict", bertha::PrecisionKind::float32_strict},
+                                                     {"bfloat16", bertha::PrecisionKind::bfloat16},
+                                                     {"int8", bertha::PrecisionKind::int8}}));
   auto* memory =
       command.add_option("--memory", call.memory, "fast, or small: nothing beside the file that calls can make")
-          ->transform(CLI::CheckedTransformer(
-              std::map<std::string, bertha::Memory>{{"fast", bertha::Memory::fast}, {"small", bertha::Memory::small}}));
+          ->transform(one_of<bertha::Memory>({{"fast", bertha::Memory::fast}, {"small", bertha::Memory::small}}));
   auto* repeat = command.add_option("--repeat", call.repeat, "Calls that are timed, after two to warm up")
                      ->check(CLI::Range(1, 1'000'000));
   for (CLI::Option* option : {batch, length, threads, repeat}) option->capture_default_str();
@@ -111,8 +123,8 @@ int run(int argc, char** argv) {
   add_model(*ner_command, ner.model);
   add_texts(*ner_command, ner.texts);
   ner_command->add_option("--aggregation", ner.aggregation, "none: tokens; simple: neighbours with the same tag")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, bertha::AggregationStrategy>{
-          {"none", bertha::AggregationStrategy::none}, {"simple", bertha::AggregationStrategy::simple}}))
+      ->transform(one_of<bertha::AggregationStrategy>(
+          {{"none", bertha::AggregationStrategy::none}, {"simple", bertha::AggregationStrategy::simple}}))
       ->default_str("none");
   add_lines(*ner_command, ner.lines, true);
 
@@ -140,10 +152,9 @@ int run(int argc, char** argv) {
   add_texts(*tokenize_command, tokenize.texts);
   tokenize_command->add_flag("--all", tokenize.all, "Print word_ids and special_tokens_mask too");
   tokenize_command->add_option("--truncation", tokenize.options.truncation, "What is cut beyond --max-length")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, bertha::Truncation>{{"longest_first", bertha::Truncation::longest_first},
-                                                    {"only_first", bertha::Truncation::only_first},
-                                                    {"only_second", bertha::Truncation::only_second}}));
+      ->transform(one_of<bertha::Truncation>({{"longest_first", bertha::Truncation::longest_first},
+                                              {"only_first", bertha::Truncation::only_first},
+                                              {"only_second", bertha::Truncation::only_second}}));
   tokenize_command->add_option("--max-length", tokenize.options.max_length, "Tokens, special ones included");
   tokenize_command->add_option("--stride", tokenize.options.stride, "Tokens that neighbouring windows share");
   tokenize_command->add_flag("--windows", tokenize.windows, "Print a list of all windows of a text that is too long");
