@@ -13,7 +13,7 @@ tests/golden/NAME.json is an object:
   model        the model file, relative to tests/golden
   architecture the class of transformers
   precision    "float32"; "float32 on dequantised int8 weights": transformers ran with the file's q * scale; "float32 on
-               bfloat16 weights, the inputs of the encoder's linear layers rounded to bfloat16": so bertha runs them
+               bfloat16 weights, the operands of the encoder's products rounded to bfloat16": so bertha runs them
   head         as in the file's config
   cases        what the model does with ids, a list of
     text, text_pair (or null), ids, type_ids, offsets ([[start, end], ...] in code points)

@@ -9,6 +9,7 @@
 #include <bertha/kernels/avx2.hpp>
 #endif
 #include <cstring>
+#include <vector>
 
 BERTHA_NAMESPACE_BEGIN
 
@@ -23,14 +24,9 @@ using namespace avx2;
 struct Tiles {
   static constexpr std::size_t kBytes = 64;
   alignas(64) unsigned char bytes[8][16][kBytes];
-  std::size_t rows[8];
 
   Tiles() { std::memset(bytes, 0xff, sizeof bytes); }
-  void configure(std::size_t a_rows) {
-    for (std::size_t& n : rows) n = 16;
-    rows[0] = rows[1] = rows[4] = smaller(a_rows, 16);
-    if (a_rows > 16) rows[2] = rows[3] = rows[5] = smaller(a_rows - 16, 16);
-  }
+  void configure() {}
   void release() { std::memset(bytes, 0xff, sizeof bytes); }
   template <int Tile>
   void zero() {
@@ -38,14 +34,15 @@ struct Tiles {
   }
   template <int Tile>
   void load(const void* p, std::size_t stride) {
-    zero<Tile>();
-    for (std::size_t r = 0; r < rows[Tile]; ++r)
-      std::memcpy(bytes[Tile][r], static_cast<const char*>(p) + r * stride, kBytes);
+    for (std::size_t r = 0; r < 16; ++r) std::memcpy(bytes[Tile][r], static_cast<const char*>(p) + r * stride, kBytes);
+  }
+  template <int Tile>
+  void load_once(const void* p, std::size_t stride) {
+    load<Tile>(p, stride);
   }
   template <int Tile>
   void store(void* p, std::size_t stride) const {
-    for (std::size_t r = 0; r < rows[Tile]; ++r)
-      std::memcpy(static_cast<char*>(p) + r * stride, bytes[Tile][r], kBytes);
+    for (std::size_t r = 0; r < 16; ++r) std::memcpy(static_cast<char*>(p) + r * stride, bytes[Tile][r], kBytes);
   }
   template <int Sums, int A, int W>
   void dot() {
@@ -53,7 +50,7 @@ struct Tiles {
     for (std::size_t k = 0; k < 32; ++k)
       for (std::size_t column = 0; column < 16; ++column)
         w[k % 2][k / 2][column] = number(bytes[W][k / 2] + 4 * column + k % 2 * 2);
-    for (std::size_t r = 0; r < rows[Sums]; ++r) {
+    for (std::size_t r = 0; r < 16; ++r) {
       float halves[2][16] = {}, sums[16];
       for (std::size_t k = 0; k < 32; ++k) {
         const float a = number(bytes[A][r] + 2 * k);
@@ -78,7 +75,11 @@ struct Tiles {
 #define BERTHA_LANE_INLINE BERTHA_INLINE
 #include <bertha/kernels/gemm_amx.inl>
 
-#include <bertha/kernels/split.inl>
+#include <bertha/kernels/operands_amx.inl>
+
+#include <bertha/kernels/attention_bf16.inl>
+
+#include <bertha/kernels/with_amx.inl>
 #undef BERTHA_LANE_INLINE
 
 inline constexpr Table kTable = with_amx(avx2::kTable, "emulated_amx");
@@ -90,6 +91,15 @@ BERTHA_AVX2_END
 #endif
 
 namespace kernels {
+
+/// The levels of this CPU, and the emulation where it isn't one of them; best last.
+inline std::vector<const Table*> available_or_emulated() {
+  std::vector<const Table*> tables = available();
+#if defined(__x86_64__)
+  if (cpu_features().avx2 && !cpu_features().amx) tables.push_back(&emulated_amx::kTable);
+#endif
+  return tables;
+}
 
 /// Makes this process run on a level that splits float32 numbers, its CPU's or the emulation. False where it can't:
 /// then it lacks even AVX2. To be called before anything asks for the table.

@@ -23,6 +23,11 @@ std::vector<const kernels::Table*> levels() {
   return tables;
 }
 
+/// Where number i of a row is, when it is in tiles that are followed by the next `tiles` tiles further.
+std::size_t in_tiles(std::size_t row, std::size_t i, std::size_t stride, std::size_t tiles) {
+  return row / 16 * 16 * stride + i / 32 * tiles * 512 + row % 16 * 32 + i % 32;
+}
+
 /// float32 operands, and what a level makes of them: rounded, or split into halves.
 struct Case {
   Case(std::size_t row_count, std::size_t inputs, std::size_t n, bool split_numbers, std::uint32_t seed)
@@ -33,7 +38,7 @@ struct Case {
         x(rows * k, 1),
         weights(kernels::padded(n) * k),
         bias(kernels::padded(n), 1),
-        a(rows * (depth + 32), 1),
+        a(kernels::round_up(rows, 16) * (depth + 32), 1),
         panels(kernels::padded(n) * depth) {
     Random random(seed);
     x.fill(random, 4.0f);
@@ -48,8 +53,11 @@ struct Case {
     op.n_panels = kernels::padded(n) / 16;
   }
   void prepare(const kernels::Table& level) {
-    (split ? level.split_rows : level.round_rows)({x.data(), k, rows, k, a.data(), op.a_stride});
+    pack(level, 0, rows, a);
     (split ? level.split_panels : level.round_panels)({weights.data(), op.n_panels, k, panels.data()});
+  }
+  void pack(const kernels::Table& level, std::size_t first, std::size_t count, Guarded<std::uint16_t>& to) {
+    (split ? level.split_rows : level.pack_rows)({x.data() + first * k, k, count, k, to.data(), op.a_stride});
   }
   /// The sum of `f` of the pairs of numbers that a product multiplies.
   template <class F>
@@ -58,7 +66,7 @@ struct Case {
     for (std::size_t i = 0; i < k; ++i) {
       const float w = weights[(column / 16 * k + i) * 16 + column % 16];
       total += split ? f(double{x[row * k + i]}, double{w})
-                     : f(double{widened(a[row * op.a_stride + i])},
+                     : f(double{widened(a[in_tiles(row, i, op.a_stride, 1)])},
                          double{widened(panels[(column / 16 * depth + i / 2 * 2) * 16 + column % 16 * 2 + i % 2])});
     }
     return total;
@@ -136,8 +144,33 @@ TEST_P(Amx, GivesARowTheSameBitsAloneAndWhereverPanelsAreSplit) {
     for (std::size_t rows : Sizes{2, 7, 30, 33, 50, 192, 193, 400}) {
       Case x(rows, 300, 48, split, 9);
       x.prepare(level());
-      expect_same_bits_in_parts(x.op, gemm(split), level(), [](auto&, std::size_t, std::size_t) {});
+      Guarded<std::uint16_t> alone(16 * x.op.a_stride, 1);
+      expect_same_bits_in_parts(x.op, gemm(split), level(), [&](kernels::GemmBf16& part, std::size_t row, std::size_t) {
+        x.pack(level(), row, 1, alone);
+        part.a = alone.data();
+      });
     }
+}
+
+// The emulation stands for the CPU in tests elsewhere, so it must be one. Of numbers in the normal range.
+TEST_P(Amx, GivesTheBitsOfTheEmulation) {
+#if defined(__x86_64__)
+  const kernels::Table& emulation = kernels::emulated_amx::kTable;
+  if (&level() == &emulation) GTEST_SKIP() << "the emulation itself";
+  for (const bool split : {false, true})
+    for (std::size_t rows : Sizes{1, 16, 33, 100, 400})
+      for (std::size_t k : Sizes{32, 100, 1000}) {
+        Case x(rows, k, 48, split, static_cast<std::uint32_t>(rows + k));
+        x.prepare(level());
+        Guarded<float> out(rows * 48), expected(rows * 48);
+        x.op.out_stride = 48;
+        x.op.out = out.data();
+        (level().*gemm(split))(x.op);
+        x.op.out = expected.data();
+        (emulation.*gemm(split))(x.op);
+        EXPECT_TRUE(same_rows(out.data(), 48, expected.data(), 48, rows, 48)) << rows << ' ' << k << ' ' << split;
+      }
+#endif
 }
 
 TEST_P(Amx, LetsNanThroughInItsRowOnly) {
@@ -153,26 +186,46 @@ TEST_P(Amx, LetsNanThroughInItsRowOnly) {
   }
 }
 
+TEST_P(Amx, PutsRoundedRowsIntoTilesAndFillsUpWithZeros) {
+  Random random(6);
+  for (std::size_t rows : Sizes{0, 1, 3, 16, 17, 40})
+    for (std::size_t size : Sizes{1, 16, 31, 32, 33, 49, 100}) {
+      const std::size_t depth = kernels::round_up(size, 32), stride = depth + 5, all = kernels::round_up(rows, 16);
+      Guarded<float> x(rows * size, 1);
+      Guarded<std::uint16_t> packed(all * stride, 1), rounded(rows * depth);
+      x.fill(random, 4.0f);
+      level().pack_rows({x.data(), size, rows, size, packed.data(), stride});
+      level().round_rows({x.data(), size, rows, size, rounded.data(), depth});
+      for (std::size_t r = 0; r < all; ++r)
+        for (std::size_t i = 0; i < depth; ++i)
+          ASSERT_EQ(packed[in_tiles(r, i, stride, 1)], r < rows ? rounded[r * depth + i] : 0) << size << ' ' << r;
+      for (std::size_t r = 0; r < all; r += 16)
+        for (std::size_t i = 16 * depth; i < 16 * stride; ++i) ASSERT_EQ(packed[r * stride + i], 0xffff);
+      ASSERT_TRUE(packed.guards_intact());
+    }
+}
+
 TEST_P(Amx, SplitsNumbersIntoTheirRoundedHalfAndTheRoundedRest) {
   Random random(7);
   for (std::size_t size : Sizes{1, 15, 16, 17, 31, 32, 33, 48, 49, 64, 100}) {
-    const std::size_t rows = 3, depth = kernels::round_up(size, 32), stride = 2 * depth + 5;
-    Guarded<float> x(rows * size, 1), rest(rows * size);
-    Guarded<std::uint16_t> split(rows * stride, 1), high(rows * depth), low(rows * depth);
-    x.fill(random, 4.0f);
+    const std::size_t rows = 20;
+    const std::size_t depth = kernels::round_up(size, 32), stride = 2 * depth + 5, all = kernels::round_up(rows, 16);
+    std::vector<float> x(rows * size), rest(rows * size);
+    std::vector<std::uint16_t> high(rows * depth), low(rows * depth);
+    Guarded<std::uint16_t> split(all * stride, 1);
+    for (float& number : x) number = random.number(4.0f);
     level().split_rows({x.data(), size, rows, size, split.data(), stride});
     level().round_rows({x.data(), size, rows, size, high.data(), depth});
     for (std::size_t r = 0; r < rows; ++r)
       for (std::size_t i = 0; i < size; ++i) rest[r * size + i] = x[r * size + i] - widened(high[r * depth + i]);
     level().round_rows({rest.data(), size, rows, size, low.data(), depth});
-    for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t r = 0; r < all; ++r)
       for (std::size_t i = 0; i < depth; ++i) {
-        const std::uint16_t* at = split.data() + r * stride + i / 32 * 64 + i % 32;
-        ASSERT_EQ(at[0], high[r * depth + i]) << size << ' ' << i;
-        ASSERT_EQ(at[32], low[r * depth + i]) << size << ' ' << i;
+        const std::uint16_t* at = split.data() + in_tiles(r, i, stride, 2);
+        ASSERT_EQ(at[0], r < rows ? high[r * depth + i] : 0) << size << ' ' << i;
+        ASSERT_EQ(at[512], r < rows ? low[r * depth + i] : 0) << size << ' ' << i;
       }
-      ASSERT_EQ(split[r * stride + 2 * depth], 0xffff);
-    }
+    for (std::size_t i = 32 * depth; i < 16 * stride; ++i) ASSERT_EQ(split[i], 0xffff);
     ASSERT_TRUE(split.guards_intact());
   }
 }

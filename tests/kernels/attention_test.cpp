@@ -1,8 +1,10 @@
-// Attention of one head: float32 and int8, against the scalar level, the contract written out, and double precision.
+// Attention of one head: float32, bfloat16 and int8, against the scalar level, the contract written out, and double
+// precision.
 
 #include <bertha/kernels/scalar.hpp>
 #include <cmath>
 
+#include "amx_emulation.hpp"
 #include "support.hpp"
 
 BERTHA_NAMESPACE_BEGIN
@@ -59,7 +61,9 @@ struct Case {
 };
 
 using Function = void (*kernels::Table::*)(const kernels::Attention&);
-constexpr Function kBoth[] = {&kernels::Table::attention_f32, &kernels::Table::attention_s8};
+constexpr Function kF32 = &kernels::Table::attention_f32, kBf16 = &kernels::Table::attention_bf16,
+                   kS8 = &kernels::Table::attention_s8;
+constexpr Function kAll[] = {kF32, kBf16, kS8};
 
 class Attention : public EveryLevel {};
 
@@ -70,7 +74,8 @@ TEST_P(Attention, GivesTheSameBitsAsScalarForEveryShapeAndWritesOnlyResults) {
   for (std::size_t length : lengths) {
     Random random(static_cast<std::uint32_t>(length));
     for (std::size_t head_size : Sizes{random.between(1, 80), length % 3 == 0 ? std::size_t{12} : std::size_t{64}})
-      for (Function attention : kBoth) {
+      for (Function attention : kAll) {
+        if (attention == kBf16 && has_own_order(level())) continue;
         Case x(length, head_size, 1), y(length, head_size, 1);
         (scalar().*attention)(x.op);
         (level().*attention)(y.op);
@@ -107,6 +112,47 @@ TEST_P(Attention, IsTheChainOfTheContractInFloat32) {
         ASSERT_TRUE(same(x.result(i, d), sum * (1.0f / lanes[0]))) << length << ' ' << i << ' ' << d;
       }
     }
+  }
+}
+
+TEST_P(Attention, IsMadeOfRoundedOperandsAndProductsOfTheLevelInBFloat16) {
+  for (std::size_t length : Sizes{1, 5, 33, 70, 130}) {
+    const std::size_t size = 45, depth = 64, keys = kernels::round_up(length, 32), width = kernels::padded(length);
+    Case x(length, size, 3);
+    Guarded<float> scaled(length * size), scores(length * width), sums(length * 48), key_panels(width * size),
+        value_panels(48 * length);
+    for (std::size_t i = 0; i < length; ++i)
+      for (std::size_t d = 0; d < size; ++d) scaled[i * size + d] = x.query(i, d) * x.op.scale;
+    for (std::size_t j = 0; j < width; ++j)
+      for (std::size_t d = 0; d < size; ++d)
+        key_panels[(j / 16 * size + d) * 16 + j % 16] = j < length ? x.key(j, d) : 0.0f;
+    for (std::size_t d = 0; d < 48; ++d)
+      for (std::size_t j = 0; j < length; ++j)
+        value_panels[(d / 16 * length + j) * 16 + d % 16] = d < size ? x.value(j, d) : 0.0f;
+    Guarded<std::uint16_t> q(kernels::round_up(length, 16) * depth), k(width * depth), v(48 * keys),
+        p(kernels::round_up(length, 16) * keys);
+    level().pack_rows({scaled.data(), size, length, size, q.data(), depth});
+    level().round_panels({key_panels.data(), width / 16, size, k.data()});
+    level().round_panels({value_panels.data(), 3, length, v.data()});
+    level().gemm_bf16(
+        {q.data(), depth, k.data(), nullptr, nullptr, 0, scores.data(), width, length, depth, width / 16});
+    std::vector<float> factor(length);
+    for (std::size_t i = 0; i < length; ++i) {
+      float most = -kInfinity, lanes[16] = {};
+      for (std::size_t j = 0; j < length; ++j) most = std::fmax(most, scores[i * width + j]);
+      for (std::size_t j = 0; j < length; ++j)
+        lanes[j % 16] += scores[i * width + j] = kernels::scalar::exp_of(scores[i * width + j] - most);
+      for (std::size_t half = 8; half > 0; half /= 2)
+        for (std::size_t j = 0; j < half; ++j) lanes[j] += lanes[j + half];
+      factor[i] = 1.0f / lanes[0];
+    }
+    level().pack_rows({scores.data(), width, length, length, p.data(), keys});
+    level().gemm_bf16({p.data(), keys, v.data(), nullptr, nullptr, 0, sums.data(), 48, length, keys, 3});
+    level().attention_bf16(x.op);
+    for (std::size_t i = 0; i < length; ++i)
+      for (std::size_t d = 0; d < size; ++d)
+        ASSERT_TRUE(same(x.result(i, d), sums[i * 48 + d] * factor[i])) << length << ' ' << i << ' ' << d;
+    ASSERT_TRUE(x.only_results_written());
   }
 }
 
@@ -148,10 +194,11 @@ TEST_P(Attention, IsTheChainOfTheContractInInt8) {
 
 TEST_P(Attention, StaysNearDoublePrecision) {
   const std::size_t length = 75, size = 64;
-  for (Function attention : kBoth) {
+  for (Function attention : kAll) {
     Case x(length, size, 5);
     (level().*attention)(x.op);
-    const double allowed = attention == kBoth[0] ? 1e-6 : 0.03;  // int8: 1/127 of v's 2, and as much again of q and k
+    // int8: 1/127 of v's 2, and as much again of q and k. bfloat16: 1/256 of v's 2, and the same for e.
+    const double allowed = attention == kF32 ? 1e-6 : attention == kBf16 ? 0.015 : 0.03;
     for (std::size_t i = 0; i < length; ++i) {
       std::vector<double> e(length);
       double total = 0;
@@ -171,7 +218,7 @@ TEST_P(Attention, StaysNearDoublePrecision) {
 
 TEST_P(Attention, GivesAQueryTheSameBitsInAnyPlace) {
   const std::size_t length = 61, size = 24;
-  for (Function attention : kBoth) {
+  for (Function attention : kAll) {
     Case x(length, size, 7), y(length, size, 7);
     for (std::size_t i = 0; i < length; ++i)
       for (std::size_t d = 0; d < size; ++d) y.query(i, d) = x.query(length - 1 - i, d);
@@ -186,12 +233,12 @@ TEST_P(Attention, OfEqualValuesIsThatValueAndOfZerosIsZero) {
   Case x(37, 20, 9), zeros(37, 20, 9, 0.0f);
   for (std::size_t j = 0; j < 37; ++j)
     for (std::size_t d = 0; d < 20; ++d) x.value(j, d) = 1.5f;
-  for (Function attention : kBoth) {
+  for (Function attention : kAll) {
     (level().*attention)(x.op);
     (level().*attention)(zeros.op);
     for (std::size_t i = 0; i < 37; ++i)
       for (std::size_t d = 0; d < 20; ++d) {
-        EXPECT_NEAR(x.result(i, d), 1.5f, 1e-5f);
+        EXPECT_NEAR(x.result(i, d), 1.5f, attention == kBf16 ? 3e-3f : 1e-5f);
         EXPECT_EQ(zeros.result(i, d), 0.0f);
       }
   }
@@ -199,7 +246,7 @@ TEST_P(Attention, OfEqualValuesIsThatValueAndOfZerosIsZero) {
 
 TEST_P(Attention, LetsNanAndInfinityOutWhereTheyBelong) {
   const std::size_t length = 30, size = 20;
-  for (Function attention : kBoth)
+  for (Function attention : kAll)
     for (float odd : {kNan, kInfinity}) {
       Case of_query(length, size, 11), of_key(length, size, 11), of_value(length, size, 11);
       of_query.query(26, 3) = odd;
@@ -210,7 +257,7 @@ TEST_P(Attention, LetsNanAndInfinityOutWhereTheyBelong) {
         for (std::size_t d = 0; d < size; ++d) {
           EXPECT_EQ(std::isnan(of_query.result(i, d)), i == 26);
           // An infinite product with a negative query is a weight of nothing in float32.
-          if (std::isnan(odd) || attention == kBoth[1]) {
+          if (std::isnan(odd) || attention == kS8) {
             EXPECT_TRUE(std::isnan(of_key.result(i, d)));
           }
           EXPECT_EQ(!std::isfinite(of_value.result(i, d)), d == 18);
@@ -218,7 +265,7 @@ TEST_P(Attention, LetsNanAndInfinityOutWhereTheyBelong) {
     }
 }
 
-BERTHA_EVERY_LEVEL(Attention);
+INSTANTIATE_TEST_SUITE_P(Level, Attention, ::testing::ValuesIn(kernels::available_or_emulated()), level_name);
 
 }  // namespace
 }  // namespace bertha::testing

@@ -29,10 +29,11 @@ TEST(Table, OffersScalarFirstAndTheBestLevelLast) {
   EXPECT_EQ(features.avx512, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"));
   EXPECT_EQ(features.avx512_bf16, features.avx512 && __builtin_cpu_supports("avx512bf16"));
-  EXPECT_EQ(tables.back()->level, features.avx512_bf16 ? "avx512_bf16"
-                                  : features.avx512    ? "avx512"
-                                  : features.avx2      ? "avx2"
-                                                       : "scalar");
+  EXPECT_EQ(tables.back()->level, features.amx           ? "amx"
+                                  : features.avx512_bf16 ? "avx512_bf16"
+                                  : features.avx512      ? "avx512"
+                                  : features.avx2        ? "avx2"
+                                                         : "scalar");
 #elif defined(__aarch64__)
   EXPECT_EQ(tables.back()->level, "neon");
 #endif
@@ -71,7 +72,8 @@ TEST(Table, HasASlotForEveryFunction) {
     EXPECT_EQ(table->slots.back().operation, "split_panels");
     for (const kernels::Slot& slot : table->slots) {
       const bool split = slot.operation.find("split") != std::string_view::npos;
-      const bool own = split || slot.operation == "gemm_bf16";
+      const bool own = split || slot.operation == "gemm_bf16" || slot.operation == "attention_bf16" ||
+                       (slot.operation == "pack_rows" && table->level == "amx");
       const bool changes_another = table->level == "avx512_bf16" || table->level == "amx";
       const std::string_view expected = split && table->level != "amx" ? "none"
                                         : changes_another && !own      ? "avx512"

@@ -195,6 +195,7 @@ void add_rows(std::vector<Job>& jobs, Operands& m, const Table& table, std::size
                             .scratch = m.scratch.back().data()};
   const double flop = 4.0 * static_cast<double>(length * length * kHeadSize);
   jobs.push_back({"attention_f32" + end, [=, &table] { table.attention_f32(attention); }, flop, true});
+  jobs.push_back({"attention_bf16" + end, [=, &table] { table.attention_bf16(attention); }, flop});
   jobs.push_back({"attention_s8" + end, [=, &table] { table.attention_s8(attention); }, flop});
   float* x = filled(m.floats, length * kHidden, 0.25f);
   for (std::size_t i = 0; i < length * kHidden; ++i) x[i] = static_cast<float>(i % 251) * 0.01f;

@@ -19,10 +19,10 @@ namespace {
 using bertha::kernels::Table;
 
 constexpr auto kFunctions =
-    std::make_tuple(&Table::gemm_f32, &Table::gemm_s8, &Table::gemm_bf16, &Table::attention_f32, &Table::attention_s8,
-                    &Table::embed_f32, &Table::embed_s8, &Table::embed_bf16, &Table::layer_norm, &Table::quantise_rows,
-                    &Table::round_rows, &Table::round_panels, &Table::softmax, &Table::sigmoid, &Table::gemm_split,
-                    &Table::split_rows, &Table::split_panels);
+    std::make_tuple(&Table::gemm_f32, &Table::gemm_s8, &Table::gemm_bf16, &Table::attention_f32, &Table::attention_bf16,
+                    &Table::attention_s8, &Table::embed_f32, &Table::embed_s8, &Table::embed_bf16, &Table::layer_norm,
+                    &Table::quantise_rows, &Table::round_rows, &Table::pack_rows, &Table::round_panels, &Table::softmax,
+                    &Table::sigmoid, &Table::gemm_split, &Table::split_rows, &Table::split_panels);
 constexpr std::size_t kSlots = std::tuple_size_v<decltype(kFunctions)>;
 static_assert(kSlots == std::tuple_size_v<decltype(Table::slots)>,
               "kFunctions has every function, in order of `slots`");

@@ -6,6 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import numpy as np
 
@@ -147,10 +148,39 @@ def _linears(model: Any) -> list[Any]:
     ]
 
 
-def as_bfloat16(model: Any) -> None:
-    """Makes a float32 model compute as a bfloat16 file runs: with its weights, and its inputs of linear layers."""
+def rounds_attention(model: Any) -> bool:
+    """Whether as_bfloat16 can round in this model's attention: where transformers hands it to torch as one operation."""
+    return getattr(model.config, "_attn_implementation", None) == "sdpa"
+
+
+def _rounded_attention(query: Any, key: Any, value: Any, attn_mask: Any = None, **options: Any) -> Any:
+    """torch's scaled_dot_product_attention as kernels/attention_bf16.inl computes it, but for masked keys."""
     import torch
 
+    def rounded(x: Any) -> Any:
+        return x.bfloat16().float()
+
+    scale = options.get("scale") or query.size(-1) ** -0.5
+    scores = rounded(query * scale) @ rounded(key).transpose(-2, -1)
+    if attn_mask is not None:
+        unseen = torch.finfo(torch.float32).min
+        scores = scores.masked_fill(~attn_mask, unseen) if attn_mask.dtype == torch.bool else scores + attn_mask
+    exponentials = (scores - scores.amax(dim=-1, keepdim=True)).exp()
+    return (rounded(exponentials) @ rounded(value)) / exponentials.sum(dim=-1, keepdim=True)
+
+
+def as_bfloat16(model: Any) -> None:
+    """Makes a float32 model compute as a bfloat16 file runs: with its weights, and its operands of products."""
+    import torch
+
+    forward = model.forward
+
+    @functools.wraps(forward)
+    def with_rounded_attention(*args: Any, **options: Any) -> Any:
+        with mock.patch.object(torch.nn.functional, "scaled_dot_product_attention", _rounded_attention):
+            return forward(*args, **options)
+
+    model.forward = with_rounded_attention
     linears = _linears(model)
     for module in linears:
         module.register_forward_pre_hook(lambda _, inputs: (inputs[0].bfloat16().float(),))
@@ -233,6 +263,9 @@ def record(transformers: Any, folder: Path, resolved: Resolved, config: Json) ->
         answer = _answer(run, case, head) if run else None
         case["answer"] = None if answer is None else json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
     if config["precision"] == "bfloat16":
+        if not rounds_attention(model):
+            sentence = f"{len(recorded)} cases, tokens only: transformers {version} computes attention in steps"
+            return Recording([{**case, "answer": None} for case in recorded], f"{sentence}; {agreement}")
         as_bfloat16(model)
     reads_types = config["type_vocab_size"] > 0
     for case in recorded:

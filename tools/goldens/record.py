@@ -19,7 +19,7 @@ from .models import NONE
 Json = dict[str, Any]
 ORACLES = {  # by the precision of the file
     "float32": "float32",
-    "bfloat16": "float32 on bfloat16 weights, the inputs of the encoder's linear layers rounded to bfloat16",
+    "bfloat16": "float32 on bfloat16 weights, the operands of the encoder's products rounded to bfloat16",
     "int8": "float32 on dequantised int8 weights",
 }
 

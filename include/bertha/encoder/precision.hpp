@@ -51,12 +51,14 @@ kernels::GemmRows<Element> product_rows(MatrixView<const Element> x, const Eleme
           .activation = epilogue.activation};
 }
 
-/// The rows of x [rows, size] as bfloat16 numbers, by `round` and in rows of `width` of them, in memory that the team
-/// shares.
+/// The rows of x [rows, size] as bfloat16 numbers, by `round` and in rows of `width` of them (or in tiles of 16 rows),
+/// in memory that the team shares.
 inline MatrixView<const std::uint16_t> rounded_rows(MatrixView<const float> x, std::size_t size, std::size_t width,
                                                     void (*round)(const kernels::RoundRows&), const Team& team) {
-  const MatrixView<std::uint16_t> rounded = team.shared().rounded.matrix(x.rows, width);
-  team.split(x.rows, [&](std::size_t begin, std::size_t end, Scratch&) {
+  const MatrixView<std::uint16_t> rounded = team.shared().rounded.matrix(kernels::round_up(x.rows, 16), width);
+  // Sixteen rows at least: they may lie in tiles.
+  team.split(rounded.rows / 16, [&](std::size_t first, std::size_t last, Scratch&) {
+    const std::size_t begin = first * 16, end = std::min(x.rows, last * 16);
     round({.x = x.row(begin),
            .stride = x.stride,
            .rows = end - begin,
@@ -64,7 +66,7 @@ inline MatrixView<const std::uint16_t> rounded_rows(MatrixView<const float> x, s
            .y = rounded.row(begin),
            .y_stride = rounded.stride});
   });
-  return rounded;
+  return {rounded.data, x.rows, rounded.cols, rounded.stride};
 }
 
 }  // namespace detail
@@ -98,7 +100,7 @@ struct Float32 {
   static void attend(const kernels::Attention& args) { kernels::table().attention_f32(args); }
 };
 
-/// bfloat16 weights, activations rounded to bfloat16 before each product, float32 sums; attention and all else as
+/// bfloat16 weights, activations rounded to bfloat16 before each product, attention's too; float32 sums; all else as
 /// Float32.
 struct BFloat16 {
   static constexpr PrecisionKind kind = PrecisionKind::bfloat16;
@@ -110,10 +112,12 @@ struct BFloat16 {
     /// Takes `<name>.weight` of a bfloat16 file, or rounds what another precision has in its place.
     Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
 
-    void reserve(Scratch& scratch, std::size_t rows) const { scratch.rounded.matrix(rows, padded_); }
+    void reserve(Scratch& scratch, std::size_t rows) const {
+      scratch.rounded.matrix(kernels::round_up(rows, 16), padded_);
+    }
     /// Rounds the rows of x [rows, K] into the memory that the team shares.
     Operand prepare(MatrixView<const float> x, const Team& team) const {
-      return detail::rounded_rows(x, inputs_, padded_, kernels::table().round_rows, team);
+      return detail::rounded_rows(x, inputs_, padded_, kernels::table().pack_rows, team);
     }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
                  Scratch&) const {
@@ -126,7 +130,7 @@ struct BFloat16 {
     Weights<std::uint16_t> weight_;
   };
 
-  static void attend(const kernels::Attention& args) { kernels::table().attention_f32(args); }
+  static void attend(const kernels::Attention& args) { kernels::table().attention_bf16(args); }
 };
 
 /// int8 weights with a scale for each output, activations quantised row by row, exact int32 sums.

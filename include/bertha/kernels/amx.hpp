@@ -15,16 +15,13 @@ using namespace avx512;
 /// The six operations of gemm_amx.inl. In assembly, because g++ 12's intrinsics say nothing of the memory that they
 /// read; compilers don't know of the registers, and need not.
 struct Tiles {
-  /// Tiles of `rows` rows of a (32 of more than 32), and of their sums; weights always have 16 rows.
-  BERTHA_INLINE void configure(std::size_t rows) const {
+  /// Eight tiles of 16 rows of 64 bytes.
+  BERTHA_INLINE void configure() const {
     struct {
       std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
       std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
       std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
     } config;
-    const auto first = static_cast<std::uint8_t>(smaller(rows, 16));
-    config.rows[0] = config.rows[1] = config.rows[4] = first;
-    if (rows > 16) config.rows[2] = config.rows[3] = config.rows[5] = static_cast<std::uint8_t>(smaller(rows - 16, 16));
     __asm__ volatile("ldtilecfg %0" : : "m"(config));
   }
   /// Leaves the registers as a thread finds them that never had any: then the system needn't save them.
@@ -36,6 +33,14 @@ struct Tiles {
   template <int Tile>
   BERTHA_INLINE void load(const void* p, std::size_t stride_bytes) const {
     __asm__ volatile("{tileloadd (%0,%1,1), %%tmm%c2|tileloadd tmm%c2, [%0+%1*1]}"
+                     :
+                     : "r"(p), "r"(stride_bytes), "i"(Tile)
+                     : "memory");
+  }
+  /// The same, of what is not to push other lines out of the first cache.
+  template <int Tile>
+  BERTHA_INLINE void load_once(const void* p, std::size_t stride_bytes) const {
+    __asm__ volatile("{tileloaddt1 (%0,%1,1), %%tmm%c2|tileloaddt1 tmm%c2, [%0+%1*1]}"
                      :
                      : "r"(p), "r"(stride_bytes), "i"(Tile)
                      : "memory");
@@ -59,7 +64,11 @@ struct Tiles {
 #define BERTHA_LANE_INLINE BERTHA_INLINE
 #include <bertha/kernels/gemm_amx.inl>
 
-#include <bertha/kernels/split.inl>
+#include <bertha/kernels/operands_amx.inl>
+
+#include <bertha/kernels/attention_bf16.inl>
+
+#include <bertha/kernels/with_amx.inl>
 #undef BERTHA_LANE_INLINE
 
 inline constexpr Table kTable = with_amx(avx512_bf16::kTable, "amx");

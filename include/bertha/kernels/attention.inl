@@ -1,5 +1,5 @@
-// The two attentions, written once on sixteen lanes; each level includes it inside its region, after gemm.inl, in its
-// namespace. A block of queries at a time: its score rows are complete before their softmax.
+// Attention in float32 and in int8, written once on sixteen lanes; each level includes it inside its region, after
+// gemm.inl, in its namespace. A block of queries at a time: its score rows are complete before their softmax.
 
 /// Hands out pieces of attention's scratch; every piece is a multiple of 64 bytes.
 struct Pieces {
@@ -10,6 +10,7 @@ struct Pieces {
     return piece;
   }
   BERTHA_LANE_INLINE float* floats(std::size_t n) { return reinterpret_cast<float*>(take(n * sizeof(float))); }
+  BERTHA_LANE_INLINE std::uint16_t* halves(std::size_t n) { return reinterpret_cast<std::uint16_t*>(words(n)); }
   BERTHA_LANE_INLINE std::int16_t* words(std::size_t n) {
     return reinterpret_cast<std::int16_t*>(take(n * sizeof(std::int16_t)));
   }

@@ -23,11 +23,13 @@ namespace kernels::avx512 {
 #include <bertha/kernels/gemm_bf16.inl>
 
 #include <bertha/kernels/bf16.inl>
+
+#include <bertha/kernels/attention_bf16.inl>
 #undef BERTHA_LANE_INLINE
 
-inline constexpr Table kTable = {"avx512",     gemm_f32, gemm_s8,    gemm_bf16,         attention_f32, attention_s8,
-                                 embed_f32,    embed_s8, embed_bf16, layer_norm,        quantise_rows, round_rows,
-                                 round_panels, softmax,  sigmoid,    slots_of("avx512")};
+inline constexpr Table kTable = {"avx512",     gemm_f32,  gemm_s8,      gemm_bf16,  attention_f32, attention_bf16,
+                                 attention_s8, embed_f32, embed_s8,     embed_bf16, layer_norm,    quantise_rows,
+                                 round_rows,   pack_rows, round_panels, softmax,    sigmoid,       slots_of("avx512")};
 
 }  // namespace kernels::avx512
 

@@ -34,14 +34,17 @@ BERTHA_INLINE F32x16 dot_pairs(F32x16 acc, PairBf16 a, PairRowBf16 w) { return {
 #include <bertha/kernels/tiles.inl>
 
 #include <bertha/kernels/gemm_bf16.inl>
+
+#include <bertha/kernels/attention_bf16.inl>
 #undef BERTHA_LANE_INLINE
 
 constexpr Table changed_table() {
   Table table = avx512::kTable;
   table.level = "avx512_bf16";
   table.gemm_bf16 = gemm_bf16;
+  table.attention_bf16 = attention_bf16;
   for (Slot& slot : table.slots)
-    if (slot.operation == "gemm_bf16") slot.level = table.level;
+    if (slot.operation == "gemm_bf16" || slot.operation == "attention_bf16") slot.level = table.level;
   return table;
 }
 inline constexpr Table kTable = changed_table();

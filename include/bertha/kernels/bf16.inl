@@ -17,6 +17,9 @@ inline void round_rows(const RoundRows& op) {
   }
 }
 
+/// Products on vectors read rows as they lie.
+inline void pack_rows(const RoundRows& op) { round_rows(op); }
+
 inline void round_panels(const RoundPanels& op) {
   const std::size_t depth = round_up(op.k, 32);
   for (std::size_t panel = 0; panel < op.n_panels; ++panel) {

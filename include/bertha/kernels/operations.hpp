@@ -32,7 +32,7 @@ constexpr std::size_t padded(std::size_t n) { return round_up(n, kLanes); }
 /// batch and at any number of threads; the level amx also sums in an order of its own (gemm_amx.inl).
 template <class Element>
 struct GemmRows {
-  const Element* a = nullptr;  // [rows, k']
+  const Element* a = nullptr;  // [rows, k']; of bfloat16 as the level's pack_rows writes it
   std::size_t a_stride = 0;
   const Element* panels = nullptr;  // [N'/16, k, 16], or of bfloat16 [N'/16, k'/2, 16, 2]; 64-byte aligned
   const float* bias = nullptr;      // [N'] or null
@@ -138,7 +138,9 @@ struct QuantiseRows {
   float* scale = nullptr;  // [rows]
 };
 
-/// y = x rounded to bfloat16, nearest even; NaN stays NaN. What is past size is 0.
+/// y = x rounded to bfloat16, nearest even; NaN stays NaN. What is past size is 0. pack_rows and split_rows may write
+/// rows in tiles, as the level's product reads them: then y has rows, and x may have any number, up to a multiple
+/// of 16.
 struct RoundRows {
   const float* x = nullptr;  // [rows, size]
   std::size_t stride = 0;
@@ -169,18 +171,20 @@ struct Table {
   void (*gemm_f32)(const GemmF32&);
   void (*gemm_s8)(const GemmS8&);
   void (*gemm_bf16)(const GemmBf16&);
-  void (*attention_f32)(const Attention&);  ///< products in float32
-  void (*attention_s8)(const Attention&);   ///< q, k and v quantised per row, row and column; probabilities in 8 bits
+  void (*attention_f32)(const Attention&);   ///< products in float32
+  void (*attention_bf16)(const Attention&);  ///< products in bfloat16
+  void (*attention_s8)(const Attention&);    ///< q, k and v quantised per row, row and column; probabilities in 8 bits
   void (*embed_f32)(const EmbedF32&);
   void (*embed_s8)(const EmbedS8&);
   void (*embed_bf16)(const EmbedBf16&);
   void (*layer_norm)(const LayerNormRows&);
   void (*quantise_rows)(const QuantiseRows&);
   void (*round_rows)(const RoundRows&);
+  void (*pack_rows)(const RoundRows&);  ///< rounded rows in the layout in which the level's gemm_bf16 reads `a`
   void (*round_panels)(const RoundPanels&);
   void (*softmax)(float* x, std::size_t n);  ///< in place, over n numbers; nothing past them is touched
   void (*sigmoid)(float* x, std::size_t n);  ///< in place; nothing past the n numbers is touched
-  std::array<Slot, 17> slots;                ///< one for each function, in this order
+  std::array<Slot, 19> slots;                ///< one for each function, in this order
   // Where splitting float32 numbers makes a product faster; else null. Operands as for bfloat16, but with low halves.
   void (*gemm_split)(const GemmSplit&) = nullptr;
   void (*split_rows)(const RoundRows&) = nullptr;      ///< to y [rows, 2 k']
@@ -188,11 +192,12 @@ struct Table {
 };
 
 /// The slots of a level whose functions are its own, and that doesn't split.
-constexpr std::array<Slot, 17> slots_of(std::string_view level) {
+constexpr std::array<Slot, 19> slots_of(std::string_view level) {
   return {{{"gemm_f32", level},
            {"gemm_s8", level},
            {"gemm_bf16", level},
            {"attention_f32", level},
+           {"attention_bf16", level},
            {"attention_s8", level},
            {"embed_f32", level},
            {"embed_s8", level},
@@ -200,6 +205,7 @@ constexpr std::array<Slot, 17> slots_of(std::string_view level) {
            {"layer_norm", level},
            {"quantise_rows", level},
            {"round_rows", level},
+           {"pack_rows", level},
            {"round_panels", level},
            {"softmax", level},
            {"sigmoid", level},
@@ -211,11 +217,13 @@ constexpr std::array<Slot, 17> slots_of(std::string_view level) {
 /// Rows of queries that attention works on at a time; a constant, so that results don't depend on the length.
 inline constexpr std::size_t kQueryBlock = 48;
 
-/// Bytes of scratch that either attention needs for a sequence of `length`; the same on every level.
-/// Keys and values in panels, a block's score rows and quantised probabilities, quantised queries, scales.
+inline constexpr std::size_t kQueryBlockBf16 = 64;  // whole tiles of AMX
+
+/// Bytes of scratch that any attention needs for a sequence of `length`; the same on every level.
+/// Keys and values in panels, a block's score rows and rounded or quantised probabilities, queries, scales.
 constexpr std::size_t attention_scratch(std::size_t length, std::size_t head_size) {
-  const std::size_t keys = padded(length), size = padded(head_size);
-  return sizeof(float) * (2 * keys * size + kQueryBlock * (2 * keys + size) + keys + 3 * size);
+  const std::size_t keys = round_up(length, 32), size = round_up(head_size, 32);
+  return sizeof(float) * (2 * keys * size + kQueryBlockBf16 * (2 * keys + kLanes + 2 * size) + keys + 3 * size);
 }
 
 }  // namespace kernels

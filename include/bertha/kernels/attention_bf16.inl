@@ -1,0 +1,55 @@
+// Attention in bfloat16, written once on the products of a level; included after its pack_rows and gemm_bf16.
+
+/// scores[i, j] = q[i] . k[j], where q is rounded after it is multiplied by `scale`; e = exp(score - max of the row);
+/// context[i, d] = (sum over j of e[j] v[j, d]) * (1 / sum of e). q, k, v and, in the second product, e are rounded to
+/// bfloat16; both products are GemmBf16. Keys and values lie in panels, like weights.
+inline void attention_bf16(const Attention& op) {
+  const std::size_t keys = round_up(op.length, 32), size = round_up(op.head_size, 32);  // k' of the two products
+  const std::size_t key_panel_count = padded(op.length) / kLanes, value_panel_count = padded(op.head_size) / kLanes;
+  const std::size_t score_stride = padded(op.length) + kLanes, width = padded(op.head_size);
+  Pieces pieces{op.scratch};
+  std::uint16_t* key_panels = pieces.halves(key_panel_count * size * kLanes);      // [keys/16][size/2][16][2]
+  std::uint16_t* value_panels = pieces.halves(value_panel_count * keys * kLanes);  // [size/16][keys/2][16][2]
+  std::uint16_t* query = pieces.halves(kQueryBlockBf16 * size);                    // as pack_rows writes it
+  std::uint16_t* probabilities = pieces.halves(kQueryBlockBf16 * keys);            // the same
+  float* scores = pieces.floats(kQueryBlockBf16 * score_stride);                   // [kQueryBlockBf16, keys]
+  float* rows_of_size = pieces.floats(kQueryBlockBf16 * width);                    // [kQueryBlockBf16, size]
+  float factor[kQueryBlockBf16];
+
+  for (std::size_t j = 0; j < padded(op.length); ++j) {
+    const float* key = op.key + j * op.stride;
+    alignas(64) std::uint16_t rounded[2 * kLanes];
+    for (std::size_t d = 0; d < size; d += kLanes) {
+      const std::size_t left = j < op.length && d < op.head_size ? op.head_size - d : 0;
+      store_s16(as_s16(rounded),
+                to_bf16(left < kLanes ? load_first(key + smaller(d, op.head_size), left) : load(key + d)));
+      std::uint16_t* to = key_panels + (j / kLanes * size + d) * kLanes + j % kLanes * 2;
+      for (std::size_t pair = 0; pair < kLanes; pair += 2) __builtin_memcpy(to + pair * kLanes, rounded + pair, 4);
+    }
+  }
+  for (std::size_t panel = 0; panel < value_panel_count; ++panel)
+    for (std::size_t j = 0; j < keys; j += 2) {
+      const float* value = op.value + j * op.stride + panel * kLanes;
+      const F32x16 even = j < op.length ? load(value) : broadcast(0.0f);
+      const F32x16 odd = j + 1 < op.length ? load(value + op.stride) : broadcast(0.0f);
+      store_pairs(as_s16(value_panels + (panel * keys + j) * kLanes), to_bf16(even), to_bf16(odd));
+    }
+
+  const F32x16 scale = broadcast(op.scale);
+  for (std::size_t i = 0; i < op.length; i += kQueryBlockBf16) {
+    const std::size_t rows = smaller(kQueryBlockBf16, op.length - i);
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t d = 0; d < width; d += kLanes)
+        store(rows_of_size + r * width + d, mul(load(op.query + (i + r) * op.stride + d), scale));
+    pack_rows({rows_of_size, width, rows, op.head_size, query, size});
+    gemm_bf16({query, size, key_panels, nullptr, nullptr, 0, scores, score_stride, rows, size, key_panel_count});
+    for (std::size_t r = 0; r < rows; ++r) factor[r] = 1.0f / exponentials(scores + r * score_stride, op.length);
+    pack_rows({scores, score_stride, rows, op.length, probabilities, keys});
+    gemm_bf16(
+        {probabilities, keys, value_panels, nullptr, nullptr, 0, rows_of_size, width, rows, keys, value_panel_count});
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t d = 0; d < op.head_size; d += kLanes)
+        store_context(op.context + (i + r) * op.context_stride + d,
+                      mul(load(rows_of_size + r * width + d), broadcast(factor[r])), op.head_size - d);
+  }
+}
