@@ -3,11 +3,11 @@
 //     cmake -S . -B build -D BERTHA_BUILD_BENCHMARKS=ON && cmake --build build --target bertha_bench_kernels
 //     build/bertha_bench_kernels --benchmark_filter=gemm_f32/avx512
 //
-// GFLOP/s counts products and sums. `share` is that of a loop of fused multiply-adds on registers in vectors of the
-// level's width, measured when the program begins and printed as `peak/LEVEL`: `per_cycle` there is how many vectors it
-// finishes in a cycle of the clock, which a chain of dependent multiplications measures. Both are of the time that the
-// thread ran (`fork_join`: of the clock on the wall; the /s behind every counter is Google Benchmark's; shares are
-// plain numbers). Levels without a loop here have no share.
+// GFLOP/s counts products and sums. `share` is that of a loop of the level's multiply-adds (of float32; of bfloat16 for
+// bfloat16 kernels) on registers, measured when the program begins and printed as `peak/LEVEL`: `per_cycle` there is
+// how many of them, of vectors or of tiles, it finishes in a cycle of the clock, which a chain of dependent
+// multiplications measures. Both are of the time that the thread ran (`fork_join`: of the clock on the wall; the /s
+// behind every counter is Google Benchmark's; shares are plain numbers). Levels without a loop here have no share.
 
 #include <benchmark/benchmark.h>
 
@@ -70,8 +70,64 @@ float peak_avx512(std::size_t steps, float factor) {
 }
 BERTHA_TARGET_END
 
-const std::map<std::string_view, PeakLoop> kPeakLoops = {
-    {"avx2", {peak_avx2, 12, 8}}, {"avx512", {peak_avx512, 16, 16}}, {"avx512_bf16", {peak_avx512, 16, 16}}};
+BERTHA_TARGET_BEGIN("avx512f,avx512bf16")
+float peak_avx512_bf16(std::size_t steps, float factor) {
+  const __m512bh by = _mm512_cvtne2ps_pbh(_mm512_set1_ps(factor), _mm512_set1_ps(factor));
+  __m512 sum[16];
+  BERTHA_UNROLL
+  for (int i = 0; i < 16; ++i) sum[i] = _mm512_set1_ps(static_cast<float>(i));
+  for (; steps > 0; --steps) {
+    BERTHA_UNROLL
+    for (int i = 0; i < 16; ++i) sum[i] = _mm512_dpbf16_ps(sum[i], by, by);
+  }
+  BERTHA_UNROLL
+  for (int i = 1; i < 16; ++i) sum[0] = _mm512_add_ps(sum[0], sum[i]);
+  return _mm512_cvtss_f32(sum[0]);
+}
+BERTHA_TARGET_END
+
+BERTHA_AMX_BEGIN
+float peak_amx(std::size_t steps, float factor) {
+  // Not zeros: of those the units take less power, and the clock of a CPU that is short of it is higher.
+  alignas(64) std::uint16_t numbers[512];
+  for (std::size_t i = 0; i < 512; ++i)
+    numbers[i] = static_cast<std::uint16_t>(0x3c00 + i * 77 % 256 + (factor > 0 ? i % 2 * 0x8000 : 0));
+  alignas(64) float sums[256];
+  const bertha::kernels::amx::Tiles tiles;
+  tiles.configure();
+  tiles.zero<0>();
+  tiles.zero<1>();
+  tiles.zero<2>();
+  tiles.zero<3>();
+  tiles.load<4>(numbers, 64);
+  tiles.load<5>(numbers, 64);
+  tiles.load<6>(numbers, 64);
+  tiles.load<7>(numbers, 64);
+  for (; steps > 0; --steps) {
+    tiles.dot<0, 4, 6>();
+    tiles.dot<1, 4, 7>();
+    tiles.dot<2, 5, 6>();
+    tiles.dot<3, 5, 7>();
+  }
+  tiles.store<0>(sums, 64);
+  tiles.release();
+  return sums[0];
+}
+BERTHA_AMX_END
+
+// By the level whose products they bound: those of float32 for the first two (and the levels above), of bfloat16 for
+// the others.
+const std::map<std::string_view, PeakLoop> kPeakLoops = {{"avx2", {peak_avx2, 12, 8}},
+                                                         {"avx512", {peak_avx512, 16, 16}},
+                                                         {"avx512_bf16", {peak_avx512_bf16, 16, 32}},
+                                                         {"amx", {peak_amx, 4, 16 * 16 * 32}}};
+
+std::string_view float32_peak(std::string_view level) {
+  return level.starts_with("a") && level != "avx2" ? "avx512" : level;
+}
+std::string_view bfloat16_peak(std::string_view level) {
+  return level == "avx512_bf16" || level == "amx" ? level : float32_peak(level);
+}
 
 /// Cycles of a nanosecond: multiplications that wait for each other take three cycles on every x86-64 CPU of the
 /// levels.
@@ -92,18 +148,20 @@ double clock_ghz() {
 #else
 
 const std::map<std::string_view, PeakLoop> kPeakLoops;
+std::string_view float32_peak(std::string_view level) { return level; }
+std::string_view bfloat16_peak(std::string_view level) { return level; }
 double clock_ghz() { return 0; }
 
 #endif
 
 double peak_gflops(const PeakLoop& loop) {
-  constexpr std::size_t kSteps = 50'000;
+  const std::size_t steps = 12'800'000 / (loop.vectors * loop.lanes);
   double best = 0;
   for (int i = 0; i < 100; ++i) {
     const auto begin = std::chrono::steady_clock::now();
-    benchmark::DoNotOptimize(loop.run(kSteps, 0.5f));
+    benchmark::DoNotOptimize(loop.run(steps, 0.5f));
     const std::chrono::duration<double, std::nano> passed = std::chrono::steady_clock::now() - begin;
-    best = std::max(best, 2.0 * static_cast<double>(kSteps * loop.vectors * loop.lanes) / passed.count());
+    best = std::max(best, 2.0 * static_cast<double>(steps * loop.vectors * loop.lanes) / passed.count());
   }
   return best;
 }
@@ -113,7 +171,7 @@ struct Job {
   std::string name;
   std::function<void()> run;
   double flop = 0;
-  bool share = false;  // of the loop of multiply-adds
+  std::string_view peak = "";  // the loop of multiply-adds that it is to have a share of
 };
 
 template <class Element>
@@ -121,6 +179,14 @@ Element* filled(std::vector<AlignedBuffer<Element>>& buffers, std::size_t size, 
   buffers.emplace_back(size);
   std::fill_n(buffers.back().data(), size, value);
   return buffers.back().data();
+}
+
+/// bfloat16 numbers between 0.01 and 0.03, of both signs.
+std::uint16_t* varied(std::vector<AlignedBuffer<std::uint16_t>>& buffers, std::size_t size) {
+  std::uint16_t* numbers = filled(buffers, size, std::uint16_t{0});
+  for (std::size_t i = 0; i < size; ++i)
+    numbers[i] = static_cast<std::uint16_t>(0x3c00 + i * 77 % 251 + i % 2 * 0x8000);
+  return numbers;
 }
 
 /// Memory of all jobs; as long as the program.
@@ -148,11 +214,11 @@ void add_products(std::vector<Job>& jobs, Operands& m, const Table& table, std::
               .rows = rows,
               .k = k,
               .n_panels = n / 16};
-  jobs.push_back(
-      {"gemm_f32/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_f32(f32); }, flop, true});
+  jobs.push_back({"gemm_f32/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_f32(f32); }, flop,
+                  float32_peak(table.level)});
   f32.activation = Activation::gelu;
-  jobs.push_back(
-      {"gemm_f32_gelu/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_f32(f32); }, flop, true});
+  jobs.push_back({"gemm_f32_gelu/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_f32(f32); }, flop,
+                  float32_peak(table.level)});
   const GemmS8 s8{.a = filled(m.bytes, rows * k, std::int8_t{5}),
                   .a_stride = k,
                   .a_scale = filled(m.floats, rows, 0.01f),
@@ -167,16 +233,17 @@ void add_products(std::vector<Job>& jobs, Operands& m, const Table& table, std::
                   .n_panels = n / 16};
   jobs.push_back({"gemm_s8/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_s8(s8); }, flop});
   const std::size_t k_pairs = round_up(k, 32);
-  const GemmBf16 bf16{.a = filled(m.halves, rows * k_pairs, std::uint16_t{0x3f00}),
+  const GemmBf16 bf16{.a = varied(m.halves, rows * k_pairs),
                       .a_stride = k_pairs,
-                      .panels = filled(m.halves, k_pairs * n, std::uint16_t{0x3c00}),
+                      .panels = varied(m.halves, k_pairs * n),
                       .bias = f32.bias,
                       .out = f32.out,
                       .out_stride = n,
                       .rows = rows,
                       .k = k_pairs,
                       .n_panels = n / 16};
-  jobs.push_back({"gemm_bf16/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_bf16(bf16); }, flop});
+  jobs.push_back({"gemm_bf16/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_bf16(bf16); }, flop,
+                  bfloat16_peak(table.level)});
 }
 
 void add_rows(std::vector<Job>& jobs, Operands& m, const Table& table, std::size_t length) {
@@ -194,8 +261,10 @@ void add_rows(std::vector<Job>& jobs, Operands& m, const Table& table, std::size
                             .context_stride = kHeadSize,
                             .scratch = m.scratch.back().data()};
   const double flop = 4.0 * static_cast<double>(length * length * kHeadSize);
-  jobs.push_back({"attention_f32" + end, [=, &table] { table.attention_f32(attention); }, flop, true});
-  jobs.push_back({"attention_bf16" + end, [=, &table] { table.attention_bf16(attention); }, flop});
+  jobs.push_back(
+      {"attention_f32" + end, [=, &table] { table.attention_f32(attention); }, flop, float32_peak(table.level)});
+  jobs.push_back(
+      {"attention_bf16" + end, [=, &table] { table.attention_bf16(attention); }, flop, bfloat16_peak(table.level)});
   jobs.push_back({"attention_s8" + end, [=, &table] { table.attention_s8(attention); }, flop});
   float* x = filled(m.floats, length * kHidden, 0.25f);
   for (std::size_t i = 0; i < length * kHidden; ++i) x[i] = static_cast<float>(i % 251) * 0.01f;
@@ -224,7 +293,7 @@ void measure(benchmark::State& state, const Job& job, double peak) {
   if (job.flop == 0) return;
   const double all = job.flop * static_cast<double>(state.iterations()) / 1e9;
   state.counters["GFLOP/s"] = benchmark::Counter(all, benchmark::Counter::kIsRate);
-  if (job.share && peak > 0) state.counters["share"] = benchmark::Counter(all / peak, benchmark::Counter::kIsRate);
+  if (peak > 0) state.counters["share"] = benchmark::Counter(all / peak, benchmark::Counter::kIsRate);
 }
 
 }  // namespace
@@ -260,7 +329,7 @@ int main(int argc, char** argv) {
     for (const std::size_t length : std::initializer_list<std::size_t>{16, 128, 384})
       add_rows(jobs, memory, *table, length);
     for (Job& job : jobs) {
-      const double peak = peaks[table->level];
+      const double peak = peaks[job.peak];
       benchmark::RegisterBenchmark(job.name.c_str(),
                                    [job, peak](benchmark::State& state) { measure(state, job, peak); });
     }

@@ -128,8 +128,9 @@ BERTHA_LANE_INLINE std::size_t smaller(std::size_t a, std::size_t b) { return a 
 
 /// Rows of the next block when `rows` of `row_bytes` (which may be 0) are left: nearly equal blocks of whole tiles, so
 /// that none is left with a row or two.
-BERTHA_LANE_INLINE std::size_t block_rows(std::size_t rows, std::size_t row_bytes, std::size_t tile_rows) {
-  const std::size_t fit = smaller(kRowBlock, round_up(kBlockBytes / (row_bytes + 1) + 1, tile_rows));
+BERTHA_LANE_INLINE std::size_t block_rows(std::size_t rows, std::size_t row_bytes, std::size_t tile_rows,
+                                          std::size_t most_rows = kRowBlock, std::size_t most_bytes = kBlockBytes) {
+  const std::size_t fit = smaller(most_rows, round_up(most_bytes / (row_bytes + 1) + 1, tile_rows));
   const std::size_t blocks = (rows + fit - 1) / fit;
   return smaller(rows, round_up((rows + blocks - 1) / blocks, tile_rows));
 }

@@ -17,6 +17,9 @@ inline constexpr std::size_t kTileSide = 16;       // rows of a tile, and of a p
 inline constexpr std::size_t kTileFloats = 256;    // of a tile of sums
 inline constexpr std::size_t kTileHalves = 512;    // of a tile of operands
 inline constexpr std::size_t kPassBytes = 24'576;  // of two panels: half of the first cache
+// As kRowBlock and kBlockBytes, for CPUs that have AMX and so 2 MB of L2.
+inline constexpr std::size_t kRowBlockAmx = 256;
+inline constexpr std::size_t kBlockBytesAmx = 1'048'576;
 
 /// Products of bfloat16 numbers: a step is a tile of each operand.
 struct StepBf16 {
@@ -151,12 +154,11 @@ BERTHA_INLINE void gemm_amx(const GemmBf16& op) {
   constexpr std::size_t kStep = Step::kTiles * kTileHalves;
   Tiles tiles;
   tiles.configure();
-  alignas(64) float sums[2][kRowBlock * 2 * kLanes];
+  alignas(64) float sums[2][kRowBlockAmx * 2 * kLanes];
   const std::size_t steps = op.k * kLanes / kStep, panel_size = op.k * kLanes;
   const std::size_t row_tile = kTileSide * op.a_stride;
   for (std::size_t row = 0, rows; row < op.rows; row += rows) {
-    // Half the bytes: a CPU that has AMX has 2 MB of L2.
-    rows = block_rows(op.rows - row, op.k * sizeof(std::uint16_t) / 2, 2 * kTileSide);
+    rows = block_rows(op.rows - row, op.k * sizeof(std::uint16_t), 2 * kTileSide, kRowBlockAmx, kBlockBytesAmx);
     const std::size_t blocks = (rows + 2 * kTileSide - 1) / (2 * kTileSide);
     const std::size_t pass = blocks == 1 ? steps : kPassBytes / (2 * kStep * sizeof(std::uint16_t));
     const std::size_t rows_for_a_step = (rows + blocks * steps - 1) / (blocks * steps);
