@@ -205,12 +205,14 @@ void add_products(std::vector<Job>& jobs, Operands& m, const Table& table, std::
   using bertha::Activation;
   const std::string size = std::to_string(rows) + "x" + std::to_string(k) + "x" + std::to_string(n);
   const double flop = 2.0 * static_cast<double>(rows * k * n);
-  GemmF32 f32{.a = filled(m.floats, rows * k, 0.5f),
-              .a_stride = k,
+  // Rows a line further apart than their numbers, as those of an encoder are: not a multiple of 1 KB.
+  const std::size_t out_stride = n + 16, a_stride = k + 16, s8_stride = k + 64, bf16_stride = round_up(k, 32) + 32;
+  GemmF32 f32{.a = filled(m.floats, rows * a_stride, 0.5f),
+              .a_stride = a_stride,
               .panels = filled(m.floats, k * n, 0.01f),
               .bias = filled(m.floats, n, 0.1f),
-              .out = filled(m.floats, rows * n, 0.0f),
-              .out_stride = n,
+              .out = filled(m.floats, rows * out_stride, 0.0f),
+              .out_stride = out_stride,
               .rows = rows,
               .k = k,
               .n_panels = n / 16};
@@ -219,26 +221,26 @@ void add_products(std::vector<Job>& jobs, Operands& m, const Table& table, std::
   f32.activation = Activation::gelu;
   jobs.push_back({"gemm_f32_gelu/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_f32(f32); }, flop,
                   float32_peak(table.level)});
-  const GemmS8 s8{.a = filled(m.bytes, rows * k, std::int8_t{5}),
-                  .a_stride = k,
+  const GemmS8 s8{.a = filled(m.bytes, rows * s8_stride, std::int8_t{5}),
+                  .a_stride = s8_stride,
                   .a_scale = filled(m.floats, rows, 0.01f),
                   .panels = filled(m.bytes, k * n, std::int8_t{3}),
                   .scale = filled(m.floats, n, 0.01f),
                   .sum = filled(m.ints, n, static_cast<std::int32_t>(3 * k)),
                   .bias = f32.bias,
                   .out = f32.out,
-                  .out_stride = n,
+                  .out_stride = out_stride,
                   .rows = rows,
                   .k = k,
                   .n_panels = n / 16};
   jobs.push_back({"gemm_s8/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_s8(s8); }, flop});
   const std::size_t k_pairs = round_up(k, 32);
-  const GemmBf16 bf16{.a = varied(m.halves, rows * k_pairs),
-                      .a_stride = k_pairs,
+  const GemmBf16 bf16{.a = varied(m.halves, rows * bf16_stride),
+                      .a_stride = bf16_stride,
                       .panels = varied(m.halves, k_pairs * n),
                       .bias = f32.bias,
                       .out = f32.out,
-                      .out_stride = n,
+                      .out_stride = out_stride,
                       .rows = rows,
                       .k = k_pairs,
                       .n_panels = n / 16};
