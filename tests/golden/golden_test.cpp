@@ -2,9 +2,9 @@
 // tools/make_goldens.py wrote and describes. The bounds are the promise of Float32: logits within
 // 2e-4 max(1, |logit|), scores within 1e-4, everything else equal, but for the order of near-ties (under 1e-5).
 // BFloat16 is held to a model that rounds where it does. There a sum that differs in its last bit, because it was
-// summed in another order, may be rounded to the next bfloat16, and all that follows from it moves: torch and any
-// level, and two levels that sum in different orders, do so in 0 to 11 of 100 numbers, and by 0.021 at most. So of its
-// numbers an eighth may be past the bounds above (of scores: 1e-3), but by no more than 2^-5.
+// summed in another order, may be rounded to the next bfloat16, and all that follows from it moves: from torch to a
+// level 0 to 11 of 100 numbers did, by 0.021 at most. So of its numbers an eighth may be past the bounds above (of
+// scores: 1e-3), but by no more than 2^-5.
 
 #include <gtest/gtest.h>
 #include <bertha/bertha.hpp>
