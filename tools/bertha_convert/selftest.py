@@ -148,7 +148,7 @@ def _linears(model: Any) -> list[Any]:
     ]
 
 
-def rounds_attention(model: Any) -> bool:
+def _rounds_attention(model: Any) -> bool:
     """Whether as_bfloat16 can round in this model's attention: where transformers hands it to torch as one operation."""
     return getattr(model.config, "_attn_implementation", None) == "sdpa"
 
@@ -252,6 +252,9 @@ def record(transformers: Any, folder: Path, resolved: Resolved, config: Json) ->
     if missing:
         random = f"transformers {version} doesn't find {len(missing)} weights and makes them from random numbers"
         return Recording(recorded, f"{len(recorded)} cases, tokens only: {random}; {agreement}")
+    if config["precision"] == "bfloat16" and not _rounds_attention(model):
+        sentence = f"{len(recorded)} cases, tokens only: transformers {version} computes attention in steps"
+        return Recording(recorded, f"{sentence}; {agreement}")
     if config["type_vocab_size"] == 0:  # a pipeline would hand the model types that a class for another family gives
         loaded.model_input_names = [name for name in loaded.model_input_names if name != "token_type_ids"]
     task = {"sequence-classification": "text-classification", "question-answering": "question-answering"}.get(
@@ -263,9 +266,6 @@ def record(transformers: Any, folder: Path, resolved: Resolved, config: Json) ->
         answer = _answer(run, case, head) if run else None
         case["answer"] = None if answer is None else json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
     if config["precision"] == "bfloat16":
-        if not rounds_attention(model):
-            sentence = f"{len(recorded)} cases, tokens only: transformers {version} computes attention in steps"
-            return Recording([{**case, "answer": None} for case in recorded], f"{sentence}; {agreement}")
         as_bfloat16(model)
     reads_types = config["type_vocab_size"] > 0
     for case in recorded:

@@ -23,7 +23,7 @@ struct Float32Split {
     Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
 
     void reserve(Scratch& scratch, std::size_t rows) const {
-      scratch.rounded.matrix(kernels::round_up(rows, 16), 2 * padded_);
+      detail::rounded_room(scratch, rows, 2 * padded_);
       if (!split_at_load()) scratch.split_panels.reserve(panels_at_once() * panel_size());
     }
     /// Splits the rows of x [rows, K] into the memory that the team shares.

@@ -51,12 +51,16 @@ kernels::GemmRows<Element> product_rows(MatrixView<const Element> x, const Eleme
           .activation = epilogue.activation};
 }
 
+/// Room for `rows` rows of `width` bfloat16 numbers. Sixteen at least: they may lie in tiles.
+inline MatrixView<std::uint16_t> rounded_room(Scratch& scratch, std::size_t rows, std::size_t width) {
+  return scratch.rounded.matrix(kernels::round_up(rows, 16), width);
+}
+
 /// The rows of x [rows, size] as bfloat16 numbers, by `round` and in rows of `width` of them (or in tiles of 16 rows),
 /// in memory that the team shares.
 inline MatrixView<const std::uint16_t> rounded_rows(MatrixView<const float> x, std::size_t size, std::size_t width,
                                                     void (*round)(const kernels::RoundRows&), const Team& team) {
-  const MatrixView<std::uint16_t> rounded = team.shared().rounded.matrix(kernels::round_up(x.rows, 16), width);
-  // Sixteen rows at least: they may lie in tiles.
+  const MatrixView<std::uint16_t> rounded = rounded_room(team.shared(), x.rows, width);
   team.split(rounded.rows / 16, [&](std::size_t first, std::size_t last, Scratch&) {
     const std::size_t begin = first * 16, end = std::min(x.rows, last * 16);
     round({.x = x.row(begin),
@@ -66,7 +70,7 @@ inline MatrixView<const std::uint16_t> rounded_rows(MatrixView<const float> x, s
            .y = rounded.row(begin),
            .y_stride = rounded.stride});
   });
-  return {rounded.data, x.rows, rounded.cols, rounded.stride};
+  return rounded.middle_rows(0, x.rows);
 }
 
 }  // namespace detail
@@ -112,9 +116,7 @@ struct BFloat16 {
     /// Takes `<name>.weight` of a bfloat16 file, or rounds what another precision has in its place.
     Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
 
-    void reserve(Scratch& scratch, std::size_t rows) const {
-      scratch.rounded.matrix(kernels::round_up(rows, 16), padded_);
-    }
+    void reserve(Scratch& scratch, std::size_t rows) const { detail::rounded_room(scratch, rows, padded_); }
     /// Rounds the rows of x [rows, K] into the memory that the team shares.
     Operand prepare(MatrixView<const float> x, const Team& team) const {
       return detail::rounded_rows(x, inputs_, padded_, kernels::table().pack_rows, team);

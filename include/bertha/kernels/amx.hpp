@@ -12,7 +12,7 @@ namespace kernels::amx {
 
 using namespace avx512;
 
-/// The six operations of gemm_amx.inl. In assembly, because g++ 12's intrinsics say nothing of the memory that they
+/// The operations of gemm_amx.inl. In assembly, because g++ 12's intrinsics say nothing of the memory that they
 /// read; compilers don't know of the registers, and need not.
 struct Tiles {
   /// Eight tiles of 16 rows of 64 bytes.

@@ -1,4 +1,4 @@
-// The matrix products on AMX, written once on six operations of tiles: the CPU's in amx.hpp, an emulation of them in
+// The matrix products on AMX, written once on a few operations of tiles: the CPU's in amx.hpp, an emulation of them in
 // tests/kernels. Included after gemm.inl.
 //
 //                      w 6: 32 k of a panel    w 7: of the next      a tile: 16 rows of 64 bytes
