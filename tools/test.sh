@@ -99,7 +99,10 @@ stage "tests, Release" 160 run_tests release -LE 'rules|headers'
 
 # Not optimised: with sanitizers that would take three times as long to compile. The kernels' regions are, by themselves.
 sanitized=(-D CMAKE_BUILD_TYPE=Debug -D CMAKE_CXX_FLAGS_DEBUG="-g1" -D BERTHA_BUILD_TOOLS=OFF -D BERTHA_BUILD_EXAMPLES=OFF)
-stage "configure, ASan and UBSan" 20 configure memory "${sanitized[@]}" -D BERTHA_SANITIZE=address,undefined
+# A check of every pointer for null and alignment costs a third of that build again; without, ASan still sees null.
+undefined=shift,integer-divide-by-zero,unreachable,return,signed-integer-overflow,bounds,bool,enum,pointer-overflow,builtin
+[ $full = yes ] && undefined=undefined
+stage "configure, ASan and UBSan" 20 configure memory "${sanitized[@]}" -D BERTHA_SANITIZE="address,$undefined"
 stage "build, ASan and UBSan" 240 build memory bertha_unit_tests
 stage "tests, ASan and UBSan" 90 run_tests memory -L unit
 
@@ -122,7 +125,7 @@ if [ $full = yes ]; then
   valgrind_golden() {
     local program
     for program in "$out"/release/tests/golden_*; do
-      case $program in *_O0 | *_Os | *_native | *_contract | *.cmake) continue ;; esac
+      case $program in *_O0 | *_Os | *_native | *.cmake) continue ;; esac
       BERTHA_ISA=avx2 valgrind --quiet --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite \
         --show-leak-kinds=definite "$program" --gtest_filter='-*/demo_*' || return 1
     done

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Compiles the programs that a page shows, and runs those whose output it shows: `readme_snippets.py PAGE -- COMPILER...`
+"""Compiles the programs that a page shows, and runs those whose output it shows:
+`readme_snippets.py PAGE --link LIBRARY -- COMPILER...`
 
 A ```cpp block that starts with #include is a program. A ```text block right after it is what it prints, run from the
 project's folder. Exits with 1 when one doesn't compile or prints something else. Standard library only.
@@ -27,15 +28,16 @@ def snippets(page):
     return found
 
 
-def check(program, output, compiler, folder):
+def check(program, output, library, compiler, folder):
     """What is wrong with one program, or None."""
     source, binary = folder / "snippet.cpp", folder / "snippet"
     source.write_text(program, encoding="utf-8")
-    link = [] if "int main" in program else ["-c"]
-    built = subprocess.run([*compiler, *link, str(source), "-o", str(binary), "-pthread"], capture_output=True, text=True)
+    runs = "int main" in program
+    link = [library, "-pthread"] if runs else ["-c"]
+    built = subprocess.run([*compiler, str(source), "-o", str(binary), *link], capture_output=True, text=True)
     if built.returncode:
         return f"doesn't compile:\n{built.stderr}"
-    if output is None or link:
+    if output is None or not runs:
         return None
     ran = subprocess.run([str(binary)], capture_output=True, text=True, cwd=ROOT, timeout=120)
     if ran.returncode or ran.stdout != output:
@@ -44,8 +46,8 @@ def check(program, output, compiler, folder):
 
 
 def main(arguments):
-    page, dashes, *compiler = arguments
-    assert dashes == "--", __doc__
+    page, option, library, dashes, *compiler = arguments
+    assert option == "--link" and dashes == "--", __doc__
     found = snippets(Path(page).read_text(encoding="utf-8"))
     if not found:
         print(f"{page} shows no program")
@@ -53,7 +55,7 @@ def main(arguments):
     failed = 0
     for line, program, output in found:
         with tempfile.TemporaryDirectory() as folder:
-            problem = check(program, output, compiler, Path(folder))
+            problem = check(program, output, library, compiler, Path(folder))
         print(f"{page}:{line}: {problem or ('prints what it says' if output else 'compiles')}")
         failed += problem is not None
     return 1 if failed else 0
