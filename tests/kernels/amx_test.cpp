@@ -152,6 +152,29 @@ TEST_P(Amx, GivesARowTheSameBitsAloneAndWhereverPanelsAreSplit) {
     }
 }
 
+// With room for sums k may be cut: every size here is more than a block of rows may have of it.
+TEST_P(Amx, GivesTheSameBitsWhereSumsWait) {
+  for (const bool split : {false, true})
+    for (std::size_t rows : Sizes{100, 384, 400})
+      for (std::size_t n : Sizes{16, 80}) {
+        const std::size_t k = split ? 3000 : 6000;
+        Case x(rows, k, n, split, static_cast<std::uint32_t>(rows + n));
+        x.prepare(level());
+        std::vector<float> out(rows * n), expected(rows * n);
+        Guarded<float> sums(kernels::product_sums(rows, x.op.k, x.op.n_panels));
+        ASSERT_GT(sums.size(), 0u);
+        x.op.out_stride = n;
+        x.op.out = expected.data();
+        (level().*gemm(split))(x.op);
+        x.op.out = out.data();
+        x.op.sums = sums.data();
+        (level().*gemm(split))(x.op);
+        EXPECT_TRUE(same_rows(out.data(), n, expected.data(), n, rows, n)) << rows << ' ' << n << ' ' << split;
+        EXPECT_FALSE(untouched(sums[0])) << "k was not cut";
+        EXPECT_TRUE(sums.guards_intact());
+      }
+}
+
 // The emulation stands for the CPU in tests elsewhere, so it must be one. Of numbers in the normal range.
 TEST_P(Amx, GivesTheBitsOfTheEmulation) {
 #if defined(__x86_64__)

@@ -24,6 +24,7 @@ struct Float32Split {
 
     void reserve(Scratch& scratch, std::size_t rows) const {
       detail::rounded_room(scratch, rows, 2 * padded_);
+      detail::sums_room(scratch, rows, 2 * padded_, panels_);
       if (!split_at_load()) scratch.split_panels.reserve(panels_at_once() * panel_size());
     }
     /// Splits the rows of x [rows, K] into the memory that the team shares.
@@ -42,7 +43,7 @@ struct Float32Split {
       return std::max<std::size_t>(2, kBytesAtOnce / (panel_size() * sizeof(std::uint16_t)) / 2 * 2);
     }
 
-    std::size_t inputs_, padded_;
+    std::size_t inputs_, padded_, panels_;
     // One of them holds the weights.
     Weights<std::uint16_t> split_;
     Weights<float> float32_;
@@ -52,24 +53,25 @@ struct Float32Split {
 };
 
 inline Float32Split::Panels::Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs)
-    : inputs_(inputs), padded_(kernels::round_up(inputs, 32)) {
+    : inputs_(inputs), padded_(kernels::round_up(inputs, 32)), panels_(kernels::round_up(outputs, 16) / 16) {
   if (!kernels::table().gemm_split)
     throw Error(ErrorCode::unsupported, "Float32Split: the level '" + std::string(kernels::table().level) +
                                             "' has no product of split numbers; run the model in Float32");
   float32_ = float32_panels(file, name, outputs, inputs);
   if (file.memory() == Memory::small) return;
-  const std::size_t panels = kernels::round_up(outputs, 16) / 16;
-  AlignedBuffer<std::uint16_t> split(panels * panel_size());
-  kernels::table().split_panels({.panels = float32_.data(), .n_panels = panels, .k = inputs, .out = split.data()});
+  AlignedBuffer<std::uint16_t> split(panels_ * panel_size());
+  kernels::table().split_panels({.panels = float32_.data(), .n_panels = panels_, .k = inputs, .out = split.data()});
   split_ = Weights<std::uint16_t>(std::move(split));
   float32_ = {};
 }
 
 inline void Float32Split::Panels::product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out,
                                           const Epilogue& epilogue, Scratch& scratch) const {
-  if (split_at_load())
-    return kernels::table().gemm_split(
-        detail::product_rows<std::uint16_t>(x, split_.data(), 2 * padded_, range, bias, out, epilogue));
+  if (split_at_load()) {
+    auto operation = detail::product_rows<std::uint16_t>(x, split_.data(), 2 * padded_, range, bias, out, epilogue);
+    operation.sums = detail::sums_room(scratch, x.rows, 2 * padded_, operation.n_panels);
+    return kernels::table().gemm_split(operation);
+  }
   std::uint16_t* split = scratch.split_panels.reserve(panels_at_once() * panel_size());
   for (PanelRange part{range.begin, 0}; part.begin < range.end; part.begin = part.end) {
     part.end = std::min(range.end, part.begin + panels_at_once());
@@ -82,6 +84,7 @@ inline void Float32Split::Panels::product(const Operand& x, PanelRange range, co
     auto operation = detail::product_rows<std::uint16_t>(x, nullptr, 0, part, bias, part_out, epilogue);
     operation.panels = split;
     operation.k = 2 * padded_;
+    operation.sums = detail::sums_room(scratch, x.rows, operation.k, operation.n_panels);
     kernels::table().gemm_split(operation);
   }
 }

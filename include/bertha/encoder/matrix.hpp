@@ -3,12 +3,12 @@
 #pragma once
 
 #include <bertha/kernels/table.hpp>
+#include <bertha/runtime/aligned_memory.hpp>
 #include <bertha/version.hpp>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <new>
 #include <span>
 #include <type_traits>
 
@@ -40,7 +40,7 @@ class AlignedBuffer {
     if (size > size_) {
       memory_.reset();
       size_ = 0;
-      memory_.reset(static_cast<T*>(::operator new (size * sizeof(T), std::align_val_t{kAlignment})));
+      memory_ = {static_cast<T*>(AlignedMemory::allocate(size * sizeof(T))), Release{size}};
       size_ = size;
     }
     return memory_.get();
@@ -59,7 +59,8 @@ class AlignedBuffer {
   static_assert(std::is_trivially_copyable_v<T>);
   static constexpr std::size_t kAlignment = 64;
   struct Release {
-    void operator()(T* p) const { ::operator delete (p, std::align_val_t{kAlignment}); }
+    std::size_t size = 0;
+    void operator()(T* p) const { AlignedMemory::release(p, size * sizeof(T)); }
   };
   std::unique_ptr<T, Release> memory_;
   std::size_t size_ = 0;

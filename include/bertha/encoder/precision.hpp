@@ -56,6 +56,12 @@ inline MatrixView<std::uint16_t> rounded_room(Scratch& scratch, std::size_t rows
   return scratch.rounded.matrix(kernels::round_up(rows, 16), width);
 }
 
+/// Room for the sums of `panels` panels of a product whose rows have k bfloat16 numbers, or null: it needs none.
+inline float* sums_room(Scratch& scratch, std::size_t rows, std::size_t k, std::size_t panels) {
+  const std::size_t size = kernels::product_sums(rows, k, panels);
+  return size > 0 ? scratch.sums.reserve(size) : nullptr;
+}
+
 /// The rows of x [rows, size] as bfloat16 numbers, by `round` and in rows of `width` of them (or in tiles of 16 rows),
 /// in memory that the team shares.
 inline MatrixView<const std::uint16_t> rounded_rows(MatrixView<const float> x, std::size_t size, std::size_t width,
@@ -116,15 +122,19 @@ struct BFloat16 {
     /// Takes `<name>.weight` of a bfloat16 file, or rounds what another precision has in its place.
     Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
 
-    void reserve(Scratch& scratch, std::size_t rows) const { detail::rounded_room(scratch, rows, padded_); }
+    void reserve(Scratch& scratch, std::size_t rows) const {
+      detail::rounded_room(scratch, rows, padded_);
+      detail::sums_room(scratch, rows, padded_, weight_.size() / padded_ / 16);
+    }
     /// Rounds the rows of x [rows, K] into the memory that the team shares.
     Operand prepare(MatrixView<const float> x, const Team& team) const {
       return detail::rounded_rows(x, inputs_, padded_, kernels::table().pack_rows, team);
     }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
-                 Scratch&) const {
-      kernels::table().gemm_bf16(
-          detail::product_rows<std::uint16_t>(x, weight_.data(), padded_, range, bias, out, epilogue));
+                 Scratch& scratch) const {
+      auto operation = detail::product_rows<std::uint16_t>(x, weight_.data(), padded_, range, bias, out, epilogue);
+      operation.sums = detail::sums_room(scratch, x.rows, padded_, operation.n_panels);
+      kernels::table().gemm_bf16(operation);
     }
 
    private:

@@ -35,6 +35,7 @@ struct Scratch {
   AlignedBuffer<float> quantised_scale;       // [rows]
   AlignedBuffer<std::uint16_t> rounded;       // [rows, K], bfloat16; [rows, 2 K] when it is split
   AlignedBuffer<std::uint16_t> split_panels;  // panels that are split for one product
+  AlignedBuffer<float> sums;                  // kernels::product_sums
   AlignedBuffer<float> query_key_value;       // [rows, 3 D'] of one attention head
   AlignedBuffer<std::byte> attention;
 };

@@ -34,7 +34,7 @@ inline void attention_f32(const Attention& op) {
   float* key_panels = pieces.floats(keys * size);                 // [keys/16][size][16]
   float* value_panels = pieces.floats(op.length * padded(size));  // [size'/16][length][16]
   float* scores = pieces.floats(kQueryBlock * score_stride);      // [kQueryBlock, keys]
-  alignas(64) float partial[kQueryBlock * kLanes];
+  alignas(64) float partial[2][kQueryBlock * kLanes];
   float factor[kQueryBlock];
 
   for (std::size_t j = 0; j < keys; ++j) {
@@ -48,17 +48,23 @@ inline void attention_f32(const Attention& op) {
   for (std::size_t i = 0; i < op.length; i += kQueryBlock) {
     const std::size_t rows = smaller(kQueryBlock, op.length - i);
     const F32x16 scale = broadcast(op.scale);
-    for (std::size_t j = 0; j < keys; j += kLanes) {
-      tiles_f32(op.query + i * op.stride, op.stride, rows, key_panels + j * size, size, 1, partial, 0);
-      for (std::size_t r = 0; r < rows; ++r)
-        store(scores + r * score_stride + j, mul(load(partial + r * kLanes), scale));
+    for (std::size_t j = 0, panels; j < keys; j += panels * kLanes) {
+      panels = panels_at_once<ProductF32>(rows, (keys - j) / kLanes);
+      tiles_f32(op.query + i * op.stride, op.stride, rows, key_panels + j * size, size, panels, partial[0],
+                kQueryBlock * kLanes);
+      for (std::size_t p = 0; p < panels; ++p)
+        for (std::size_t r = 0; r < rows; ++r)
+          store(scores + r * score_stride + j + p * kLanes, mul(load(partial[p] + r * kLanes), scale));
     }
     for (std::size_t r = 0; r < rows; ++r) factor[r] = 1.0f / exponentials(scores + r * score_stride, op.length);
-    for (std::size_t d = 0; d < size; d += kLanes) {
-      tiles_f32(scores, score_stride, rows, value_panels + d * op.length, op.length, 1, partial, 0);
-      for (std::size_t r = 0; r < rows; ++r)
-        store_context(op.context + (i + r) * op.context_stride + d,
-                      mul(load(partial + r * kLanes), broadcast(factor[r])), size - d);
+    for (std::size_t d = 0, panels; d < size; d += panels * kLanes) {
+      panels = panels_at_once<ProductF32>(rows, (padded(size) - d) / kLanes);
+      tiles_f32(scores, score_stride, rows, value_panels + d * op.length, op.length, panels, partial[0],
+                kQueryBlock * kLanes);
+      for (std::size_t p = 0; p < panels; ++p)
+        for (std::size_t r = 0; r < rows; ++r)
+          store_context(op.context + (i + r) * op.context_stride + d + p * kLanes,
+                        mul(load(partial[p] + r * kLanes), broadcast(factor[r])), size - d - p * kLanes);
     }
   }
 }

@@ -8,74 +8,18 @@
 // Rows of `a` lie in tiles too (row_tile.inl): rows apart would cost a load of 16 lines in 16 pages.
 //
 // Two panels at a time, and of them as many k as stay in the first cache while all rows go over them: a `pass`, between
-// which the sums wait in memory. Meanwhile the vector units finish the two panels before, and what the next pass reads
-// is fetched. One instruction sums the 16 products of even k and the 16 of odd k, each in a chain, adds both and then
-// the tile's sum, and takes subnormal numbers for zero: so the bits are the level's own, and the same for a row alone
-// and in any batch.
+// which the sums wait in memory. Where `a` is too large for L2 and the caller gives room for all sums, k is first cut
+// into `slices`, each for all panels. Meanwhile the vector units finish the two panels before, and what the next pass
+// reads is fetched. One instruction sums the 16 products of even k and the 16 of odd k, each in a chain, adds both and
+// then the tile's sum, and takes subnormal numbers for zero: so the bits are the level's own, and the same for a row
+// alone and in any batch.
 
 inline constexpr std::size_t kTileSide = 16;       // rows of a tile, and of a panel's outputs
 inline constexpr std::size_t kTileFloats = 256;    // of a tile of sums
 inline constexpr std::size_t kTileHalves = 512;    // of a tile of operands
 inline constexpr std::size_t kPassBytes = 24'576;  // of two panels: half of the first cache
-// As kRowBlock and kBlockBytes, for CPUs that have AMX and so 2 MB of L2.
-inline constexpr std::size_t kRowBlockAmx = 256;
+// As kBlockBytes, for CPUs that have AMX and so 2 MB of L2.
 inline constexpr std::size_t kBlockBytesAmx = 1'048'576;
-
-/// Products of bfloat16 numbers: a step is a tile of each operand.
-struct StepBf16 {
-  static constexpr std::size_t kTiles = 1;
-  static constexpr std::size_t kTogether = 1;  // steps between which vector units get work, which then runs beside them
-  static BERTHA_LANE_INLINE void run(Tiles& tiles, const std::uint16_t* a, std::size_t row_tile, bool two_row_tiles,
-                                     const std::uint16_t* w0, const std::uint16_t* w1) {
-    tiles.load<6>(w0, 64);
-    tiles.load_once<4>(a, 64);
-    tiles.dot<0, 4, 6>();
-    tiles.load<7>(w1, 64);
-    tiles.dot<1, 4, 7>();
-    if (!two_row_tiles) return;
-    tiles.load_once<5>(a + row_tile, 64);
-    tiles.dot<2, 5, 6>();
-    tiles.dot<3, 5, 7>();
-  }
-};
-
-/// Products of float32 numbers split into bfloat16 halves: high times low, high times high, low times high. What is
-/// left out, low times low, is below 2^-16 of the product.
-struct StepSplit {
-  static constexpr std::size_t kTiles = 2;  // of high halves, and of the low ones
-  static constexpr std::size_t kTogether = 1;
-  static BERTHA_LANE_INLINE void run(Tiles& tiles, const std::uint16_t* a, std::size_t row_tile, bool two_row_tiles,
-                                     const std::uint16_t* w0, const std::uint16_t* w1) {
-    constexpr std::size_t kLow = kTileHalves;
-    const std::uint16_t* second = a + row_tile;
-    tiles.load<6>(w0 + kLow, 64);
-    tiles.load_once<4>(a, 64);
-    tiles.dot<0, 4, 6>();
-    tiles.load<7>(w1 + kLow, 64);
-    tiles.dot<1, 4, 7>();
-    if (two_row_tiles) {
-      tiles.load_once<5>(second, 64);
-      tiles.dot<2, 5, 6>();
-      tiles.dot<3, 5, 7>();
-    }
-    tiles.load<6>(w0, 64);
-    tiles.dot<0, 4, 6>();
-    tiles.load<7>(w1, 64);
-    tiles.dot<1, 4, 7>();
-    if (two_row_tiles) {
-      tiles.dot<2, 5, 6>();
-      tiles.dot<3, 5, 7>();
-    }
-    tiles.load_once<4>(a + kLow, 64);
-    tiles.dot<0, 4, 6>();
-    tiles.dot<1, 4, 7>();
-    if (two_row_tiles) {
-      tiles.load_once<5>(second + kLow, 64);
-      tiles.dot<2, 5, 6>();
-      tiles.dot<3, 5, 7>();
-    }
-  }
-};
 
 /// Two panels whose sums are complete: what is left is to finish and store them, a few rows at a time.
 struct Unfinished {
@@ -86,7 +30,7 @@ struct Unfinished {
   std::size_t next;  // row from first_row
 };
 
-BERTHA_NOINLINE void finish(Unfinished& left, std::size_t rows) {
+BERTHA_LANE_INLINE void finish(Unfinished& left, std::size_t rows) {
   const GemmBf16& op = *left.op;
   const std::size_t end = smaller(left.rows, left.next + rows);
   while (left.next < end) {
@@ -101,20 +45,118 @@ BERTHA_NOINLINE void finish(Unfinished& left, std::size_t rows) {
   }
 }
 
-/// Adds `steps` steps to the sums in the tiles. Out of line, so that tests/package/inner_loops.py can look at it.
+/// `n` things in even parts, one for each of so many calls.
+struct Parts {
+  std::size_t part, sum = 0;  // in 1/65536
+  Parts(std::size_t n, std::size_t calls) : part((n * 65'536 + calls - 1) / calls) {}
+  BERTHA_LANE_INLINE std::size_t take() {
+    sum += part;
+    const std::size_t whole = sum / 65'536;
+    sum %= 65'536;
+    return whole;
+  }
+};
+
+/// What the core does beside its products, a little at each call, because it looks ahead no further than that: it
+/// finishes the two panels before, and fetches into L2 what the next pass reads of two panels.
+struct Beside {
+  Unfinished left;
+  Parts rows{0, 1};
+  const std::uint16_t* fetch = nullptr;
+  std::size_t panel_size = 0;
+  Parts lines{0, 1};
+  /// Returns itself: a loop that calls it needn't keep the address in a register, of which calls leave it six.
+  BERTHA_NOINLINE Beside* work() {
+    for (std::size_t n = lines.take(); n > 0; --n, fetch += 32) {
+      __builtin_prefetch(fetch, 0, 2);
+      __builtin_prefetch(fetch + panel_size, 0, 2);
+    }
+    finish(left, rows.take());
+    return this;
+  }
+  BERTHA_NOINLINE void finish_all() { finish(left, left.rows); }
+};
+
+/// Products of bfloat16 numbers: a step is a tile of each operand.
+struct StepBf16 {
+  static constexpr std::size_t kTiles = 1, kWorks = 1;
+  template <bool TwoRowTiles>
+  static BERTHA_LANE_INLINE void run(Tiles& tiles, const std::uint16_t* a, const std::uint16_t* second,
+                                     const std::uint16_t* w0, const std::uint16_t* w1, Beside*& beside) {
+    tiles.load<6>(w0, 64);
+    tiles.load_once<4>(a, 64);
+    tiles.dot<0, 4, 6>();
+    tiles.load<7>(w1, 64);
+    tiles.dot<1, 4, 7>();
+    if constexpr (TwoRowTiles) {
+      tiles.load_once<5>(second, 64);
+      tiles.dot<2, 5, 6>();
+      tiles.dot<3, 5, 7>();
+    }
+    beside = beside->work();
+  }
+};
+
+/// Products of float32 numbers split into bfloat16 halves: high times low, high times high, low times high. What is
+/// left out, low times low, is below 2^-16 of the product.
+struct StepSplit {
+  static constexpr std::size_t kTiles = 2, kWorks = 3;  // tiles of high halves, and of the low ones
+  template <bool TwoRowTiles>
+  static BERTHA_LANE_INLINE void run(Tiles& tiles, const std::uint16_t* a, const std::uint16_t* second,
+                                     const std::uint16_t* w0, const std::uint16_t* w1, Beside*& beside) {
+    constexpr std::size_t kLow = kTileHalves;
+    tiles.load<6>(w0 + kLow, 64);
+    tiles.load_once<4>(a, 64);
+    tiles.dot<0, 4, 6>();
+    tiles.load<7>(w1 + kLow, 64);
+    tiles.dot<1, 4, 7>();
+    if constexpr (TwoRowTiles) {
+      tiles.load_once<5>(second, 64);
+      tiles.dot<2, 5, 6>();
+      tiles.dot<3, 5, 7>();
+    }
+    beside = beside->work();
+    tiles.load<6>(w0, 64);
+    tiles.dot<0, 4, 6>();
+    tiles.load<7>(w1, 64);
+    tiles.dot<1, 4, 7>();
+    if constexpr (TwoRowTiles) {
+      tiles.dot<2, 5, 6>();
+      tiles.dot<3, 5, 7>();
+    }
+    beside = beside->work();
+    tiles.load_once<4>(a + kLow, 64);
+    tiles.dot<0, 4, 6>();
+    tiles.dot<1, 4, 7>();
+    if constexpr (TwoRowTiles) {
+      tiles.load_once<5>(second + kLow, 64);
+      tiles.dot<2, 5, 6>();
+      tiles.dot<3, 5, 7>();
+    }
+    beside = beside->work();
+  }
+};
+
+/// Adds `steps` steps to the sums in the tiles; `second` is the second row tile of `a`, or null: there is none.
 template <class Step>
-BERTHA_INLINE void add_steps(Tiles& tiles, const std::uint16_t* a, std::size_t row_tile, bool two_row_tiles,
-                             const std::uint16_t* w0, const std::uint16_t* w1, std::size_t steps) {
+BERTHA_INLINE void add_steps(Tiles& tiles, const std::uint16_t* a, const std::uint16_t* second, const std::uint16_t* w0,
+                             const std::uint16_t* w1, std::size_t steps, Beside* beside) {
   constexpr std::size_t kStep = Step::kTiles * kTileHalves;
-  for (; steps > 0; --steps, a += kStep, w0 += kStep, w1 += kStep) Step::run(tiles, a, row_tile, two_row_tiles, w0, w1);
+  if (second)
+    for (; steps > 0; --steps, a += kStep, second += kStep, w0 += kStep, w1 += kStep)
+      Step::template run<true>(tiles, a, second, w0, w1, beside);
+  else
+    for (; steps > 0; --steps, a += kStep, w0 += kStep, w1 += kStep)
+      Step::template run<false>(tiles, a, nullptr, w0, w1, beside);
 }
-BERTHA_NOINLINE void tiles_bf16(Tiles& tiles, const std::uint16_t* a, std::size_t row_tile, bool two_row_tiles,
-                                const std::uint16_t* w0, const std::uint16_t* w1, std::size_t steps) {
-  add_steps<StepBf16>(tiles, a, row_tile, two_row_tiles, w0, w1, steps);
+// Out of line, so that tests/package/inner_loops.py can look at them.
+BERTHA_NOINLINE void tiles_bf16(Tiles& tiles, const std::uint16_t* a, const std::uint16_t* second,
+                                const std::uint16_t* w0, const std::uint16_t* w1, std::size_t steps, Beside* beside) {
+  add_steps<StepBf16>(tiles, a, second, w0, w1, steps, beside);
 }
-BERTHA_NOINLINE void tiles_split(Tiles& tiles, const std::uint16_t* a, std::size_t row_tile, bool two_row_tiles,
-                                 const std::uint16_t* w0, const std::uint16_t* w1, std::size_t steps) {
-  add_steps<StepSplit>(tiles, a, row_tile, two_row_tiles, w0, w1, steps);
+BERTHA_NOINLINE void tiles_split(Tiles& tiles, const std::uint16_t* a, const std::uint16_t* second,
+                                 const std::uint16_t* w0, const std::uint16_t* w1, std::size_t steps, Beside* beside) {
+  add_steps<StepSplit>(tiles, a, second, w0, w1, steps, beside);
 }
 
 BERTHA_LANE_INLINE void load_sums(Tiles& tiles, const float* sums, bool two_row_tiles) {
@@ -138,60 +180,55 @@ BERTHA_LANE_INLINE void zero_sums(Tiles& tiles) {
   tiles.zero<3>();
 }
 
-/// Fetches into L2, of `size` numbers of two panels, the part that falls to one of `parts`.
-BERTHA_LANE_INLINE void fetch_share(const std::uint16_t* panel, std::size_t panel_size, std::size_t size,
-                                    std::size_t part, std::size_t parts) {
-  const std::size_t share = round_up((size + parts - 1) / parts, 32), end = smaller(size, (part + 1) * share);
-  for (std::size_t i = part * share; i < end; i += 32) {
-    __builtin_prefetch(panel + i, 0, 2);
-    __builtin_prefetch(panel + panel_size + i, 0, 2);
-  }
-}
-
 /// The product whose steps `AddSteps` adds.
 template <class Step, auto AddSteps>
 BERTHA_INLINE void gemm_amx(const GemmBf16& op) {
   constexpr std::size_t kStep = Step::kTiles * kTileHalves;
   Tiles tiles;
   tiles.configure();
-  alignas(64) float sums[2][kRowBlockAmx * 2 * kLanes];
-  const std::size_t steps = op.k * kLanes / kStep, panel_size = op.k * kLanes;
+  alignas(64) float two_sums[2][kWaitingRows * 2 * kLanes];
+  const std::size_t steps = op.k * kLanes / kStep, panel_size = op.k * kLanes, row_bytes = op.k * sizeof(std::uint16_t);
   const std::size_t row_tile = kTileSide * op.a_stride;
   for (std::size_t row = 0, rows; row < op.rows; row += rows) {
-    rows = block_rows(op.rows - row, op.k * sizeof(std::uint16_t), 2 * kTileSide, kRowBlockAmx, kBlockBytesAmx);
+    rows = block_rows(op.rows - row, op.sums ? 0 : row_bytes, 2 * kTileSide, kWaitingRows, kBlockBytesAmx);
     const std::size_t blocks = (rows + 2 * kTileSide - 1) / (2 * kTileSide);
-    const std::size_t pass = blocks == 1 ? steps : kPassBytes / (2 * kStep * sizeof(std::uint16_t));
-    const std::size_t rows_for_a_step = (rows + blocks * steps - 1) / (blocks * steps);
-    Unfinished left{&op, nullptr, row, 0, 0, 0};  // nothing
-    for (std::size_t panel = 0; panel < op.n_panels; panel += 2) {
-      const std::uint16_t* w0 = op.panels + panel * panel_size;
-      const std::uint16_t* w1 = panel + 1 < op.n_panels ? w0 + panel_size : w0;  // the last of an odd number: twice
-      float* to = sums[panel / 2 % 2];
-      for (std::size_t begin = 0; begin < steps; begin += pass) {
-        const std::size_t end = smaller(steps, begin + pass);
-        // What comes next: of these panels, or of the two after them.
-        const std::uint16_t* next = (end < steps ? w0 : w0 + 2 * panel_size) + end % steps * kStep;
-        for (std::size_t block = 0; block < blocks; ++block) {
-          const bool two = rows - block * 2 * kTileSide > kTileSide;
-          const std::uint16_t* a = op.a + row * op.a_stride + block * 2 * row_tile;
-          float* block_sums = to + block * 4 * kTileFloats;
-          if (begin == 0)
-            zero_sums(tiles);
-          else
-            load_sums(tiles, block_sums, two);
-          for (std::size_t step = begin; step < end; step += Step::kTogether) {
-            const std::size_t k = step * kStep, together = smaller(Step::kTogether, end - step);
-            fetch_share(next + k - begin * kStep, panel_size, kStep * together, block, blocks);
-            AddSteps(tiles, a + k, row_tile, two, w0 + k, w1 + k, together);
-            finish(left, together * rows_for_a_step);
+    const std::size_t slices = op.sums ? (rows * row_bytes + kBlockBytesAmx - 1) / kBlockBytesAmx : 1;
+    const std::size_t slice = (steps + slices - 1) / slices;
+    const std::size_t pass = blocks == 1 ? slice : kPassBytes / (2 * kStep * sizeof(std::uint16_t));
+    Beside beside{.left = {&op, nullptr, row, 0, 0, 0}, .panel_size = panel_size};
+    for (std::size_t from = 0; from < steps; from += slice) {
+      const std::size_t until = smaller(steps, from + slice);
+      for (std::size_t panel = 0; panel < op.n_panels; panel += 2) {
+        const std::uint16_t* w0 = op.panels + panel * panel_size;
+        const std::uint16_t* w1 = panel + 1 < op.n_panels ? w0 + panel_size : w0;  // the last of an odd number: twice
+        float* sums = slices > 1 ? op.sums + panel / 2 * blocks * 4 * kTileFloats : two_sums[panel / 2 % 2];
+        for (std::size_t begin = from; begin < until; begin += pass) {
+          const std::size_t end = smaller(until, begin + pass);
+          // What comes next: of these panels, of the two after them, or of the first two again.
+          beside.fetch = end < until                                 ? w0 + end * kStep
+                         : until < steps && panel + 2 >= op.n_panels ? op.panels + until * kStep
+                                                                     : w0 + 2 * panel_size + from * kStep;
+          beside.lines = Parts((end - begin) * kStep / 32, (end - begin) * blocks * Step::kWorks);
+          for (std::size_t block = 0; block < blocks; ++block) {
+            const bool two = rows - block * 2 * kTileSide > kTileSide;
+            const std::uint16_t* a = op.a + row * op.a_stride + block * 2 * row_tile + begin * kStep;
+            float* block_sums = sums + block * 4 * kTileFloats;
+            if (begin == 0)
+              zero_sums(tiles);
+            else
+              load_sums(tiles, block_sums, two);
+            AddSteps(tiles, a, two ? a + row_tile : nullptr, w0 + begin * kStep, w1 + begin * kStep, end - begin,
+                     &beside);
+            store_sums(tiles, block_sums, two);
           }
-          store_sums(tiles, block_sums, two);
         }
+        if (until < steps) continue;
+        beside.finish_all();
+        beside.left = {&op, sums, row, rows, panel, 0};
+        beside.rows = Parts(rows, blocks * (until - from) * Step::kWorks);
       }
-      finish(left, rows);
-      left = {&op, to, row, rows, panel, 0};
     }
-    finish(left, rows);
+    beside.finish_all();
   }
   tiles.release();
 }

@@ -211,6 +211,7 @@ BERTHA_INLINE __m256 low_bf16(__m256i pairs) { return _mm256_castsi256_ps(_mm256
 BERTHA_INLINE __m256 widen_bf16(const std::uint16_t* p) {
   return low_bf16(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }
+BERTHA_INLINE F32x16 from_bf16(I32x16 bits) { return {low_bf16(bits.lo), low_bf16(bits.hi)}; }
 BERTHA_INLINE F32x16 load_bf16(const std::uint16_t* p) { return {widen_bf16(p), widen_bf16(p + 8)}; }
 BERTHA_INLINE __m256i to_bf16(__m256 a) {
   const __m256i bits = _mm256_castps_si256(a);

@@ -156,6 +156,7 @@ BERTHA_INLINE F32x16 high_bf16(__m512i pairs) {
   return {_mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(-65536)))};
 }
 BERTHA_INLINE F32x16 low_bf16(__m512i pairs) { return {_mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16))}; }
+BERTHA_INLINE F32x16 from_bf16(I32x16 bits) { return low_bf16(bits.v); }
 BERTHA_INLINE F32x16 load_bf16(const std::uint16_t* p) {
   return low_bf16(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
 }

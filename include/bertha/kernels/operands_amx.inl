@@ -7,25 +7,21 @@
 // of the low ones, in rows and in panels.
 
 /// What is left of x beside its high half.
-BERTHA_LANE_INLINE F32x16 remainder(F32x16 x, I32x16 high) {
-  alignas(64) std::uint16_t bits[kLanes];
-  store_s16(as_s16(bits), high);
-  return sub(x, load_bf16(bits));
-}
+BERTHA_LANE_INLINE F32x16 remainder(F32x16 x, I32x16 high) { return sub(x, from_bf16(high)); }
 
-/// store(to, x) for all sixteens of k of all rows; a tile is followed by the next `tiles` tiles further.
+/// store(to, x) for all sixteens of k of all rows, tile after tile; one is followed by the next `tiles` tiles further.
 template <std::size_t Tiles_, class Store>
 BERTHA_INLINE void rows_in_tiles(const RoundRows& op, const Store& store) {
-  for (std::size_t row = 0; row < round_up(op.rows, kTileSide); ++row) {
-    const float* x = op.x + row * op.stride;
-    std::uint16_t* y = op.y + row / kTileSide * kTileSide * op.y_stride + row % kTileSide * 32;
-    for (std::size_t i = 0; i < round_up(op.size, 32); i += kLanes) {
-      const std::size_t left = row < op.rows && i < op.size ? op.size - i : 0;
-      store(y + i / 32 * Tiles_ * kTileHalves + i % 32, left == 0       ? broadcast(0.0f)
-                                                        : left < kLanes ? load_first(x + i, left)
-                                                                        : load(x + i));
+  for (std::size_t row = 0; row < op.rows; row += kTileSide)
+    for (std::size_t k = 0; k < op.size; k += 32) {
+      std::uint16_t* y = op.y + row * op.y_stride + k / 32 * Tiles_ * kTileHalves;
+      for (std::size_t r = 0; r < kTileSide; ++r, y += 32)
+        for (std::size_t i = k; i < k + 32; i += kLanes) {
+          const std::size_t left = row + r < op.rows && i < op.size ? op.size - i : 0;
+          const float* x = op.x + (row + r) * op.stride + i;
+          store(y + i % 32, left == 0 ? broadcast(0.0f) : left < kLanes ? load_first(x, left) : load(x));
+        }
     }
-  }
 }
 
 struct StoreRounded {

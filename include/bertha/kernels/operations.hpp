@@ -44,6 +44,7 @@ struct GemmRows {
   std::size_t k = 0;         // k'
   std::size_t n_panels = 0;  // of 16 outputs
   Activation activation = Activation::none;
+  float* sums = nullptr;  // product_sums(rows, k, n_panels) numbers, 64-byte aligned, or null: for levels that cut k
 };
 using GemmF32 = GemmRows<float>;
 using GemmBf16 = GemmRows<std::uint16_t>;
@@ -212,6 +213,16 @@ constexpr std::array<Slot, 19> slots_of(std::string_view level) {
            {"gemm_split", kNoLevel},
            {"split_rows", kNoLevel},
            {"split_panels", kNoLevel}}};
+}
+
+/// Rows of a product of bfloat16 numbers whose sums may wait at a time.
+inline constexpr std::size_t kWaitingRows = 384;
+
+/// Numbers for the sums of a product of bfloat16 numbers that wait while the rest of k is multiplied; 0 where k is so
+/// short that no level cuts it.
+constexpr std::size_t product_sums(std::size_t rows, std::size_t k, std::size_t n_panels) {
+  constexpr std::size_t kLongK = 2048;
+  return k < kLongK ? 0 : round_up(rows < kWaitingRows ? rows : kWaitingRows, 32) * round_up(n_panels, 2) * kLanes;
 }
 
 /// Rows of queries that attention works on at a time; a constant, so that results don't depend on the length.
