@@ -67,11 +67,9 @@ inline Float32Split::Panels::Panels(WeightFile& file, const std::string& name, s
 
 inline void Float32Split::Panels::product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out,
                                           const Epilogue& epilogue, Scratch& scratch) const {
-  if (split_at_load()) {
-    auto operation = detail::product_rows<std::uint16_t>(x, split_.data(), 2 * padded_, range, bias, out, epilogue);
-    operation.sums = detail::sums_room(scratch, x.rows, 2 * padded_, operation.n_panels);
-    return kernels::table().gemm_split(operation);
-  }
+  if (split_at_load())
+    return kernels::table().gemm_split(
+        detail::rounded_product(x, split_.data(), 2 * padded_, range, bias, out, epilogue, scratch));
   std::uint16_t* split = scratch.split_panels.reserve(panels_at_once() * panel_size());
   for (PanelRange part{range.begin, 0}; part.begin < range.end; part.begin = part.end) {
     part.end = std::min(range.end, part.begin + panels_at_once());

@@ -37,33 +37,31 @@ class AlignedBuffer {
 
   /// At least `size` numbers, not initialised. Throws std::bad_alloc.
   T* reserve(std::size_t size) {
-    if (size > size_) {
-      memory_.reset();
-      size_ = 0;
-      memory_ = {static_cast<T*>(AlignedMemory::allocate(size * sizeof(T))), Release{size}};
-      size_ = size;
+    if (size > this->size()) {
+      memory_ = Owner();
+      memory_ = Owner(static_cast<T*>(AlignedMemory::allocate(size * sizeof(T))), Release{size});
     }
     return memory_.get();
   }
   /// A [rows, cols] matrix whose rows start on 64-byte boundaries, and not a multiple of 1 KB apart: a product reads
   /// sixteen rows side by side, and those would share a few sets of the first cache (one, at a distance of 4 KB).
   MatrixView<T> matrix(std::size_t rows, std::size_t cols) {
-    std::size_t stride = kernels::round_up(cols, kAlignment / sizeof(T));
-    if (stride * sizeof(T) % 1024 == 0) stride += kAlignment / sizeof(T);
+    constexpr std::size_t kLine = AlignedMemory::kAlignment / sizeof(T);
+    std::size_t stride = kernels::round_up(cols, kLine);
+    if (stride * sizeof(T) % 1024 == 0) stride += kLine;
     return {reserve(rows * stride), rows, cols, stride};
   }
   T* data() const { return memory_.get(); }
-  std::size_t size() const { return size_; }
+  std::size_t size() const { return memory_.get_deleter().size; }
 
  private:
   static_assert(std::is_trivially_copyable_v<T>);
-  static constexpr std::size_t kAlignment = 64;
   struct Release {
     std::size_t size = 0;
     void operator()(T* p) const { AlignedMemory::release(p, size * sizeof(T)); }
   };
-  std::unique_ptr<T, Release> memory_;
-  std::size_t size_ = 0;
+  using Owner = std::unique_ptr<T, Release>;
+  Owner memory_;
 };
 
 /// Numbers that lie in a mapped file, or that were made when it was loaded. Read-only after that; moves, doesn't copy.

@@ -62,6 +62,15 @@ inline float* sums_room(Scratch& scratch, std::size_t rows, std::size_t k, std::
   return size > 0 ? scratch.sums.reserve(size) : nullptr;
 }
 
+/// product_rows of bfloat16 numbers, with room for sums.
+inline kernels::GemmBf16 rounded_product(MatrixView<const std::uint16_t> x, const std::uint16_t* panels, std::size_t k,
+                                         PanelRange range, const float* bias, MatrixView<float> out,
+                                         const Epilogue& epilogue, Scratch& scratch) {
+  kernels::GemmBf16 operation = product_rows<std::uint16_t>(x, panels, k, range, bias, out, epilogue);
+  operation.sums = sums_room(scratch, x.rows, k, operation.n_panels);
+  return operation;
+}
+
 /// The rows of x [rows, size] as bfloat16 numbers, by `round` and in rows of `width` of them (or in tiles of 16 rows),
 /// in memory that the team shares.
 inline MatrixView<const std::uint16_t> rounded_rows(MatrixView<const float> x, std::size_t size, std::size_t width,
@@ -132,9 +141,8 @@ struct BFloat16 {
     }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
                  Scratch& scratch) const {
-      auto operation = detail::product_rows<std::uint16_t>(x, weight_.data(), padded_, range, bias, out, epilogue);
-      operation.sums = detail::sums_room(scratch, x.rows, padded_, operation.n_panels);
-      kernels::table().gemm_bf16(operation);
+      kernels::table().gemm_bf16(
+          detail::rounded_product(x, weight_.data(), padded_, range, bias, out, epilogue, scratch));
     }
 
    private:

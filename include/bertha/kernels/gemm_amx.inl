@@ -5,7 +5,7 @@
 //     a 4: 16 rows     sums 0                  sums 1
 //     a 5: 16 more     sums 2                  sums 3
 //
-// Rows of `a` lie in tiles too (row_tile.inl): rows apart would cost a load of 16 lines in 16 pages.
+// Rows of `a` lie in tiles too (operands_amx.inl): rows apart would cost a load of 16 lines in 16 pages.
 //
 // Two panels at a time, and of them as many k as stay in the first cache while all rows go over them: a `pass`, between
 // which the sums wait in memory. Where `a` is too large for L2 and the caller gives room for all sums, k is first cut
@@ -180,6 +180,22 @@ BERTHA_LANE_INLINE void zero_sums(Tiles& tiles) {
   tiles.zero<3>();
 }
 
+/// Adds `steps` steps of two panels to the sums of all rows; the first time there are none to go on from.
+template <auto AddSteps>
+BERTHA_INLINE void add_pass(Tiles& tiles, const std::uint16_t* a, std::size_t row_tile, std::size_t rows,
+                            const std::uint16_t* w0, const std::uint16_t* w1, std::size_t steps, bool first,
+                            float* sums, Beside& beside) {
+  for (std::size_t row = 0; row < rows; row += 2 * kTileSide, a += 2 * row_tile, sums += 4 * kTileFloats) {
+    const bool two = rows - row > kTileSide;
+    if (first)
+      zero_sums(tiles);
+    else
+      load_sums(tiles, sums, two);
+    AddSteps(tiles, a, two ? a + row_tile : nullptr, w0, w1, steps, &beside);
+    store_sums(tiles, sums, two);
+  }
+}
+
 /// The product whose steps `AddSteps` adds.
 template <class Step, auto AddSteps>
 BERTHA_INLINE void gemm_amx(const GemmBf16& op) {
@@ -209,18 +225,8 @@ BERTHA_INLINE void gemm_amx(const GemmBf16& op) {
                          : until < steps && panel + 2 >= op.n_panels ? op.panels + until * kStep
                                                                      : w0 + 2 * panel_size + from * kStep;
           beside.lines = Parts((end - begin) * kStep / 32, (end - begin) * blocks * Step::kWorks);
-          for (std::size_t block = 0; block < blocks; ++block) {
-            const bool two = rows - block * 2 * kTileSide > kTileSide;
-            const std::uint16_t* a = op.a + row * op.a_stride + block * 2 * row_tile + begin * kStep;
-            float* block_sums = sums + block * 4 * kTileFloats;
-            if (begin == 0)
-              zero_sums(tiles);
-            else
-              load_sums(tiles, block_sums, two);
-            AddSteps(tiles, a, two ? a + row_tile : nullptr, w0 + begin * kStep, w1 + begin * kStep, end - begin,
-                     &beside);
-            store_sums(tiles, block_sums, two);
-          }
+          add_pass<AddSteps>(tiles, op.a + row * op.a_stride + begin * kStep, row_tile, rows, w0 + begin * kStep,
+                             w1 + begin * kStep, end - begin, begin == 0, sums, beside);
         }
         if (until < steps) continue;
         beside.finish_all();

@@ -13,6 +13,7 @@ BERTHA_NAMESPACE_BEGIN
 /// fewer of them to look up, and the CPU's own fetching doesn't stop at the end of each 4 KB.
 class AlignedMemory {
  public:
+  static constexpr std::size_t kAlignment = 64;
   /// Not initialised. Throws std::bad_alloc.
   static void* allocate(std::size_t bytes) {
     void* memory = ::operator new(bytes, alignment(bytes));
@@ -22,9 +23,9 @@ class AlignedMemory {
   static void release(void* memory, std::size_t bytes) noexcept { ::operator delete(memory, alignment(bytes)); }
 
  private:
-  static constexpr std::size_t kLargePage = 2'097'152, kLine = 64;
+  static constexpr std::size_t kLargePage = 2'097'152;
   static std::align_val_t alignment(std::size_t bytes) {
-    return std::align_val_t{bytes < kLargePage ? kLine : kLargePage};
+    return std::align_val_t{bytes < kLargePage ? kAlignment : kLargePage};
   }
 };
 
