@@ -3,6 +3,11 @@
 #pragma once
 
 #include <bertha/version.hpp>
+#include <charconv>
+#include <concepts>
+#include <cstddef>
+#include <initializer_list>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -43,11 +48,56 @@ constexpr std::string_view name(ErrorCode code) noexcept {
 /// Thrown by every part of bertha, for everything but std::bad_alloc.
 class Error : public std::runtime_error {
  public:
-  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  Error(ErrorCode code, const std::string& message, std::optional<std::size_t> item = {})
+      : std::runtime_error(message), code_(code), item_(item) {}
   ErrorCode code() const noexcept { return code_; }
+  /// Which of the texts, pairs or questions of one call is at fault, counted from 0; empty when it is no single one.
+  std::optional<std::size_t> item() const noexcept { return item_; }
 
  private:
   ErrorCode code_;
+  std::optional<std::size_t> item_;
 };
+
+/// A piece of a message: text, or an integer in decimal. A view: for use within the expression that makes it.
+class ErrorPiece {
+ public:
+  ErrorPiece(std::string_view text) noexcept : text_(text) {}
+  ErrorPiece(const char* text) noexcept : text_(text) {}
+  ErrorPiece(const std::string& text) noexcept : text_(text) {}
+  template <std::integral Integer>
+  ErrorPiece(Integer number) noexcept {
+    text_ =
+        std::string_view(digits_, static_cast<std::size_t>(std::to_chars(digits_, digits_ + 24, number).ptr - digits_));
+  }
+  ErrorPiece(const ErrorPiece&) = delete;  // text_ may point into the piece itself
+  ErrorPiece& operator=(const ErrorPiece&) = delete;
+  std::string_view text() const noexcept { return text_; }
+
+ private:
+  std::string_view text_;
+  char digits_[24];
+};
+
+/// The pieces, one after the other.
+BERTHA_FUNCTION std::string concat(std::initializer_list<ErrorPiece> pieces);
+
+/// Throws an Error whose message is the pieces, one after the other: `throw_error(ErrorCode::shape, {name, " has ",
+/// n})`.
+[[noreturn]] BERTHA_FUNCTION void throw_error(ErrorCode code, std::initializer_list<ErrorPiece> pieces);
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+
+BERTHA_FUNCTION std::string concat(std::initializer_list<ErrorPiece> pieces) {
+  std::string text;
+  for (const ErrorPiece& piece : pieces) text += piece.text();
+  return text;
+}
+
+BERTHA_FUNCTION void throw_error(ErrorCode code, std::initializer_list<ErrorPiece> pieces) {
+  throw Error(code, concat(pieces));
+}
+
+#endif
 
 BERTHA_NAMESPACE_END
