@@ -52,7 +52,7 @@ class AlignedBuffer {
     return {reserve(rows * stride), rows, cols, stride};
   }
   T* data() const { return memory_.get(); }
-  std::size_t size() const { return memory_.get_deleter().size; }
+  std::size_t size() const { return memory_ ? memory_.get_deleter().size : 0; }  // the size stays when memory moves
 
  private:
   static_assert(std::is_trivially_copyable_v<T>);

@@ -59,6 +59,7 @@ class MappedFile {
 
   /// 64-byte aligned, valid as long as this object or the one it was moved to lives.
   std::span<const std::byte> bytes() const noexcept {
+    if (data_ == nullptr) return {};  // moved away; the size stays in its deleter
     return {static_cast<const std::byte*>(data_.get()), data_.get_deleter().size};
   }
 

@@ -56,6 +56,7 @@ TEST(MappedFile, StaysValidWhenTheFileIsRemovedAndTheObjectMoved) {
   const MappedFile second = std::move(first);
   EXPECT_EQ(second.bytes().data(), address);
   EXPECT_EQ(text_of(second), "moved bytes");
+  EXPECT_TRUE(first.bytes().empty());
 }
 
 TEST(MappedFile, CopiesBytesOfAnyAlignment) {
