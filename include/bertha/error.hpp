@@ -25,7 +25,7 @@ enum class ErrorCode {
   unsupported,     ///< right, but not something that this build or CPU can do
   input,           ///< the caller's text or options
   self_test,       ///< this CPU and build don't reproduce what the file recorded
-  stopped          ///< the caller's stop token was set
+  stopped          ///< the caller's stop token was set, or the deadline has passed
 };
 
 /// The name of a code, as the `bertha` program prints it.

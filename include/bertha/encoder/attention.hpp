@@ -50,7 +50,10 @@ class SelfAttention {
     const auto context = team.shared().context.matrix(hidden.rows, hidden.cols);  // [T, H]
     const auto operand = query_key_value_.prepare(hidden, team);
     team.split(num_attention_heads_, [&](std::size_t begin, std::size_t end, Scratch& scratch) {
-      for (std::size_t a = begin; a < end; ++a) attend(operand, a, context, starts, scratch);
+      for (std::size_t a = begin; a < end; ++a) {
+        team.check_stop();
+        attend(operand, a, context, starts, scratch);
+      }
     });
     output_(context, hidden, team, {.residual = hidden});
     norm_(hidden, team);

@@ -48,7 +48,7 @@ class Encoder {
   Encoder(WeightFile& file, const ModelConfig& config) : Encoder(FloatEnvironment(), file, config) {}
 
   /// Hidden states of the last layer. Throws Error{input} when an id, a type or a sequence is too large for the model,
-  /// Error{stopped} when the workspace's stop token is set.
+  /// Error{stopped} when the workspace's stop token is set or its deadline has passed.
   EncoderOutput forward(const Batch& batch, Workspace& work, const LayerObserver& observer = {}) const {
     const FloatEnvironment environment;
     check(batch);
@@ -101,11 +101,11 @@ class Encoder {
         std::span(batch.starts()).subspan(work.chunks[chunk], work.chunks[chunk + 1] - work.chunks[chunk] + 1);
     const std::size_t first = starts.front();
     const auto hidden = all_hidden.middle_rows(first, starts.back());
+    team.check_stop();
     embeddings_(batch.ids().data() + first, batch.type_ids().data() + first, work.positions.data() + first, hidden,
                 team);
     if (observer) observer(0, first, hidden);
     for (std::size_t i = 0; i < layers_.size(); ++i) {
-      work.check_stop();
       layers_[i](hidden, starts, team);
       if (observer) observer(i + 1, first, hidden);
     }

@@ -35,7 +35,9 @@ class FeedForward {
   /// In place: `hidden` [T, H] is x before and y after.
   void operator()(MatrixView<float> hidden, const Team& team) const {
     const auto widened = team.shared().intermediate.matrix(hidden.rows, intermediate_size_);  // [T, F]
+    team.check_stop();
     expand_(hidden, widened, team, {.activation = activation_});
+    team.check_stop();
     contract_(widened, hidden, team, {.residual = hidden});
     norm_(hidden, team);
   }

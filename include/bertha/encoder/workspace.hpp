@@ -8,10 +8,13 @@
 #include <bertha/encoder/matrix.hpp>
 #include <bertha/error.hpp>
 #include <bertha/runtime/executor.hpp>
+#include <bertha/runtime/stop.hpp>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <utility>
@@ -23,8 +26,14 @@ BERTHA_NAMESPACE_BEGIN
 struct CallOptions {
   Executor* executor = nullptr;           ///< null: the pool of the process
   std::size_t max_threads = 0;            ///< 0: as many as the executor offers
-  std::stop_token stop_token = {};        ///< looked at between layers; a stopped call throws Error{stopped}
   std::size_t max_batch_tokens = 16'384;  ///< tokens that go through the encoder at once; bounds the memory of a call
+  /// A call that is stopped throws Error{stopped}: before the next text, and in the encoder before the next attention
+  /// head or linear layer of a chunk. So it may go on for as long as one of these takes.
+  std::stop_token stop_token = {};
+  std::optional<std::chrono::steady_clock::time_point> deadline = {};  ///< stops the call as the token does
+
+  /// The token and the deadline as one.
+  Stop stop() const { return Stop(stop_token, deadline); }
 };
 
 /// Memory of one thread, or, in the first member of a team, of the chunk that the team works on.
@@ -49,7 +58,11 @@ struct ScratchSize {
 /// The threads that work on one chunk of rows.
 class Team {
  public:
-  Team(Executor* executor, std::span<Scratch> scratch) : executor_(executor), scratch_(scratch) {}
+  Team(Executor* executor, std::span<Scratch> scratch, const Stop& stop)
+      : executor_(executor), scratch_(scratch), stop_(&stop) {}
+
+  /// Throws Error{stopped} when the caller asked for it.
+  void check_stop() const { stop_->check(); }
 
   std::size_t size() const { return scratch_.size(); }
   /// Memory that all members see.
@@ -70,6 +83,7 @@ class Team {
  private:
   Executor* executor_;
   std::span<Scratch> scratch_;
+  const Stop* stop_;
 };
 
 /// All memory of one call after another; grows to the largest and stays. One call at a time.
@@ -77,22 +91,22 @@ class Workspace {
  public:
   Workspace() : scratch_(1) {}
 
-  /// Takes the threads and the stop token of the calls that follow.
+  /// Takes what `options` say of the threads and the end of the calls that follow.
   void prepare(const CallOptions& options) {
     executor_ = options.executor ? options.executor : &default_executor();
     const std::size_t offered = std::max<std::size_t>(1, executor_->concurrency());
     threads_ = options.max_threads == 0 ? offered : std::min(options.max_threads, offered);
-    stop_token_ = options.stop_token;
+    stop_ = options.stop();
     if (scratch_.size() < threads_) scratch_.resize(threads_);
   }
 
   std::size_t threads() const { return threads_; }
-  Team team() { return Team(executor_, std::span(scratch_).first(threads_)); }
+  Team team() { return Team(executor_, std::span(scratch_).first(threads_), stop_); }
 
   /// f(task, a team of one thread) for every task in [0, n), on all threads.
   void each_alone(std::size_t n, FunctionRef<std::size_t, const Team&> f) {
     parallel_for(executor_, threads_, n, [&](std::size_t task, std::size_t worker) {
-      f(task, Team(executor_, std::span(scratch_).subspan(worker, 1)));
+      f(task, Team(executor_, std::span(scratch_).subspan(worker, 1), stop_));
     });
   }
 
@@ -100,11 +114,6 @@ class Workspace {
   /// chance, and the first call is to be the only one of its size that allocates.
   void reserve(FunctionRef<Scratch&> grow) {
     for (Scratch& scratch : std::span(scratch_).first(threads_)) grow(scratch);
-  }
-
-  /// Throws Error{stopped} when the caller asked for it.
-  void check_stop() const {
-    if (stop_token_.stop_requested()) throw Error(ErrorCode::stopped, "the call was stopped by its stop token");
   }
 
   AlignedBuffer<float> hidden;           // [T, H]
@@ -116,7 +125,7 @@ class Workspace {
  private:
   Executor* executor_ = nullptr;
   std::size_t threads_ = 1;
-  std::stop_token stop_token_;
+  Stop stop_;
   std::vector<Scratch> scratch_;
 };
 

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <bertha/encoder/encoder.hpp>
 #include <cfenv>
+#include <chrono>
 #include <mutex>
 #include <random>
 #include <set>
@@ -386,6 +387,22 @@ TEST(Encoder, StopsBeforeTheNextLayer) {
       work.prepare({.executor = &four_threads(), .max_threads = threads});
       EXPECT_NO_THROW(model.encoder.forward(batch, work));
     }
+}
+
+TEST(Encoder, StopsOnceItsDeadlineHasPassed) {
+  Loaded<bertha::Float32> model(wide(36, 3));
+  Batch batch;
+  batch.add(Ids(40, 5));
+  bertha::Workspace work;
+  const auto now = std::chrono::steady_clock::now();
+  work.prepare({.max_threads = 1, .deadline = now});
+  std::size_t layers = 0;
+  const auto observer = [&](std::size_t, std::size_t, MatrixView<const float>) { ++layers; };
+  expect_error(ErrorCode::stopped, {"deadline"}, [&] { model.encoder.forward(batch, work, observer); });
+  EXPECT_EQ(layers, 0u);
+  work.prepare({.max_threads = 1, .deadline = now + std::chrono::hours(1)});
+  EXPECT_NO_THROW(model.encoder.forward(batch, work, observer));
+  EXPECT_EQ(layers, 3u);
 }
 
 TEST(Batch, PacksSequencesOneAfterTheOther) {
