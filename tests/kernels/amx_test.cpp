@@ -3,15 +3,12 @@
 
 #include "amx_emulation.hpp"
 
-#include <bit>
 #include <cmath>
 
 #include "support.hpp"
 
 namespace bertha::testing {
 namespace {
-
-float widened(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
 
 std::vector<const kernels::Table*> levels() {
   std::vector<const kernels::Table*> tables;
@@ -56,7 +53,7 @@ struct Case {
     pack(level, 0, rows, a);
     (split ? level.split_panels : level.round_panels)({weights.data(), op.n_panels, k, panels.data()});
   }
-  void pack(const kernels::Table& level, std::size_t first, std::size_t count, Guarded<std::uint16_t>& to) {
+  void pack(const kernels::Table& level, std::size_t first, std::size_t count, Guarded<bf16>& to) {
     (split ? level.split_rows : level.pack_rows)({x.data() + first * k, k, count, k, to.data(), op.a_stride});
   }
   /// The sum of `f` of the pairs of numbers that a product multiplies.
@@ -76,7 +73,7 @@ struct Case {
   bool split;
   std::size_t depth;
   Guarded<float> x, weights, bias;
-  Guarded<std::uint16_t> a, panels;
+  Guarded<bf16> a, panels;
   kernels::GemmBf16 op;
 };
 
@@ -144,7 +141,7 @@ TEST_P(Amx, GivesARowTheSameBitsAloneAndWhereverPanelsAreSplit) {
     for (std::size_t rows : Sizes{2, 7, 30, 33, 50, 256, 257, 400}) {
       Case x(rows, 300, 48, split, 9);
       x.prepare(level());
-      Guarded<std::uint16_t> alone(16 * x.op.a_stride, 1);
+      Guarded<bf16> alone(16 * x.op.a_stride, 1);
       expect_same_bits_in_parts(x.op, gemm(split), level(), [&](kernels::GemmBf16& part, std::size_t row, std::size_t) {
         x.pack(level(), row, 1, alone);
         part.a = alone.data();
@@ -215,15 +212,15 @@ TEST_P(Amx, PutsRoundedRowsIntoTilesAndFillsUpWithZeros) {
     for (std::size_t size : Sizes{1, 16, 31, 32, 33, 49, 100}) {
       const std::size_t depth = kernels::round_up(size, 32), stride = depth + 5, all = kernels::round_up(rows, 16);
       Guarded<float> x(rows * size, 1);
-      Guarded<std::uint16_t> packed(all * stride, 1), rounded(rows * depth);
+      Guarded<bf16> packed(all * stride, 1), rounded(rows * depth);
       x.fill(random, 4.0f);
       level().pack_rows({x.data(), size, rows, size, packed.data(), stride});
       level().round_rows({x.data(), size, rows, size, rounded.data(), depth});
       for (std::size_t r = 0; r < all; ++r)
         for (std::size_t i = 0; i < depth; ++i)
-          ASSERT_EQ(packed[in_tiles(r, i, stride, 1)], r < rows ? rounded[r * depth + i] : 0) << size << ' ' << r;
+          ASSERT_EQ(packed[in_tiles(r, i, stride, 1)], r < rows ? rounded[r * depth + i] : bf16{}) << size << ' ' << r;
       for (std::size_t r = 0; r < all; r += 16)
-        for (std::size_t i = 16 * depth; i < 16 * stride; ++i) ASSERT_EQ(packed[r * stride + i], 0xffff);
+        for (std::size_t i = 16 * depth; i < 16 * stride; ++i) ASSERT_EQ(packed[r * stride + i], bf16{0xffff});
       ASSERT_TRUE(packed.guards_intact());
     }
 }
@@ -234,8 +231,8 @@ TEST_P(Amx, SplitsNumbersIntoTheirRoundedHalfAndTheRoundedRest) {
     const std::size_t rows = 20;
     const std::size_t depth = kernels::round_up(size, 32), stride = 2 * depth + 5, all = kernels::round_up(rows, 16);
     std::vector<float> x(rows * size), rest(rows * size);
-    std::vector<std::uint16_t> high(rows * depth), low(rows * depth);
-    Guarded<std::uint16_t> split(all * stride, 1);
+    std::vector<bf16> high(rows * depth), low(rows * depth);
+    Guarded<bf16> split(all * stride, 1);
     for (float& number : x) number = random.number(4.0f);
     level().split_rows({x.data(), size, rows, size, split.data(), stride});
     level().round_rows({x.data(), size, rows, size, high.data(), depth});
@@ -244,11 +241,11 @@ TEST_P(Amx, SplitsNumbersIntoTheirRoundedHalfAndTheRoundedRest) {
     level().round_rows({rest.data(), size, rows, size, low.data(), depth});
     for (std::size_t r = 0; r < all; ++r)
       for (std::size_t i = 0; i < depth; ++i) {
-        const std::uint16_t* at = split.data() + in_tiles(r, i, stride, 2);
-        ASSERT_EQ(at[0], r < rows ? high[r * depth + i] : 0) << size << ' ' << i;
-        ASSERT_EQ(at[512], r < rows ? low[r * depth + i] : 0) << size << ' ' << i;
+        const bf16* at = split.data() + in_tiles(r, i, stride, 2);
+        ASSERT_EQ(at[0], r < rows ? high[r * depth + i] : bf16{}) << size << ' ' << i;
+        ASSERT_EQ(at[512], r < rows ? low[r * depth + i] : bf16{}) << size << ' ' << i;
       }
-    for (std::size_t i = 32 * depth; i < 16 * stride; ++i) ASSERT_EQ(split[i], 0xffff);
+    for (std::size_t i = 32 * depth; i < 16 * stride; ++i) ASSERT_EQ(split[i], bf16{0xffff});
     ASSERT_TRUE(split.guards_intact());
   }
 }
@@ -259,7 +256,7 @@ TEST_P(Amx, SplitsPanelsIntoTilesOfHighAndOfLowHalves) {
   for (std::size_t k : Sizes{1, 2, 27, 31, 32, 33, 64, 90}) {
     const std::size_t depth = kernels::round_up(k, 32);
     Guarded<float> from(panels * k * 16), rest(panels * k * 16);
-    Guarded<std::uint16_t> split(panels * depth * 32), high(panels * depth * 16), low(panels * depth * 16);
+    Guarded<bf16> split(panels * depth * 32), high(panels * depth * 16), low(panels * depth * 16);
     from.fill(random);
     level().split_panels({from.data(), panels, k, split.data()});
     level().round_panels({from.data(), panels, k, high.data()});

@@ -129,7 +129,7 @@ TEST_P(Attention, IsMadeOfRoundedOperandsAndProductsOfTheLevelInBFloat16) {
     for (std::size_t d = 0; d < 48; ++d)
       for (std::size_t j = 0; j < length; ++j)
         value_panels[(d / 16 * length + j) * 16 + d % 16] = d < size ? x.value(j, d) : 0.0f;
-    Guarded<std::uint16_t> q(kernels::round_up(length, 16) * depth), k(width * depth), v(48 * keys),
+    Guarded<bf16> q(kernels::round_up(length, 16) * depth), k(width * depth), v(48 * keys),
         p(kernels::round_up(length, 16) * keys);
     level().pack_rows({scaled.data(), size, length, size, q.data(), depth});
     level().round_panels({key_panels.data(), width / 16, size, k.data()});

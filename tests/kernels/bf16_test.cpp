@@ -8,16 +8,14 @@
 namespace bertha::testing {
 namespace {
 
-float widened(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
-
 /// The nearest of the two bfloat16 numbers around x, of which one is x cut off; the even one when both are as near.
 /// Past the largest number the upper one is infinity, which counts as 2^128.
-std::uint16_t nearest(float x) {
-  const auto below = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(x) >> 16);
-  const auto above = static_cast<std::uint16_t>(below + 1);
-  const auto magnitude = [](std::uint16_t bits) { return std::min(std::fabs(double{widened(bits)}), 0x1p128); };
+bf16 nearest(float x) {
+  const std::uint32_t upper = std::bit_cast<std::uint32_t>(x) >> 16;
+  const auto below = static_cast<bf16>(upper), above = static_cast<bf16>(upper + 1);
+  const auto magnitude = [](bf16 number) { return std::min(std::fabs(double{widened(number)}), 0x1p128); };
   const double size = std::fabs(double{x}), down = size - magnitude(below), up = magnitude(above) - size;
-  return down < up || (down == up && below % 2 == 0) ? below : above;
+  return down < up || (down == up && upper % 2 == 0) ? below : above;
 }
 
 class RoundRows : public EveryLevel {};
@@ -27,7 +25,7 @@ TEST_P(RoundRows, GivesTheNearestNumberTiesToEvenAndKeepsInfinityAndNan) {
   for (std::uint32_t upper = 0; upper < 0x10000; ++upper)
     for (const std::uint32_t lower : {0x0000u, 0x0001u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu})
       x.push_back(std::bit_cast<float>(upper << 16 | lower));
-  Guarded<std::uint16_t> y(x.size());
+  Guarded<bf16> y(x.size());
   level().round_rows({x.data(), x.size(), 1, x.size(), y.data(), x.size()});
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (std::isnan(x[i])) {
@@ -49,13 +47,13 @@ TEST_P(RoundRows, FillsUpWithZerosAndReadsAndWritesNothingElse) {
     for (std::size_t size : Sizes{1, 15, 16, 17, 27, 31, 32, 33, 47, 48, 49, 64, 100}) {
       const std::size_t depth = kernels::round_up(size, 32), stride = depth + 3;
       Guarded<float> x(rows * size, 1);
-      Guarded<std::uint16_t> y(rows * stride, 1);
+      Guarded<bf16> y(rows * stride, 1);
       x.fill(random, 4.0f);
       level().round_rows({x.data(), size, rows, size, y.data(), stride});
       for (std::size_t r = 0; r < rows; ++r)
         for (std::size_t i = 0; i < stride; ++i)
-          ASSERT_EQ(y[r * stride + i], i >= depth  ? 0xffff
-                                       : i >= size ? 0
+          ASSERT_EQ(y[r * stride + i], i >= depth  ? bf16{0xffff}
+                                       : i >= size ? bf16{}
                                                    : nearest(x[r * size + i]))
               << size << ' ' << i;
       ASSERT_TRUE(y.guards_intact());
@@ -70,14 +68,14 @@ TEST_P(RoundPanels, PutsPairsOfKSideBySideAndFillsUpWithZeros) {
     for (std::size_t k : Sizes{1, 2, 27, 31, 32, 33, 64, 90}) {
       const std::size_t depth = kernels::round_up(k, 32);
       Guarded<float> from(panels * k * 16);
-      Guarded<std::uint16_t> to(panels * depth * 16);
+      Guarded<bf16> to(panels * depth * 16);
       from.fill(random);
       level().round_panels({from.data(), panels, k, to.data()});
       for (std::size_t p = 0; p < panels; ++p)
         for (std::size_t i = 0; i < depth; ++i)
           for (std::size_t j = 0; j < 16; ++j)
             ASSERT_EQ(to[((p * depth + i / 2 * 2) * 16) + j * 2 + i % 2],
-                      i < k ? nearest(from[(p * k + i) * 16 + j]) : 0)
+                      i < k ? nearest(from[(p * k + i) * 16 + j]) : bf16{})
                 << k << ' ' << i << ' ' << j;
       ASSERT_TRUE(to.guards_intact());
     }
@@ -99,13 +97,13 @@ struct Bf16Case {
     op.k = depth;
     op.n_panels = kernels::padded(n) / 16;
     for (std::size_t r = 0; r < rows; ++r)
-      for (std::size_t i = 0; i < depth; ++i) a[r * op.a_stride + i] = i < k ? nearest(random.number()) : 0;
+      for (std::size_t i = 0; i < depth; ++i) a[r * op.a_stride + i] = i < k ? nearest(random.number()) : bf16{};
     for (std::size_t c = 0; c < kernels::padded(n); ++c) {
       bias[c] = random.number();
-      for (std::size_t i = 0; i < depth; ++i) weight(c, i) = i < k ? nearest(random.number()) : 0;
+      for (std::size_t i = 0; i < depth; ++i) weight(c, i) = i < k ? nearest(random.number()) : bf16{};
     }
   }
-  std::uint16_t& weight(std::size_t column, std::size_t i) {
+  bf16& weight(std::size_t column, std::size_t i) {
     return panels[(column / 16 * depth + i / 2 * 2) * 16 + column % 16 * 2 + i % 2];
   }
   float plain(std::size_t row, std::size_t column) {
@@ -117,7 +115,7 @@ struct Bf16Case {
   }
 
   std::size_t depth;
-  Guarded<std::uint16_t> a, panels;
+  Guarded<bf16> a, panels;
   Guarded<float> bias;
   kernels::GemmBf16 op;
 };
@@ -169,7 +167,7 @@ TEST_P(GemmBf16, LetsNanAndInfinityThroughInTheirRowOnly) {
       float out[8 * 16];
       x.op.out = out;
       x.op.out_stride = 16;
-      x.a[3 * x.op.a_stride + k] = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(odd) >> 16);
+      x.a[3 * x.op.a_stride + k] = static_cast<bf16>(std::bit_cast<std::uint32_t>(odd) >> 16);
       level().gemm_bf16(x.op);
       for (std::size_t i = 0; i < 8 * 16; ++i) {
         EXPECT_EQ(std::isfinite(out[i]), i / 16 != 3);
@@ -186,7 +184,7 @@ TEST_P(EmbedBf16, GivesTheBitsOfTheWidenedTables) {
   for (std::size_t size : Sizes{1, 16, 27, 33, 64})
     for (const bool has_types : {true, false}) {
       const std::size_t stride = kernels::round_up(size, 32), out_stride = kernels::padded(size) + 1;
-      Guarded<std::uint16_t> tables(3 * 8 * stride);
+      Guarded<bf16> tables(3 * 8 * stride);
       Guarded<float> wide(3 * 8 * stride), out(6 * out_stride), expected(6 * out_stride);
       for (std::size_t i = 0; i < tables.size(); ++i) wide[i] = widened(tables[i] = nearest(random.number()));
       level().embed_bf16({tables.data(), tables.data() + 8 * stride, tables.data() + 16 * stride, stride, ids,

@@ -80,7 +80,7 @@ TEST_P(KnownAnswers, OfRoundingAndGemmBf16) {
   const std::size_t rows = 29, size = 301, k = 320, n = 48;
   Random random(6);
   Guarded<float> x(rows * size, 1), weights(size * n), bias(n), residual(rows * n), out(rows * n);
-  Guarded<std::uint16_t> a(rows * k), panels(k * n);
+  Guarded<bf16> a(rows * k), panels(k * n);
   x.fill(random, 4.0f);
   weights.fill(random, 0.5f);
   bias.fill(random);
@@ -123,10 +123,10 @@ TEST_P(KnownAnswers, OfAttention) {
   s8.add(context.data(), length, size, size);
   EXPECT_EQ(s8.value(), 17563038781447950862u);
   if (has_own_order(level())) return;
-  Fingerprint bf16;
+  Fingerprint rounded;
   level().attention_bf16(op);
-  bf16.add(context.data(), length, size, size);
-  EXPECT_EQ(bf16.value(), 6598865296962334172u);
+  rounded.add(context.data(), length, size, size);
+  EXPECT_EQ(rounded.value(), 6598865296962334172u);
 }
 
 TEST_P(KnownAnswers, OfEmbeddingsAndLayerNorm) {

@@ -28,6 +28,7 @@ namespace {
 
 using namespace bertha::kernels;
 using bertha::AlignedBuffer;
+using bertha::bf16;
 
 /// Multiply-adds on registers; returns something that depends on all. `steps` times kVectors of them.
 struct PeakLoop {
@@ -89,9 +90,9 @@ BERTHA_TARGET_END
 BERTHA_AMX_BEGIN
 float peak_amx(std::size_t steps, float factor) {
   // Not zeros: of those the units take less power, and the clock of a CPU that is short of it is higher.
-  alignas(64) std::uint16_t numbers[512];
+  alignas(64) bf16 numbers[512];
   for (std::size_t i = 0; i < 512; ++i)
-    numbers[i] = static_cast<std::uint16_t>(0x3c00 + i * 77 % 256 + (factor > 0 ? i % 2 * 0x8000 : 0));
+    numbers[i] = static_cast<bf16>(0x3c00 + i * 77 % 256 + (factor > 0 ? i % 2 * 0x8000 : 0));
   alignas(64) float sums[256];
   const bertha::kernels::amx::Tiles tiles;
   tiles.configure();
@@ -182,10 +183,9 @@ Element* filled(std::vector<AlignedBuffer<Element>>& buffers, std::size_t size, 
 }
 
 /// bfloat16 numbers between 0.01 and 0.03, of both signs.
-std::uint16_t* varied(std::vector<AlignedBuffer<std::uint16_t>>& buffers, std::size_t size) {
-  std::uint16_t* numbers = filled(buffers, size, std::uint16_t{0});
-  for (std::size_t i = 0; i < size; ++i)
-    numbers[i] = static_cast<std::uint16_t>(0x3c00 + i * 77 % 251 + i % 2 * 0x8000);
+bf16* varied(std::vector<AlignedBuffer<bf16>>& buffers, std::size_t size) {
+  bf16* numbers = filled(buffers, size, bf16{});
+  for (std::size_t i = 0; i < size; ++i) numbers[i] = static_cast<bf16>(0x3c00 + i * 77 % 251 + i % 2 * 0x8000);
   return numbers;
 }
 
@@ -193,7 +193,7 @@ std::uint16_t* varied(std::vector<AlignedBuffer<std::uint16_t>>& buffers, std::s
 struct Operands {
   std::vector<AlignedBuffer<float>> floats;
   std::vector<AlignedBuffer<std::int8_t>> bytes;
-  std::vector<AlignedBuffer<std::uint16_t>> halves;
+  std::vector<AlignedBuffer<bf16>> halves;
   std::vector<AlignedBuffer<std::int32_t>> ints;
   std::vector<AlignedBuffer<std::byte>> scratch;
 };
@@ -235,16 +235,16 @@ void add_products(std::vector<Job>& jobs, Operands& m, const Table& table, std::
                   .n_panels = n / 16};
   jobs.push_back({"gemm_s8/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_s8(s8); }, flop});
   const std::size_t k_pairs = round_up(k, 32);
-  const GemmBf16 bf16{.a = varied(m.halves, rows * bf16_stride),
-                      .a_stride = bf16_stride,
-                      .panels = varied(m.halves, k_pairs * n),
-                      .bias = f32.bias,
-                      .out = f32.out,
-                      .out_stride = out_stride,
-                      .rows = rows,
-                      .k = k_pairs,
-                      .n_panels = n / 16};
-  jobs.push_back({"gemm_bf16/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_bf16(bf16); }, flop,
+  const GemmBf16 rounded{.a = varied(m.halves, rows * bf16_stride),
+                         .a_stride = bf16_stride,
+                         .panels = varied(m.halves, k_pairs * n),
+                         .bias = f32.bias,
+                         .out = f32.out,
+                         .out_stride = out_stride,
+                         .rows = rows,
+                         .k = k_pairs,
+                         .n_panels = n / 16};
+  jobs.push_back({"gemm_bf16/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_bf16(rounded); }, flop,
                   bfloat16_peak(table.level)});
 }
 

@@ -30,7 +30,7 @@ class EmbeddingTable {
       quantised_ = Weights<std::int8_t>(file.take<std::int8_t>(weight, {rows, kernels::round_up(size, 64)}));
       scale_ = Weights<float>(file.take<float>(name + ".scale", {kernels::round_up(rows, 16)}));
     } else if (dtype_ == DType::bf16) {
-      rounded_ = Weights<std::uint16_t>(file.take<std::uint16_t>(weight, {rows, kernels::round_up(size, 32)}));
+      rounded_ = Weights<bf16>(file.take<bf16>(weight, {rows, kernels::round_up(size, 32)}));
       if (precision == PrecisionKind::int8) quantise(widened_rows(rows, size).data(), rows, size);
     } else {
       values_ = file.take<float>(weight, {rows, kernels::round_up(size, 16)});
@@ -42,7 +42,7 @@ class EmbeddingTable {
   /// Which of the following holds the rows: f32, bf16 or i8.
   DType dtype() const { return dtype_; }
   const float* values() const { return values_.data(); }
-  const std::uint16_t* rounded() const { return rounded_.data(); }
+  const bf16* rounded() const { return rounded_.data(); }
   const std::int8_t* quantised() const { return quantised_.data(); }
   const float* scale() const { return scale_.data(); }
 
@@ -64,14 +64,14 @@ class EmbeddingTable {
   }
   void round(std::size_t rows, std::size_t size) {
     const std::size_t stride = kernels::round_up(size, 32);
-    AlignedBuffer<std::uint16_t> rounded(rows * stride);
+    AlignedBuffer<bf16> rounded(rows * stride);
     kernels::table().round_rows({.x = values_.data(),
                                  .stride = kernels::round_up(size, 16),
                                  .rows = rows,
                                  .size = size,
                                  .y = rounded.data(),
                                  .y_stride = stride});
-    rounded_ = Weights<std::uint16_t>(std::move(rounded));
+    rounded_ = Weights<bf16>(std::move(rounded));
     dtype_ = DType::bf16;
   }
   AlignedBuffer<float> widened_rows(std::size_t rows, std::size_t size) const {
@@ -84,7 +84,7 @@ class EmbeddingTable {
 
   DType dtype_ = DType::f32;
   std::span<const float> values_;   // [V, E']
-  Weights<std::uint16_t> rounded_;  // [V, E rounded up to 32]
+  Weights<bf16> rounded_;           // [V, E rounded up to 32]
   Weights<std::int8_t> quantised_;  // [V, E rounded up to 64]
   Weights<float> scale_;            // [V]
 };

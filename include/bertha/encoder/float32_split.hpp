@@ -12,7 +12,7 @@ BERTHA_NAMESPACE_BEGIN
 /// kernels::Table::gemm_split. The bits are those of one level, in any batch and at any number of threads.
 struct Float32Split {
   static constexpr PrecisionKind kind = PrecisionKind::float32;
-  using Operand = MatrixView<const std::uint16_t>;  // [rows, 2 K'], K' = K rounded up to 32
+  using Operand = MatrixView<const bf16>;  // [rows, 2 K'], K' = K rounded up to 32
 
   /// The weights of one linear layer, [N'/16, K'/32, 2, 16, 16, 2]: split when they are loaded, or, with Memory::small,
   /// as float32 panels [N'/16, K, 16] that each call splits again. The bits are the same.
@@ -40,12 +40,12 @@ struct Float32Split {
     bool split_at_load() const { return split_.size() > 0; }
     std::size_t panel_size() const { return 2 * padded_ * 16; }  // in halves
     std::size_t panels_at_once() const {
-      return std::max<std::size_t>(2, kBytesAtOnce / (panel_size() * sizeof(std::uint16_t)) / 2 * 2);
+      return std::max<std::size_t>(2, kBytesAtOnce / (panel_size() * sizeof(bf16)) / 2 * 2);
     }
 
     std::size_t inputs_, padded_, panels_;
     // One of them holds the weights.
-    Weights<std::uint16_t> split_;
+    Weights<bf16> split_;
     Weights<float> float32_;
   };
 
@@ -59,9 +59,9 @@ inline Float32Split::Panels::Panels(WeightFile& file, const std::string& name, s
                                             "' has no product of split numbers; run the model in Float32");
   float32_ = float32_panels(file, name, outputs, inputs);
   if (file.memory() == Memory::small) return;
-  AlignedBuffer<std::uint16_t> split(panels_ * panel_size());
+  AlignedBuffer<bf16> split(panels_ * panel_size());
   kernels::table().split_panels({.panels = float32_.data(), .n_panels = panels_, .k = inputs, .out = split.data()});
-  split_ = Weights<std::uint16_t>(std::move(split));
+  split_ = Weights<bf16>(std::move(split));
   float32_ = {};
 }
 
@@ -70,7 +70,7 @@ inline void Float32Split::Panels::product(const Operand& x, PanelRange range, co
   if (split_at_load())
     return kernels::table().gemm_split(
         detail::rounded_product(x, split_.data(), 2 * padded_, range, bias, out, epilogue, scratch));
-  std::uint16_t* split = scratch.split_panels.reserve(panels_at_once() * panel_size());
+  bf16* split = scratch.split_panels.reserve(panels_at_once() * panel_size());
   for (PanelRange part{range.begin, 0}; part.begin < range.end; part.begin = part.end) {
     part.end = std::min(range.end, part.begin + panels_at_once());
     kernels::table().split_panels({.panels = float32_.data() + part.begin * 16 * inputs_,
@@ -79,7 +79,7 @@ inline void Float32Split::Panels::product(const Operand& x, PanelRange range, co
                                    .out = split});
     MatrixView<float> part_out = out;
     part_out.data += (part.begin - range.begin) * 16;
-    auto operation = detail::product_rows<std::uint16_t>(x, nullptr, 0, part, bias, part_out, epilogue);
+    auto operation = detail::product_rows<bf16>(x, nullptr, 0, part, bias, part_out, epilogue);
     operation.panels = split;
     operation.k = 2 * padded_;
     operation.sums = detail::sums_room(scratch, x.rows, operation.k, operation.n_panels);

@@ -5,7 +5,6 @@
 #include <bertha/kernels/table.hpp>
 #include <bertha/runtime/aligned_memory.hpp>
 #include <bertha/version.hpp>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -78,8 +77,5 @@ class Weights {
   AlignedBuffer<T> owned_;
   std::span<const T> view_;
 };
-
-/// The number of which `bits` are a bfloat16's.
-inline float widened(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
 
 BERTHA_NAMESPACE_END

@@ -52,7 +52,7 @@ kernels::GemmRows<Element> product_rows(MatrixView<const Element> x, const Eleme
 }
 
 /// Room for `rows` rows of `width` bfloat16 numbers. Sixteen at least: they may lie in tiles.
-inline MatrixView<std::uint16_t> rounded_room(Scratch& scratch, std::size_t rows, std::size_t width) {
+inline MatrixView<bf16> rounded_room(Scratch& scratch, std::size_t rows, std::size_t width) {
   return scratch.rounded.matrix(kernels::round_up(rows, 16), width);
 }
 
@@ -63,19 +63,19 @@ inline float* sums_room(Scratch& scratch, std::size_t rows, std::size_t k, std::
 }
 
 /// product_rows of bfloat16 numbers, with room for sums.
-inline kernels::GemmBf16 rounded_product(MatrixView<const std::uint16_t> x, const std::uint16_t* panels, std::size_t k,
-                                         PanelRange range, const float* bias, MatrixView<float> out,
-                                         const Epilogue& epilogue, Scratch& scratch) {
-  kernels::GemmBf16 operation = product_rows<std::uint16_t>(x, panels, k, range, bias, out, epilogue);
+inline kernels::GemmBf16 rounded_product(MatrixView<const bf16> x, const bf16* panels, std::size_t k, PanelRange range,
+                                         const float* bias, MatrixView<float> out, const Epilogue& epilogue,
+                                         Scratch& scratch) {
+  kernels::GemmBf16 operation = product_rows<bf16>(x, panels, k, range, bias, out, epilogue);
   operation.sums = sums_room(scratch, x.rows, k, operation.n_panels);
   return operation;
 }
 
 /// The rows of x [rows, size] as bfloat16 numbers, by `round` and in rows of `width` of them (or in tiles of 16 rows),
 /// in memory that the team shares.
-inline MatrixView<const std::uint16_t> rounded_rows(MatrixView<const float> x, std::size_t size, std::size_t width,
-                                                    void (*round)(const kernels::RoundRows&), const Team& team) {
-  const MatrixView<std::uint16_t> rounded = rounded_room(team.shared(), x.rows, width);
+inline MatrixView<const bf16> rounded_rows(MatrixView<const float> x, std::size_t size, std::size_t width,
+                                           void (*round)(const kernels::RoundRows&), const Team& team) {
+  const MatrixView<bf16> rounded = rounded_room(team.shared(), x.rows, width);
   team.split(rounded.rows / 16, [&](std::size_t first, std::size_t last, Scratch&) {
     const std::size_t begin = first * 16, end = std::min(x.rows, last * 16);
     round({.x = x.row(begin),
@@ -123,7 +123,7 @@ struct Float32 {
 /// Float32.
 struct BFloat16 {
   static constexpr PrecisionKind kind = PrecisionKind::bfloat16;
-  using Operand = MatrixView<const std::uint16_t>;  // [rows, K rounded up to 32]
+  using Operand = MatrixView<const bf16>;  // [rows, K rounded up to 32]
 
   /// The weights of one linear layer, [N'/16, K2/2, 16, 2].
   class Panels {
@@ -147,7 +147,7 @@ struct BFloat16 {
 
    private:
     std::size_t inputs_, padded_;
-    Weights<std::uint16_t> weight_;
+    Weights<bf16> weight_;
   };
 
   static void attend(const kernels::Attention& args) { kernels::table().attention_bf16(args); }
@@ -233,13 +233,13 @@ inline BFloat16::Panels::Panels(WeightFile& file, const std::string& name, std::
   const std::size_t panels = kernels::round_up(outputs, 16) / 16;
   const std::string weight = name + ".weight";
   if (file.dtype(weight) == DType::bf16) {
-    weight_ = Weights<std::uint16_t>(file.take<std::uint16_t>(weight, {panels, padded_ / 2, 16, 2}));
+    weight_ = Weights<bf16>(file.take<bf16>(weight, {panels, padded_ / 2, 16, 2}));
     return;
   }
   const Weights<float> stored = float32_panels(file, name, outputs, inputs);
-  AlignedBuffer<std::uint16_t> rounded(panels * padded_ * 16);
+  AlignedBuffer<bf16> rounded(panels * padded_ * 16);
   kernels::table().round_panels({.panels = stored.data(), .n_panels = panels, .k = inputs, .out = rounded.data()});
-  weight_ = Weights<std::uint16_t>(std::move(rounded));
+  weight_ = Weights<bf16>(std::move(rounded));
 }
 
 inline Int8::Panels::Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs)

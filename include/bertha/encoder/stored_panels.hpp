@@ -31,7 +31,7 @@ inline Weights<float> dequantised_panels(WeightFile& file, const std::string& na
 inline Weights<float> widened_panels(WeightFile& file, const std::string& name, std::size_t panels,
                                      std::size_t inputs) {
   const std::size_t pairs = kernels::round_up(inputs, 32) / 2;
-  const auto stored = file.take<std::uint16_t>(name + ".weight", {panels, pairs, 16, 2});
+  const auto stored = file.take<bf16>(name + ".weight", {panels, pairs, 16, 2});
   AlignedBuffer<float> out(panels * inputs * 16);
   for (std::size_t p = 0; p < panels; ++p)
     for (std::size_t k = 0; k < inputs; ++k)

@@ -38,14 +38,14 @@ struct CallOptions {
 
 /// Memory of one thread, or, in the first member of a team, of the chunk that the team works on.
 struct Scratch {
-  AlignedBuffer<float> context;               // [rows, H]
-  AlignedBuffer<float> intermediate;          // [rows, F]
-  AlignedBuffer<std::int8_t> quantised;       // [rows, K]
-  AlignedBuffer<float> quantised_scale;       // [rows]
-  AlignedBuffer<std::uint16_t> rounded;       // [rows, K], bfloat16; [rows, 2 K] when it is split
-  AlignedBuffer<std::uint16_t> split_panels;  // panels that are split for one product
-  AlignedBuffer<float> sums;                  // kernels::product_sums
-  AlignedBuffer<float> query_key_value;       // [rows, 3 D'] of one attention head
+  AlignedBuffer<float> context;          // [rows, H]
+  AlignedBuffer<float> intermediate;     // [rows, F]
+  AlignedBuffer<std::int8_t> quantised;  // [rows, K]
+  AlignedBuffer<float> quantised_scale;  // [rows]
+  AlignedBuffer<bf16> rounded;           // [rows, K], bfloat16; [rows, 2 K] when it is split
+  AlignedBuffer<bf16> split_panels;      // panels that are split for one product
+  AlignedBuffer<float> sums;             // kernels::product_sums
+  AlignedBuffer<float> query_key_value;  // [rows, 3 D'] of one attention head
   AlignedBuffer<std::byte> attention;
 };
 

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bertha/bf16.hpp>
 #include <bertha/config.hpp>
 #include <bertha/error.hpp>
 #include <bertha/file/crc32.hpp>
@@ -53,7 +54,7 @@ struct OpenOptions {
   Memory memory = Memory::fast;
 };
 
-/// The element type that a C++ type stands for; bfloat16 numbers travel as their bits, in std::uint16_t.
+/// The element type that a C++ type stands for.
 template <class T>
 constexpr DType dtype_of() {
   if constexpr (std::is_same_v<T, std::uint8_t>) {
@@ -64,10 +65,10 @@ constexpr DType dtype_of() {
     return DType::u32;
   } else if constexpr (std::is_same_v<T, std::int32_t>) {
     return DType::i32;
-  } else if constexpr (std::is_same_v<T, std::uint16_t>) {
+  } else if constexpr (std::is_same_v<T, bf16>) {
     return DType::bf16;
   } else {
-    static_assert(std::is_same_v<T, float>, "tensors hold u8, i8, u32, i32, bfloat16 (std::uint16_t) or float");
+    static_assert(std::is_same_v<T, float>, "tensors hold u8, i8, u32, i32, bf16 or float");
     return DType::f32;
   }
 }

@@ -10,7 +10,7 @@ struct Pieces {
     return piece;
   }
   BERTHA_LANE_INLINE float* floats(std::size_t n) { return reinterpret_cast<float*>(take(n * sizeof(float))); }
-  BERTHA_LANE_INLINE std::uint16_t* halves(std::size_t n) { return reinterpret_cast<std::uint16_t*>(words(n)); }
+  BERTHA_LANE_INLINE bf16* halves(std::size_t n) { return reinterpret_cast<bf16*>(take(n * sizeof(bf16))); }
   BERTHA_LANE_INLINE std::int16_t* words(std::size_t n) {
     return reinterpret_cast<std::int16_t*>(take(n * sizeof(std::int16_t)));
   }

@@ -8,22 +8,21 @@ inline void attention_bf16(const Attention& op) {
   const std::size_t key_panel_count = padded(op.length) / kLanes, value_panel_count = padded(op.head_size) / kLanes;
   const std::size_t score_stride = padded(op.length) + kLanes, width = padded(op.head_size);
   Pieces pieces{op.scratch};
-  std::uint16_t* key_panels = pieces.halves(key_panel_count * size * kLanes);      // [keys/16][size/2][16][2]
-  std::uint16_t* value_panels = pieces.halves(value_panel_count * keys * kLanes);  // [size/16][keys/2][16][2]
-  std::uint16_t* query = pieces.halves(kQueryBlockBf16 * size);                    // as pack_rows writes it
-  std::uint16_t* probabilities = pieces.halves(kQueryBlockBf16 * keys);            // the same
-  float* scores = pieces.floats(kQueryBlockBf16 * score_stride);                   // [kQueryBlockBf16, keys]
-  float* rows_of_size = pieces.floats(kQueryBlockBf16 * width);                    // [kQueryBlockBf16, size]
+  bf16* key_panels = pieces.halves(key_panel_count * size * kLanes);      // [keys/16][size/2][16][2]
+  bf16* value_panels = pieces.halves(value_panel_count * keys * kLanes);  // [size/16][keys/2][16][2]
+  bf16* query = pieces.halves(kQueryBlockBf16 * size);                    // as pack_rows writes it
+  bf16* probabilities = pieces.halves(kQueryBlockBf16 * keys);            // the same
+  float* scores = pieces.floats(kQueryBlockBf16 * score_stride);          // [kQueryBlockBf16, keys]
+  float* rows_of_size = pieces.floats(kQueryBlockBf16 * width);           // [kQueryBlockBf16, size]
   float factor[kQueryBlockBf16];
 
   for (std::size_t j = 0; j < padded(op.length); ++j) {
     const float* key = op.key + j * op.stride;
-    alignas(64) std::uint16_t rounded[2 * kLanes];
+    alignas(64) bf16 rounded[2 * kLanes];
     for (std::size_t d = 0; d < size; d += kLanes) {
       const std::size_t left = j < op.length && d < op.head_size ? op.head_size - d : 0;
-      store_s16(as_s16(rounded),
-                to_bf16(left < kLanes ? load_first(key + smaller(d, op.head_size), left) : load(key + d)));
-      std::uint16_t* to = key_panels + (j / kLanes * size + d) * kLanes + j % kLanes * 2;
+      store_bf16(rounded, to_bf16(left < kLanes ? load_first(key + smaller(d, op.head_size), left) : load(key + d)));
+      bf16* to = key_panels + (j / kLanes * size + d) * kLanes + j % kLanes * 2;
       for (std::size_t pair = 0; pair < kLanes; pair += 2) __builtin_memcpy(to + pair * kLanes, rounded + pair, 4);
     }
   }
@@ -32,7 +31,7 @@ inline void attention_bf16(const Attention& op) {
       const float* value = op.value + j * op.stride + panel * kLanes;
       const F32x16 even = j < op.length ? load(value) : broadcast(0.0f);
       const F32x16 odd = j + 1 < op.length ? load(value + op.stride) : broadcast(0.0f);
-      store_pairs(as_s16(value_panels + (panel * keys + j) * kLanes), to_bf16(even), to_bf16(odd));
+      store_bf16_pairs(value_panels + (panel * keys + j) * kLanes, to_bf16(even), to_bf16(odd));
     }
 
   const F32x16 scale = broadcast(op.scale);

@@ -26,8 +26,8 @@ BERTHA_INLINE __m512bh as_bf16(__m512i bits) {
   __builtin_memcpy(&r, &bits, sizeof r);
   return r;
 }
-BERTHA_INLINE PairBf16 pair_bf16(const std::uint16_t* a) { return {as_bf16(broadcast_4_bytes(a))}; }
-BERTHA_INLINE PairRowBf16 pair_row_bf16(const std::uint16_t* w) { return {as_bf16(load_512(w))}; }
+BERTHA_INLINE PairBf16 pair_bf16(const bf16* a) { return {as_bf16(broadcast_4_bytes(a))}; }
+BERTHA_INLINE PairRowBf16 pair_row_bf16(const bf16* w) { return {as_bf16(load_512(w))}; }
 BERTHA_INLINE F32x16 dot_pairs(F32x16 acc, PairBf16 a, PairRowBf16 w) { return {_mm512_dpbf16_ps(acc.v, a.v, w.v)}; }
 
 #define BERTHA_LANE_INLINE BERTHA_INLINE

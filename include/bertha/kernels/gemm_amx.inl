@@ -62,7 +62,7 @@ struct Parts {
 struct Beside {
   Unfinished left;
   Parts rows{0, 1};
-  const std::uint16_t* fetch = nullptr;
+  const bf16* fetch = nullptr;
   std::size_t panel_size = 0;
   Parts lines{0, 1};
   /// Returns itself: a loop that calls it needn't keep the address in a register, of which calls leave it six.
@@ -81,8 +81,8 @@ struct Beside {
 struct StepBf16 {
   static constexpr std::size_t kTiles = 1, kWorks = 1;
   template <bool TwoRowTiles>
-  static BERTHA_LANE_INLINE void run(Tiles& tiles, const std::uint16_t* a, const std::uint16_t* second,
-                                     const std::uint16_t* w0, const std::uint16_t* w1, Beside*& beside) {
+  static BERTHA_LANE_INLINE void run(Tiles& tiles, const bf16* a, const bf16* second, const bf16* w0, const bf16* w1,
+                                     Beside*& beside) {
     tiles.load<6>(w0, 64);
     tiles.load_once<4>(a, 64);
     tiles.dot<0, 4, 6>();
@@ -102,8 +102,8 @@ struct StepBf16 {
 struct StepSplit {
   static constexpr std::size_t kTiles = 2, kWorks = 3;  // tiles of high halves, and of the low ones
   template <bool TwoRowTiles>
-  static BERTHA_LANE_INLINE void run(Tiles& tiles, const std::uint16_t* a, const std::uint16_t* second,
-                                     const std::uint16_t* w0, const std::uint16_t* w1, Beside*& beside) {
+  static BERTHA_LANE_INLINE void run(Tiles& tiles, const bf16* a, const bf16* second, const bf16* w0, const bf16* w1,
+                                     Beside*& beside) {
     constexpr std::size_t kLow = kTileHalves;
     tiles.load<6>(w0 + kLow, 64);
     tiles.load_once<4>(a, 64);
@@ -139,8 +139,8 @@ struct StepSplit {
 
 /// Adds `steps` steps to the sums in the tiles; `second` is the second row tile of `a`, or null: there is none.
 template <class Step>
-BERTHA_INLINE void add_steps(Tiles& tiles, const std::uint16_t* a, const std::uint16_t* second, const std::uint16_t* w0,
-                             const std::uint16_t* w1, std::size_t steps, Beside* beside) {
+BERTHA_INLINE void add_steps(Tiles& tiles, const bf16* a, const bf16* second, const bf16* w0, const bf16* w1,
+                             std::size_t steps, Beside* beside) {
   constexpr std::size_t kStep = Step::kTiles * kTileHalves;
   if (second)
     for (; steps > 0; --steps, a += kStep, second += kStep, w0 += kStep, w1 += kStep)
@@ -150,12 +150,12 @@ BERTHA_INLINE void add_steps(Tiles& tiles, const std::uint16_t* a, const std::ui
       Step::template run<false>(tiles, a, nullptr, w0, w1, beside);
 }
 // Out of line, so that tests/package/inner_loops.py can look at them.
-BERTHA_NOINLINE void tiles_bf16(Tiles& tiles, const std::uint16_t* a, const std::uint16_t* second,
-                                const std::uint16_t* w0, const std::uint16_t* w1, std::size_t steps, Beside* beside) {
+BERTHA_NOINLINE void tiles_bf16(Tiles& tiles, const bf16* a, const bf16* second, const bf16* w0, const bf16* w1,
+                                std::size_t steps, Beside* beside) {
   add_steps<StepBf16>(tiles, a, second, w0, w1, steps, beside);
 }
-BERTHA_NOINLINE void tiles_split(Tiles& tiles, const std::uint16_t* a, const std::uint16_t* second,
-                                 const std::uint16_t* w0, const std::uint16_t* w1, std::size_t steps, Beside* beside) {
+BERTHA_NOINLINE void tiles_split(Tiles& tiles, const bf16* a, const bf16* second, const bf16* w0, const bf16* w1,
+                                 std::size_t steps, Beside* beside) {
   add_steps<StepSplit>(tiles, a, second, w0, w1, steps, beside);
 }
 
@@ -182,9 +182,8 @@ BERTHA_LANE_INLINE void zero_sums(Tiles& tiles) {
 
 /// Adds `steps` steps of two panels to the sums of all rows; the first time there are none to go on from.
 template <auto AddSteps>
-BERTHA_INLINE void add_pass(Tiles& tiles, const std::uint16_t* a, std::size_t row_tile, std::size_t rows,
-                            const std::uint16_t* w0, const std::uint16_t* w1, std::size_t steps, bool first,
-                            float* sums, Beside& beside) {
+BERTHA_INLINE void add_pass(Tiles& tiles, const bf16* a, std::size_t row_tile, std::size_t rows, const bf16* w0,
+                            const bf16* w1, std::size_t steps, bool first, float* sums, Beside& beside) {
   for (std::size_t row = 0; row < rows; row += 2 * kTileSide, a += 2 * row_tile, sums += 4 * kTileFloats) {
     const bool two = rows - row > kTileSide;
     if (first)
@@ -203,20 +202,20 @@ BERTHA_INLINE void gemm_amx(const GemmBf16& op) {
   Tiles tiles;
   tiles.configure();
   alignas(64) float two_sums[2][kWaitingRows * 2 * kLanes];
-  const std::size_t steps = op.k * kLanes / kStep, panel_size = op.k * kLanes, row_bytes = op.k * sizeof(std::uint16_t);
+  const std::size_t steps = op.k * kLanes / kStep, panel_size = op.k * kLanes, row_bytes = op.k * sizeof(bf16);
   const std::size_t row_tile = kTileSide * op.a_stride;
   for (std::size_t row = 0, rows; row < op.rows; row += rows) {
     rows = block_rows(op.rows - row, op.sums ? 0 : row_bytes, 2 * kTileSide, kWaitingRows, kBlockBytesAmx);
     const std::size_t blocks = (rows + 2 * kTileSide - 1) / (2 * kTileSide);
     const std::size_t slices = op.sums ? (rows * row_bytes + kBlockBytesAmx - 1) / kBlockBytesAmx : 1;
     const std::size_t slice = (steps + slices - 1) / slices;
-    const std::size_t pass = blocks == 1 ? slice : kPassBytes / (2 * kStep * sizeof(std::uint16_t));
+    const std::size_t pass = blocks == 1 ? slice : kPassBytes / (2 * kStep * sizeof(bf16));
     Beside beside{.left = {&op, nullptr, row, 0, 0, 0}, .panel_size = panel_size};
     for (std::size_t from = 0; from < steps; from += slice) {
       const std::size_t until = smaller(steps, from + slice);
       for (std::size_t panel = 0; panel < op.n_panels; panel += 2) {
-        const std::uint16_t* w0 = op.panels + panel * panel_size;
-        const std::uint16_t* w1 = panel + 1 < op.n_panels ? w0 + panel_size : w0;  // the last of an odd number: twice
+        const bf16* w0 = op.panels + panel * panel_size;
+        const bf16* w1 = panel + 1 < op.n_panels ? w0 + panel_size : w0;  // the last of an odd number: twice
         float* sums = slices > 1 ? op.sums + panel / 2 * blocks * 4 * kTileFloats : two_sums[panel / 2 % 2];
         for (std::size_t begin = from; begin < until; begin += pass) {
           const std::size_t end = smaller(until, begin + pass);

@@ -3,8 +3,8 @@
 
 /// bfloat16 weights: w[k/2][16][2].
 struct ProductBf16 {
-  using Element = std::uint16_t;
-  using Weight = std::uint16_t;
+  using Element = bf16;
+  using Weight = bf16;
   using Accumulator = F32x16;
   using Stored = float;
   static constexpr std::size_t kGroup = 2, kRows = kTileRowsBf16, kPairRows = kPairRowsBf16;
@@ -16,8 +16,8 @@ struct ProductBf16 {
   }
 };
 
-BERTHA_NOINLINE void tiles_bf16(const std::uint16_t* a, std::size_t a_stride, std::size_t rows, const std::uint16_t* w,
-                                std::size_t k, std::size_t panels, float* partial, std::size_t partial_stride) {
+BERTHA_NOINLINE void tiles_bf16(const bf16* a, std::size_t a_stride, std::size_t rows, const bf16* w, std::size_t k,
+                                std::size_t panels, float* partial, std::size_t partial_stride) {
   tiles<ProductBf16>(a, a_stride, rows, w, k, panels, partial, partial_stride);
 }
 

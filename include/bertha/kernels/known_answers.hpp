@@ -26,7 +26,7 @@ struct KnownAnswers {
   alignas(64) float x[kRows * 3 * kStride], y[kRows * 3 * kStride], out[kRows * 3 * kStride];
   alignas(64) float panels[kN * kSize], vector[kStride], other[kStride], row_scale[kRows + 3];
   alignas(64) std::int8_t q[kRows * kWide], q_panels[kN * kWide];
-  alignas(64) std::uint16_t halves[padded(kRows) * 2 * kWide], half_panels[kN * 2 * kWide];
+  alignas(64) bf16 halves[padded(kRows) * 2 * kWide], half_panels[kN * 2 * kWide];
   alignas(64) std::int32_t sum[kN];
   alignas(64) std::byte scratch[attention_scratch(kRows, kSize)];
 

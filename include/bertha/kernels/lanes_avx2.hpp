@@ -63,6 +63,8 @@ alignas(64) inline constexpr std::int32_t kMask[32] = {-1, -1, -1, -1, -1, -1, -
 
 BERTHA_INLINE __m256i load_256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
 
+BERTHA_INLINE void store_256(void* p, __m256i a) { _mm256_storeu_si256(static_cast<__m256i*>(p), a); }
+
 BERTHA_INLINE F32x16 broadcast(float x) {
   const __m256 v = _mm256_set1_ps(x);
   return {v, v};
@@ -139,14 +141,12 @@ BERTHA_INLINE float fold_max(F32x16 a) {
 BERTHA_INLINE I32x16 zero_s32() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
 BERTHA_INLINE I32x16 load(const std::int32_t* p) { return {load_256(p), load_256(p + 8)}; }
 BERTHA_INLINE void store(std::int32_t* p, I32x16 a) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.lo);
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), a.hi);
+  store_256(p, a.lo);
+  store_256(p + 8, a.hi);
 }
 /// Packs eight and eight int32 into sixteen int16, in order.
 BERTHA_INLINE __m256i pack_s16(I32x16 a) { return _mm256_permute4x64_epi64(_mm256_packs_epi32(a.lo, a.hi), 0xd8); }
-BERTHA_INLINE void store_s16(std::int16_t* p, I32x16 a) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), pack_s16(a));
-}
+BERTHA_INLINE void store_s16(std::int16_t* p, I32x16 a) { store_256(p, pack_s16(a)); }
 BERTHA_INLINE void store_s8(std::int8_t* p, I32x16 a) {
   const __m256i words = pack_s16(a);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
@@ -156,8 +156,8 @@ BERTHA_INLINE __m256i interleave_pairs(__m256i a, __m256i b) {
   return _mm256_blend_epi16(a, _mm256_slli_epi32(b, 16), 0xaa);
 }
 BERTHA_INLINE void store_pairs(std::int16_t* p, I32x16 a, I32x16 b) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), interleave_pairs(a.lo, b.lo));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 16), interleave_pairs(a.hi, b.hi));
+  store_256(p, interleave_pairs(a.lo, b.lo));
+  store_256(p + 16, interleave_pairs(a.hi, b.hi));
 }
 BERTHA_INLINE I32x16 add(I32x16 a, I32x16 b) { return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)}; }
 BERTHA_INLINE I32x16 max(I32x16 a, I32x16 b) { return {_mm256_max_epi32(a.lo, b.lo), _mm256_max_epi32(a.hi, b.hi)}; }
@@ -208,11 +208,11 @@ BERTHA_INLINE __m256 high_bf16(__m256i pairs) {
   return _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(-65536)));
 }
 BERTHA_INLINE __m256 low_bf16(__m256i pairs) { return _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)); }
-BERTHA_INLINE __m256 widen_bf16(const std::uint16_t* p) {
+BERTHA_INLINE __m256 widen_bf16(const bf16* p) {
   return low_bf16(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }
 BERTHA_INLINE F32x16 from_bf16(I32x16 bits) { return {low_bf16(bits.lo), low_bf16(bits.hi)}; }
-BERTHA_INLINE F32x16 load_bf16(const std::uint16_t* p) { return {widen_bf16(p), widen_bf16(p + 8)}; }
+BERTHA_INLINE F32x16 load_bf16(const bf16* p) { return {widen_bf16(p), widen_bf16(p + 8)}; }
 BERTHA_INLINE __m256i to_bf16(__m256 a) {
   const __m256i bits = _mm256_castps_si256(a);
   const __m256i is_odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
@@ -222,11 +222,16 @@ BERTHA_INLINE __m256i to_bf16(__m256 a) {
   return _mm256_srai_epi32(_mm256_blendv_epi8(rounded, quiet, is_nan), 16);
 }
 BERTHA_INLINE I32x16 to_bf16(F32x16 a) { return {to_bf16(a.lo), to_bf16(a.hi)}; }
-BERTHA_INLINE PairBf16 pair_bf16(const std::uint16_t* a) {
+BERTHA_INLINE void store_bf16(bf16* p, I32x16 a) { store_256(p, pack_s16(a)); }
+BERTHA_INLINE void store_bf16_pairs(bf16* p, I32x16 a, I32x16 b) {
+  store_256(p, interleave_pairs(a.lo, b.lo));
+  store_256(p + 16, interleave_pairs(a.hi, b.hi));
+}
+BERTHA_INLINE PairBf16 pair_bf16(const bf16* a) {
   const __m256i pair = broadcast_4_bytes(a);
   return {low_bf16(pair), high_bf16(pair)};
 }
-BERTHA_INLINE PairRowBf16 pair_row_bf16(const std::uint16_t* w) {
+BERTHA_INLINE PairRowBf16 pair_row_bf16(const bf16* w) {
   const __m256i lo = load_256(w), hi = load_256(w + 16);
   return {{low_bf16(lo), low_bf16(hi)}, {high_bf16(lo), high_bf16(hi)}};
 }

@@ -110,9 +110,10 @@ BERTHA_INLINE void store_s16(std::int16_t* p, I32x16 a) {
 BERTHA_INLINE void store_s8(std::int8_t* p, I32x16 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a.v));
 }
-BERTHA_INLINE void store_pairs(std::int16_t* p, I32x16 a, I32x16 b) {
-  _mm512_storeu_si512(p, _mm512_mask_blend_epi16(0xaaaaaaaa, a.v, _mm512_slli_epi32(b.v, 16)));
+BERTHA_INLINE __m512i interleave_pairs(I32x16 a, I32x16 b) {
+  return _mm512_mask_blend_epi16(0xaaaaaaaa, a.v, _mm512_slli_epi32(b.v, 16));
 }
+BERTHA_INLINE void store_pairs(std::int16_t* p, I32x16 a, I32x16 b) { _mm512_storeu_si512(p, interleave_pairs(a, b)); }
 BERTHA_INLINE I32x16 add(I32x16 a, I32x16 b) { return {_mm512_add_epi32(a.v, b.v)}; }
 BERTHA_INLINE I32x16 max(I32x16 a, I32x16 b) { return {_mm512_max_epi32(a.v, b.v)}; }
 BERTHA_INLINE I32x16 magnitude_bits(F32x16 a) { return {_mm512_castps_si512(abs(a).v)}; }
@@ -157,7 +158,7 @@ BERTHA_INLINE F32x16 high_bf16(__m512i pairs) {
 }
 BERTHA_INLINE F32x16 low_bf16(__m512i pairs) { return {_mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16))}; }
 BERTHA_INLINE F32x16 from_bf16(I32x16 bits) { return low_bf16(bits.v); }
-BERTHA_INLINE F32x16 load_bf16(const std::uint16_t* p) {
+BERTHA_INLINE F32x16 load_bf16(const bf16* p) {
   return low_bf16(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
 }
 BERTHA_INLINE I32x16 to_bf16(F32x16 a) {
@@ -168,11 +169,15 @@ BERTHA_INLINE I32x16 to_bf16(F32x16 a) {
   const __mmask16 is_nan = _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q);
   return {_mm512_srai_epi32(_mm512_mask_blend_epi32(is_nan, rounded, quiet), 16)};
 }
-BERTHA_INLINE PairBf16 pair_bf16(const std::uint16_t* a) {
+BERTHA_INLINE void store_bf16(bf16* p, I32x16 a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(a.v));
+}
+BERTHA_INLINE void store_bf16_pairs(bf16* p, I32x16 a, I32x16 b) { _mm512_storeu_si512(p, interleave_pairs(a, b)); }
+BERTHA_INLINE PairBf16 pair_bf16(const bf16* a) {
   const __m512i pair = broadcast_4_bytes(a);
   return {low_bf16(pair), high_bf16(pair)};
 }
-BERTHA_INLINE PairRowBf16 pair_row_bf16(const std::uint16_t* w) {
+BERTHA_INLINE PairRowBf16 pair_row_bf16(const bf16* w) {
   const __m512i row = load_512(w);
   return {low_bf16(row), high_bf16(row)};
 }

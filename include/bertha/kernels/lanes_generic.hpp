@@ -38,10 +38,10 @@ struct QuadRow {
   const std::int8_t* values;
 };
 struct PairBf16 {
-  const std::uint16_t* values;
+  const bf16* values;
 };
 struct PairRowBf16 {
-  const std::uint16_t* values;
+  const bf16* values;
 };
 /// All bits set or none, in each lane.
 struct Mask16 {
@@ -66,7 +66,7 @@ inline float float_of(std::uint32_t bits) {
   __builtin_memcpy(&x, &bits, sizeof x);
   return x;
 }
-inline float widened_bf16(std::uint16_t bits) { return float_of(std::uint32_t{bits} << 16); }
+inline float widened_bf16(bf16 x) { return float_of(static_cast<std::uint32_t>(static_cast<std::uint16_t>(x)) << 16); }
 
 inline F32x16 broadcast(float x) {
   F32x16 r;
@@ -234,12 +234,12 @@ inline I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) {
   return acc;
 }
 /// Sixteen bfloat16 numbers, widened.
-inline F32x16 load_bf16(const std::uint16_t* p) {
+inline F32x16 load_bf16(const bf16* p) {
   F32x16 r;
   BERTHA_EACH_LANE r.lane[j] = widened_bf16(p[j]);
   return r;
 }
-/// The bits of the nearest bfloat16 number, ties to even, as int16 values; NaN stays NaN.
+/// The bits of the nearest bfloat16 number, ties to even, as values of int16; NaN stays NaN.
 inline I32x16 to_bf16(F32x16 a) {
   I32x16 r;
   BERTHA_EACH_LANE {
@@ -249,8 +249,18 @@ inline I32x16 to_bf16(F32x16 a) {
   }
   return r;
 }
-inline PairBf16 pair_bf16(const std::uint16_t* a) { return {a}; }
-inline PairRowBf16 pair_row_bf16(const std::uint16_t* w) { return {w}; }
+/// What to_bf16 gave: the numbers of a, and those of a and b in turn.
+inline void store_bf16(bf16* p, I32x16 a) {
+  BERTHA_EACH_LANE p[j] = static_cast<bf16>(static_cast<std::uint16_t>(a.lane[j]));
+}
+inline void store_bf16_pairs(bf16* p, I32x16 a, I32x16 b) {
+  BERTHA_EACH_LANE {
+    p[2 * j] = static_cast<bf16>(static_cast<std::uint16_t>(a.lane[j]));
+    p[2 * j + 1] = static_cast<bf16>(static_cast<std::uint16_t>(b.lane[j]));
+  }
+}
+inline PairBf16 pair_bf16(const bf16* a) { return {a}; }
+inline PairRowBf16 pair_row_bf16(const bf16* w) { return {w}; }
 /// acc[j] + a[1] w[2 j + 1], rounded, and then + a[0] w[2 j], rounded: bfloat16 numbers.
 inline F32x16 dot_pairs(F32x16 acc, PairBf16 a, PairRowBf16 w) {
   BERTHA_EACH_LANE {

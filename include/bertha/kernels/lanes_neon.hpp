@@ -179,8 +179,11 @@ BERTHA_INLINE void store_s8(std::int8_t* p, I32x16 a) {
   vst1_s8(p, vmovn_s16(pack_s16(a.v[0], a.v[1])));
   vst1_s8(p + 8, vmovn_s16(pack_s16(a.v[2], a.v[3])));
 }
+BERTHA_INLINE int16x8_t interleave_pairs(int32x4_t a, int32x4_t b) {
+  return vreinterpretq_s16_s32(vsliq_n_s32(a, b, 16));
+}
 BERTHA_INLINE void store_pairs(std::int16_t* p, I32x16 a, I32x16 b) {
-  BERTHA_EACH_QUARTER vst1q_s16(p + 8 * i, vreinterpretq_s16_s32(vsliq_n_s32(a.v[i], b.v[i], 16)));
+  BERTHA_EACH_QUARTER vst1q_s16(p + 8 * i, interleave_pairs(a.v[i], b.v[i]));
 }
 BERTHA_INLINE I32x16 add(I32x16 a, I32x16 b) {
   BERTHA_EACH_QUARTER a.v[i] = vaddq_s32(a.v[i], b.v[i]);
@@ -249,7 +252,21 @@ BERTHA_INLINE F32x16 widen_bf16(uint16x8_t lo, uint16x8_t hi) {
   return {{widen_bf16(vget_low_u16(lo)), widen_bf16(vget_high_u16(lo)), widen_bf16(vget_low_u16(hi)),
            widen_bf16(vget_high_u16(hi))}};
 }
-BERTHA_INLINE F32x16 load_bf16(const std::uint16_t* p) { return widen_bf16(vld1q_u16(p), vld1q_u16(p + 8)); }
+/// Eight bfloat16 numbers as their bits: intrinsics know no such type.
+BERTHA_INLINE uint16x8_t load_bf16_bits(const bf16* p) {
+  uint16x8_t bits;
+  __builtin_memcpy(&bits, p, sizeof bits);
+  return bits;
+}
+BERTHA_INLINE void store_bf16_bits(bf16* p, int16x8_t bits) { __builtin_memcpy(p, &bits, sizeof bits); }
+BERTHA_INLINE F32x16 load_bf16(const bf16* p) { return widen_bf16(load_bf16_bits(p), load_bf16_bits(p + 8)); }
+BERTHA_INLINE void store_bf16(bf16* p, I32x16 a) {
+  store_bf16_bits(p, pack_s16(a.v[0], a.v[1]));
+  store_bf16_bits(p + 8, pack_s16(a.v[2], a.v[3]));
+}
+BERTHA_INLINE void store_bf16_pairs(bf16* p, I32x16 a, I32x16 b) {
+  BERTHA_EACH_QUARTER store_bf16_bits(p + 8 * i, interleave_pairs(a.v[i], b.v[i]));
+}
 BERTHA_INLINE I32x16 to_bf16(F32x16 a) {
   I32x16 r;
   BERTHA_EACH_QUARTER {
@@ -262,7 +279,7 @@ BERTHA_INLINE I32x16 to_bf16(F32x16 a) {
   }
   return r;
 }
-BERTHA_INLINE PairBf16 pair_bf16(const std::uint16_t* a) {
+BERTHA_INLINE PairBf16 pair_bf16(const bf16* a) {
   const uint16x4_t pair = vreinterpret_u16_s32(vget_low_s32(broadcast_4_bytes(a)));
   return {vget_low_f32(widen_bf16(pair))};
 }
@@ -271,10 +288,10 @@ BERTHA_INLINE float32x4_t high_bf16(uint32x4_t pairs) {
   return vreinterpretq_f32_u32(vandq_u32(pairs, vdupq_n_u32(0xffff0000)));
 }
 BERTHA_INLINE float32x4_t low_bf16(uint32x4_t pairs) { return vreinterpretq_f32_u32(vshlq_n_u32(pairs, 16)); }
-BERTHA_INLINE PairRowBf16 pair_row_bf16(const std::uint16_t* w) {
+BERTHA_INLINE PairRowBf16 pair_row_bf16(const bf16* w) {
   PairRowBf16 r;
   BERTHA_EACH_QUARTER {
-    const uint32x4_t pairs = vreinterpretq_u32_u16(vld1q_u16(w + 8 * i));
+    const uint32x4_t pairs = vreinterpretq_u32_u16(load_bf16_bits(w + 8 * i));
     r.even.v[i] = low_bf16(pairs);
     r.odd.v[i] = high_bf16(pairs);
   }

@@ -14,7 +14,7 @@ template <std::size_t Tiles_, class Store>
 BERTHA_INLINE void rows_in_tiles(const RoundRows& op, const Store& store) {
   for (std::size_t row = 0; row < op.rows; row += kTileSide)
     for (std::size_t k = 0; k < op.size; k += 32) {
-      std::uint16_t* y = op.y + row * op.y_stride + k / 32 * Tiles_ * kTileHalves;
+      bf16* y = op.y + row * op.y_stride + k / 32 * Tiles_ * kTileHalves;
       for (std::size_t r = 0; r < kTileSide; ++r, y += 32)
         for (std::size_t i = k; i < k + 32; i += kLanes) {
           const std::size_t left = row + r < op.rows && i < op.size ? op.size - i : 0;
@@ -25,13 +25,13 @@ BERTHA_INLINE void rows_in_tiles(const RoundRows& op, const Store& store) {
 }
 
 struct StoreRounded {
-  BERTHA_LANE_INLINE void operator()(std::uint16_t* to, F32x16 x) const { store_s16(as_s16(to), to_bf16(x)); }
+  BERTHA_LANE_INLINE void operator()(bf16* to, F32x16 x) const { store_bf16(to, to_bf16(x)); }
 };
 struct StoreSplit {
-  BERTHA_LANE_INLINE void operator()(std::uint16_t* to, F32x16 x) const {
+  BERTHA_LANE_INLINE void operator()(bf16* to, F32x16 x) const {
     const I32x16 high = to_bf16(x);
-    store_s16(as_s16(to), high);
-    store_s16(as_s16(to + kTileHalves), to_bf16(remainder(x, high)));
+    store_bf16(to, high);
+    store_bf16(to + kTileHalves, to_bf16(remainder(x, high)));
   }
 };
 
@@ -42,14 +42,14 @@ inline void split_panels(const RoundPanels& op) {
   const std::size_t depth = round_up(op.k, 32);
   for (std::size_t panel = 0; panel < op.n_panels; ++panel) {
     const float* from = op.panels + panel * op.k * kLanes;
-    std::uint16_t* to = op.out + panel * depth * 2 * kLanes;
+    bf16* to = op.out + panel * depth * 2 * kLanes;
     for (std::size_t k = 0; k < depth; k += 2) {
       const F32x16 even = k < op.k ? load(from + k * kLanes) : broadcast(0.0f);
       const F32x16 odd = k + 1 < op.k ? load(from + (k + 1) * kLanes) : broadcast(0.0f);
       const I32x16 even_high = to_bf16(even), odd_high = to_bf16(odd);
-      std::uint16_t* pair = to + (k / 32 * 64 + k % 32) * kLanes;
-      store_pairs(as_s16(pair), even_high, odd_high);
-      store_pairs(as_s16(pair + kTileHalves), to_bf16(remainder(even, even_high)), to_bf16(remainder(odd, odd_high)));
+      bf16* pair = to + (k / 32 * 64 + k % 32) * kLanes;
+      store_bf16_pairs(pair, even_high, odd_high);
+      store_bf16_pairs(pair + kTileHalves, to_bf16(remainder(even, even_high)), to_bf16(remainder(odd, odd_high)));
     }
   }
 }

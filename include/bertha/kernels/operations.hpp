@@ -9,6 +9,7 @@
 #pragma once
 
 #include <array>
+#include <bertha/bf16.hpp>
 #include <bertha/config.hpp>
 #include <bertha/version.hpp>
 #include <cstddef>
@@ -26,7 +27,7 @@ constexpr std::size_t round_up(std::size_t n, std::size_t unit) { return (n + un
 constexpr std::size_t padded(std::size_t n) { return round_up(n, kLanes); }
 
 /// out[r, n] = activation(sum_k a[r, k] w[n, k] + bias[n]) + residual[r, n], for the n of n_panels panels. In float32
-/// k' is k. In bfloat16 (Element is the type of its bits) k' is k rounded up to 32, rows are zero-filled, and sums are
+/// k' is k. In bfloat16 k' is k rounded up to 32, rows are zero-filled, and sums are
 /// float32: acc = fma(a[r, k + 1], w[n, k + 1], acc), then acc = fma(a[r, k], w[n, k], acc), for k = 0, 2, 4, ..., from
 /// 0: what VDPBF16PS does, but that it flushes subnormal numbers to zero. So those bits are those of one level, in any
 /// batch and at any number of threads; the level amx also sums in an order of its own (gemm_amx.inl).
@@ -47,7 +48,7 @@ struct GemmRows {
   float* sums = nullptr;  // product_sums(rows, k, n_panels) numbers, 64-byte aligned, or null: for levels that cut k
 };
 using GemmF32 = GemmRows<float>;
-using GemmBf16 = GemmRows<std::uint16_t>;
+using GemmBf16 = GemmRows<bf16>;
 
 /// GemmBf16 of float32 numbers that are split into bfloat16 halves, x = high + low and a little: high times low, high
 /// times high and low times high are summed in float32, in the level's own order. In a row of `a`, and in a panel,
@@ -89,7 +90,7 @@ struct Attention {
 };
 
 /// out[r, :] = word[ids[r]] + token_type[types[r]] + position[positions[r]], added in this order.
-/// Tables are rows [V, H'], H' = stride, of float or of bfloat16's bits; for int8 a row's value is float(q) * its
+/// Tables are rows [V, H'], H' = stride, of float or of bfloat16; for int8 a row's value is float(q) * its
 /// scale. out is [rows, size rounded up to 16], 0 past size.
 template <class Element>
 struct EmbedRows {
@@ -103,7 +104,7 @@ struct EmbedRows {
   std::size_t size = 0;
 };
 using EmbedF32 = EmbedRows<float>;
-using EmbedBf16 = EmbedRows<std::uint16_t>;
+using EmbedBf16 = EmbedRows<bf16>;
 struct EmbedS8 {
   const std::int8_t *word = nullptr, *token_type = nullptr, *position = nullptr;
   const float *word_scale = nullptr, *token_type_scale = nullptr, *position_scale = nullptr;  // [V] each
@@ -147,7 +148,7 @@ struct RoundRows {
   std::size_t stride = 0;
   std::size_t rows = 0;
   std::size_t size = 0;
-  std::uint16_t* y = nullptr;  // [rows, size rounded up to 32]
+  bf16* y = nullptr;  // [rows, size rounded up to 32]
   std::size_t y_stride = 0;
 };
 
@@ -156,7 +157,7 @@ struct RoundPanels {
   const float* panels = nullptr;  // [n_panels, k, 16], 64-byte aligned
   std::size_t n_panels = 0;
   std::size_t k = 0;
-  std::uint16_t* out = nullptr;  // [n_panels, k'/2, 16, 2], k' = k rounded up to 32; 64-byte aligned
+  bf16* out = nullptr;  // [n_panels, k'/2, 16, 2], k' = k rounded up to 32; 64-byte aligned
 };
 
 /// The level whose kernel stands in a slot of a table, or kNoLevel. For `inspect`.

@@ -210,7 +210,7 @@ inline void layer_norm(const LayerNormRows& op) {
 }
 
 BERTHA_LANE_INLINE F32x16 widened(const float* p) { return load(p); }
-BERTHA_LANE_INLINE F32x16 widened(const std::uint16_t* p) { return load_bf16(p); }
+BERTHA_LANE_INLINE F32x16 widened(const bf16* p) { return load_bf16(p); }
 
 template <class Element>
 BERTHA_INLINE void embed(const EmbedRows<Element>& op) {

@@ -49,7 +49,7 @@ std::span<const std::byte> take(WeightFile& file, const TensorInfo& t) {
     case DType::i8: return take_as<std::int8_t>(file, t);
     case DType::u32: return take_as<std::uint32_t>(file, t);
     case DType::i32: return take_as<std::int32_t>(file, t);
-    case DType::bf16: return take_as<std::uint16_t>(file, t);
+    case DType::bf16: return take_as<bertha::bf16>(file, t);
     case DType::f32: return take_as<float>(file, t);
   }
   return {};
@@ -233,7 +233,7 @@ TEST(WeightFile, NamesATensorOfAnotherTypeAndBothTypes) {
   const AlignedBytes bytes(ModelWriter::tiny().bytes());
   WeightFile file = WeightFile::from_bytes(bytes.span(), "tiny");
   expect_error(ErrorCode::shape, {"is F32 [48]", "asks for BF16 [48]"},
-               [&] { file.take<std::uint16_t>("embeddings.norm.bias", {48}); });
+               [&] { file.take<bertha::bf16>("embeddings.norm.bias", {48}); });
 }
 
 TEST(WeightFile, NamesTensorsThatNothingTook) {
