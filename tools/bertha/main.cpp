@@ -69,7 +69,7 @@ CallOptions add_call(CLI::App& command, program::BenchArguments& call) {
                                                      {"int8", bertha::PrecisionKind::int8}}));
   auto* memory =
       command.add_option("--memory", call.memory, "fast, or small: nothing beside the file that calls can make")
-          ->transform(one_of<bertha::Memory>({{"fast", bertha::Memory::fast}, {"small", bertha::Memory::small}}));
+          ->transform(one_of<bertha::Memory>({{"fast", bertha::Memory::fast}, {"small", bertha::Memory::low}}));
   auto* repeat = command.add_option("--repeat", call.repeat, "Calls that are timed, after two to warm up")
                      ->check(CLI::Range(1, 1'000'000));
   for (CLI::Option* option : {batch, length, threads, repeat}) option->capture_default_str();

@@ -14,7 +14,7 @@ struct Float32Split {
   static constexpr PrecisionKind kind = PrecisionKind::float32;
   using Operand = MatrixView<const bf16>;  // [rows, 2 K'], K' = K rounded up to 32
 
-  /// The weights of one linear layer, [N'/16, K'/32, 2, 16, 16, 2]: split when they are loaded, or, with Memory::small,
+  /// The weights of one linear layer, [N'/16, K'/32, 2, 16, 16, 2]: split when they are loaded, or, with Memory::low,
   /// as float32 panels [N'/16, K, 16] that each call splits again. The bits are the same.
   class Panels {
    public:
@@ -58,7 +58,7 @@ inline Float32Split::Panels::Panels(WeightFile& file, const std::string& name, s
     throw Error(ErrorCode::unsupported, "Float32Split: the level '" + std::string(kernels::table().level) +
                                             "' has no product of split numbers; run the model in Float32");
   float32_ = float32_panels(file, name, outputs, inputs);
-  if (file.memory() == Memory::small) return;
+  if (file.memory() == Memory::low) return;
   AlignedBuffer<bf16> split(panels_ * panel_size());
   kernels::table().split_panels({.panels = float32_.data(), .n_panels = panels_, .k = inputs, .out = split.data()});
   split_ = Weights<bf16>(std::move(split));

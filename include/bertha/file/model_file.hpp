@@ -45,7 +45,7 @@ inline std::string join(std::string_view layer, std::string_view part) {
 /// What may be held in memory beside the file's own bytes. Results don't depend on it.
 enum class Memory : std::uint8_t {
   fast,  ///< what makes calls fastest: float32 weights that run as bfloat16 halves are kept so, twice the file in all
-  small  ///< nothing that a call can make itself
+  low    ///< nothing that a call can make itself: weights stay where the file has them
 };
 
 /// How to open a file.

@@ -128,7 +128,7 @@ TEST_P(EncoderAllocations, EndWithTheFirstCallOfASize) {
   options.num_hidden_layers = 3;
   options.max_position_embeddings = 400;
   const bertha_test::AlignedBytes bytes(ModelWriter::tiny(options).bytes());
-  auto file = bertha::WeightFile::from_bytes(bytes.span(), "bytes", {.memory = bertha::Memory::small});
+  auto file = bertha::WeightFile::from_bytes(bytes.span(), "bytes", {.memory = bertha::Memory::low});
   bertha::ModelConfig config = file.config();
   config.precision = GetParam().precision;
   const bertha::AnyEncoder encoder(file, config);

@@ -78,12 +78,12 @@ TEST_F(Float32Splits, GivesWhatFloat32GivesWithinTheErrorOfItsHalves) {
 
 TEST_F(Float32Splits, GivesTheSameBitsInEitherMemory) {
   const Batch input = batch({40, 1, 17});
-  EXPECT_EQ(hidden<bertha::Encoder<Float32Split>>(input), hidden<bertha::Encoder<Float32Split>>(input, Memory::small));
+  EXPECT_EQ(hidden<bertha::Encoder<Float32Split>>(input), hidden<bertha::Encoder<Float32Split>>(input, Memory::low));
 }
 
 TEST_F(Float32Splits, GivesTheSameBitsInAnyBatchAndOnAnyNumberOfThreads) {
   const auto alone = hidden<bertha::Encoder<Float32Split>>(batch({40}));
-  for (const Memory memory : {Memory::fast, Memory::small})
+  for (const Memory memory : {Memory::fast, Memory::low})
     for (const std::size_t threads : {1u, 2u}) {
       auto together = hidden<bertha::Encoder<Float32Split>>(batch({40, 70, 3}), memory, threads);
       together.resize(alone.size());
@@ -114,7 +114,7 @@ TEST_F(Float32Splits, RunsWhereTheFileAllowsItAndNotInFloat32Strict) {
 
 TEST_F(Float32Splits, LoadsAndVerifiesAModelInEitherMemory) {
   const AlignedBytes bytes(ModelWriter::tiny(model()).bytes());
-  for (const Memory memory : {Memory::fast, Memory::small}) {
+  for (const Memory memory : {Memory::fast, Memory::low}) {
     const auto classify = bertha::TextClassifier::load(bytes.span(), {.memory = memory, .verify = true});
     EXPECT_TRUE(std::isfinite(classify("the cat sat.").score));
   }
