@@ -1,0 +1,104 @@
+"""Forward passes as transformers' modeling_*.py have them, in float64, from checkpoints under their own names.
+
+Shares nothing with the converter: a name or an order that its tables have wrong can't be wrong here too.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+Config = dict[str, Any]
+Weights = dict[str, np.ndarray]
+
+ACTIVATIONS = {
+    "gelu": lambda x: 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2))),
+    "gelu_new": lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+    "relu": lambda x: np.maximum(x, 0),
+    "silu": lambda x: x / (1 + np.exp(-x)),
+}
+
+
+def linear(w: Weights, name: str, x: np.ndarray) -> np.ndarray:
+    """torch.nn.Linear."""
+    return x @ w[f"{name}.weight"].astype(np.float64).T + w[f"{name}.bias"]
+
+
+def layer_norm(w: Weights, name: str, x: np.ndarray, eps: float) -> np.ndarray:
+    """torch.nn.LayerNorm."""
+    centred = x - x.mean(axis=-1, keepdims=True)
+    scaled = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + eps)
+    return scaled * w[f"{name}.weight"] + w[f"{name}.bias"]
+
+
+def attention(query: np.ndarray, key: np.ndarray, value: np.ndarray, heads: int) -> np.ndarray:
+    """Scaled dot products of each head; heads are slices of the hidden state."""
+    result = []
+    for q, k, v in zip(*(np.split(x, heads, axis=-1) for x in (query, key, value))):
+        scores = np.exp(q @ k.T / math.sqrt(q.shape[-1]))
+        result.append(scores / scores.sum(axis=-1, keepdims=True) @ v)
+    return np.concatenate(result, axis=-1)
+
+
+def bert_hidden(w: Weights, prefix: str, config: Config, ids: list[int], types: list[int], positions: Any) -> np.ndarray:
+    """BertModel, RobertaModel and ElectraModel: the last hidden states."""
+    eps, act = config["layer_norm_eps"], ACTIVATIONS[config["hidden_act"]]
+    embeddings = f"{prefix}embeddings."
+    x = w[f"{embeddings}word_embeddings.weight"][ids].astype(np.float64)
+    x = x + w[f"{embeddings}token_type_embeddings.weight"][types] + w[f"{embeddings}position_embeddings.weight"][positions]
+    x = layer_norm(w, f"{embeddings}LayerNorm", x, eps)
+    if f"{prefix}embeddings_project.weight" in w:
+        x = linear(w, f"{prefix}embeddings_project", x)
+    for index in range(config["num_hidden_layers"]):
+        layer = f"{prefix}encoder.layer.{index}."
+        q, k, v = (linear(w, f"{layer}attention.self.{part}", x) for part in ("query", "key", "value"))
+        context = linear(w, f"{layer}attention.output.dense", attention(q, k, v, config["num_attention_heads"]))
+        x = layer_norm(w, f"{layer}attention.output.LayerNorm", context + x, eps)
+        inner = act(linear(w, f"{layer}intermediate.dense", x))
+        x = layer_norm(w, f"{layer}output.LayerNorm", linear(w, f"{layer}output.dense", inner) + x, eps)
+    return x
+
+
+def distilbert_hidden(w: Weights, config: Config, ids: list[int]) -> np.ndarray:
+    """DistilBertModel: the last hidden states."""
+    eps, act = 1e-12, ACTIVATIONS[config["activation"]]
+    x = w["distilbert.embeddings.word_embeddings.weight"][ids].astype(np.float64)
+    x = x + w["distilbert.embeddings.position_embeddings.weight"][: len(ids)]
+    x = layer_norm(w, "distilbert.embeddings.LayerNorm", x, eps)
+    for index in range(config["n_layers"]):
+        layer = f"distilbert.transformer.layer.{index}."
+        q, k, v = (linear(w, f"{layer}attention.{part}_lin", x) for part in "qkv")
+        context = linear(w, f"{layer}attention.out_lin", attention(q, k, v, config["n_heads"]))
+        x = layer_norm(w, f"{layer}sa_layer_norm", context + x, eps)
+        inner = act(linear(w, f"{layer}ffn.lin1", x))
+        x = layer_norm(w, f"{layer}output_layer_norm", linear(w, f"{layer}ffn.lin2", inner) + x, eps)
+    return x
+
+
+def hidden_states(w: Weights, config: Config, ids: list[int], types: list[int]) -> np.ndarray:
+    """The encoder of a family, by model_type."""
+    family = config["model_type"]
+    if family == "distilbert":
+        return distilbert_hidden(w, config, ids)
+    if family in ("bert", "electra"):
+        return bert_hidden(w, f"{family}.", config, ids, types, np.arange(len(ids)))
+    seen = np.array(ids) != config["pad_token_id"]  # create_position_ids_from_input_ids
+    return bert_hidden(w, "roberta.", config, ids, types, np.cumsum(seen) * seen + config["pad_token_id"])
+
+
+def classify(w: Weights, family: str, first: np.ndarray) -> np.ndarray:
+    """The heads of *ForSequenceClassification, on the first token's hidden state."""
+    if family == "bert":
+        return linear(w, "classifier", np.tanh(linear(w, "bert.pooler.dense", first)))
+    if family == "distilbert":
+        return linear(w, "classifier", ACTIVATIONS["relu"](linear(w, "pre_classifier", first)))
+    act = ACTIVATIONS["gelu"] if family == "electra" else np.tanh
+    return linear(w, "classifier.out_proj", act(linear(w, "classifier.dense", first)))
+
+
+def logits(w: Weights, config: Config, head: str, ids: list[int], types: list[int]) -> np.ndarray:
+    """Rows of logits: one for sequence classification, a row per token otherwise."""
+    x = hidden_states(w, config, ids, types)
+    if head == "sequence-classification":
+        return classify(w, config["model_type"], x[:1])
+    return linear(w, "classifier" if head == "token-classification" else "qa_outputs", x)
