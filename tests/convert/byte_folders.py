@@ -1,5 +1,7 @@
 """Small folders with a byte-level BPE tokenizer, as RoBERTa's are."""
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
 from typing import Any
@@ -77,6 +79,6 @@ def write_folder(
     else:
         write_json(folder / "vocab.json", files.pop("vocab", vocabulary()))
         text = "#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in MERGES) if merges is None else merges
-        (folder / "merges.txt").write_text(text, encoding="utf-8", newline="")
+        (folder / "merges.txt").write_bytes(text.encode("utf-8"))
     for name, value in files.items():
         write_json(folder / f"{name}.json", value)

@@ -1,5 +1,7 @@
 """What the files of a byte-level BPE tokenizer become, without transformers, and what is refused."""
 
+from __future__ import annotations
+
 import tempfile
 import unittest
 from pathlib import Path

@@ -1,5 +1,7 @@
 """What the tokenizer's files become, without transformers: the facts that test_tokenizer_rules.py holds at large."""
 
+from __future__ import annotations
+
 import tempfile
 import unittest
 from pathlib import Path

@@ -1,5 +1,7 @@
 """The converter's tokenizer rules against transformers, on generated folders; skipped where it is not installed."""
 
+from __future__ import annotations
+
 import json
 import random
 import sys

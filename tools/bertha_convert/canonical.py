@@ -1,5 +1,7 @@
 """Turns the tensors of a checkpoint into the canonical ones of tools/format.md section 5, by its family's tables."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import NamedTuple
 

@@ -1,5 +1,7 @@
 """Finds the files of a folder's weights, and the tensors in them."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Reads config.json: the sizes, the head and its labels, and everything that the encoder can't do yet."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,7 @@
 """One conversion, from a folder to the parts of a model file and then to the file."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any, NamedTuple
 

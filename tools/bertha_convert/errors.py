@@ -1,5 +1,7 @@
 """The converter's one exception: every message says what is wrong, where, what to expect and what to do."""
 
+from __future__ import annotations
+
 
 class ConvertError(Exception):
     """An input that can't be converted, told in one message; `missing` names the weights that a head would need."""

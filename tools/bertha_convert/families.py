@@ -4,6 +4,8 @@ Names and defaults of config.json are those of configuration_*.py, tensors those
 and 4.57.6, which agree.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 SEQUENCE, TOKEN, QUESTION = HEADS = ("sequence-classification", "token-classification", "question-answering")

@@ -1,5 +1,7 @@
 """RoBERTa's class of tokenizers: byte-level BPE from vocab.json and merges.txt, or from tokenizer.json."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Any

@@ -1,11 +1,13 @@
 """Records what the file must reproduce (tools/format.md section 6), from the original checkpoint."""
 
+from __future__ import annotations
+
 import functools
 import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 from unittest import mock
 
 import numpy as np
@@ -16,7 +18,7 @@ from .tokenizer import Resolved
 from .tokenizer_rules import ORACLES
 
 Json = dict[str, Any]
-Case = tuple[str, str | None]
+Case = tuple[str, Optional[str]]
 
 LONG = " ".join(
     f"On day {n} the boat left the harbour of Porto before sunrise, and Maria counted {n * 7} gulls above the pier."

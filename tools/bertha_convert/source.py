@@ -1,5 +1,7 @@
 """Reads a Hugging Face folder, trusting nothing in it: JSON files, safetensors files, the values of tensors."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import math
@@ -12,6 +14,7 @@ import numpy as np
 from .errors import fail
 
 HEADER_LIMIT = 100_000_000  # the reference reader's own
+BLOCK = 1 << 20  # bytes that are read at a time
 ELEMENT_SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 FLOAT_TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}  # how numpy reads them
 
@@ -150,5 +153,8 @@ def load(name: str, tensor: StoredTensor) -> np.ndarray:
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

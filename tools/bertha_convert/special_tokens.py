@@ -1,5 +1,7 @@
 """The added and special tokens of a folder, with the flags and in the order that transformers gives them."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 from tokenizers import AddedToken, Tokenizer

@@ -5,6 +5,8 @@ differs between versions. bertha answers to two, ORACLES: "v5", and "v4" for que
 versions don't have. tests/convert holds both rules against the installed versions.
 """
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Any, NamedTuple

@@ -155,49 +155,48 @@ class _Machine:
 
     def step(self, name: str, argument: Any) -> None:
         """Carries out one opcode, but for PROTO and STOP."""
-        match name:
-            case "MARK":
-                self.check(len(self.below) < MARK_LIMIT, "values that are nested too deeply")
-                self.below.append(self.stack)
-                self.stack = []
-            case "NONE" | "NEWTRUE" | "NEWFALSE":
-                self.stack.append(CONSTANTS[name])
-            case "BININT1" | "BININT2" | "BININT" | "LONG1" | "BINUNICODE":
-                self.stack.append(argument)
-            case "GLOBAL":
-                self.stack.append(Global(argument))
-            case "EMPTY_TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
-                self.stack.append(tuple([self.pop() for _ in range(TUPLES[name])][::-1]))
-            case "TUPLE":
-                items = self.pop_marked()
-                self.stack.append(tuple(items))
-            case "EMPTY_LIST":
-                self.stack.append([])
-            case "EMPTY_DICT":
-                self.stack.append({})
-            case "APPEND":
-                item = self.pop()
-                self.top(list).append(item)
-            case "APPENDS":
-                items = self.pop_marked()
-                self.top(list).extend(items)
-            case "SETITEM":
-                value, key = self.pop(), self.pop()
-                self.set_items([key, value])
-            case "SETITEMS":
-                self.set_items(self.pop_marked())
-            case "BINPUT" | "LONG_BINPUT":
-                self.check(bool(self.stack), "an empty stack")
-                self.memo[argument] = self.stack[-1]
-            case "BINGET" | "LONG_BINGET":
-                self.check(argument in self.memo, f"no value number {argument}")
-                self.stack.append(self.memo[argument])
-            case "BINPERSID":
-                self.stack.append(self.storage(self.pop()))
-            case "REDUCE":
-                self.call()
-            case "BUILD":
-                self.build()
+        if name == "MARK":
+            self.check(len(self.below) < MARK_LIMIT, "values that are nested too deeply")
+            self.below.append(self.stack)
+            self.stack = []
+        elif name in ("NONE", "NEWTRUE", "NEWFALSE"):
+            self.stack.append(CONSTANTS[name])
+        elif name in ("BININT1", "BININT2", "BININT", "LONG1", "BINUNICODE"):
+            self.stack.append(argument)
+        elif name == "GLOBAL":
+            self.stack.append(Global(argument))
+        elif name in ("EMPTY_TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"):
+            self.stack.append(tuple([self.pop() for _ in range(TUPLES[name])][::-1]))
+        elif name == "TUPLE":
+            items = self.pop_marked()
+            self.stack.append(tuple(items))
+        elif name == "EMPTY_LIST":
+            self.stack.append([])
+        elif name == "EMPTY_DICT":
+            self.stack.append({})
+        elif name == "APPEND":
+            item = self.pop()
+            self.top(list).append(item)
+        elif name == "APPENDS":
+            items = self.pop_marked()
+            self.top(list).extend(items)
+        elif name == "SETITEM":
+            value, key = self.pop(), self.pop()
+            self.set_items([key, value])
+        elif name == "SETITEMS":
+            self.set_items(self.pop_marked())
+        elif name in ("BINPUT", "LONG_BINPUT"):
+            self.check(bool(self.stack), "an empty stack")
+            self.memo[argument] = self.stack[-1]
+        elif name in ("BINGET", "LONG_BINGET"):
+            self.check(argument in self.memo, f"no value number {argument}")
+            self.stack.append(self.memo[argument])
+        elif name == "BINPERSID":
+            self.stack.append(self.storage(self.pop()))
+        elif name == "REDUCE":
+            self.call()
+        elif name == "BUILD":
+            self.build()
 
 
 def read_pickle(data: bytes, begin: int, where: str, legacy: bool) -> tuple[Any, dict[str, Storage], int]:
