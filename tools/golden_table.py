@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Prints README's table of supported checkpoints: what tests/golden holds bertha to, by class of transformers.
+"""Prints the table of supported checkpoints in tests/README.md: what tests/golden holds bertha to, by class of transformers.
 
     python3 tools/golden_table.py           prints it
-    python3 tools/golden_table.py --check   exit status 1 if README.md has another one
+    python3 tools/golden_table.py --check   exit status 1 if tests/README.md has another one
 """
 
 import json
@@ -36,13 +36,13 @@ def table() -> str:
 
 
 def main() -> int:
-    """Prints the table, or checks README's."""
+    """Prints the table, or checks that page's."""
     if "--check" not in sys.argv[1:]:
         print(table(), end="")
         return 0
-    if table() in (ROOT / "README.md").read_text(encoding="utf-8"):
+    if table() in (ROOT / "tests" / "README.md").read_text(encoding="utf-8"):
         return 0
-    print("README.md: its table of checkpoints is not what `python3 tools/golden_table.py` prints; put that there")
+    print("tests/README.md: its table of checkpoints is not what `python3 tools/golden_table.py` prints; put that there")
     return 1
 
 

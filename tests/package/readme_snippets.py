@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Compiles the programs that a page shows, and runs those whose output it shows:
-`readme_snippets.py PAGE --link LIBRARY -- COMPILER...`
+`readme_snippets.py PAGE... --link LIBRARY -- COMPILER...`
 
 A ```cpp block that starts with #include is a program. A ```text block right after it is what it prints, run from the
 project's folder. Exits with 1 when one doesn't compile or prints something else. Standard library only.
@@ -10,21 +10,36 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+class Block(NamedTuple):
+    """A fenced block of a Markdown page: where it begins, its language, what is in it, and its place in the page."""
+
+    line: int
+    language: str
+    text: str
+    start: int
+    end: int
+
+
+def blocks(page):
+    """The fenced blocks of a Markdown page, in its order."""
+    return [Block(page.count("\n", 0, match.start()) + 1, match.group(1), match.group(2), match.start(), match.end())
+            for match in re.finditer(r"^```([\w+-]*)[^\n]*\n(.*?)^```[ \t]*$", page, re.M | re.S)]
+
+
 def snippets(page):
     """[(line of the program, program, what it prints or None)] of a Markdown page."""
-    blocks = [(page.count("\n", 0, match.start()) + 1, match.group(1), match.group(2), match.start(), match.end())
-              for match in re.finditer(r"^```([\w+-]*)[^\n]*\n(.*?)^```[ \t]*$", page, re.M | re.S)]
-    found = []
-    for index, (line, language, text, _, end) in enumerate(blocks):
-        if language != "cpp" or not text.lstrip().startswith("#include"):
+    found, all_blocks = [], blocks(page)
+    for index, block in enumerate(all_blocks):
+        if block.language != "cpp" or not block.text.lstrip().startswith("#include"):
             continue
-        after = blocks[index + 1] if index + 1 < len(blocks) else None
-        follows = after is not None and after[1] == "text" and not page[end:after[3]].strip()
-        found.append((line, text, after[2] if follows else None))
+        after = all_blocks[index + 1] if index + 1 < len(all_blocks) else None
+        follows = after is not None and after.language == "text" and not page[block.end : after.start].strip()
+        found.append((block.line, block.text, after.text if follows else None))
     return found
 
 
@@ -46,18 +61,20 @@ def check(program, output, library, compiler, folder):
 
 
 def main(arguments):
-    page, option, library, dashes, *compiler = arguments
+    *pages, option, library, dashes = arguments[: arguments.index("--") + 1]
+    compiler = arguments[arguments.index("--") + 1 :]
     assert option == "--link" and dashes == "--", __doc__
-    found = snippets(Path(page).read_text(encoding="utf-8"))
-    if not found:
-        print(f"{page} shows no program")
-        return 1
     failed = 0
-    for line, program, output in found:
-        with tempfile.TemporaryDirectory() as folder:
-            problem = check(program, output, library, compiler, Path(folder))
-        print(f"{page}:{line}: {problem or ('prints what it says' if output else 'compiles')}")
-        failed += problem is not None
+    for page in pages:
+        found = snippets(Path(page).read_text(encoding="utf-8"))
+        if not found:
+            print(f"{page} shows no program")
+            failed += 1
+        for line, program, output in found:
+            with tempfile.TemporaryDirectory() as folder:
+                problem = check(program, output, library, compiler, Path(folder))
+            print(f"{page}:{line}: {problem or ('prints what it says' if output else 'compiles')}")
+            failed += problem is not None
     return 1 if failed else 0
 
 
