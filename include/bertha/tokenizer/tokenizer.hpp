@@ -45,14 +45,14 @@ class Tokenizer {
     const auto padded = [](std::size_t n, std::size_t multiple) { return (n + multiple - 1) / multiple * multiple; };
     const std::size_t n = config.vocab_size + 1;
     const auto offsets = file.take<std::uint32_t>("tokenizer.vocab.offsets", {padded(n, 16)}).first(n);
-    const auto text = file.take<std::uint8_t>("tokenizer.vocab.text", {padded(offsets.back(), 64)});
+    const std::size_t n_bytes = offsets.back();  // read once: what a file says twice may differ
+    const auto text = file.take<std::uint8_t>("tokenizer.vocab.text", {padded(n_bytes, 64)});
     std::span<const std::uint32_t> merges;
     if (const auto* options = std::get_if<ByteBpeOptions>(&config.model)) {
       const std::size_t n_ids = 2 * options->num_merges;
       merges = file.take<std::uint32_t>("tokenizer.merges", {padded(n_ids, 16)}).first(n_ids);
     }
-    return Tokenizer(config, {reinterpret_cast<const char*>(text.data()), offsets.back()}, offsets, merges,
-                     file.keep_alive());
+    return Tokenizer(config, {reinterpret_cast<const char*>(text.data()), n_bytes}, offsets, merges, file.keep_alive());
   }
 
   /// Token i of the vocabulary is text[offsets[i], offsets[i + 1]); `merges` are pairs of ids, for byte-level BPE only.
@@ -125,8 +125,11 @@ class Tokenizer {
     return encode_all(text, text_pair, options, true);
   }
 
-  /// The text of tokens: Hugging Face's `convert_tokens_to_string`.
-  std::string decode(std::span<const std::string_view> tokens) const { return text_tokenizer_.decode(tokens); }
+  /// The text of tokens: Hugging Face's `convert_tokens_to_string`. Throws Error{input} for one that is not UTF-8.
+  std::string decode(std::span<const std::string_view> tokens) const {
+    for (const std::string_view token : tokens) require_utf8(token);
+    return text_tokenizer_.decode(tokens);
+  }
 
   /// The text of ids: `decode` of tokenizers. Throws Error{input} if an id is not less than size().
   std::string decode(std::span<const std::uint32_t> ids, bool skip_special_tokens) const {

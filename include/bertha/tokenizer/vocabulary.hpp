@@ -38,7 +38,7 @@ class Vocabulary {
     slots_.resize(slots);
     shift_ = static_cast<unsigned>(64 - std::countr_zero(slots));
     for (std::uint32_t id = 0; id < size(); ++id) {
-      const std::string_view its = token(id);
+      const std::string_view its = stored(id);
       if (utf8::find_invalid(its) != std::string_view::npos) fail("token " + std::to_string(id) + " is not UTF-8");
       if (its.empty()) continue;
       longest_ = std::max(longest_, its.size());
@@ -52,8 +52,13 @@ class Vocabulary {
   /// Bytes of the longest token.
   std::size_t longest() const { return longest_; }
 
-  /// The string of an id below size(); it lives as long as the text that the vocabulary was made of.
-  std::string_view token(std::uint32_t id) const { return text_.substr(offsets_[id], offsets_[id + 1] - offsets_[id]); }
+  /// The string of an id below size(); it lives as long as the text that the vocabulary was made of. Throws
+  /// Error{vocabulary} if that has been rewritten since, as a mapped file may be, and no longer holds one.
+  std::string_view token(std::uint32_t id) const {
+    const std::string_view its = stored(id);
+    if (utf8::find_invalid(its) != std::string_view::npos) fail_changed(id);
+    return its;
+  }
 
   /// The id of `prefix` + `rest`, whose hash the caller has.
   std::optional<std::uint32_t> find(Hash hash, std::string_view prefix, std::string_view rest) const {
@@ -71,6 +76,12 @@ class Vocabulary {
     std::uint32_t id_plus_one = 0;  // 0: free
   };
 
+  std::string_view stored(std::uint32_t id) const {
+    const std::size_t begin = offsets_[id], end = offsets_[id + 1];
+    if (begin > end || end > text_.size()) fail_changed(id);
+    return text_.substr(begin, end - begin);
+  }
+
   static std::uint32_t tag(Hash hash) { return static_cast<std::uint32_t>(hash >> 16); }
 
   // The slot that holds the token, or the free one where it would go: half of the slots are free, so there is one.
@@ -78,7 +89,7 @@ class Vocabulary {
     std::size_t at = static_cast<std::size_t>(hash >> shift_);
     while (slots_[at].id_plus_one != 0) {
       if (slots_[at].tag == tag(hash)) {
-        const std::string_view its = token(slots_[at].id_plus_one - 1);
+        const std::string_view its = stored(slots_[at].id_plus_one - 1);
         if (its.size() == prefix.size() + rest.size() && its.starts_with(prefix) && its.ends_with(rest)) break;
       }
       at = (at + 1) & (slots_.size() - 1);
@@ -100,6 +111,12 @@ class Vocabulary {
 
   [[noreturn]] static void fail(const std::string& what) {
     throw Error(ErrorCode::vocabulary, "tokenizer.vocab: " + what + "; the model file is damaged, convert it again");
+  }
+
+  [[noreturn]] static void fail_changed(std::uint32_t id) {
+    throw_error(ErrorCode::vocabulary, {"tokenizer.vocab: token ", id,
+                                        " has changed since the model was loaded: its file was rewritten in place. "
+                                        "Load it again, and replace model files by renaming new ones to their names"});
   }
 
   static constexpr std::size_t kMaxSize = std::size_t{1} << 24;

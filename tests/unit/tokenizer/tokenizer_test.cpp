@@ -5,7 +5,9 @@
 #include "small_tokenizer.hpp"
 
 #include <bertha/tokenizer/tokenizer.hpp>
+#include <fstream>
 #include <functional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -249,6 +251,42 @@ TEST(Tokenizer, IsSharedByThreadsWithoutLocks) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(equal, std::vector<int>(4, 20));
+}
+
+TEST(Tokenizer, DecodesOnlyTokensThatAreUtf8) {
+  const std::vector<std::string_view> tokens = {"a", "\xF0"};
+  expect_error(ErrorCode::input, {"UTF-8"}, [&] { letters().decode(tokens); });
+}
+
+/// Every byte of a mapped file is rewritten in place, many times over: calls end in an Error or a result.
+TEST(Tokenizer, EndsInAnErrorOrAResultWhenItsMappedFileIsRewritten) {
+  for (const bool byte_bpe : {false, true}) {
+    TinyOptions options{.kind = "tokenizer"};
+    const std::vector<std::string> bytes = with_bytes({"ab", "abc"});  // and [PAD] to [MASK] before them
+    options.vocabulary.resize(5);
+    options.vocabulary.insert(options.vocabulary.end(), bytes.begin() + 4, bytes.end());
+    ModelWriter model = ModelWriter::tiny(options);
+    if (byte_bpe) model.make_byte_bpe({{5 + 'a', 5 + 'b'}});
+    const TempFile path(model.bytes());
+    WeightFile file = WeightFile::open(path.path());
+    const Tokenizer tokenizer = Tokenizer::load(file);
+    const std::size_t size = model.bytes().size();
+    std::size_t refused = 0;
+    std::mt19937 random(3);
+    for (int round = 0; round < 200; ++round) {
+      std::ofstream out(path.path(), std::ios::in | std::ios::binary);
+      for (std::size_t i = 0; i < size; ++i) out.put(static_cast<char>(round % 2 == 0 ? random() : random() % 2));
+      out.close();
+      try {
+        Encoding encoding = tokenizer.encode("ab abc [MASK] <s> \xC3\xA9 x");
+        for (std::uint32_t id = 0; id < tokenizer.size(); ++id) encoding.ids.push_back(id);
+        tokenizer.decode(encoding.ids, false);
+      } catch (const Error&) {
+        ++refused;
+      }
+    }
+    EXPECT_GT(refused, 100u);
+  }
 }
 
 }  // namespace

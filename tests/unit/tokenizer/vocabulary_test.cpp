@@ -58,4 +58,21 @@ TEST(Vocabulary, RefusesATokenThatIsNotUtf8) {
   expect_error(ErrorCode::vocabulary, {"token 1", "UTF-8"}, [&] { data.vocabulary(); });
 }
 
+TEST(Vocabulary, RefusesATokenThatChangedSinceItWasChecked) {
+  VocabularyData data({"a", "bc", "\xC3\xA9"});
+  const Vocabulary vocabulary = data.vocabulary();
+  const auto expect_changed = [&](std::uint32_t id, const char* which) {
+    expect_error(ErrorCode::vocabulary, {which, "rewritten in place", "renaming"}, [&] { vocabulary.token(id); });
+  };
+  data.text[3] = 'x';
+  expect_changed(2, "token 2");
+  data.offsets = {0, 1, 3, 0xFFFFFFFF};
+  expect_changed(2, "token 2");
+  data.offsets = {0xFFFFFFFF, 1, 3, 5};
+  expect_changed(0, "token 0");
+  data.offsets = {0, 3, 1, 5};
+  expect_changed(1, "token 1");
+  expect_error(ErrorCode::vocabulary, {"token 1"}, [&] { vocabulary.find("bc"); });
+}
+
 }  // namespace
