@@ -86,7 +86,25 @@ BERTHA_FUNCTION std::string concat(std::initializer_list<ErrorPiece> pieces);
 /// n})`.
 [[noreturn]] BERTHA_FUNCTION void throw_error(ErrorCode code, std::initializer_list<ErrorPiece> pieces);
 
+namespace detail {
+
+/// Text that a stranger wrote, for a message: between quotes, cut to 60 bytes, and ASCII ('?' for every other byte).
+BERTHA_FUNCTION std::string shown(std::string_view text);
+
+}  // namespace detail
+
 #if defined(BERTHA_DEFINES_FUNCTIONS)
+
+namespace detail {
+
+BERTHA_FUNCTION std::string shown(std::string_view text) {
+  constexpr std::size_t kMost = 60;
+  std::string result(1, '"');
+  for (const char c : text.substr(0, kMost)) result += c < ' ' || c > '~' ? '?' : c;
+  return result += text.size() > kMost ? "...\"" : "\"";
+}
+
+}  // namespace detail
 
 BERTHA_FUNCTION std::string concat(std::initializer_list<ErrorPiece> pieces) {
   std::string text;

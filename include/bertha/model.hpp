@@ -32,6 +32,27 @@ struct InputInfo {
   Span covered = {};          ///< bytes of the text from the first token to the last that went in
 };
 
+namespace detail {
+
+/// Throws Error{input} naming the first of `ids` that is a token without a row in the word table.
+BERTHA_FUNCTION void require_rows(std::span<const std::uint32_t> ids, std::size_t rows, const Tokenizer& tokenizer);
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+
+BERTHA_FUNCTION void require_rows(std::span<const std::uint32_t> ids, std::size_t rows, const Tokenizer& tokenizer) {
+  if (tokenizer.size() <= rows) return;
+  for (const std::uint32_t id : ids) {
+    if (id < rows || id >= tokenizer.size()) continue;
+    throw_error(ErrorCode::input, {"the token ", shown(tokenizer.token(id)), " (id ", id,
+                                   ") has no row in the model's word table, which has ", rows,
+                                   "; leave it out of the text, or resize the checkpoint's embeddings and train it"});
+  }
+}
+
+#endif
+
+}  // namespace detail
+
 /// A model with head `H`. Immutable once loaded, cheap to copy, shared by any number of threads.
 /// `Model<MyHead>` takes a file of any precision; `Model<MyHead, Encoder<Int8>>` fixes it at compile time.
 template <Head H, EncoderLike E = AnyEncoder>
@@ -111,6 +132,7 @@ class Model {
 
  private:
   Output run_batch(const Batch& batch, const CallOptions& options) const {
+    detail::require_rows(batch.ids(), state_->config.vocab_size, state_->tokenizer);
     const auto work = state_->workspaces.take(options);
     EncoderOutput output = state_->encoder.forward(batch, *work);
     if constexpr (H::reads == Reads::pooled) state_->encoder.pool(output, *work);

@@ -27,4 +27,11 @@ TEST(Error, CarriesItsCodeAndTheItemThatIsAtFault) {
   EXPECT_EQ(Error(ErrorCode::input, "bad", 7).item(), std::size_t{7});
 }
 
+TEST(Shown, IsShortAndAscii) {
+  EXPECT_EQ(bertha::detail::shown(""), "\"\"");
+  EXPECT_EQ(bertha::detail::shown("a\xC3\xA9\n\x7F~"), "\"a????~\"");
+  EXPECT_EQ(bertha::detail::shown(std::string(60, 'x')), '"' + std::string(60, 'x') + '"');
+  EXPECT_EQ(bertha::detail::shown(std::string(1000000, 'x')), '"' + std::string(60, 'x') + "...\"");
+}
+
 }  // namespace

@@ -164,10 +164,10 @@ TEST(ModelFiles, OfAnotherHeadAreRefusedByBothNames) {
         expect_error(ErrorCode::unsupported, {"'" + has + "'", "'" + wanted + "'"}, [&] { load(wanted, tiny(has)); });
 }
 
-TEST(ModelFiles, WhoseVocabularyAndWordTableDifferAreRefused) {
+TEST(ModelFiles, WhoseVocabularyOrWordTableIsShorterThanTheySayAreRefused) {
   ModelWriter writer = tiny();
   writer.tokenizer["vocab_size"] = 18;
-  expect_error(ErrorCode::vocabulary, {"18", "17"}, [&] { load(kHeads[0], writer); });
+  expect_error(ErrorCode::shape, {"'tokenizer.vocab.text'"}, [&] { load(kHeads[0], writer); });
   writer = tiny();
   writer.config["vocab_size"] = 18;
   expect_error(ErrorCode::shape, {"'embeddings.word.weight'", "[18, 48]", "[17, 48]"},
@@ -197,6 +197,26 @@ TEST(ModelFiles, AreReadFromAlignedBytesAndCopiedFromAnyOthers) {
   const auto model = Classifier::load(gone->span(), {.copy = true});
   gone.reset();
   EXPECT_EQ(expected, bits(model));
+}
+
+TEST(Model, RefusesATextWithATokenThatHasNoRowInTheWordTable) {
+  TinyOptions options;
+  options.vocabulary.push_back("rare");
+  ModelWriter writer = ModelWriter::tiny(options);
+  auto& table = writer.tensor("embeddings.word.weight");
+  table.bytes.resize(table.bytes.size() / 18 * 17);
+  table.shape[0] = 17;
+  writer.config["vocab_size"] = 17;
+  const AlignedBytes bytes(writer.bytes());
+  const auto model = Classifier::load(bytes.span());
+  const std::vector<Encoding> encodings = {model.tokenizer().encode("the cat"), model.tokenizer().encode("a rare cat")};
+  EXPECT_NO_THROW(model.run(std::span(encodings).first(1)));
+  for (const bool each : {false, true}) {
+    expect_error(ErrorCode::input, {"\"rare\"", "id 17", "17;"}, [&] {
+      each ? model.run_each(encodings, {}, [](std::size_t, bertha::MatrixView<const float>) {})
+           : void(model.run(encodings));
+    });
+  }
 }
 
 TEST(Model, OutlivesTheFileAndTheModelThatItIsACopyOf) {

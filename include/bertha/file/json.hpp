@@ -29,6 +29,8 @@ inline constexpr std::size_t kMaxJsonDepth = 16;
               where + ": " + what + ". The file is damaged or not made by convert.py: convert again.");
 }
 
+inline std::string shown(const std::string& text) { return shown(std::string_view(text)); }
+
 /// A value for a message: short, and ASCII ('?' stands for every other byte).
 inline std::string shown(const Json& value) {
   switch (value.type()) {
@@ -37,20 +39,16 @@ inline std::string shown(const Json& value) {
     case Json::value_t::number_unsigned: return std::to_string(value.get<std::uint64_t>());
     case Json::value_t::number_integer: return std::to_string(value.get<std::int64_t>());
     case Json::value_t::number_float: return std::to_string(value.get<double>());
-    case Json::value_t::string: break;
+    case Json::value_t::string: return shown(std::string_view(value.get_ref<const std::string&>()));
     case Json::value_t::array: {
       if (value.size() > 4) return "a list of " + std::to_string(value.size());
       std::string items;
       for (const Json& item : value) items += (items.empty() ? "" : ", ") + shown(item);
       return "[" + items + "]";
     }
-    default: return "an object";
+    default: break;
   }
-  const auto& whole = value.get_ref<const std::string&>();
-  std::string text = whole.substr(0, 60);
-  for (char& c : text)
-    if (c < ' ' || c > '~') c = '?';
-  return '"' + text + (text.size() < whole.size() ? "..." : "") + '"';
+  return "an object";
 }
 
 /// Parses an object or a list. Throws Error{format} naming `where`. `keys`, if given, receives the keys of the

@@ -71,41 +71,35 @@ inline std::vector<AddedToken> read_added_tokens(JsonObject& json) {
               where + ": " + what + ". Tokenizer and weights don't belong together: convert again.");
 }
 
-/// Every id that the tokenizer can put out is a token's, and has a row in the word table.
+/// Special tokens are tokens, and those that come with every text have a row in the word table, as their types have in
+/// the type table. Other tokens may lack one (a [MASK] that was added and never trained): a text that holds one can't
+/// be run, and templates of pairs are left to calls too, because a checkpoint may have one that it can't be given.
 inline void check_ids(const TokenizerConfig& tokenizer, const ModelConfig& config, const std::string& where) {
   std::set<std::uint32_t> added;
-  for (const AddedToken& token : tokenizer.added_tokens) {
-    added.insert(token.id);
-    if (config.has_encoder && token.id >= config.vocab_size) {
-      refuse_vocabulary(where, "the added token " + shown(token.content) + " has the id " + std::to_string(token.id) +
-                                   ", the word table has " + std::to_string(config.vocab_size) + " rows");
-    }
-  }
-  if (config.has_encoder && tokenizer.vocab_size > config.vocab_size) {
-    refuse_vocabulary(where, "'vocab_size' is " + std::to_string(tokenizer.vocab_size) + ", the word table has " +
-                                 std::to_string(config.vocab_size) + " rows");
-  }
-  const auto check = [&](const std::string& what, std::uint32_t id) {
+  for (const AddedToken& token : tokenizer.added_tokens) added.insert(token.id);
+  const auto check = [&](std::string_view what, std::uint32_t id) {
     if (id >= tokenizer.vocab_size && !added.contains(id)) {
-      refuse_vocabulary(where, what + " is " + std::to_string(id) + ", which is no token's id");
+      refuse_vocabulary(where, concat({what, " is ", id, ", which is no token's id"}));
     }
   };
   check("'unk_token_id'", tokenizer.unk_token_id);
   check("'cls_token_id'", tokenizer.cls_token_id);
   check("'sep_token_id'", tokenizer.sep_token_id);
   check("'pad_token_id'", tokenizer.pad_token_id);
-  const auto check_template = [&](const char* what, const std::vector<TemplatePiece>& pieces) {
-    for (const TemplatePiece& piece : pieces) {
-      if (piece.kind == TemplatePiece::Kind::special) check(std::string("a special token of '") + what + "'", piece.id);
-    }
-  };
-  check_template("single", tokenizer.single);
-  check_template("pair", tokenizer.pair);
+  for (const TemplatePiece& piece : tokenizer.pair) {
+    if (piece.kind == TemplatePiece::Kind::special) check("a special token of 'pair'", piece.id);
+  }
   for (const TemplatePiece& piece : tokenizer.single) {
-    // Not for pairs: a checkpoint that knows one type only may have a template for pairs that it can't be given.
+    if (piece.kind == TemplatePiece::Kind::special) {
+      check("a special token of 'single'", piece.id);
+      if (config.has_encoder && piece.id >= config.vocab_size) {
+        refuse_vocabulary(where, concat({"a special token of 'single' is ", piece.id, ", the word table has ",
+                                         config.vocab_size, " rows"}));
+      }
+    }
     if (config.type_vocab_size > 0 && piece.type_id >= config.type_vocab_size) {
-      refuse_vocabulary(where, "'single' has the type_id " + std::to_string(piece.type_id) + ", 'type_vocab_size' is " +
-                                   std::to_string(config.type_vocab_size));
+      refuse_vocabulary(where, concat({"'single' has the type_id ", piece.type_id, ", 'type_vocab_size' is ",
+                                       config.type_vocab_size}));
     }
   }
 }

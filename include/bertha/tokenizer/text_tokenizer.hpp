@@ -54,6 +54,7 @@ class TextTokenizer {
 
   /// The text of tokens: Hugging Face's `convert_tokens_to_string`.
   std::string decode(std::span<const std::string_view> tokens) const {
+    for (const std::string_view token : tokens) require_utf8(token);
     return std::visit([&](const auto& model) { return model.decode(tokens); }, model_);
   }
 

@@ -126,10 +126,7 @@ class Tokenizer {
   }
 
   /// The text of tokens: Hugging Face's `convert_tokens_to_string`. Throws Error{input} for one that is not UTF-8.
-  std::string decode(std::span<const std::string_view> tokens) const {
-    for (const std::string_view token : tokens) require_utf8(token);
-    return text_tokenizer_.decode(tokens);
-  }
+  std::string decode(std::span<const std::string_view> tokens) const { return text_tokenizer_.decode(tokens); }
 
   /// The text of ids: `decode` of tokenizers. Throws Error{input} if an id is not less than size().
   std::string decode(std::span<const std::uint32_t> ids, bool skip_special_tokens) const {

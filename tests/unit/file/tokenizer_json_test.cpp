@@ -184,15 +184,22 @@ TEST(TokenizerJson, RefusesIdsThatAreNoTokens) {
   expect_tokenizer(ErrorCode::vocabulary, {{"pair", {a, b, piece}}}, {"'pair'", "17"});
 }
 
-TEST(TokenizerJson, HoldsIdsAgainstTheWordTable) {
-  ModelConfig config = read_config(tiny().config);
-  expect_tokenizer(ErrorCode::vocabulary, {{"vocab_size", 18}}, {"'vocab_size' is 18", "17 rows"});
+TEST(TokenizerJson, TakesTokensWithoutARowInTheWordTableUnlessEveryTextHasThem) {
+  const ModelConfig config = read_config(tiny().config);
   Json json = tiny().tokenizer;
-  json["added_tokens"][4]["id"] = 17;
-  expect_error(ErrorCode::vocabulary, {"[MASK]", "17 rows"}, [&] { read_tokenizer(json, config); });
-  config.vocab_size = 18;
-  json["unk_token_id"] = 17;  // an added token's id, though not one of the vocabulary
+  json.update({{"vocab_size", 18}, {"unk_token_id", 17}});
   EXPECT_EQ(read_tokenizer(json, config).unk_token_id, 17u);
+  json["added_tokens"][4]["id"] = 18;  // an added token's id, though not one of the vocabulary
+  json["pad_token_id"] = 18;
+  EXPECT_EQ(read_tokenizer(json, config).pad_token_id, 18u);
+  json["pair"][0]["special"] = 18;
+  EXPECT_EQ(read_tokenizer(json, config).pair[0].id, 18u);
+  json["single"][0]["special"] = 18;
+  expect_error(ErrorCode::vocabulary, {"f: tokenizer", "'single' is 18", "17 rows"},
+               [&] { read_tokenizer(json, config); });
+  ModelConfig without_weights = config;
+  without_weights.has_encoder = false;
+  EXPECT_EQ(read_tokenizer(json, without_weights).single[0].id, 18u);
 }
 
 TEST(TokenizerJson, HoldsTheTypesOfASingleTextAgainstTheTypeTable) {
