@@ -45,8 +45,9 @@ constexpr std::string_view name(ErrorCode code) noexcept {
   return "unknown";
 }
 
-/// Thrown by every part of bertha, for everything but std::bad_alloc.
-class Error : public std::runtime_error {
+/// Thrown by every part of bertha, for everything but std::bad_alloc. Visible whatever the flags of its user: out of a
+/// plugin compiled with -fvisibility=hidden it would be another type than the one that the program catches.
+class [[gnu::visibility("default")]] Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& message, std::optional<std::size_t> item = {})
       : std::runtime_error(message), code_(code), item_(item) {}

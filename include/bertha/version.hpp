@@ -9,32 +9,43 @@
 /// The model file format that this release reads (this number and older ones) and its converter writes.
 #define BERTHA_FORMAT_VERSION 1
 
+// What bertha refuses, and why. One error and a stop: without it compilers go on to thousands that follow from it.
 #if !defined(__GNUC__)
 #error "bertha needs g++ 12 or clang 14, or newer: its kernels are compiled per function for several instruction sets."
-#endif
-#if !defined(__linux__) || !(defined(__x86_64__) || defined(__aarch64__))
+#define BERTHA_STOP
+#elif !defined(__linux__) || !(defined(__x86_64__) || defined(__aarch64__))
 #error \
     "bertha is tested on Linux, x86-64 and aarch64. Other systems stop here until somebody runs the test suite there."
-#endif
-#if !defined(__cpp_exceptions)
+#define BERTHA_STOP
+#elif __cplusplus < 202002L
+#error "bertha is C++20: compile with -std=c++20 or newer (the CMake targets bertha::bertha and bertha::compiled do)."
+#define BERTHA_STOP
+#elif !defined(__cpp_exceptions)
 #error "bertha reports errors by exceptions (bertha::Error): compile without -fno-exceptions."
-#endif
-#if defined(__FAST_MATH__)
+#define BERTHA_STOP
+#elif defined(__FAST_MATH__)
 #if defined(BERTHA_ALLOW_FAST_MATH)
 #pragma message("bertha: -ffast-math voids the promise of equal results (BERTHA_ALLOW_FAST_MATH is set).")
 #else
 #error "bertha's results rest on IEEE 754: compile without -ffast-math, or define BERTHA_ALLOW_FAST_MATH and lose that."
+#define BERTHA_STOP
 #endif
+#endif
+#if defined(BERTHA_STOP)
+#include <see the error above>
 #endif
 
 // Sources compiled with different vector flags must not share inline functions: the linker would keep one copy, perhaps
-// one that the machine can't run. The tag makes them different names, and a mix across a boundary a link error.
+// one that the machine can't run. The tag makes them different names, and a mix across a boundary a link error whose
+// symbols say which source was compiled how.
 #if defined(__AVX512F__)
-#define BERTHA_ABI_NAMESPACE v0_1_avx512
+#define BERTHA_ABI_NAMESPACE v0_1_compiled_with_avx512
 #elif defined(__AVX2__)
-#define BERTHA_ABI_NAMESPACE v0_1_avx2
+#define BERTHA_ABI_NAMESPACE v0_1_compiled_with_avx2
 #elif defined(__AVX__)
-#define BERTHA_ABI_NAMESPACE v0_1_avx
+#define BERTHA_ABI_NAMESPACE v0_1_compiled_with_avx
+#elif defined(__x86_64__)
+#define BERTHA_ABI_NAMESPACE v0_1_compiled_without_avx
 #else
 #define BERTHA_ABI_NAMESPACE v0_1
 #endif

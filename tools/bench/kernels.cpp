@@ -14,7 +14,7 @@
 #include <algorithm>
 #include <bertha/encoder/matrix.hpp>
 #include <bertha/kernels/table.hpp>
-#include <bertha/runtime/executor.hpp>
+#include <bertha/runtime/parallel_for.hpp>
 #include <chrono>
 #include <functional>
 #include <initializer_list>

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <bertha/encoder/matrix.hpp>
 #include <bertha/error.hpp>
-#include <bertha/runtime/executor.hpp>
+#include <bertha/runtime/parallel_for.hpp>
 #include <bertha/runtime/stop.hpp>
 #include <chrono>
 #include <cstddef>

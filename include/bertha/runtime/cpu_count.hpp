@@ -14,7 +14,6 @@
 #include <limits>
 #include <string>
 #include <string_view>
-#include <thread>
 
 BERTHA_NAMESPACE_BEGIN
 
@@ -94,15 +93,20 @@ inline std::size_t affinity_cpus() {
       return std::max<std::size_t>(1, static_cast<std::size_t>(CPU_COUNT_S(mask.size(), set)));
     }
   }
-  return std::max(1u, std::thread::hardware_concurrency());
+  return static_cast<std::size_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
 }  // namespace detail
 
-/// The number of threads that this process may keep busy, at least 1. Reads some system files: for use once.
-inline std::size_t usable_cpus() {
-  return std::min(detail::affinity_cpus(),
-                  detail::cgroup_cpus(detail::read_system_file("/proc/self/cgroup"), "/sys/fs/cgroup"));
+/// The number of threads that this process may keep busy, at least 1, also when it has no memory left to find more.
+/// Reads some system files: for use once.
+inline std::size_t usable_cpus() noexcept {
+  try {
+    return std::min(detail::affinity_cpus(),
+                    detail::cgroup_cpus(detail::read_system_file("/proc/self/cgroup"), "/sys/fs/cgroup"));
+  } catch (...) {
+    return 1;
+  }
 }
 
 BERTHA_NAMESPACE_END

@@ -96,6 +96,23 @@ TEST_F(FloatEnvironmentTest, NestsAndChangesNothingWhenAllIsWell) {
   EXPECT_EQ(get() & ~kFlags, before);
 }
 
+TEST_F(FloatEnvironmentTest, LeavesTheCallersFlagsAsTheyWere) {
+  std::feclearexcept(FE_ALL_EXCEPT);
+  for (const auto settings : {get(), kHostile[0]}) {
+    for (const int raised : {0, FE_DIVBYZERO, FE_DIVBYZERO | FE_INEXACT}) {
+      set(settings);
+      std::feclearexcept(FE_ALL_EXCEPT);
+      std::feraiseexcept(raised);
+      {
+        const FloatEnvironment environment;
+        divided(1.0f, 3.0f);
+        product(0x1p100f, 0x1p100f);
+      }
+      EXPECT_EQ(std::fetestexcept(FE_ALL_EXCEPT), raised) << std::hex << settings;
+    }
+  }
+}
+
 #if defined(__x86_64__)
 TEST_F(FloatEnvironmentTest, MasksTheTrapsOfTheCaller) {
   set(0x1F80u & ~0x0200u);  // division by zero would raise SIGFPE

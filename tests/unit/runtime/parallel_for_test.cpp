@@ -1,15 +1,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <bertha/runtime/executor.hpp>
+#include <bertha/runtime/parallel_for.hpp>
+#include <bertha/runtime/thread_pool.hpp>
 #include <chrono>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-
-#include <sys/wait.h>
-#include <unistd.h>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -18,13 +14,7 @@
 #include <xmmintrin.h>
 #endif
 
-#if defined(__SANITIZE_THREAD__)
-#define UNDER_THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define UNDER_THREAD_SANITIZER 1
-#endif
-#endif
+#include "meeting.hpp"
 
 namespace {
 
@@ -38,19 +28,6 @@ Executor& pool_of_four() {
   static Executor& pool = *new bertha::detail::ThreadPool(4);
   return pool;
 }
-
-/// Blocks until `count` threads have come, so that a test knows that they run at the same time.
-class Meeting {
- public:
-  explicit Meeting(std::size_t count) : left_(count) {}
-  void arrive() {
-    left_.fetch_sub(1);
-    while (left_.load() > 0) std::this_thread::yield();
-  }
-
- private:
-  std::atomic<std::size_t> left_;
-};
 
 TEST(ParallelFor, CallsEachIndexOnce) {
   for (const std::size_t n : {0u, 1u, 2u, 3u, 7u, 100u, 10000u}) {
@@ -161,6 +138,24 @@ TEST(ParallelFor, StartsNoFurtherCallsAfterAnException) {
   EXPECT_LE(calls, 4);
 }
 
+TEST(ParallelFor, StartsNoCallsOnOtherThreadsAfterAnException) {
+  /// Workers one after the other: the second one begins when the first one has failed.
+  struct OneByOne final : Executor {
+    std::size_t concurrency() const noexcept override { return 3; }
+    void run(std::size_t tasks, TaskRef task) override {
+      for (std::size_t i = 0; i < tasks; ++i) task(i);
+    }
+  } executor;
+  int calls = 0;
+  EXPECT_THROW(parallel_for(&executor, 3, 100,
+                            [&](std::size_t, std::size_t) {
+                              ++calls;
+                              throw 1;
+                            }),
+               int);
+  EXPECT_EQ(calls, 1);
+}
+
 TEST(ParallelFor, NestsWithoutWaitingForItself) {
   std::atomic<int> calls{0};
   parallel_for(&pool_of_four(), 4, 8, [&](std::size_t, std::size_t) {
@@ -235,15 +230,6 @@ TEST(ParallelFor, UsesTheExecutorOfTheCaller) {
   EXPECT_EQ(calls, std::vector<int>(10, 1));
 }
 
-TEST(Executor, RunsEachTaskOnce) {
-  for (const std::size_t tasks : {0u, 1u, 2u, 5u, 1000u}) {
-    std::vector<int> calls(tasks);
-    const auto task = [&](std::size_t i) noexcept { ++calls[i]; };
-    pool_of_four().run(tasks, TaskRef(task));
-    EXPECT_EQ(calls, std::vector<int>(tasks, 1));
-  }
-}
-
 #if defined(__x86_64__)
 TEST(ParallelFor, ComputesInTheSameFloatEnvironmentOnEveryThread) {
   _mm_setcsr(0x1F80u | 0x8040u);  // flush to zero, denormals are zero
@@ -259,95 +245,5 @@ TEST(ParallelFor, ComputesInTheSameFloatEnvironmentOnEveryThread) {
   for (const std::uint32_t value : seen) EXPECT_EQ(value & ~0x3Fu, 0x1F80u);
 }
 #endif
-
-TEST(ThreadPool, LeavesSignalsToTheThreadsOfTheProgram) {
-  Meeting meeting(4);
-  std::atomic<int> open{0};
-  const auto caller = std::this_thread::get_id();
-  parallel_for(&pool_of_four(), 4, 4, [&](std::size_t, std::size_t) {
-    meeting.arrive();
-    sigset_t mask;
-    ::pthread_sigmask(SIG_SETMASK, nullptr, &mask);
-    if (std::this_thread::get_id() != caller && !sigismember(&mask, SIGTERM)) ++open;
-  });
-  EXPECT_EQ(open, 0);
-}
-
-/// Forks; the child calls `act` and ends with 0 when that is true, and is killed after 20 seconds.
-template <class Act>
-int status_of_child(const Act& act) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::alarm(20);
-    ::_exit(act() ? 0 : 1);
-  }
-  int status = -1;
-  ::waitpid(child, &status, 0);
-  return status;
-}
-
-bool default_pool_works() {
-  std::atomic<std::size_t> calls{0};
-  for (int round = 0; round < 20; ++round) {
-    parallel_for(nullptr, 4, 50, [&](std::size_t, std::size_t) { ++calls; });
-  }
-  return calls == 1000;
-}
-
-TEST(DefaultExecutor, WorksInAChildOfForkAndInItsChild) {
-#if defined(UNDER_THREAD_SANITIZER)
-  GTEST_SKIP() << "ThreadSanitizer lets no threads start after fork()";
-#endif
-  ASSERT_TRUE(default_pool_works());
-  EXPECT_EQ(status_of_child([] { return default_pool_works() && status_of_child(default_pool_works) == 0; }), 0);
-  EXPECT_TRUE(default_pool_works());
-}
-
-TEST(DefaultExecutor, WorksInAChildThatWasForkedWhileThePoolWasBusy) {
-#if defined(UNDER_THREAD_SANITIZER)
-  GTEST_SKIP() << "ThreadSanitizer lets no threads start after fork()";
-#endif
-  std::atomic<bool> busy{false};
-  std::atomic<bool> release{false};
-  std::thread other([&] {
-    parallel_for(nullptr, 2, 2, [&](std::size_t, std::size_t) {
-      busy = true;
-      while (!release) std::this_thread::yield();
-    });
-  });
-  while (!busy) std::this_thread::yield();
-  // Two tasks that meet need both threads: the child's pool must not take the parent's job for its own.
-  EXPECT_EQ(status_of_child([] {
-              if (default_executor().concurrency() < 2) return default_pool_works();
-              Meeting meeting(2);
-              parallel_for(nullptr, 2, 2, [&](std::size_t, std::size_t) { meeting.arrive(); });
-              return default_pool_works();
-            }),
-            0);
-  release = true;
-  other.join();
-}
-
-/// Uses the pool when static objects are destroyed, which is after main() and while pool threads sleep.
-struct AtExit {
-  ~AtExit() {
-    if (armed && !default_pool_works()) ::_exit(3);
-  }
-  bool armed = false;
-} at_exit;
-
-TEST(DefaultExecutor, WorksInStaticDestructorsAndNeverHoldsUpTheExit) {
-#if defined(UNDER_THREAD_SANITIZER)
-  GTEST_SKIP() << "ThreadSanitizer lets no threads start after fork()";
-#endif
-  EXPECT_EXIT(
-      {
-        ::alarm(20);
-        default_pool_works();
-        at_exit.armed = true;
-        std::exit(0);
-      },
-      testing::ExitedWithCode(0), "");
-}
 
 }  // namespace
