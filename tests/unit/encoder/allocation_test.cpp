@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <atomic>
 #include <bertha/encoder/encoder.hpp>
+#include <bertha/runtime/thread_pool.hpp>
 #include <cstdlib>
 #include <memory>
 #include <string>

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <bertha/encoder/encoder.hpp>
+#include <bertha/runtime/thread_pool.hpp>
 #include <cfenv>
 #include <chrono>
 #include <mutex>
