@@ -58,7 +58,7 @@ inline std::string to_json(const bertha::Encoding& encoding, const bertha::Token
         list(encoding.words,
              [&](std::uint32_t word) { return word == bertha::Encoding::kNone ? std::string("null") : plain(word); }) +
         ",\"special_tokens_mask\":" + list(encoding.special, plain);
-  return json + '}';
+  return json + (encoding.truncated ? ",\"truncated\":true}" : "}");
 }
 
 }  // namespace program

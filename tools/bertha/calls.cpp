@@ -5,16 +5,17 @@
 namespace program {
 
 using bertha::Encoding;
-using bertha::Error;
 using bertha::ErrorCode;
 using bertha::HeadKind;
+using bertha::throw_error;
 
 namespace {
 
 template <class Pipeline>
 Call pipeline_call(const BenchArguments& arguments, const bertha::CallOptions& options) {
-  return [pipeline = Pipeline::load(arguments.model, {.precision = arguments.precision, .memory = arguments.memory}),
-          options](const std::vector<Encoding>& encodings) { return pipeline.model().run(encodings, options); };
+  return [pipeline = Pipeline::load(arguments.model, arguments.load), options](const std::vector<Encoding>& encodings) {
+    return pipeline.model().run(encodings, options);
+  };
 }
 
 /// To hidden states only, without logits: of files without a head, or with one that the program doesn't know.
@@ -26,13 +27,13 @@ Call encoder_call(const BenchArguments& arguments, const bertha::CallOptions& op
     bertha::AnyEncoder encoder;
     bertha::Workspace work;
   };
-  auto file = bertha::WeightFile::open(arguments.model, {.memory = arguments.memory});
+  auto file = bertha::WeightFile::open(arguments.model, {.memory = arguments.load.memory});
   bertha::ModelConfig config = file.config();
   if (!config.has_encoder)
-    throw Error(ErrorCode::unsupported, arguments.model + ": the file holds a tokenizer only; expected a model");
+    throw_error(ErrorCode::unsupported, {arguments.model, ": the file holds a tokenizer only; expected a model"});
   if (arguments.logits)
-    throw Error(ErrorCode::unsupported, arguments.model + ": --logits needs a head that the program can run");
-  if (arguments.precision) config.precision = *arguments.precision;
+    throw_error(ErrorCode::unsupported, {arguments.model, ": --logits needs a head that the program can run"});
+  config.precision = arguments.load.precision.value_or(config.precision);
   const auto state = std::make_shared<State>(std::move(file), config);
   state->work.prepare(options);
   return [state](const std::vector<Encoding>& encodings) {

@@ -2,76 +2,76 @@
 
 #pragma once
 
+#include <bertha/bertha.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "lines.hpp"
+#include "streams.hpp"
 
 namespace program {
 
-struct ClassifyArguments {
+/// A model file, and texts for it: those of the command line or, where there are none, the lines of standard input.
+struct TextArguments {
   std::string model;
-  std::vector<std::string> texts;        // none: standard input
-  std::optional<std::size_t> top_k = 1;  // unset: all
-  LineOptions lines;
-};
-int classify(const ClassifyArguments& arguments);
-
-struct NerArguments {
-  std::string model;
+  bertha::LoadOptions load;
   std::vector<std::string> texts;
-  bertha::AggregationStrategy aggregation = bertha::AggregationStrategy::none;
   LineOptions lines;
 };
-int ner(const NerArguments& arguments);
+
+struct ClassifyArguments : TextArguments {
+  bertha::ClassificationOptions options = {.top_k = 1};
+};
+int classify(const ClassifyArguments& arguments, Output& out);
+
+struct NerArguments : TextArguments {
+  bertha::EntityOptions options;
+};
+int ner(const NerArguments& arguments, Output& out);
 
 struct QaArguments {
   std::string model;
+  bertha::LoadOptions load;
   std::optional<std::string> question;
   std::optional<std::string> context;  // none, with a question: a context per line of standard input
-  std::size_t top_k = 1;
+  bertha::AnswerOptions options;
   LineOptions lines;
 };
-int qa(const QaArguments& arguments);
+int qa(const QaArguments& arguments, Output& out);
 
-struct LogitsArguments {
-  std::string model;
-  std::vector<std::string> texts;
-  LineOptions lines;
-};
-int logits(const LogitsArguments& arguments);
-
-struct TokenizeArguments {
-  std::string model;
-  std::vector<std::string> texts;
-  bool all = false;
+struct LogitsArguments : TextArguments {
   bertha::EncodeOptions options;
-  bool windows = false;  ///< print a list of all windows of each text
-  LineOptions lines;
 };
-int tokenize(const TokenizeArguments& arguments);
+int logits(const LogitsArguments& arguments, Output& out);
+
+struct TokenizeArguments : TextArguments {
+  bertha::EncodeOptions options;
+  bool all = false;
+  bool windows = false;  // print a list of all windows of each text
+};
+int tokenize(const TokenizeArguments& arguments, Output& out);
 
 struct VerifyArguments {
   std::string model;
   bool record = false;
 };
-int verify(const VerifyArguments& arguments);
+int verify(const VerifyArguments& arguments, Output& out);
 
-int inspect(const std::string& model);
+int inspect(const std::string& model, bool json, Output& out);
 
 struct BenchArguments {
   std::string model;
+  bertha::LoadOptions load;
   std::size_t batch = 1;
   std::size_t length = 128;
   std::size_t threads = 0;
-  std::optional<bertha::PrecisionKind> precision;
-  bertha::Memory memory = bertha::Memory::fast;
   std::size_t repeat = 20;
-  bool jsonl = false;   // a call for each line of standard input, in place of batch x length
-  bool logits = false;  // print them too
+  bool jsonl = false;   // bench: a call for each line of standard input, in place of batch x length
+  bool logits = false;  // bench: print them too
+  bool json = false;    // profile: for machines
 };
-int bench(const BenchArguments& arguments);
-int profile(const BenchArguments& arguments);
+int bench(const BenchArguments& arguments, Output& out);
+int profile(const BenchArguments& arguments, Output& out);
 
 }  // namespace program

@@ -1,127 +1,112 @@
 #include "lines.hpp"
 
-#include <istream>
-#include <ostream>
+#include <unistd.h>
+
+#include <bertha/tokenizer/utf8.hpp>
+#include <cstdio>
 
 #include "json_text.hpp"
+#include "line_reader.hpp"
+#include "progress.hpp"
 
 namespace program {
 namespace {
 
-using bertha::Error;
-using bertha::ErrorCode;
-
-/// The string at `key` of a line's object; without the key: nothing, or an error when it is required.
-std::optional<std::string> text_at(const nlohmann::json& object, const char* key, bool required) {
-  const auto found = object.find(key);
-  if (found == object.end() || (found->is_null() && !required)) {
-    if (!required) return std::nullopt;
-    throw Error(ErrorCode::input, std::string("the line has no key \"") + key + "\"; expected a string there");
-  }
-  if (!found->is_string())
-    throw Error(ErrorCode::input,
-                std::string("the value of \"") + key + "\" is " + found->type_name() + "; expected a string");
-  return found->get<std::string>();
-}
-
-Line parse(std::string text, const LineOptions& options, const Keys& keys) {
-  if (options.replace_invalid_utf8) text = bertha::replace_invalid_utf8(text);
-  if (!options.jsonl) return {std::move(text), std::nullopt, std::nullopt};
-  try {
-    const auto object = nlohmann::json::parse(text);
-    if (!object.is_object())
-      throw Error(ErrorCode::input, std::string("the line is ") + object.type_name() + "; expected a JSON object");
-    return {*text_at(object, keys.text, true), text_at(object, keys.pair, keys.pair_required), std::nullopt};
-  } catch (const nlohmann::json::exception& error) {
-    return {{}, {}, Error(ErrorCode::input, std::string("the line is not valid JSON: ") + error.what())};
-  } catch (const Error& error) {
-    return {{}, {}, error};
-  }
-}
-
-/// Lines are collected into batches; a batch with a bad line is run again one by one, to find which.
-class Output {
+/// The lines that go through the model together, and what is counted over all of them.
+class Batches {
  public:
-  Output(std::ostream& out, const LineOptions& options, const Run& run) : out_(out), options_(options), run_(run) {}
+  Batches(const LineCommand& command, const LineOptions& options, Output& out)
+      : command_(command), options_(options), out_(out), progress_(options.quiet) {}
 
-  void add(Line line) {
+  /// The `number`th line of the input.
+  void add(Line line, std::size_t number) {
     lines_.push_back(std::move(line));
-    if (lines_.size() >= options_.batch_size) flush();
+    numbers_.push_back(number);
+    if (lines_.size() >= options_.batch_size) run();
   }
 
-  void flush() {
+  void run() {
     std::vector<const Line*> good;
     for (const Line& line : lines_)
       if (!line.error) good.push_back(&line);
-    std::vector<std::string> results;
-    try {
-      if (!good.empty()) results = run_(good);
-    } catch (const Error&) {
-      results.clear();
-      for (Line& line : lines_)
-        if (!line.error) run_alone(line, results);
-    }
+    std::vector<Result> results;
+    if (!good.empty()) results = command_.run(good);
     auto result = results.begin();
-    for (const Line& line : lines_) {
-      ++number_;
-      if (line.error) any_bad_ = true;
-      out_ << (line.error ? error_line(*line.error, number_) : *result++) << '\n';
-    }
+    for (std::size_t i = 0; i < lines_.size(); ++i)
+      write(lines_[i], numbers_[i], lines_[i].error ? Result{{}, false, lines_[i].error} : std::move(*result++));
     out_.flush();
     lines_.clear();
+    numbers_.clear();
+    progress_.show(texts_, bad_);
   }
 
-  /// The program's exit status.
-  int status() const { return any_bad_ ? 1 : 0; }
+  /// Says how many texts were cut. Returns the program's exit status.
+  int finish() {
+    progress_.finish();
+    if (cut_ > 0 && !options_.quiet) {
+      const std::string said = "bertha: " + with_commas(cut_) + " of " + with_commas(texts_) + " texts " +
+                               (cut_ == 1 ? "was" : "were") + " cut; " + std::string(command_.instead_of_cutting) +
+                               '\n';
+      std::fputs(said.c_str(), stderr);
+    }
+    return bad_ > 0 ? 1 : 0;
+  }
 
  private:
-  /// Appends the result of one line, or notes what is wrong with it.
-  void run_alone(Line& line, std::vector<std::string>& results) {
-    try {
-      results.push_back(run_({&line}).front());
-    } catch (const Error& error) {
-      line.error = error;
+  void write(const Line& line, std::size_t number, const Result& result) {
+    ++texts_;
+    if (result.error) {
+      ++bad_;
+      out_.line(error_line(*result.error, number, line.others));
+    } else if (line.others.empty()) {
+      cut_ += result.cut;
+      out_.line(result.json);
+    } else {
+      out_.line('{' + line.others + (result.cut ? ",\"truncated\":true" : "") + ",\"result\":" + result.json + '}');
     }
   }
 
-  std::ostream& out_;
+  const LineCommand& command_;
   const LineOptions& options_;
-  const Run& run_;
+  Output& out_;
+  Progress progress_;
   std::vector<Line> lines_;
-  std::size_t number_ = 0;
-  bool any_bad_ = false;
+  std::vector<std::size_t> numbers_;
+  std::size_t texts_ = 0, bad_ = 0, cut_ = 0;
 };
 
 }  // namespace
 
-std::string error_line(const Error& error, std::size_t number_of_line) {
-  return "{\"error\":{\"code\":" + quote(bertha::name(error.code())) + ",\"message\":" + quote(error.what()) +
-         "},\"line\":" + number(number_of_line) + '}';
+std::string error_line(const bertha::Error& error, std::size_t number_of_line, const std::string& others) {
+  return '{' + others + (others.empty() ? "" : ",") + "\"error\":{\"code\":" + quote(bertha::name(error.code())) +
+         ",\"message\":" + quote(error.what()) + "},\"line\":" + number(number_of_line) + '}';
 }
 
-int run_lines(std::istream& in, std::ostream& out, const LineOptions& options, const Keys& keys, const Run& run) {
-  Output output(out, options, run);
-  bool first = true;
-  for (std::string text; std::getline(in, text); first = false) {
-    if (first && text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
-    if (text.ends_with('\r')) text.pop_back();
-    output.add(parse(std::move(text), options, keys));
-  }
-  output.flush();
-  return output.status();
-}
-
-int run_lines(std::vector<Line> lines, std::ostream& out, const LineOptions& options, const Run& run) {
-  Output output(out, options, run);
-  for (Line& line : lines) {
-    if (options.replace_invalid_utf8) {
-      line.text = bertha::replace_invalid_utf8(line.text);
-      if (line.pair) line.pair = bertha::replace_invalid_utf8(*line.pair);
+int run_lines(const LineCommand& command, const LineOptions& options, std::vector<Line> lines, Output& out) {
+  Batches batches(command, options, out);
+  std::size_t number = 0;
+  if (!lines.empty()) {
+    for (Line& line : lines) {
+      if (options.replace_invalid_utf8) {
+        line.text = bertha::replace_invalid_utf8(line.text);
+        if (line.pair) line.pair = bertha::replace_invalid_utf8(*line.pair);
+      }
+      batches.add(std::move(line), ++number);
     }
-    output.add(std::move(line));
+    batches.run();
+    return batches.finish();
   }
-  output.flush();
-  return output.status();
+  LineReader reader(STDIN_FILENO);
+  for (std::string text; reader.next(text);) {
+    ++number;
+    if (options.replace_invalid_utf8) text = bertha::replace_invalid_utf8(text);
+    if (!options.jsonl)
+      batches.add({std::move(text), {}, {}, {}}, number);
+    else if (!is_blank(text))
+      batches.add(parse_line(text, command.keys), number);
+    if (!reader.ready()) batches.run();
+  }
+  return batches.finish();
 }
 
 }  // namespace program

@@ -2,12 +2,16 @@
 
 #pragma once
 
-#include <bertha/bertha.hpp>
+#include <bertha/error.hpp>
+#include <bertha/tokenizer/offsets.hpp>
 #include <functional>
-#include <iosfwd>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "json_line.hpp"
+#include "streams.hpp"
 
 namespace program {
 
@@ -18,32 +22,30 @@ struct LineOptions {
   std::size_t threads = 0;
   bertha::OffsetUnit unit = bertha::OffsetUnit::code_point;
   bool replace_invalid_utf8 = false;
+  bool quiet = false;
 };
 
-/// One line, read: the texts it holds, or what is wrong with it.
-struct Line {
-  std::string text;                 // or the question
-  std::optional<std::string> pair;  // the other text, or the context
+/// What became of a line: JSON, or what is wrong with it.
+struct Result {
+  std::string json;
+  bool cut = false;  // parts of the text were left out, and `json` has no place to say so
   std::optional<bertha::Error> error;
 };
 
-/// The two keys of an object in --jsonl, and whether the second one must be there.
-struct Keys {
-  const char* text = "text";
-  const char* pair = "text_pair";
-  bool pair_required = false;
+/// A command that reads lines.
+struct LineCommand {
+  Keys keys;
+  /// The results of a batch of good lines, in their order.
+  std::function<std::vector<Result>(const std::vector<const Line*>&)> run;
+  /// What can be done where texts were cut; ends the sentence that says so.
+  std::string_view instead_of_cutting;
 };
 
-/// The results of a batch of good lines, as JSON, in order. Throws bertha::Error when one of them is bad.
-using Run = std::function<std::vector<std::string>(const std::vector<const Line*>&)>;
-
 /// What stands in the place of the result of a bad line, the `number_of_line`th from 1.
-std::string error_line(const bertha::Error& error, std::size_t number_of_line);
+std::string error_line(const bertha::Error& error, std::size_t number_of_line, const std::string& others = {});
 
-/// Runs every line of `in` and writes its result to `out`. Returns the exit status: 0, or 1 when a line was bad.
-int run_lines(std::istream& in, std::ostream& out, const LineOptions& options, const Keys& keys, const Run& run);
-
-/// The same for lines that are there already, from the command line.
-int run_lines(std::vector<Line> lines, std::ostream& out, const LineOptions& options, const Run& run);
+/// Runs `lines`, or, where there are none, every line of standard input, and writes the results to `out`, as soon as no
+/// more lines are there or a batch is full. Returns the exit status: 0, or 1 when a line was bad.
+int run_lines(const LineCommand& command, const LineOptions& options, std::vector<Line> lines, Output& out);
 
 }  // namespace program

@@ -6,17 +6,17 @@
 
 #include <algorithm>
 #include <atomic>
-#include <iostream>
 #include <tuple>
 #include <utility>
 
 #include "calls.hpp"
-#include "json_text.hpp"
+#include "for_people.hpp"
 
 namespace program {
 namespace {
 
 using bertha::kernels::Table;
+using nlohmann::ordered_json;
 
 constexpr auto kFunctions =
     std::make_tuple(&Table::gemm_f32, &Table::gemm_s8, &Table::gemm_bf16, &Table::attention_f32, &Table::attention_bf16,
@@ -123,7 +123,7 @@ const Table& timing_table() {
 
 }  // namespace
 
-int profile(const BenchArguments& arguments) {
+int profile(const BenchArguments& arguments, Output& out) {
   {
     const auto file = bertha::WeightFile::open(arguments.model);
     notes.config = file.config();
@@ -145,15 +145,10 @@ int profile(const BenchArguments& arguments) {
   std::size_t threads = bertha::default_executor().concurrency();
   if (arguments.threads != 0) threads = std::min(threads, arguments.threads);
   const double all_ms = ms * static_cast<double>(threads);
-  struct Row {
-    double ms;
-    std::string text;
-  };
-  std::vector<Row> rows;
+  std::vector<ordered_json> stages;
   double kernels_ms = 0;
-  const auto add = [&](const char* stage, double stage_ms, const std::string& more) {
-    rows.push_back({stage_ms, "{\"stage\":" + quote(stage) + ",\"ms\":" + number(stage_ms) +
-                                  ",\"share\":" + number(stage_ms / all_ms) + more + '}'});
+  const auto add = [&](const char* stage, double stage_ms) -> ordered_json& {
+    return stages.emplace_back(ordered_json{{"stage", stage}, {"ms", stage_ms}, {"share", stage_ms / all_ms}});
   };
   for (std::size_t slot = 0; slot < kSlots; ++slot)
     for (std::size_t stage = 0; stage < kStages; ++stage) {
@@ -161,19 +156,25 @@ int profile(const BenchArguments& arguments) {
       if (noted.calls == 0) continue;
       const double ns = static_cast<double>(noted.ns);
       kernels_ms += ns / 1e6 / repeat;
-      std::string more = ",\"kernel\":" + quote(notes.real->slots[slot].operation) +
-                         ",\"level\":" + quote(notes.real->slots[slot].level) +
-                         ",\"calls\":" + number(noted.calls / arguments.repeat);
-      if (noted.flop > 0) more += ",\"gflop_per_s\":" + number(static_cast<double>(noted.flop) / ns);
-      add(kStageNames[stage], ns / 1e6 / repeat, more);
+      ordered_json& row = add(kStageNames[stage], ns / 1e6 / repeat);
+      row["kernel"] = notes.real->slots[slot].operation;
+      row["level"] = notes.real->slots[slot].level;
+      row["calls"] = noted.calls / arguments.repeat;
+      if (noted.flop > 0) row["gflop_per_s"] = static_cast<double>(noted.flop) / ns;
     }
-  add("outside of kernels", std::max(0.0, all_ms - kernels_ms), "");
-  std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.ms > b.ms; });
-  const auto precision = arguments.precision.value_or(notes.config.precision);
-  std::cout << "{\"ms\":" << number(ms) << ",\"level\":" << quote(notes.real->level)
-            << ",\"precision\":" << quote(bertha::to_string(precision)) << ",\"batch\":" << arguments.batch
-            << ",\"length\":" << arguments.length << ",\"threads\":" << threads << ",\"repeat\":" << arguments.repeat
-            << ",\"stages\":" << list(rows, [](const Row& row) { return row.text; }) << "}\n";
+  add("outside of kernels", std::max(0.0, all_ms - kernels_ms));
+  std::sort(stages.begin(), stages.end(),
+            [](const ordered_json& a, const ordered_json& b) { return a["ms"].get<double>() > b["ms"].get<double>(); });
+  const ordered_json facts = {
+      {"ms", ms},
+      {"level", notes.real->level},
+      {"precision", bertha::to_string(arguments.load.precision.value_or(notes.config.precision))},
+      {"batch", arguments.batch},
+      {"length", arguments.length},
+      {"threads", threads},
+      {"repeat", arguments.repeat},
+      {"stages", stages}};
+  out.text(arguments.json ? for_machines(facts) : for_people(facts));
   return 0;
 }
 

@@ -1,0 +1,66 @@
+"""What the tests of the bertha program share: running it, and reading what it prints.
+
+The environment variable BERTHA_PROGRAM names the program; it runs on the models of tests/golden. Python's standard
+library only.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import unittest
+
+PROGRAM = os.environ["BERTHA_PROGRAM"]
+MODELS = pathlib.Path(__file__).resolve().parent.parent / "golden" / "models"
+WITH_SELF_TEST = {"classify_two", "classify_int8", "entities", "entities_int8", "answers", "answers_int8",
+                  "classify_bfloat16", "entities_bfloat16", "answers_bfloat16", "electra_bfloat16"} | {
+    f"{family}_{kind}" for family in ("roberta", "distilbert", "electra") for kind in ("classify", "answers", "int8")}
+CLASSIFIER, TAGGER, ASKER = (str(MODELS / f"{name}.safetensors") for name in ("classify_two", "entities", "answers"))
+THREE_LABELS = str(MODELS / "classify_multi_label.safetensors")
+# Turkish letters (two bytes each) and an emoji (four bytes, two UTF-16 units).
+UNICODE_TEXT = "\u0130stanbul \U0001f600 \u011f\u00fcz bank"
+TEXTS = [f"{word} moved from Oslo to Lima in {number} {'and back ' * (number % 7)}there."
+         for number, word in enumerate(["Ada", "Sinan", "nobody", "\u011fu", "the bank", "", "\U0001f600"] * 7)]
+
+
+def run(*arguments, stdin=b""):
+    """The finished process; its output as bytes."""
+    if isinstance(stdin, str):
+        stdin = stdin.encode()
+    return subprocess.run([PROGRAM, *arguments], input=stdin, capture_output=True, timeout=120, check=False)
+
+
+def lines(process):
+    """The JSON values of the lines of a process's output, each of which must end with LF."""
+    text = process.stdout.decode()
+    assert text == "" or text.endswith("\n"), text
+    return [json.loads(line) for line in text.split("\n")[:-1]]
+
+
+def is_error(value):
+    return isinstance(value, dict) and "error" in value
+
+
+class ProgramTest(unittest.TestCase):
+    def ask(self, *arguments, stdin=b"", status=0):
+        """The JSON lines of a run that must end with `status` and say nothing on stderr."""
+        process = run(*arguments, stdin=stdin)
+        self.assertEqual(process.returncode, status, process.stderr)
+        self.assertEqual(process.stderr, b"")
+        return lines(process)
+
+    def refuse(self, *arguments, says=(), stdin=b"", status=2):
+        """A run that can't do anything: status 2, a message on stderr, nothing on stdout."""
+        process = run(*arguments, stdin=stdin)
+        message = process.stderr.decode()
+        self.assertEqual(process.returncode, status, (arguments, message))
+        self.assertEqual(process.stdout, b"", arguments)
+        for words in (says,) if isinstance(says, str) else says:
+            self.assertIn(words, message, arguments)
+        self.assertNotEqual(message.strip(), "", arguments)
+
+    def check_error(self, value, line, code="input", says=""):
+        self.assertEqual(list(value), ["error", "line"], value)
+        self.assertEqual(list(value["error"]), ["code", "message"])
+        self.assertEqual((value["line"], value["error"]["code"]), (line, code), value)
+        self.assertIn(says, value["error"]["message"])

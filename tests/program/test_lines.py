@@ -1,0 +1,248 @@
+"""What goes into the bertha program: texts, lines and JSON lines, good ones and bad ones."""
+
+import json
+import unittest
+
+from program import ASKER, CLASSIFIER, TAGGER, TEXTS, ProgramTest, is_error, lines, run
+
+
+class TextsAndLines(ProgramTest):
+    def test_texts_and_lines_give_the_same(self):
+        texts = [text for text in TEXTS if text.strip()]
+        for command, model in (("classify", CLASSIFIER), ("ner", TAGGER), ("tokenize", CLASSIFIER)):
+            from_texts = run(command, model, *texts).stdout
+            self.assertEqual(run(command, model, stdin="\n".join(texts)).stdout, from_texts)
+            objects = "\n".join(json.dumps({"text": text}) for text in texts)
+            self.assertEqual(run(command, model, "--jsonl", stdin=objects).stdout, from_texts)
+
+    def test_a_text_is_taken_as_it_is(self):
+        for text in ("[MASK]", "[hello, world]", "[]", "[", "\x01[a]", "a,b", "'quoted'", "", "%s", "a=b", " "):
+            [encoding] = self.ask("tokenize", CLASSIFIER, text)
+            [line] = self.ask("tokenize", CLASSIFIER, "--jsonl", stdin=json.dumps({"text": text}))
+            self.assertEqual(encoding, line, text)
+        arguments = ("qa", ASKER, "--question", "[who, where]", "--context")
+        self.assertEqual(self.ask(*arguments, "[Ada, Lima]"), self.ask(*arguments[:-1], stdin="[Ada, Lima]"))
+        self.assertEqual(len(self.ask("tokenize", CLASSIFIER, "[a, b]", "c", "[d]")), 3)
+        [encoding] = self.ask("tokenize", CLASSIFIER, "--", "--jsonl")
+        self.assertEqual(encoding, self.ask("tokenize", CLASSIFIER, stdin="--jsonl")[0])
+
+    def test_lines_end_at_lf_or_crlf_and_lose_a_byte_order_mark(self):
+        plain = run("tokenize", CLASSIFIER, stdin="one bank\nin Lima\n").stdout
+        self.assertEqual(plain.count(b"\n"), 2)
+        for stdin in ("one bank\nin Lima", "one bank\r\nin Lima\r\n", "\ufeffone bank\nin Lima\n",
+                      "\ufeffone bank\r\nin Lima"):
+            self.assertEqual(run("tokenize", CLASSIFIER, stdin=stdin).stdout, plain, stdin)
+        spaces = self.ask("tokenize", CLASSIFIER, stdin="  bank \n")[0]
+        self.assertEqual(spaces["offsets"][1], [2, 6])
+
+    def test_a_byte_order_mark_or_a_carriage_return_anywhere_else_is_text(self):
+        # Of the lines after the first only the one CR before LF is dropped.
+        texts = ["bank", "\ufeffbank", "ba\rnk", "\rbank", "bank\r", "\ufeff"]
+        expected = self.ask("tokenize", TAGGER, *texts)
+        self.assertEqual(self.ask("tokenize", TAGGER, stdin="\ufeff" + "\r\n".join(texts)), expected)
+        [twice] = self.ask("tokenize", TAGGER, stdin="\ufeff\ufeffbank")
+        self.assertEqual(twice, expected[1])
+        self.assertEqual(twice["offsets"][1], [1, 5])
+
+    def test_empty_lines_are_empty_texts(self):
+        out = self.ask("tokenize", CLASSIFIER, stdin="\nbank\n\n")
+        self.assertEqual([x["tokens"] for x in out], [["[CLS]", "[SEP]"], ["[CLS]", "bank", "[SEP]"], ["[CLS]", "[SEP]"]])
+        self.assertEqual(self.ask("ner", TAGGER, stdin="\n"), [[]])
+        self.assertEqual(len(self.ask("classify", CLASSIFIER, stdin="\n")[0]), 1)
+
+    def test_nothing_in_gives_nothing_out(self):
+        for command, model in (("classify", CLASSIFIER), ("ner", TAGGER), ("tokenize", CLASSIFIER)):
+            self.assertEqual(self.ask(command, model), [])
+            self.assertEqual(self.ask(command, model, "--jsonl"), [])
+        self.assertEqual(self.ask("qa", ASKER, "--jsonl"), [])
+
+    def test_blank_lines_between_objects_mean_nothing_but_count(self):
+        stdin = '\n{"text":"a"}\n \t\r\n\r\n{"text":5}\n\n'
+        plain, error = self.ask("classify", CLASSIFIER, "--jsonl", stdin=stdin, status=1)
+        self.assertEqual([plain], self.ask("classify", CLASSIFIER, "a"))
+        self.check_error(error, 5, says="number")
+        out = self.ask("bench", CLASSIFIER, "--jsonl", stdin='\n{"ids":[[1]]}\n\r\n{"ids":5}\n', status=1)
+        self.assertEqual(out[0]["tokens"], 1)
+        self.check_error(out[1], 4)
+
+    def test_qa_reads_a_context_per_line(self):
+        contexts = ["Sinan lives in Boston", "Ada lives in Lima"]
+        out = self.ask("qa", ASKER, "--question", "Where?", stdin="\n".join(contexts))
+        self.assertEqual(out, [self.ask("qa", ASKER, "--question", "Where?", "--context", c)[0] for c in contexts])
+        objects = "\n".join(json.dumps({"context": c, "question": "Where?"}) for c in contexts)
+        self.assertEqual(self.ask("qa", ASKER, "--jsonl", stdin=objects), out)
+
+    def test_pairs_are_not_two_texts_in_one(self):
+        pair = json.dumps({"text": "one bank", "text_pair": "in Lima"})
+        [encoding] = self.ask("tokenize", CLASSIFIER, "--jsonl", stdin=pair)
+        self.assertEqual(encoding["tokens"].count("[SEP]"), 2)
+        self.assertIn(1, encoding["type_ids"])
+        together, alone = self.ask("classify", CLASSIFIER, "--jsonl", stdin=pair + "\n" + '{"text":"one bank"}')
+        self.assertNotEqual(together, alone)
+        [error] = self.ask("ner", TAGGER, "--jsonl", stdin=pair, status=1)
+        self.check_error(error, 1, says="text_pair")
+
+
+class OtherKeys(ProgramTest):
+    """Keys of a line's object that the command doesn't read come out as they went in."""
+
+    def out(self, *arguments, stdin, status=0):
+        process = run(*arguments, stdin=stdin)
+        self.assertEqual((process.returncode, process.stderr), (status, b""))
+        return process.stdout.decode().rstrip("\n").split("\n")
+
+    def test_they_come_first_and_the_result_below_its_own_key(self):
+        for command, model, line in (("classify", CLASSIFIER, {"text": "Ada", "text_pair": "Lima"}),
+                                     ("ner", TAGGER, {"text": "Ada moved to Lima"}),
+                                     ("qa", ASKER, {"question": "Where?", "context": "in Boston"}),
+                                     ("logits", CLASSIFIER, {"text": "Ada"}), ("tokenize", TAGGER, {"text": "Ada"})):
+            stdin = json.dumps(line) + "\n" + json.dumps({"id": 7, **line, "lang": "tr"})
+            plain, with_keys = self.out(command, model, "--jsonl", stdin=stdin)
+            self.assertEqual(with_keys, '{"id":7,"lang":"tr","result":' + plain + "}")
+
+    def test_values_stay_as_they_are_written(self):
+        values = ("12345678901234567890123", "1.0", "-0.0", "1E5", "null", "true", '"a, }: b"', r'"\"}\\"', r'"\u00e9"',
+                  '"\u00e9"', "[]", "{}", '[1,{"text":"b"},"]"]', '{"a":{"b":[[]]},"c":"}"}')
+        for value in values:
+            [line] = self.out("tokenize", TAGGER, "--jsonl", stdin=f'{{"text":"a","x":{value},"y":1}}')
+            self.assertTrue(line.startswith(f'{{"x":{value},"y":1,"result":{{"ids":['), line)
+
+    def test_spaces_between_them_are_left_out(self):
+        [line] = self.out("tokenize", TAGGER, "--jsonl", stdin=' {\t"x y" : [ 1 , "a b" ] ,\r "text" : "a" , "z":{ } } \r')
+        self.assertTrue(line.startswith('{"x y":[1,"a b"],"z":{},"result":{"ids":['), line)
+
+    def test_a_bad_line_keeps_them(self):
+        stdin = '{"id":7,"text":5}\n{"id":8}\n{"id":9,"text":"' + "bank " * 600 + '"}\n{"id":10,"text":"a"}\n{"id":11'
+        out = [json.loads(line) for line in self.out("classify", CLASSIFIER, "--jsonl", stdin=stdin, status=1)]
+        for value, number in zip(out[:3], (1, 2, 3)):
+            self.assertEqual(value.pop("id"), number + 6)
+            self.check_error(value, number)
+        self.assertEqual(list(out[3]), ["id", "result"])
+        self.check_error(out[4], 5)
+
+    def test_those_with_names_of_the_output_are_left_out(self):
+        names = {name: 1 for name in ("result", "truncated", "error", "line")}
+        for text in ("a", 5):
+            stdin = json.dumps({**names, "text": text, "id": 1})
+            [line] = self.out("classify", CLASSIFIER, "--jsonl", stdin=stdin, status=0 if text == "a" else 1)
+            keys = [key for key, _ in json.loads(line, object_pairs_hook=list)]
+            self.assertEqual(keys, ["id", "result"] if text == "a" else ["id", "error", "line"])
+        stdin = json.dumps({**names, "text": "a"}) + '\n{"te\\u0078t":"a"}\n{"text":"a"}'
+        self.assertEqual(len(set(self.out("classify", CLASSIFIER, "--jsonl", stdin=stdin))), 1)
+
+
+class CutTexts(ProgramTest):
+    """Text that doesn't go into the model is never left out in silence."""
+    LONG = "bank " * 600
+
+    def test_an_object_says_so_and_nothing_else_does(self):
+        long, short = self.ask("tokenize", CLASSIFIER, "--truncation", "longest_first", "--max-length", "8", self.LONG, "a")
+        self.assertEqual((len(long["ids"]), long["truncated"], "truncated" in short), (8, True, False))
+        [whole] = self.ask("tokenize", CLASSIFIER, "--truncation", "longest_first", self.LONG)
+        self.assertEqual((len(whole["ids"]), whole["truncated"]), (128, True))
+        long, short = self.ask("logits", CLASSIFIER, "--truncation", "only_first", self.LONG, "a")
+        self.assertEqual((list(long), list(short), long["truncated"]), (["logits", "truncated"], ["logits"], True))
+        stdin = json.dumps({"id": 1, "text": self.LONG}) + '\n{"id":2,"text":"a"}'
+        long, short = self.ask("classify", CLASSIFIER, "--truncation", "--jsonl", stdin=stdin)
+        self.assertEqual((list(long), list(short), long["truncated"]), (["id", "truncated", "result"], ["id", "result"], True))
+
+    def test_else_standard_error_counts_them(self):
+        stdin = "a\n" + f"{self.LONG}\n" * 3 + "b\n" * 996
+        process = run("classify", CLASSIFIER, "--truncation", stdin=stdin)
+        self.assertEqual(process.returncode, 0)
+        self.assertRegex(process.stderr.decode(), r"^bertha: 3 of 1,000 texts were cut; .*--truncation.*\n$")
+        self.assertEqual(len(lines(process)), 1000)
+        quiet = run("classify", CLASSIFIER, "--truncation", "--quiet", stdin=stdin)
+        self.assertEqual((quiet.stderr, quiet.stdout), (b"", process.stdout))
+        self.assertIn(b"1 of 1 texts was cut", run("classify", CLASSIFIER, "--truncation", self.LONG).stderr)
+
+    def test_windows_leave_nothing_out(self):
+        [windows] = self.ask("tokenize", CLASSIFIER, "--truncation", "only_first", "--max-length", "10", "--stride", "2",
+                             "--windows", "bank " * 20)
+        self.assertEqual([window["offsets"][1][0] for window in windows], [0, 30, 60])
+        self.assertTrue(all("truncated" not in window for window in windows))
+
+
+class BadLines(ProgramTest):
+    BAD = {'{"text":': "not valid JSON", '{"txt":"a"}': '"text"', '{"text":5}': "number", '{"text":null}': "null",
+           '["a"]': "object", '"a"': "object", "null": "object", "nonsense": "not valid JSON",
+           r'{"text":"\ud800"}': "not valid JSON", r'{"text":"\udc00x"}': "not valid JSON",
+           '{"text":"a","text_pair":["b"]}': "text_pair", '{"text":"a"} {"text":"b"}': "not valid JSON",
+           "[" * 100000: "not valid JSON"}
+
+    def test_a_bad_line_gives_an_error_in_its_place_and_the_others_go_on(self):
+        good = '{"text":"Ada moved to Lima."}'
+        [expected] = self.ask("classify", CLASSIFIER, "--jsonl", stdin=good)
+        for batch in ("1", "4", "100"):
+            stdin = "\n".join(good + "\n" + bad for bad in self.BAD)
+            out = self.ask("classify", CLASSIFIER, "--jsonl", "--batch-size", batch, stdin=stdin + "\n" + good, status=1)
+            self.assertEqual(len(out), 2 * len(self.BAD) + 1)
+            self.assertEqual(out[::2], [expected] * (len(self.BAD) + 1))
+            for i, says in enumerate(self.BAD.values()):
+                out[2 * i + 1].pop("txt", None)
+                self.check_error(out[2 * i + 1], 2 * i + 2, says=says)
+
+    def test_a_null_text_pair_is_none(self):
+        out = self.ask("classify", CLASSIFIER, "--jsonl", stdin='{"text":"a","text_pair":null}\n{"text":"a"}')
+        self.assertEqual(out[0], out[1])
+
+    def test_escapes_are_the_characters_that_they_stand_for(self):
+        escaped, plain = self.ask("tokenize", TAGGER, "--jsonl", stdin='{"text":"\\ud83d\\ude00 \\u0130"}\n' +
+                                  json.dumps({"text": "\U0001f600 \u0130"}, ensure_ascii=False))
+        self.assertEqual(escaped, plain)
+
+    def test_qa_needs_both_keys_in_every_line(self):
+        stdin = '{"question":"Where?"}\n{"context":"Boston"}\n{"question":"Where?","context":null}\n' \
+                '{"question":"Where?","context":"in Boston"}\n{"question":"","context":"Boston"}\n' \
+                '{"question":"Where?","context":""}'
+        out = self.ask("qa", ASKER, "--jsonl", stdin=stdin, status=1)
+        for i, says in ((0, '"context"'), (1, '"question"'), (2, "null"), (4, "question is empty"),
+                        (5, "context is empty")):
+            self.check_error(out[i], i + 1, says=says)
+        self.assertEqual(list(out[3]), ["score", "start", "end", "answer"])
+
+    def test_empty_arguments_of_qa_are_empty_texts(self):
+        [error] = self.ask("qa", ASKER, "--question", "", "--context", "Boston", status=1)
+        self.check_error(error, 1, says="question is empty")
+        [error] = self.ask("qa", ASKER, "--question", "Where?", "--context", "", stdin="Boston", status=1)
+        self.check_error(error, 1, says="context is empty")
+
+    def test_invalid_utf8_is_an_error_or_replaced(self):
+        stdin = b"bank\nba\xffnk\n\xe2\x82\nbank\n"
+        out = self.ask("tokenize", CLASSIFIER, stdin=stdin, status=1)
+        self.assertEqual(out[0], out[3])
+        self.check_error(out[1], 2, says="2")  # the position of the byte
+        self.check_error(out[2], 3)
+        self.assertEqual(self.ask("tokenize", CLASSIFIER, "--invalid-utf8", "error", stdin=stdin, status=1), out)
+        replaced = self.ask("tokenize", CLASSIFIER, "--invalid-utf8", "replace", stdin=stdin)
+        as_python = stdin.decode(errors="replace").encode()
+        self.assertEqual(replaced, self.ask("tokenize", CLASSIFIER, stdin=as_python))
+        out = self.ask("classify", CLASSIFIER, "--jsonl", stdin=b'{"text":"a\xff"}\n{"text":"a"}', status=1)
+        self.check_error(out[0], 1)
+        self.assertFalse(is_error(out[1]))
+        process = run("classify", CLASSIFIER, b"ba\xffnk")
+        self.assertEqual(process.returncode, 1)
+        self.check_error(lines(process)[0], 1)
+        out = self.ask("qa", ASKER, "--question", b"wh\xffo", "--context", "in Boston", status=1)
+        self.check_error(out[0], 1)
+        expected = self.ask("qa", ASKER, "--question", "wh\ufffdo", "--context", "in \ufffd Boston")
+        replace = ("--question", b"wh\xffo", "--invalid-utf8", "replace")
+        self.assertEqual(self.ask("qa", ASKER, *replace, "--context", b"in \xff Boston"), expected)
+        self.assertEqual(self.ask("qa", ASKER, *replace, stdin=b"in \xff Boston\n"), expected)
+        self.assertEqual(self.ask("tokenize", CLASSIFIER, b"ba\xffnk", "--invalid-utf8", "replace"), replaced[1:2])
+
+    def test_a_text_that_is_too_long_is_an_error_with_both_numbers(self):
+        long = "bank " * 600
+        out = self.ask("classify", CLASSIFIER, stdin=f"bank\n{long}\nbank\n", status=1)
+        self.check_error(out[1], 2, says="602")
+        self.assertIn("128", out[1]["error"]["message"])
+        self.assertEqual(out[0], out[2])
+        self.assertEqual(len(self.ask("tokenize", CLASSIFIER, long)[0]["ids"]), 602)
+        [answer] = self.ask("qa", ASKER, "--question", "Where?", "--context", long)
+        self.assertEqual(long[answer["start"]:answer["end"]], answer["answer"])
+        [error] = self.ask("qa", ASKER, "--question", long, "--context", "Boston", status=1)
+        self.check_error(error, 1)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,97 @@
+#include "json_line.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace program {
+namespace {
+
+using bertha::ErrorCode;
+using bertha::throw_error;
+using nlohmann::json;
+
+/// The string at `key`; without the key: nothing, or an error when it is required.
+std::optional<std::string> text_at(const json& object, const char* key, bool required) {
+  const auto found = object.find(key);
+  if (found == object.end() || (found->is_null() && !required)) {
+    if (!required) return std::nullopt;
+    throw_error(ErrorCode::input, {"the line has no key \"", key, "\"; expected a string there"});
+  }
+  if (!found->is_string())
+    throw_error(ErrorCode::input, {"the value of \"", key, "\" is ", found->type_name(), "; expected a string"});
+  return found->get<std::string>();
+}
+
+/// Takes what the members of an object are made of off the front of `text`, which is JSON: up to a colon, a comma or
+/// the object's end, which go too. Without spaces but for those in strings.
+std::string take_part(std::string_view& text) {
+  std::string part;
+  bool in_string = false;
+  std::size_t depth = 0, at = 0;
+  for (; at < text.size(); ++at) {
+    const char c = text[at];
+    if (in_string) {
+      part += c;
+      if (c == '\\') part += text[++at];
+      if (c == '"') in_string = false;
+    } else {
+      if (depth == 0 && (c == ':' || c == ',' || c == '}')) break;
+      if (c == '{' || c == '[') ++depth;
+      if (c == '}' || c == ']') --depth;
+      if (c == '"') in_string = true;
+      if (c != ' ' && c != '\t' && c != '\r') part += c;
+    }
+  }
+  text.remove_prefix(std::min(at + 1, text.size()));
+  return part;
+}
+
+/// The members of a line's object that are for whoever reads the output. They stay as they are written: a number that
+/// is too long for this machine, or "1.0", would come out as another. The program's own keys are left out, so that the
+/// output has each once.
+std::string other_members(std::string_view line, const Keys& keys) {
+  const std::array<std::string_view, 6> known = {keys.text, keys.pair, "result", "truncated", "error", "line"};
+  std::string others;
+  line.remove_prefix(line.find('{') + 1);
+  while (!line.empty()) {
+    const std::string key = take_part(line), value = take_part(line);
+    const bool is_member = !key.empty() && !value.empty();  // not after an object's end
+    if (!is_member || std::find(known.begin(), known.end(), json::parse(key).get<std::string>()) != known.end())
+      continue;
+    others += (others.empty() ? "" : ",") + key + ':' + value;
+  }
+  return others;
+}
+
+}  // namespace
+
+json parse_object(const std::string& line) {
+  json object;
+  try {
+    object = json::parse(line);
+  } catch (const json::exception& error) {
+    // It quotes what it read last, which may be all of a long line.
+    throw_error(ErrorCode::input, {"the line is not valid JSON: ", std::string_view(error.what()).substr(0, 300)});
+  }
+  if (!object.is_object())
+    throw_error(ErrorCode::input, {"the line is ", object.type_name(), "; expected a JSON object"});
+  return object;
+}
+
+Line parse_line(const std::string& text, const Keys& keys) {
+  Line line;
+  try {
+    const json object = parse_object(text);
+    if (object.size() > object.count(keys.text) + object.count(keys.pair)) line.others = other_members(text, keys);
+    line.text = *text_at(object, keys.text, true);
+    line.pair = text_at(object, keys.pair, keys.pair_required);
+  } catch (const bertha::Error& error) {
+    line.error = error;
+  }
+  return line;
+}
+
+bool is_blank(const std::string& line) { return line.find_first_not_of(" \t") == std::string::npos; }
+
+}  // namespace program

@@ -1,0 +1,36 @@
+// A line of --jsonl: an object with one or two texts, and what else its maker put into it.
+
+#pragma once
+
+#include <bertha/error.hpp>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+namespace program {
+
+/// One line, read: the texts it holds, or what is wrong with it.
+struct Line {
+  std::string text;                 // or the question
+  std::optional<std::string> pair;  // the other text, or the context
+  std::string others;               // the object's other members, as they are written there: "id":7,"lang":"tr"
+  std::optional<bertha::Error> error;
+};
+
+/// The two keys that a command reads, and whether the second one must be there.
+struct Keys {
+  const char* text = "text";
+  const char* pair = "text_pair";
+  bool pair_required = false;
+};
+
+/// The object of a line. Throws Error{input} when it is none.
+nlohmann::json parse_object(const std::string& line);
+
+/// Reads a line; never throws for what is in it.
+Line parse_line(const std::string& text, const Keys& keys);
+
+/// Nothing but spaces and tabs: between lines of JSON that means nothing.
+bool is_blank(const std::string& line);
+
+}  // namespace program

@@ -1,0 +1,50 @@
+// Standard output, checked: what is lost never counts as success.
+
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace program {
+
+/// Reading standard input or writing standard output failed: the program says so and ends with status 1.
+class StreamError : public std::runtime_error {
+ public:
+  /// "`stream`: " and the system's words for `error_number`.
+  StreamError(const std::string& stream, int error_number);
+};
+
+/// Whoever read standard output has gone, and the signal that says so is ignored: the program ends without a word.
+struct ClosedPipe {};
+
+/// Opens those of the three standard streams that are closed, so that using them fails: a file that the program opens
+/// would get their numbers, and be read as standard input.
+void open_standard_streams();
+
+/// Waits until reading from `descriptor`, or writing to it, would not block.
+void wait_until_readable(int descriptor);
+void wait_until_writable(int descriptor);
+
+/// Text on its way to a descriptor, which gets whole lines: Ctrl-C ends the program before or after a line.
+/// Writing throws StreamError or ClosedPipe.
+class Output {
+ public:
+  explicit Output(int descriptor) : descriptor_(descriptor) {}
+
+  /// Adds a line; it is kept until `flush`.
+  void line(std::string_view text);
+  /// Adds text that ends with a line.
+  void text(std::string_view text) { buffer_ += text; }
+  void flush();
+  /// Flushes and closes: some file systems tell only then that there was no room.
+  void close();
+
+ private:
+  void write_all(std::string_view text) const;
+
+  int descriptor_;
+  std::string buffer_;
+};
+
+}  // namespace program
