@@ -11,15 +11,24 @@ cmake -S . -B build -D CMAKE_BUILD_TYPE=Release -D BERTHA_BUILD_TESTS=OFF -D BER
   --log-level=WARNING
 cmake --build build --target bertha -j "$(nproc)"
 
+# show WHAT COMMAND...: what to look at, the command as one would type it, and what it prints.
 show() {
-  printf '\n$'
-  printf ' %q' "$@"
+  printf '\n# %s\n$' "$1"
+  shift
+  local word
+  for word in "$@"; do
+    if [[ $word =~ ^[a-zA-Z0-9_./-]+$ ]]; then printf ' %s' "$word"; else printf ' "%s"' "$word"; fi
+  done
   printf '\n'
   "$@"
 }
-show build/bertha classify examples/models/sentiment.safetensors \
-  "Stocks rallied and the British pound gained." "The company lost money for the third year running."
-show build/bertha ner examples/models/entities.safetensors --aggregation simple \
-  "My name is Sinan and I live in San Francisco."
-show build/bertha qa examples/models/answers.safetensors \
-  --question "Where is Sinan living these days?" --context "Sinan lives in California but Matt lives in Boston"
+
+models=examples/models
+show "A model that has read film reviews says whether one is good or bad." \
+  build/bertha classify $models/sentiment.safetensors \
+  "A warm, funny film that stays with you for days." "The acting is fine, but the plot makes no sense."
+show "A model that has read encyclopaedia articles finds persons, places and organisations, and where they are in the text." \
+  build/bertha ner $models/entities.safetensors --aggregation simple "Marie Curie taught at the University of Paris."
+show "A model that answers a question with the part of a passage that says it." \
+  build/bertha qa $models/answers.safetensors --question "Who built the bridge?" \
+  --context "The old bridge was built in 1566 by Mimar Hayruddin. It fell in a war, and was opened again in 2004."
