@@ -20,10 +20,6 @@ BERTHA_NAMESPACE_BEGIN
 
 namespace detail {
 
-// Null in a program that is linked statically: it has no object to unload, and linkers warn of dlopen in it.
-[[gnu::weakref("dlopen")]] static void* linked_dlopen(const char* object, int mode);
-[[gnu::weakref("dladdr")]] static int linked_dladdr(const void* address, Dl_info* found);
-
 /// As many threads as the process may keep busy, started by the first call that has work for them. One caller has them
 /// at a time; others, and calls out of tasks, do their work themselves instead of waiting. Idle threads look for work
 /// for 50 us, then sleep. They never end, and hold no lock: a pool is never destroyed.
@@ -109,9 +105,10 @@ class ThreadPool final : public Executor {
   /// again it is the same one, with the same threads.
   static void keep_loaded() noexcept {
     Dl_info object{};
-    if (linked_dladdr == nullptr || linked_dlopen == nullptr) return;
-    if (linked_dladdr(memory(), &object) != 0 && object.dli_fname != nullptr)
-      linked_dlopen(object.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+    // By name: a program that is linked statically has no dlopen() and needs none, and its linker would warn of it.
+    const auto open = reinterpret_cast<void* (*)(const char*, int)>(::dlsym(RTLD_DEFAULT, "dlopen"));
+    if (open != nullptr && ::dladdr(memory(), &object) != 0 && object.dli_fname != nullptr)
+      open(object.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
   }
 
   void publish(std::uint32_t tasks, const TaskRef& task) noexcept {

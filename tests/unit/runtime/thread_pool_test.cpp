@@ -185,7 +185,7 @@ struct AtExit {
   bool armed = false;
 } at_exit;
 
-TEST(DefaultExecutor, WorksInChildrenThatAreForkedWhileOtherThreadsCall) {
+TEST(DefaultExecutor, WorksInAChildForkedWhileOtherThreadsCall) {
 #if defined(UNDER_THREAD_SANITIZER)
   GTEST_SKIP() << "ThreadSanitizer lets no threads start after fork()";
 #endif
