@@ -101,6 +101,7 @@ struct TemplatePiece {
 
 /// BERT's normaliser and WordPiece.
 struct WordPieceOptions {
+  static constexpr std::string_view kKind = "wordpiece";  ///< its name in the file
   bool clean_text = true;
   bool handle_chinese_chars = true;
   bool strip_accents = true;
@@ -112,6 +113,7 @@ struct WordPieceOptions {
 
 /// GPT-2's byte-level BPE.
 struct ByteBpeOptions {
+  static constexpr std::string_view kKind = "byte_bpe";
   bool add_prefix_space = false;  ///< a text that doesn't begin with a space is tokenised as if it did
   bool trim_offsets = true;       ///< offsets leave out the spaces that tokens begin or end with
   std::size_t num_merges = 0;
@@ -132,7 +134,7 @@ struct TokenizerConfig {
 
 /// The name of a tokenizer's kind in the file.
 inline std::string_view kind(const TokenizerConfig& tokenizer) noexcept {
-  return std::holds_alternative<WordPieceOptions>(tokenizer.model) ? "wordpiece" : "byte_bpe";
+  return std::visit([](const auto& options) { return options.kKind; }, tokenizer.model);
 }
 
 /// One recorded case of a file's self-test.

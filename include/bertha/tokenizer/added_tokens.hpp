@@ -1,14 +1,16 @@
 // Added tokens: strings such as [MASK] that are cut out of a text before, or after, it is normalised.
 //
 // Equals `AddedVocabulary` of tokenizers 0.23.3 (tokenizers/src/tokenizer/added_vocabulary.rs): the leftmost match
-// wins, of those at one place the longest; a match that its flags refuse is passed over as a whole.
+// wins, of those at one place the longest; a match that its flags refuse is passed over as a whole. White space that a
+// token takes is not closed to tokens that begin in it: one that does may overlap with it.
 
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <bertha/config.hpp>
 #include <bertha/error.hpp>
+#include <bertha/runtime/function_ref.hpp>
+#include <bertha/tokenizer/aho_corasick.hpp>
 #include <bertha/tokenizer/unicode.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -24,90 +26,90 @@ class AddedTokenFinder {
  public:
   /// `contents[i]` is what `tokens[i]` looks like in the texts. Throws Error{vocabulary} for contents that are empty,
   /// repeated or not UTF-8.
-  AddedTokenFinder(const std::vector<AddedToken>& tokens, const std::vector<std::string>& contents) {
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      const std::string which = "added token " + std::to_string(tokens[i].id);
-      if (contents[i].empty()) fail(which + " matches the empty string");
-      if (utf8::find_invalid(contents[i]) != std::string::npos) fail(which + " is not UTF-8");
-      patterns_.push_back({contents[i], tokens[i]});
-      starts_[static_cast<unsigned char>(contents[i][0])] = true;
-    }
-    // By first byte, and then the longest first.
-    std::sort(patterns_.begin(), patterns_.end(), [](const Pattern& a, const Pattern& b) {
-      if (a.content[0] != b.content[0]) return a.content[0] < b.content[0];
-      return a.content.size() != b.content.size() ? a.content.size() > b.content.size() : a.content < b.content;
-    });
-    for (std::size_t i = 1; i < patterns_.size(); ++i) {
-      if (patterns_[i].content == patterns_[i - 1].content) {
-        fail("added tokens " + std::to_string(patterns_[i - 1].token.id) + " and " +
-             std::to_string(patterns_[i].token.id) + " both match '" + patterns_[i].content + "'");
-      }
-    }
-  }
+  AddedTokenFinder(std::vector<AddedToken> tokens, const std::vector<std::string>& contents);
 
-  bool empty() const { return patterns_.empty(); }
+  bool empty() const { return tokens_.empty(); }
 
   /// Calls `plain(begin, end)` and `token(id, begin, end)` for the parts of `text` in their order; no part is empty.
-  /// With `skip_special`, special tokens are text like any other.
-  template <class Plain, class Token>
-  void split(std::string_view text, bool skip_special, Plain&& plain, Token&& token) const {
-    std::size_t done = 0;  // what is before it has been handed out
-    for (std::size_t at = 0; (at = next_start(text, at)) < text.size();) {
-      const Pattern* pattern = longest_at(text.substr(at));
-      if (pattern == nullptr) {
-        ++at;
-        continue;
-      }
-      const AddedToken& its = pattern->token;
-      std::size_t begin = at, end = at + pattern->content.size();
-      at = end;
-      if (skip_special && its.special) continue;
-      if (its.single_word && (unicode::ends_with(text.substr(0, begin), unicode::kWord) ||
-                              unicode::starts_with(text.substr(end), unicode::kWord))) {
-        continue;
-      }
-      if (its.lstrip) {
-        while (begin > done && unicode::ends_with(text.substr(0, begin), unicode::kWhiteSpace)) {
-          begin = unicode::last_code_point(text.substr(0, begin));
-        }
-        begin = std::max(begin, done);
-      }
-      if (its.rstrip) {
-        while (unicode::starts_with(text.substr(end), unicode::kWhiteSpace)) end += utf8::decode(text, end).size;
-      }
-      if (done < begin) plain(done, begin);
-      if (begin < end) token(its.id, begin, end);
-      done = end;
-    }
-    if (done < text.size()) plain(done, text.size());
-  }
+  /// With `skip_special`, special tokens are text like any other. Returns how many steps it took, which no tokens and
+  /// no text make more than a few for each byte.
+  std::size_t split(std::string_view text, bool skip_special, FunctionRef<std::size_t, std::size_t> plain,
+                    FunctionRef<std::uint32_t, std::size_t, std::size_t> token) const;
 
  private:
-  struct Pattern {
-    std::string content;
-    AddedToken token;
-  };
-
-  std::size_t next_start(std::string_view text, std::size_t at) const {
-    while (at < text.size() && !starts_[static_cast<unsigned char>(text[at])]) ++at;
-    return at;
-  }
-
-  const Pattern* longest_at(std::string_view text) const {
-    const auto first = std::lower_bound(patterns_.begin(), patterns_.end(), text[0],
-                                        [](const Pattern& p, char byte) { return p.content[0] < byte; });
-    for (auto p = first; p != patterns_.end() && p->content[0] == text[0]; ++p) {
-      if (text.starts_with(p->content)) return &*p;
-    }
-    return nullptr;
-  }
-
-  [[noreturn]] static void fail(const std::string& what) {
-    throw Error(ErrorCode::vocabulary, "tokenizer.added_tokens: " + what + "; convert the model again");
-  }
-
-  std::vector<Pattern> patterns_;
-  std::array<bool, 256> starts_{};  // bytes that a content starts with
+  std::vector<AddedToken> tokens_;
+  std::vector<std::size_t> sizes_;  // of their contents
+  AhoCorasick contents_;
 };
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+
+BERTHA_FUNCTION AddedTokenFinder::AddedTokenFinder(std::vector<AddedToken> tokens,
+                                                   const std::vector<std::string>& contents)
+    : tokens_(std::move(tokens)), contents_(std::vector<std::string_view>(contents.begin(), contents.end())) {
+  constexpr std::string_view kDo = "; convert the model again";
+  std::vector<AhoCorasick::Match> matches;
+  for (std::size_t i = 0; i < tokens_.size(); ++i) {
+    const std::uint32_t id = tokens_[i].id;
+    if (contents[i].empty()) {
+      throw_error(ErrorCode::vocabulary,
+                  {"tokenizer.added_tokens: added token ", id, " matches the empty string", kDo});
+    }
+    if (utf8::find_invalid(contents[i]) != std::string::npos) {
+      throw_error(ErrorCode::vocabulary, {"tokenizer.added_tokens: added token ", id, " is not UTF-8", kDo});
+    }
+    contents_.find(contents[i], matches);
+    if (const std::uint32_t other = matches.back().string; other != i) {
+      throw_error(ErrorCode::vocabulary, {"tokenizer.added_tokens: added tokens ", id, " and ", tokens_[other].id,
+                                          " both match '", contents[i], "'", kDo});
+    }
+    sizes_.push_back(contents[i].size());
+  }
+}
+
+BERTHA_FUNCTION std::size_t AddedTokenFinder::split(std::string_view text, bool skip_special,
+                                                    FunctionRef<std::size_t, std::size_t> plain,
+                                                    FunctionRef<std::uint32_t, std::size_t, std::size_t> token) const {
+  std::vector<AhoCorasick::Match> matches;
+  std::size_t steps = contents_.find(text, matches);
+  std::size_t done = 0;                          // what is before it has been handed out
+  std::size_t searched = 0;                      // matches that begin before it are of tokens that are passed over
+  std::size_t spaces_begin = 0, spaces_end = 0;  // white space that a token has taken last
+  for (; !matches.empty(); matches.pop_back()) {
+    ++steps;
+    const AhoCorasick::Match match = matches.back();
+    if (match.begin < searched) continue;
+    const AddedToken& its = tokens_[match.string];
+    std::size_t begin = match.begin, end = begin + sizes_[match.string];
+    searched = end;
+    if (skip_special && its.special) continue;
+    if (its.single_word && (unicode::ends_with(text.substr(0, begin), unicode::kWord) ||
+                            unicode::starts_with(text.substr(end), unicode::kWord))) {
+      continue;
+    }
+    if (its.lstrip) {
+      for (; begin > done && unicode::ends_with(text.substr(0, begin), unicode::kWhiteSpace); ++steps) {
+        begin = unicode::last_code_point(text.substr(0, begin));
+      }
+      begin = std::max(begin, done);
+    }
+    if (its.rstrip && spaces_begin <= end && end < spaces_end) {
+      end = spaces_end;
+    } else if (its.rstrip) {
+      spaces_begin = end;
+      for (; unicode::starts_with(text.substr(end), unicode::kWhiteSpace); ++steps) {
+        end += utf8::decode(text, end).size;
+      }
+      spaces_end = end;
+    }
+    if (done < begin) plain(done, begin);
+    if (begin < end) token(its.id, begin, end);
+    done = end;
+  }
+  if (done < text.size()) plain(done, text.size());
+  return steps;
+}
+
+#endif
 
 BERTHA_NAMESPACE_END

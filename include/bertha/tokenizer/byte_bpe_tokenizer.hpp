@@ -1,4 +1,5 @@
-// Raw text to byte-level BPE tokens: split into words by GPT-2's pattern, and those into tokens, with offsets.
+// Raw text to byte-level BPE tokens: split into words by GPT-2's pattern, and those into tokens, with offsets. A
+// TokenizerKind.
 //
 // Equals `pre_tokenizers.ByteLevel` with `models.BPE`, and the offsets of `processors.RobertaProcessing` (tokenizers
 // 0.23.3, tokenizers/src/pre_tokenizers/byte_level.rs: process_offsets). A token that holds a part of a character has
@@ -10,6 +11,8 @@
 #include <bertha/config.hpp>
 #include <bertha/tokenizer/byte_bpe.hpp>
 #include <bertha/tokenizer/encoding.hpp>
+#include <bertha/tokenizer/normalized_text.hpp>
+#include <bertha/tokenizer/stop_meter.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -29,8 +32,8 @@ class ByteBpeTokenizer {
 
   const Vocabulary& vocabulary() const { return bpe_.vocabulary(); }
 
-  /// Valid UTF-8 as added tokens that are looked for in normalised text see it: there is no normaliser.
-  std::string normalize(std::string_view text) const { return std::string(text); }
+  /// "Normalises" valid UTF-8, whose first byte is byte `base` of a text: it stays as it is.
+  void normalize(std::string_view text, std::uint32_t base, NormalizedText& out) const { out.refer_to(text, base); }
 
   /// The text of tokens: Hugging Face's `convert_tokens_to_string`.
   std::string decode(std::span<const std::string_view> tokens) const { return decode_byte_level(tokens); }
@@ -38,10 +41,12 @@ class ByteBpeTokenizer {
   /// One call: its tokens and its working memory.
   class Run {
    public:
-    Run(const ByteBpeTokenizer& tokenizer, std::string_view text) : its_(tokenizer), text_(text) {}
+    /// `text` is valid UTF-8 and, as `stop`, lives as long.
+    Run(const ByteBpeTokenizer& tokenizer, std::string_view text, const Stop& stop)
+        : its_(tokenizer), text_(text), stop_(stop) {}
 
     /// Appends an added token that was found at `origin`, white space that it took included.
-    void added_token(std::uint32_t id, Span origin) {
+    void append_added_token(std::uint32_t id, Span origin) {
       std::string_view rest = text_.substr(origin.start, origin.end - origin.start);
       std::size_t leading = 0, trailing = 0;
       for (std::string_view left = rest; is_space_at(left, 0); ++leading)
@@ -49,41 +54,34 @@ class ByteBpeTokenizer {
       for (; !rest.empty() && is_space_at(rest, unicode::last_code_point(rest)); ++trailing) {
         rest = rest.substr(0, unicode::last_code_point(rest));
       }
-      push(id, origin, leading, trailing);
+      append(id, origin, leading, trailing);
       ++word_;
     }
 
-    /// Appends the tokens of bytes [from, to) of the text, which are not none.
-    void plain(std::size_t from, std::size_t to) {
-      const std::string_view part = text_.substr(from, to - from);
-      const bool space_before = its_.options_.add_prefix_space && part[0] != ' ';
-      split_byte_level(part, space_before, [&](std::size_t begin, std::size_t end, bool with_space) {
+    /// Appends the tokens of bytes [from, to) of the text.
+    void append_raw(std::size_t from, std::size_t to) {
+      its_.normalize(text_.substr(from, to - from), static_cast<std::uint32_t>(from), normalized_);
+      append_normalized(normalized_, 0, normalized_.text().size());
+    }
+
+    /// Appends the tokens of bytes [from, to) of a normalised part of the text.
+    void append_normalized(const NormalizedText& part, std::size_t from, std::size_t to) {
+      const std::string_view text = part.text().substr(from, to - from);
+      const bool space_before = its_.options_.add_prefix_space && !text.starts_with(' ');
+      split_byte_level(text, space_before, [&](std::size_t begin, std::size_t end, bool with_space) {
+        const std::string_view word = text.substr(begin, end - begin);
+        stop_.pass(word.size() + 1);
         if (with_space) {
-          word_with_space(from, part.substr(begin, end - begin));
+          append_word_with_space(part, from + begin, word);
         } else {
-          const std::string_view word = part.substr(begin, end - begin);
           its_.bpe_(word, scratch_, [&](std::uint32_t id, std::size_t first, std::size_t last) {
             const auto [leading, trailing] = spaces(word, first, last);
-            push(id, characters(from + begin + first, from + begin + last), leading, trailing);
+            append(id, part.origin(from + begin + first, from + begin + last), leading, trailing);
           });
         }
         ++word_;
       });
     }
-
-    /// Bytes [begin, end) of the text, until the next call.
-    std::string_view normalize(std::size_t begin, std::size_t end) {
-      base_ = begin;
-      return text_.substr(begin, end - begin);
-    }
-
-    /// The original bytes of a part of what `normalize` gave.
-    Span origin(std::size_t begin, std::size_t end) const {
-      return {static_cast<std::uint32_t>(base_ + begin), static_cast<std::uint32_t>(base_ + end)};
-    }
-
-    /// Appends the tokens of a part of what `normalize` gave.
-    void normalized(std::size_t from, std::size_t to) { plain(base_ + from, base_ + to); }
 
     TokenSequence& tokens() { return tokens_; }
 
@@ -102,25 +100,19 @@ class ByteBpeTokenizer {
       return {first - begin, end - last};
     }
 
-    // Bytes [begin, end) of the text, widened to whole characters.
-    Span characters(std::size_t begin, std::size_t end) const {
-      while (utf8::is_continuation(text_[begin])) --begin;
-      while (end < text_.size() && utf8::is_continuation(text_[end])) ++end;
-      return {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)};
-    }
-
     // A word that begins with a space which the text lacks: the space has the range of the character behind it.
-    void word_with_space(std::size_t start, std::string_view word) {
+    void append_word_with_space(const NormalizedText& part, std::size_t start, std::string_view word) {
       with_space_.assign(1, ' ');
       with_space_ += word;
       its_.bpe_(with_space_, scratch_, [&](std::uint32_t id, std::size_t begin, std::size_t end) {
         const auto [leading, trailing] = spaces(with_space_, begin, end);
         const std::size_t first = begin == 0 ? 0 : begin - 1, last = end == 1 ? 1 : end - 1;
-        push(id, characters(start + first, start + last), leading, trailing);
+        append(id, part.origin(start + first, start + last), leading, trailing);
       });
     }
 
-    void push(std::uint32_t id, Span range, std::size_t leading, std::size_t trailing) {
+    // Appends a token whose string begins and ends with as many spaces.
+    void append(std::uint32_t id, Span range, std::size_t leading, std::size_t trailing) {
       if (its_.options_.trim_offsets) {
         Span as_first = range;
         if (leading > 0) range.start = std::min(forward(range.start, leading), range.end);
@@ -136,7 +128,7 @@ class ByteBpeTokenizer {
           tokens_.offsets_as_first.push_back(as_first);
         }
       }
-      tokens_.push(id, range, word_);
+      tokens_.append(id, range, word_);
     }
 
     std::uint32_t forward(std::uint32_t at, std::size_t characters) const {
@@ -155,8 +147,9 @@ class ByteBpeTokenizer {
     const std::string_view text_;
     TokenSequence tokens_;
     std::uint32_t word_ = 0;
-    std::size_t base_ = 0;  // where the part that was normalised last begins
-    std::string with_space_;
+    StopMeter stop_;
+    NormalizedText normalized_;  // a raw part, while it is looked at
+    std::string with_space_;     // a word, likewise
     ByteBpe::Scratch scratch_;
   };
 

@@ -26,7 +26,8 @@ struct TokenSequence {
 
   std::size_t size() const { return ids.size(); }
 
-  void push(std::uint32_t id, Span origin, std::uint32_t word) {
+  /// Appends a token of word number `word`, which is the bytes `origin` of the text.
+  void append(std::uint32_t id, Span origin, std::uint32_t word) {
     ids.push_back(id);
     offsets.push_back(origin);
     words.push_back(word);
@@ -39,15 +40,15 @@ struct TokenSequence {
   }
 
   /// Drops all tokens but the first `n`.
-  void shrink(std::size_t n) {
+  void keep_first(std::size_t n) {
     ids.resize(n);
     offsets.resize(n);
     words.resize(n);
   }
 };
 
-/// The tokens of one sequence, special tokens included. Equals `tokenizers.Encoding` (0.23.3) but for the unit of the
-/// offsets, which are bytes here and code points there.
+/// The tokens of one sequence, special tokens included. Equals `tokenizers.Encoding` (0.23.3), but that offsets count
+/// UTF-8 bytes in place of code points.
 struct Encoding {
   /// `words` and `sequences` of a special token.
   static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
@@ -63,6 +64,39 @@ struct Encoding {
   bool truncated = false;  ///< tokens of the text are missing; never set for windows, which hold all of them together
 
   std::size_t size() const { return ids.size(); }
+
+  /// Makes room for `n` tokens.
+  void reserve(std::size_t n) {
+    ids.reserve(n);
+    type_ids.reserve(n);
+    offsets.reserve(n);
+    words.reserve(n);
+    sequences.reserve(n);
+    special.reserve(n);
+  }
+
+  /// Appends a token of the template.
+  void append_special(std::uint32_t id, std::uint32_t type_id) {
+    ids.push_back(id);
+    type_ids.push_back(type_id);
+    offsets.push_back({0, 0});
+    words.push_back(kNone);
+    sequences.push_back(kNone);
+    special.push_back(1);
+  }
+
+  /// Appends tokens [begin, end) of a text, which is number `sequence`.
+  void append(const TokenSequence& tokens, std::size_t begin, std::size_t end, std::uint32_t type_id,
+              std::uint32_t sequence) {
+    const std::size_t first = size();
+    ids.insert(ids.end(), tokens.ids.data() + begin, tokens.ids.data() + end);
+    offsets.insert(offsets.end(), tokens.offsets.data() + begin, tokens.offsets.data() + end);
+    if (begin < end && !tokens.offsets_as_first.empty()) offsets[first] = tokens.offsets_as_first[begin];
+    words.insert(words.end(), tokens.words.data() + begin, tokens.words.data() + end);
+    type_ids.resize(size(), type_id);
+    sequences.resize(size(), sequence);
+    special.resize(size(), 0);
+  }
 };
 
 BERTHA_NAMESPACE_END

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <bertha/tokenizer/encoding.hpp>
+#include <bertha/tokenizer/normalized_text.hpp>
 #include <bertha/tokenizer/unicode.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -17,15 +18,6 @@
 #include <vector>
 
 BERTHA_NAMESPACE_BEGIN
-
-/// A normalised text, and for each of its bytes the original bytes that the byte's code point came from.
-struct NormalizedText {
-  std::string text;
-  std::vector<Span> origins;
-
-  /// The original bytes of a part of the text that is not empty.
-  Span origin(std::size_t begin, std::size_t end) const { return {origins[begin].start, origins[end - 1].end}; }
-};
 
 /// Normalises valid UTF-8. May be used by several threads at once, with a `NormalizedText` each.
 class BertNormalizer {
@@ -45,8 +37,7 @@ class BertNormalizer {
   /// Normalises `text`, whose first byte is byte `base` of the original, into `out`, whose memory is used again.
   void operator()(std::string_view text, std::uint32_t base, NormalizedText& out) const {
     using namespace unicode;
-    out.text.clear();
-    out.origins.clear();
+    out.clear();
     Writer write(options_, out);
     for (std::size_t at = 0; at < text.size();) {
       const auto [value, size] = utf8::decode(text, at);
@@ -137,18 +128,11 @@ class BertNormalizer {
 
     void append(std::uint32_t code_point, Span origin) {
       if (options_.lowercase && (unicode::properties(code_point).flags & unicode::kLowers) != 0) {
-        append_as_is(unicode::lower(code_point), origin);
-        if (code_point == unicode::kCapitalIWithDot) append_as_is(unicode::kDotAbove, origin);
+        out_.append(unicode::lower(code_point), origin);
+        if (code_point == unicode::kCapitalIWithDot) out_.append(unicode::kDotAbove, origin);
       } else {
-        append_as_is(code_point, origin);
+        out_.append(code_point, origin);
       }
-    }
-
-    void append_as_is(std::uint32_t code_point, Span origin) {
-      char bytes[4];
-      const std::size_t size = utf8::encode(code_point, bytes);
-      out_.text.append(bytes, size);
-      out_.origins.insert(out_.origins.end(), size, origin);
     }
 
     const Options& options_;

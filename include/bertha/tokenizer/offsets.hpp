@@ -3,7 +3,7 @@
 #pragma once
 
 #include <algorithm>
-#include <bertha/version.hpp>
+#include <bertha/error.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -18,7 +18,11 @@ enum class OffsetUnit : std::uint8_t { byte, code_point, utf16 };
 /// text; a conversion then looks at no more than 64 bytes. May be used by several threads at once.
 class OffsetConverter {
  public:
+  /// Throws Error{input} if `unit` is none of its values.
   OffsetConverter(std::string_view text, OffsetUnit unit) : text_(text), utf16_(unit == OffsetUnit::utf16) {
+    if (unit > OffsetUnit::utf16) {
+      throw_error(ErrorCode::input, {"the offset unit is ", static_cast<int>(unit), ", which is none of its values"});
+    }
     const auto is_ascii = [](char byte) { return static_cast<signed char>(byte) >= 0; };
     if (unit == OffsetUnit::byte || std::all_of(text.begin(), text.end(), is_ascii)) return;
     before_block_.reserve(text.size() / kBlock + 1);

@@ -6,8 +6,11 @@
 #pragma once
 
 #include <bertha/config.hpp>
+#include <bertha/error.hpp>
+#include <bertha/runtime/stop.hpp>
 #include <bertha/tokenizer/added_tokens.hpp>
 #include <bertha/tokenizer/byte_bpe_tokenizer.hpp>
+#include <bertha/tokenizer/tokenizer_kind.hpp>
 #include <bertha/tokenizer/wordpiece_tokenizer.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -26,68 +29,77 @@ class TextTokenizer {
   /// `merges` are those of byte-level BPE, pairs of ids in the order of their ranks; copied.
   /// Throws Error{vocabulary} if the configuration, the vocabulary and the merges contradict each other.
   TextTokenizer(const TokenizerConfig& config, Vocabulary vocabulary, std::span<const std::uint32_t> merges = {})
-      : model_(make_model(config, std::move(vocabulary), merges)),
+      : kind_(make_kind(config, std::move(vocabulary), merges)),
         raw_tokens_(finder(config.added_tokens, false)),
         normalized_tokens_(finder(config.added_tokens, true)) {}
 
   const Vocabulary& vocabulary() const {
-    return std::visit([](const auto& model) -> const Vocabulary& { return model.vocabulary(); }, model_);
+    return std::visit([](const auto& kind) -> const Vocabulary& { return kind.vocabulary(); }, kind_);
   }
 
-  /// The tokens of `text`. With `split_special_tokens`, special tokens in it are text like any other.
-  /// Throws Error{input} for texts that are not UTF-8 or have 2^31 bytes and more.
-  TokenSequence operator()(std::string_view text, bool split_special_tokens) const {
-    if (text.size() >= kMaxBytes) {
-      throw Error(ErrorCode::input,
-                  "text: it has " + std::to_string(text.size()) + " bytes, and offsets count to 2^31 - 1; divide it");
-    }
-    require_utf8(text);
-    return std::visit([&](const auto& model) { return tokens(model, text, split_special_tokens); }, model_);
-  }
+  /// The tokens of `text`, which errors call `name`. With `split_special_tokens`, special tokens in it are text like
+  /// any other. Throws Error{input} for texts that are not UTF-8 or have 2^31 bytes and more, and Error{stopped}.
+  TokenSequence operator()(std::string_view text, bool split_special_tokens, std::string_view name = "text",
+                           const Stop& stop = {}) const;
 
   /// What an added token looks like where it is found: normalised, if it says so.
   std::string shown(const AddedToken& token) const {
     if (!token.normalized) return token.content;
-    require_utf8(token.content);
-    return std::visit([&](const auto& model) { return model.normalize(token.content); }, model_);
+    require_utf8(token.content, "added token");
+    NormalizedText normalized;
+    std::visit([&](const auto& kind) { kind.normalize(token.content, 0, normalized); }, kind_);
+    return std::string(normalized.text());
   }
 
   /// The text of tokens: Hugging Face's `convert_tokens_to_string`.
   std::string decode(std::span<const std::string_view> tokens) const {
-    for (const std::string_view token : tokens) require_utf8(token);
-    return std::visit([&](const auto& model) { return model.decode(tokens); }, model_);
+    for (const std::string_view token : tokens) require_utf8(token, "token");
+    return std::visit([&](const auto& kind) { return kind.decode(tokens); }, kind_);
   }
 
  private:
-  using Model = std::variant<WordPieceTokenizer, ByteBpeTokenizer>;
+  template <TokenizerKind... Kinds>
+  using OneOf = std::variant<Kinds...>;
+  using AnyKind = OneOf<WordPieceTokenizer, ByteBpeTokenizer>;
 
   static constexpr std::size_t kMaxBytes = std::size_t{1} << 31;
 
-  static Model make_model(const TokenizerConfig& config, Vocabulary vocabulary, std::span<const std::uint32_t> merges) {
-    if (const auto* options = std::get_if<ByteBpeOptions>(&config.model)) {
-      return ByteBpeTokenizer(*options, std::move(vocabulary), merges, config.unk_token_id);
-    }
-    return WordPieceTokenizer(std::get<WordPieceOptions>(config.model), std::move(vocabulary), config.unk_token_id);
+  static AnyKind make_kind(const TokenizerConfig& config, Vocabulary vocabulary,
+                           std::span<const std::uint32_t> merges) {
+    struct Make {
+      const TokenizerConfig& config;
+      Vocabulary& vocabulary;
+      std::span<const std::uint32_t> merges;
+      AnyKind operator()(const WordPieceOptions& options) const {
+        return WordPieceTokenizer(options, std::move(vocabulary), config.unk_token_id);
+      }
+      AnyKind operator()(const ByteBpeOptions& options) const {
+        return ByteBpeTokenizer(options, std::move(vocabulary), merges, config.unk_token_id);
+      }
+    };
+    return std::visit(Make{config, vocabulary, merges}, config.model);
   }
 
-  template <class M>
-  TokenSequence tokens(const M& model, std::string_view text, bool split_special_tokens) const {
-    typename M::Run run(model, text);
+  template <class Kind>
+  TokenSequence tokens(const Kind& kind, std::string_view text, bool split_special_tokens, const Stop& stop) const {
+    typename Kind::Run run(kind, text, stop);
     run.tokens().reserve(text.size() / 4);
-    raw_tokens_.split(
-        text, split_special_tokens,
-        [&](std::size_t from, std::size_t to) {
-          if (normalized_tokens_.empty()) return run.plain(from, to);
-          normalized_tokens_.split(
-              run.normalize(from, to), split_special_tokens,
-              [&](std::size_t begin, std::size_t end) { run.normalized(begin, end); },
-              [&](std::uint32_t id, std::size_t begin, std::size_t end) {
-                run.added_token(id, run.origin(begin, end));
-              });
-        },
-        [&](std::uint32_t id, std::size_t begin, std::size_t end) {
-          run.added_token(id, {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)});
-        });
+    NormalizedText part;
+    const auto append_part = [&](std::size_t from, std::size_t to) {
+      if (normalized_tokens_.empty()) return run.append_raw(from, to);
+      kind.normalize(text.substr(from, to - from), static_cast<std::uint32_t>(from), part);
+      normalized_tokens_.split(
+          part.text(), split_special_tokens,
+          [&](std::size_t begin, std::size_t end) { run.append_normalized(part, begin, end); },
+          [&](std::uint32_t id, std::size_t begin, std::size_t end) {
+            run.append_added_token(id, part.origin(begin, end));
+          });
+    };
+    raw_tokens_.split(text, split_special_tokens, append_part,
+                      [&](std::uint32_t id, std::size_t begin, std::size_t end) {
+                        const Span origin{static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)};
+                        run.append_added_token(id, origin);
+                      });
     return std::move(run.tokens());
   }
 
@@ -99,12 +111,27 @@ class TextTokenizer {
       chosen.push_back(token);
       contents.push_back(shown(token));
     }
-    return AddedTokenFinder(chosen, contents);
+    return AddedTokenFinder(std::move(chosen), contents);
   }
 
-  Model model_;
+  AnyKind kind_;
   AddedTokenFinder raw_tokens_;         // of tokens that are looked for in the raw text
   AddedTokenFinder normalized_tokens_;  // and in the normalised text of what is left
 };
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+
+BERTHA_FUNCTION TokenSequence TextTokenizer::operator()(std::string_view text, bool split_special_tokens,
+                                                        std::string_view name, const Stop& stop) const {
+  if (text.size() >= kMaxBytes) {
+    throw_error(ErrorCode::input, {name, name.empty() ? "" : ": ", "it has ", text.size(),
+                                   " bytes, and offsets count to 2^31 - 1; divide it"});
+  }
+  stop.check();
+  require_utf8(text, name);
+  return std::visit([&](const auto& kind) { return tokens(kind, text, split_special_tokens, stop); }, kind_);
+}
+
+#endif
 
 BERTHA_NAMESPACE_END

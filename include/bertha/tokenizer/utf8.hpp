@@ -122,14 +122,16 @@ inline std::string replace_invalid_utf8(std::string_view text) {
   return result;
 }
 
-/// Throws Error{input} with the position of the first byte that is not UTF-8.
-inline void require_utf8(std::string_view text) {
+/// Throws Error{input} with the position of the first byte that is not UTF-8. `name` is what the message calls the
+/// text, if anything.
+inline void require_utf8(std::string_view text, std::string_view name = "text") {
   const std::size_t at = utf8::find_invalid(text);
   if (at == std::string_view::npos) return;
   constexpr char kDigits[] = "0123456789abcdef";
   const auto byte = static_cast<unsigned char>(text[at]);
-  throw Error(ErrorCode::input, "text: byte " + std::to_string(at) + " (0x" + kDigits[byte >> 4] + kDigits[byte & 15] +
-                                    ") is not UTF-8; convert the text, or replace such bytes by replace_invalid_utf8");
+  const char digits[] = {kDigits[byte >> 4], kDigits[byte & 15]};
+  throw_error(ErrorCode::input, {name, name.empty() ? "" : ": ", "byte ", at, " (0x", std::string_view(digits, 2),
+                                 ") is not UTF-8; convert the text, or replace such bytes by replace_invalid_utf8"});
 }
 
 BERTHA_NAMESPACE_END

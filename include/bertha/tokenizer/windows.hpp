@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
 BERTHA_NAMESPACE_BEGIN
@@ -38,6 +37,9 @@ struct KeptLengths {
 /// Throws Error{input} if the sequence to be shortened is missing, or would be left with nothing.
 inline KeptLengths kept_lengths(std::size_t first, std::optional<std::size_t> second, std::size_t room,
                                 Truncation truncation) {
+  if (truncation > Truncation::only_second) {
+    throw_error(ErrorCode::input, {"truncation is ", static_cast<int>(truncation), ", which is none of its values"});
+  }
   const std::size_t n2 = second.value_or(0);
   if (truncation == Truncation::none || first + n2 <= room) return {first, n2};
   if (room == 0) return {0, 0};
@@ -54,29 +56,33 @@ inline KeptLengths kept_lengths(std::size_t first, std::optional<std::size_t> se
   }
   const bool cut_first = truncation == Truncation::only_first;
   if (!cut_first && !second) {
-    throw Error(ErrorCode::input, "truncation only_second: there is no second text; give one, or use only_first");
+    throw_error(ErrorCode::input, {"truncation only_second: there is no second text; give one, or use only_first"});
   }
   const std::size_t n = cut_first ? first : n2;
   const std::size_t excess = first + n2 - room;
   if (n <= excess) {
-    throw Error(ErrorCode::input, std::string("truncation ") + (cut_first ? "only_first" : "only_second") +
-                                      ": sequence to truncate too short: it has " + std::to_string(n) +
-                                      " tokens, and " + std::to_string(excess) +
-                                      " would have to go; raise max_length or shorten the " +
-                                      (cut_first ? "second" : "first") + " text");
+    throw_error(ErrorCode::input,
+                {"truncation ", cut_first ? "only_first" : "only_second", ": sequence to truncate too short: it has ",
+                 n, " tokens, and ", excess, " would have to go; raise max_length or shorten the ",
+                 cut_first ? "second" : "first", " text"});
   }
   return cut_first ? KeptLengths{first - excess, n2} : KeptLengths{first, n2 - excess};
 }
 
+/// Throws Error{input} if windows of `kept` of `length` tokens would not move on: if stride >= kept, where some are
+/// cut.
+inline void check_stride(std::size_t length, std::size_t kept, std::size_t stride) {
+  if (kept >= length || stride < kept) return;
+  throw_error(ErrorCode::input,
+              {"stride is ", stride, ", but a window has room for ", kept,
+               " tokens of the text that is cut; the stride must be less: lower it or raise max_length"});
+}
+
 /// Windows of `kept` tokens that cover `length` tokens, each beginning `kept - stride` after the one before; the last
-/// may be shorter. One window if all tokens are kept. Throws Error{input} if stride >= kept, as nothing would move on.
+/// may be shorter. One window if all tokens are kept. Throws as `check_stride`.
 inline std::vector<TokenRange> window_ranges(std::size_t length, std::size_t kept, std::size_t stride) {
   if (kept >= length) return {{0, length}};
-  if (stride >= kept) {
-    throw Error(ErrorCode::input,
-                "stride is " + std::to_string(stride) + ", but a window has room for " + std::to_string(kept) +
-                    " tokens of the text that is cut; the stride must be less: lower it or raise max_length");
-  }
+  check_stride(length, kept, stride);
   std::vector<TokenRange> windows;
   for (std::size_t begin = 0;; begin += kept - stride) {
     windows.push_back({begin, std::min(begin + kept, length)});

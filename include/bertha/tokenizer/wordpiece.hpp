@@ -71,17 +71,17 @@ class WordPiece {
                   TokenSequence& tokens) const {
     const std::size_t n_before = tokens.size();
     if (text.size() > max_chars_ && utf8::count(text) > max_chars_) {
-      tokens.push(unknown_, origin(0, text.size()), word);
+      tokens.append(unknown_, origin(0, text.size()), word);
       return;
     }
     for (std::size_t begin = 0; begin < text.size();) {
       const auto [id, size] = longest(text.substr(begin), begin == 0, scratch);
       if (size == 0) {
-        tokens.shrink(n_before);
-        tokens.push(unknown_, origin(0, text.size()), word);
+        tokens.keep_first(n_before);
+        tokens.append(unknown_, origin(0, text.size()), word);
         return;
       }
-      tokens.push(id, origin(begin, begin + size), word);
+      tokens.append(id, origin(begin, begin + size), word);
       begin += size;
     }
   }

@@ -1,4 +1,4 @@
-// Raw text to WordPiece tokens: normalised, split into words, and those into pieces.
+// Raw text to WordPiece tokens: normalised, split into words, and those into pieces. A TokenizerKind.
 //
 // Words of printable ASCII, nearly all of most texts, are taken straight from the text: normalisation can at most
 // lower-case them.
@@ -8,6 +8,7 @@
 #include <array>
 #include <bertha/config.hpp>
 #include <bertha/tokenizer/normalizer.hpp>
+#include <bertha/tokenizer/stop_meter.hpp>
 #include <bertha/tokenizer/wordpiece.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -30,12 +31,8 @@ class WordPieceTokenizer {
 
   const Vocabulary& vocabulary() const { return word_piece_.vocabulary(); }
 
-  /// Valid UTF-8 as added tokens that are looked for in normalised text see it.
-  std::string normalize(std::string_view text) const {
-    NormalizedText normalized;
-    normalizer_(text, 0, normalized);
-    return normalized.text;
-  }
+  /// Normalises valid UTF-8, whose first byte is byte `base` of a text.
+  void normalize(std::string_view text, std::uint32_t base, NormalizedText& out) const { normalizer_(text, base, out); }
 
   /// The text of tokens: Hugging Face's `convert_tokens_to_string`.
   std::string decode(std::span<const std::string_view> tokens) const {
@@ -45,14 +42,16 @@ class WordPieceTokenizer {
   /// One call: its tokens and its working memory.
   class Run {
    public:
-    Run(const WordPieceTokenizer& tokenizer, std::string_view text) : its_(tokenizer), text_(text) {}
+    /// `text` is valid UTF-8 and, as `stop`, lives as long.
+    Run(const WordPieceTokenizer& tokenizer, std::string_view text, const Stop& stop)
+        : its_(tokenizer), text_(text), stop_(stop) {}
 
     /// Appends an added token that was found at `origin`.
-    void added_token(std::uint32_t id, Span origin) { tokens_.push(id, origin, word_++); }
+    void append_added_token(std::uint32_t id, Span origin) { tokens_.append(id, origin, word_++); }
 
     /// Appends the tokens of bytes [from, to) of the text. White space and ASCII punctuation end a word whatever the
     /// options, and nothing moves across them in normalisation: so each word between them is looked at alone.
-    void plain(std::size_t from, std::size_t to) {
+    void append_raw(std::size_t from, std::size_t to) {
       for (std::size_t at = from; at < to;) {
         const std::size_t begin = at;
         bool has_upper = false, has_other = false;
@@ -67,11 +66,12 @@ class WordPieceTokenizer {
           const std::string_view part = text_.substr(begin, at - begin);
           if (has_other) {
             its_.normalizer_(part, static_cast<std::uint32_t>(begin), normalized_);
-            normalized(0, normalized_.text.size());
+            append_normalized(normalized_, 0, normalized_.text().size());
           } else {
             ascii_word(has_upper && its_.normalizer_.options().lowercase ? lower(part) : part, begin);
           }
         }
+        stop_.pass(at - begin + 1);
         if (at < to) {
           if (kind == kMark) ascii_word(text_.substr(at, 1), at);
           ++at;
@@ -79,23 +79,14 @@ class WordPieceTokenizer {
       }
     }
 
-    /// Bytes [begin, end) of the text in normalised form, until the next call.
-    std::string_view normalize(std::size_t begin, std::size_t end) {
-      its_.normalizer_(text_.substr(begin, end - begin), static_cast<std::uint32_t>(begin), normalized_);
-      return normalized_.text;
-    }
-
-    /// The original bytes of a part of what `normalize` gave.
-    Span origin(std::size_t begin, std::size_t end) const { return normalized_.origin(begin, end); }
-
-    /// Appends the tokens of a part of what `normalize` gave.
-    void normalized(std::size_t from, std::size_t to) {
-      split_words(std::string_view(normalized_.text).substr(from, to - from), [&](std::size_t begin, std::size_t end) {
+    /// Appends the tokens of bytes [from, to) of a normalised part of the text.
+    void append_normalized(const NormalizedText& part, std::size_t from, std::size_t to) {
+      split_words(part.text().substr(from, to - from), [&](std::size_t begin, std::size_t end) {
+        stop_.pass(end - begin);
         const auto origin = [&](std::size_t b, std::size_t e) {
-          return normalized_.origin(from + begin + b, from + begin + e);
+          return part.origin(from + begin + b, from + begin + e);
         };
-        const std::string_view text = std::string_view(normalized_.text).substr(from + begin, end - begin);
-        its_.word_piece_(text, word_++, origin, hashes_, tokens_);
+        its_.word_piece_(part.text().substr(from + begin, end - begin), word_++, origin, hashes_, tokens_);
       });
     }
 
@@ -119,8 +110,9 @@ class WordPieceTokenizer {
     const std::string_view text_;
     TokenSequence tokens_;
     std::uint32_t word_ = 0;
-    NormalizedText normalized_;
-    std::string lowered_;
+    StopMeter stop_;
+    NormalizedText normalized_;  // a word's, while it is looked at
+    std::string lowered_;        // likewise
     WordPiece::Scratch hashes_;
   };
 

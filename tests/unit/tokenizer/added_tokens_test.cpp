@@ -2,7 +2,9 @@
 
 #include "../../support/expect_error.hpp"
 
+#include <algorithm>
 #include <bertha/tokenizer/added_tokens.hpp>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -74,6 +76,86 @@ TEST(AddedTokenFinder, TakesSpecialTokensForTextWhenTold) {
   auto plain = added(2, "b");
   plain.special = false;
   EXPECT_EQ(parts({added(1, "[S]"), plain}, "a[S]b", true), (Parts{"<a[S]>", "2<b>"}));
+}
+
+TEST(AddedTokenFinder, LetsATokenBeginInWhiteSpaceThatAnotherHasTaken) {
+  auto eager = added(1, "<R>"), space = added(2, " ");
+  eager.rstrip = true;
+  EXPECT_EQ(parts({eager, space}, "<R>  a b"), (Parts{"1<<R>  >", "2< >", "2< >", "<a>", "2< >", "<b>"}));
+}
+
+// What split does, written as tokenizers' find_matches is.
+Parts parts_by_trying(const std::vector<AddedToken>& tokens, const std::string& text, bool skip) {
+  Parts result;
+  const auto is = [&](std::size_t at, std::uint16_t flag) { return unicode::starts_with(text.substr(at), flag); };
+  std::size_t done = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const AddedToken* longest = nullptr;
+    for (const AddedToken& token : tokens) {
+      if (text.compare(at, token.content.size(), token.content) != 0) continue;
+      if (longest == nullptr || token.content.size() > longest->content.size()) longest = &token;
+    }
+    if (longest == nullptr) {
+      ++at;
+      continue;
+    }
+    std::size_t begin = at, end = at + longest->content.size();
+    at = end;
+    if (skip && longest->special) continue;
+    if (longest->single_word && ((begin > 0 && is(begin - 1, unicode::kWord)) || is(end, unicode::kWord))) continue;
+    if (longest->lstrip) {
+      while (begin > 0 && is(begin - 1, unicode::kWhiteSpace)) --begin;
+      begin = std::max(begin, done);
+    }
+    while (longest->rstrip && is(end, unicode::kWhiteSpace)) ++end;
+    if (done < begin) result.push_back("<" + text.substr(done, begin - done) + ">");
+    if (begin < end) result.push_back(std::to_string(longest->id) + "<" + text.substr(begin, end - begin) + ">");
+    done = end;
+  }
+  if (done < text.size()) result.push_back("<" + text.substr(done) + ">");
+  return result;
+}
+
+TEST(AddedTokenFinder, CutsAsTryingEveryTokenAtEveryPlaceDoes) {
+  std::mt19937 random(7);
+  const auto word = [&](std::size_t longest) {
+    std::string made;
+    for (std::size_t n = 1 + random() % longest; n > 0; --n) made += "ab -"[random() % 4];
+    return made;
+  };
+  for (int round = 0; round < 5000; ++round) {
+    std::vector<AddedToken> tokens;
+    for (std::uint32_t n = static_cast<std::uint32_t>(random() % 5); n > 0; --n) {
+      const std::string content = word(4);
+      const auto is_same = [&](const AddedToken& token) { return token.content == content; };
+      if (std::any_of(tokens.begin(), tokens.end(), is_same)) continue;
+      tokens.push_back({n, content, random() % 4 == 0, random() % 2 == 0, random() % 2 == 0, false, random() % 3 > 0});
+    }
+    const std::string text = word(30);
+    const bool skip = random() % 4 == 0;
+    ASSERT_EQ(parts(tokens, text, skip), parts_by_trying(tokens, text, skip)) << text;
+  }
+}
+
+TEST(AddedTokenFinder, TakesNoMoreThanAFewStepsForEachByteOfAText) {
+  constexpr std::size_t kSize = 100000;
+  const auto steps = [](const std::vector<AddedToken>& tokens, const std::string& text) {
+    return finder(tokens).split(
+        text, false, [](std::size_t, std::size_t) {}, [](std::uint32_t, std::size_t, std::size_t) {});
+  };
+  const std::string spaces(kSize, ' ');
+  auto greedy = added(1, "[M]"), space = added(2, " "), word = added(3, "a");
+  greedy.lstrip = greedy.rstrip = space.lstrip = space.rstrip = true;
+  word.single_word = true;
+  EXPECT_LE(steps({greedy}, spaces + "[M]" + spaces), 5 * kSize);
+  EXPECT_LE(steps({greedy, space}, "[M]" + spaces), 5 * kSize);
+  EXPECT_LE(steps({word}, std::string(kSize, 'a')), 5 * kSize);
+  std::string many;
+  for (std::size_t i = 0; i < kSize / 4; ++i) many += "[M] ";
+  EXPECT_LE(steps({greedy, space}, many), 5 * kSize);
+  std::vector<AddedToken> unused;
+  for (std::uint32_t i = 0; i < 10000; ++i) unused.push_back(added(i, "[unused" + std::to_string(i) + "]"));
+  EXPECT_LE(steps(unused, std::string(kSize, '[')), 5 * kSize);
 }
 
 TEST(AddedTokenFinder, RefusesContentsThatAreEmptyRepeatedOrNotUtf8) {

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include "../../support/expect_error.hpp"
+
 #include <bertha/tokenizer/offsets.hpp>
 #include <bertha/tokenizer/utf8.hpp>
 #include <random>
@@ -45,6 +47,11 @@ TEST(OffsetConverter, EqualsCountingFromTheStartInTextsOfManyBlocks) {
     EXPECT_EQ(code_points(text.size()), n);
     EXPECT_EQ(utf16(text.size()), n_units);
   }
+}
+
+TEST(OffsetConverter, RefusesAUnitOutOfRange) {
+  bertha_test::expect_error(ErrorCode::input, {"offset unit is 3"},
+                            [] { OffsetConverter("a", static_cast<OffsetUnit>(3)); });
 }
 
 }  // namespace

@@ -69,8 +69,8 @@ TEST_F(TextTokenizerTest, TreatsAWordAloneAsInACompany) {
     const auto start = static_cast<std::uint32_t>(text.size());
     const TokenSequence alone = tokenizer(word, false);
     for (std::size_t i = 0; i < alone.size(); ++i) {
-      expected.push(alone.ids[i], {alone.offsets[i].start + start, alone.offsets[i].end + start},
-                    alone.words[i] + n_words);
+      expected.append(alone.ids[i], {alone.offsets[i].start + start, alone.offsets[i].end + start},
+                      alone.words[i] + n_words);
     }
     n_words = expected.words.back() + 1;
     text += word + " ";

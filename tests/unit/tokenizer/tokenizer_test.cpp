@@ -150,6 +150,50 @@ TEST(Tokenizer, RefusesOptionsThatContradictEachOther) {
   expect_error(ErrorCode::input, {"no second text"}, [&] { encode(Truncation::only_second, 4, 0); });
 }
 
+TEST(Tokenizer, RefusesAStrideThatLeavesNoRoomInEitherText) {
+  EncodeOptions options;
+  options.truncation = Truncation::only_second;
+  options.max_length = 6;
+  options.stride = 2;
+  expect_error(ErrorCode::input, {"stride is 2", "room for 2"}, [&] { letters().encode("a", "b c d", options); });
+  expect_error(ErrorCode::input, {"stride is 2", "room for 2"},
+               [&] { letters().encode_windows("a", "b c d", options); });
+  options.truncation = Truncation::only_first;
+  expect_error(ErrorCode::input, {"stride is 2", "room for 2"}, [&] { letters().encode("b c d", "a", options); });
+  EXPECT_NO_THROW(letters().encode("a", "b c", options));  // nothing is cut
+}
+
+TEST(Tokenizer, NamesTheTextAtFault) {
+  EncodeOptions options;
+  expect_error(ErrorCode::input, {"text: byte 1 (0xff) is not UTF-8"}, [&] { letters().encode("a\xff"); });
+  expect_error(ErrorCode::input, {"text_pair: byte 0 (0xc3)"}, [&] { letters().encode("a", "\xc3", options); });
+  options.text_name = "question";
+  options.text_pair_name = "";
+  expect_error(ErrorCode::input, {"question: byte 0 (0xff)"}, [&] { letters().encode("\xff", "a", options); });
+  try {
+    letters().encode("a", "b\xff", options);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_TRUE(std::string_view(error.what()).starts_with("byte 1 (0xff)"));
+  }
+}
+
+TEST(Tokenizer, RefusesAnEnumeratorOutOfRange) {
+  EncodeOptions options;
+  options.truncation = static_cast<Truncation>(9);
+  options.max_length = 8;
+  expect_error(ErrorCode::input, {"truncation is 9"}, [&] { letters().encode("a", options); });
+}
+
+TEST(Tokenizer, StopsWithinALongTextAndBeforeAnyText) {
+  std::stop_source source;
+  EncodeOptions options;
+  options.stop = Stop(source.get_token(), {});
+  EXPECT_EQ(letters().encode("a b", options).size(), 4u);
+  source.request_stop();
+  expect_error(ErrorCode::stopped, {}, [&] { letters().encode("", options); });
+}
+
 TEST(Tokenizer, RefusesAWindowWithoutRoom) {
   EncodeOptions options;
   options.truncation = Truncation::only_first;
