@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 BERTHA_NAMESPACE_BEGIN
@@ -104,8 +105,7 @@ inline void check_ids(const TokenizerConfig& tokenizer, const ModelConfig& confi
   }
 }
 
-inline WordPieceOptions read_word_piece(JsonObject& json) {
-  WordPieceOptions options;
+inline void read_options(JsonObject& json, WordPieceOptions& options) {
   options.clean_text = json.require<bool>("clean_text");
   options.handle_chinese_chars = json.require<bool>("handle_chinese_chars");
   options.strip_accents = json.require<bool>("strip_accents");
@@ -113,15 +113,24 @@ inline WordPieceOptions read_word_piece(JsonObject& json) {
   options.continuing_subword_prefix = json.require<std::string>("continuing_subword_prefix");
   options.max_input_chars_per_word = json.integer("max_input_chars_per_word", 1, kMaxSize);
   options.decoder_cleanup = json.require<bool>("decoder_cleanup");
-  return options;
 }
 
-inline ByteBpeOptions read_byte_bpe(JsonObject& json) {
-  ByteBpeOptions options;
+inline void read_options(JsonObject& json, ByteBpeOptions& options) {
   options.add_prefix_space = json.require<bool>("add_prefix_space");
   options.trim_offsets = json.require<bool>("trim_offsets");
   options.num_merges = json.integer("num_merges", 1, kMaxSize);
-  return options;
+}
+
+/// Reads the options of the kind that the file names.
+template <class... Kinds>
+void read_kind(JsonObject& json, std::variant<Kinds...>& options) {
+  const std::string kind = json.require<std::string>("kind");
+  const bool known = ((kind == Kinds::kKind && (read_options(json, options.template emplace<Kinds>()), true)) || ...);
+  if (known) return;
+  std::string names;
+  for (const std::string_view name : {Kinds::kKind...})
+    names += (names.empty() ? "\"" : ", \"") + std::string(name) + '"';
+  refuse_unknown(json, "kind", names.c_str());
 }
 
 /// The `tokenizer` part, checked against `config`. Throws Error{vocabulary} where the two contradict each other.
@@ -129,14 +138,7 @@ inline TokenizerConfig read_tokenizer(const std::string& text, const ModelConfig
   const Json value = parse_json(text, where);
   JsonObject json(value, where);
   TokenizerConfig tokenizer;
-  const std::string kind = json.require<std::string>("kind");
-  if (kind == "wordpiece") {
-    tokenizer.model = read_word_piece(json);
-  } else if (kind == "byte_bpe") {
-    tokenizer.model = read_byte_bpe(json);
-  } else {
-    refuse_unknown(json, "kind", "\"wordpiece\" and \"byte_bpe\"");
-  }
+  read_kind(json, tokenizer.model);
   tokenizer.vocab_size = json.integer("vocab_size", 1, kMaxSize);
   const auto id = [&](std::string_view key) { return static_cast<std::uint32_t>(json.integer(key, 0, kMaxSize)); };
   tokenizer.unk_token_id = id("unk_token_id");

@@ -37,7 +37,7 @@ class Tokenizer {
     const TokenizerConfig& config = file.tokenizer();
     const std::size_t n = config.vocab_size + 1;
     const auto offsets = file.take<std::uint32_t>("tokenizer.vocab.offsets", {padded(n, 16)}).first(n);
-    const std::size_t n_bytes = offsets.back();  // read once: a mapped file may change
+    const std::size_t n_bytes = offsets.back();  // read once: what a file says twice may differ
     const auto text = file.take<std::uint8_t>("tokenizer.vocab.text", {padded(n_bytes, 64)});
     struct TakeMerges {
       WeightFile& file;
