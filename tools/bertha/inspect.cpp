@@ -27,16 +27,19 @@ ordered_json describe(const bertha::ModelConfig& config) {
   return json;
 }
 
+void describe(const bertha::WordPieceOptions& options, ordered_json& json) {
+  json["lowercase"] = options.lowercase;
+  json["strip_accents"] = options.strip_accents;
+}
+
+void describe(const bertha::ByteBpeOptions& options, ordered_json& json) {
+  json["add_prefix_space"] = options.add_prefix_space;
+  json["trim_offsets"] = options.trim_offsets;
+}
+
 ordered_json describe(const bertha::TokenizerConfig& tokenizer) {
   ordered_json json = {{"kind", bertha::kind(tokenizer)}, {"vocab_size", tokenizer.vocab_size}};
-  if (const auto* byte_bpe = std::get_if<bertha::ByteBpeOptions>(&tokenizer.model)) {
-    json["add_prefix_space"] = byte_bpe->add_prefix_space;
-    json["trim_offsets"] = byte_bpe->trim_offsets;
-  } else {
-    const auto& word_piece = std::get<bertha::WordPieceOptions>(tokenizer.model);
-    json["lowercase"] = word_piece.lowercase;
-    json["strip_accents"] = word_piece.strip_accents;
-  }
+  std::visit([&](const auto& options) { describe(options, json); }, tokenizer.model);
   json["added_tokens"] = tokenizer.added_tokens.size();
   return json;
 }
