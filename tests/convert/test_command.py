@@ -1,23 +1,30 @@
 """The command itself: reports, errors, exit status, what it leaves on the disk, and damaged checkpoints."""
 
+from __future__ import annotations
+
 import contextlib
 import io
 import json
 import os
 import random
+import signal
 import stat
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
+import unittest.mock
 from pathlib import Path
 
 import folders
+import bertha_convert.selftest
 import numpy as np
 from bertha_convert import cli
 from bertha_convert.unpack import read_metadata
 
+SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "convert.py"
 RECORDER = """#!{python}
 import json, os, sys
 from safetensors import safe_open
@@ -38,17 +45,93 @@ class Command(unittest.TestCase):
         self.weights = self.folder / "model.safetensors"
 
     def test_a_missing_package_is_named_with_what_to_do(self) -> None:
-        script = Path(__file__).resolve().parents[2] / "tools" / "convert.py"
-        done = subprocess.run([sys.executable, "-S", "-E", script], capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run([sys.executable, "-S", "-E", SCRIPT], capture_output=True, text=True, check=False, timeout=60)
         self.assertEqual((done.returncode, done.stdout), (1, ""))
-        says = r"^convert.py: the Python package \w+ is missing; pip install numpy safetensors tokenizers\n$"
+        says = r"^convert.py: numpy is missing, safetensors is missing, .*: python3 -m pip install -U 'numpy>=.*\n$"
         self.assertRegex(done.stderr, says)
+
+    def run_apart(self, *options: str, packages: dict[str, str] | None = None, **more: object) -> subprocess.CompletedProcess:
+        """The script in a process of its own, with more packages that it finds first."""
+        for name, text in (packages or {}).items():
+            (self.root / "packages").mkdir(exist_ok=True)
+            (self.root / "packages" / f"{name}.py").write_text(text)
+        command = [sys.executable, "-B", SCRIPT, self.folder, self.out, *options]
+        environment = {**os.environ, "PYTHONPATH": str(self.root / "packages")}
+        more = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": "/", **more}
+        return subprocess.run(command, text=True, check=False, timeout=60, env=environment, **more)
+
+    def test_old_packages_are_named_before_anything_else(self) -> None:
+        for name, version in (("tokenizers", "0.19.1"), ("safetensors", "0.3.0"), ("numpy", "1.19.5")):
+            done = self.run_apart(packages={name: f"__version__ = '{version}'"})
+            (self.root / "packages" / f"{name}.py").unlink()
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertRegex(done.stderr, rf"^convert.py: {name} {version} is too old; needed are .*{name}>=.*\n$")
+        done = self.run_apart(packages={"tokenizers": "import no_such_package"})
+        self.assertRegex(done.stderr, "^convert.py: tokenizers can't be imported .No module named 'no_such_package'.*\n$")
+
+    def test_a_self_test_that_fails_costs_its_logits_only(self) -> None:
+        works = "__version__ = '99.0'\nclass logging:\n set_verbosity_error = disable_progress_bar = staticmethod(lambda: 0)\n"
+        fails = "class AutoTokenizer:\n def from_pretrained(*_, **__): raise RuntimeError('an operator is missing')\n"
+        for torch, transformers, why in (
+            ("raise OSError('libtorch.so: no such file')", works, "torch can't be imported .OSError: libtorch.so"),
+            ("__version__ = '1.4'", works, "torch 1.4 is too old"),
+            ("__version__ = '2.9'", "import torch.no_such_part", "transformers can't be imported"),
+            ("__version__ = '2.9'", works + fails, "RuntimeError: an operator is missing"),
+        ):
+            packages = {"torch": torch, "transformers": transformers}
+            with self.subTest(why=why):
+                done = self.run_apart(packages=packages)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assertRegex(done.stdout, f"warning: the self-test has no logits: .*{why}")
+                self.assertRegex(done.stdout, r"self-test: \d cases, tokens only: recording logits failed")
+                cases = read_metadata(self.out)["selftest"]
+                self.assertEqual({(case["logits"], case["answer"]) for case in cases}, {(None, None)})
+                self.out.unlink()
+                done = self.run_apart("--selftest", packages=packages)
+                self.assertEqual((done.returncode, done.stdout, self.out.exists()), (1, "", False))
+                self.assertRegex(done.stderr, f"^convert.py: .*the self-test can't be recorded; got .*{why}.*\n$")
+
+    def test_a_reader_that_leaves_early_and_a_report_that_is_lost(self) -> None:
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = self.run_apart("--no-selftest", stdout=writing)
+        os.close(writing)
+        self.assertEqual((done.returncode, done.stderr, self.out.exists()), (0, "", True))
+        if Path("/dev/full").exists():
+            with open("/dev/full", "wb") as full:
+                done = self.run_apart("--no-selftest", stdout=full)
+            says = "convert.py: the file stands, but its report can't be printed: No space left on device\n"
+            self.assertEqual((done.returncode, done.stderr), (1, says))
+
+    def test_a_conversion_that_is_ended_leaves_nothing(self) -> None:
+        program = self.recorder("1").replace("recorder", "waits")
+        Path(program).write_text("#!/bin/sh\necho started > $0.started\nexec sleep 60\n")
+        Path(program).chmod(0o755)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            options = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": {"PYTHONPATH": self.without_torch()}}
+            command = [sys.executable, "-B", SCRIPT, self.folder, self.out, "--precision", "int8", "--bertha", program]
+            with subprocess.Popen(command, **options) as process:
+                while not Path(f"{program}.started").exists():
+                    self.assertIsNone(process.poll())
+                    time.sleep(0.01)
+                Path(f"{program}.started").unlink()
+                self.assertTrue(any(path.name.startswith(".out") for path in self.root.iterdir()))
+                process.send_signal(number)
+                self.assertEqual(process.communicate(timeout=30), ("", "convert.py: interrupted; no file was written\n"))
+            self.assertEqual(sorted(path.name for path in self.root.iterdir()), ["model", "packages"])
+
+    def without_torch(self) -> str:
+        """Where a torch that can't be used is found first."""
+        (self.root / "packages").mkdir(exist_ok=True)
+        (self.root / "packages" / "torch.py").write_text("raise ImportError('not here')")
+        return str(self.root / "packages")
 
     def run_command(self, *arguments: str, selftest: bool = False) -> tuple[int, str, str]:
         """The exit status, standard output and standard error of a run."""
         out, err = io.StringIO(), io.StringIO()
         options = [] if selftest else ["--no-selftest"]
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        without = unittest.mock.patch.object(bertha_convert.selftest, "FOR_SELFTEST", {"no_such_package": "1"})
+        with without, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             status = cli.main([str(self.folder), str(self.out), *options, *arguments])
         return status, out.getvalue(), err.getvalue()
 
@@ -131,7 +214,7 @@ class Command(unittest.TestCase):
         self.out = self.folder
         self.assert_fails("can't be written")
         self.out = self.weights
-        self.assert_fails("is the checkpoint itself")
+        self.assert_fails("is a file of the folder that is converted")
         self.out, self.folder = out, self.root / "model" / "config.json"
         self.assert_fails("is no folder")
 

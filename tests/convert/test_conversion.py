@@ -2,7 +2,8 @@
 
 import itertools
 import json
-import shutil
+import os
+import re
 import tempfile
 import unittest
 import unittest.mock
@@ -135,7 +136,7 @@ class Weights(FolderTest):
         self.assertEqual(len(whole) // 4096, self.out.stat().st_size // 4096)
         (self.folder / "part1.safetensors").unlink()
         self.out.unlink()
-        self.assert_refused("names a file that is not there.*part1")
+        self.assert_refused("names files that are not there; got 1 of 2 missing: part1.safetensors")
         folders.write_json(self.folder / "model.safetensors.index.json", {"weight_map": {"x": "../part0.safetensors"}})
         self.assert_refused("outside the folder")
 
@@ -196,6 +197,48 @@ class Weights(FolderTest):
                 if values.ndim == 2 and len(set(values.shape)) == 2:
                     folders.write_safetensors(path, {**rest, name: np.ascontiguousarray(values.T)})
                     self.assert_refused("shape than config.json|number of rows")
+
+    def test_prefixes_that_training_leaves_are_removed_in_any_order(self) -> None:
+        tensors = folders.write_folder(self.folder, "token-classification")
+        origins = {"module.": "a parallel training", "_orig_mod.": "torch.compile", "model.": "a class around the model"}
+        for prefixes in (["model."], ["_orig_mod."], ["module.", "_orig_mod."], ["_orig_mod.", "module.", "model."]):
+            with self.subTest(prefixes=prefixes):
+                wrapped = {"".join(prefixes) + name: values for name, values in tensors.items()}
+                folders.write_safetensors(self.folder / "model.safetensors", wrapped)
+                warnings = self.convert()["warnings"]
+                self.assert_same_weights(tensors)
+                expected = [
+                    f"{len(tensors)} tensors of the checkpoint have the prefix {prefix} of {origin}"
+                    for prefix, origin in origins.items()
+                    if prefix in prefixes
+                ]
+                self.assertEqual([warning.split(":")[0] for warning in warnings], expected)
+        for prefix in ("other.", "bert.model."):
+            wrapped = {prefix + name: values for name, values in tensors.items()}
+            folders.write_safetensors(self.folder / "model.safetensors", wrapped)
+            self.out.unlink(missing_ok=True)
+            self.assert_refused("is missing|never trained")
+
+    def test_weights_of_a_loss_are_left_out_and_told(self) -> None:
+        tensors = folders.write_folder(self.folder, "token-classification")
+        for name in ("loss_fct.weight", "criterion.weight", "module.loss_fct.weight"):
+            folders.write_safetensors(self.folder / "model.safetensors", {**tensors, name: np.ones(2, np.float32)})
+            report = self.convert()
+            self.assertEqual(report["left_out"], [name])
+            self.assertIn(f"1 tensor of the checkpoint is not used by the token-classification head: {name}", report["warnings"])
+
+    def test_surplus_tensors_are_dropped_where_that_is_asked_for(self) -> None:
+        tensors = folders.write_folder(self.folder, "token-classification")
+        extra = {name: np.ones(2, np.float32) for name in ("crf.a", "crf.b", "teacher.weight")}
+        folders.write_safetensors(self.folder / "model.safetensors", {**tensors, **extra})
+        self.assert_refused("'crf.a', 'crf.b', 'teacher.weight'.*--drop PREFIX")
+        self.assert_refused("got 'teacher.weight'", drop=("crf.",))
+        self.assert_refused("--drop x.: no tensor's name begins so", drop=("crf.", "teacher.", "x."))
+        self.assert_refused("is missing", drop=("crf.", "teacher.", "bert.encoder.layer.1."))
+        report = self.convert(drop=("crf.", "teacher."))
+        self.assertEqual(report["left_out"], sorted(extra))
+        self.assertIn("3 tensors of the checkpoint are not used", report["warnings"][0])
+        self.assert_same_weights(tensors)
 
     def test_tensors_that_a_bert_does_not_have_are_refused(self) -> None:
         tensors = folders.write_folder(self.folder)
@@ -298,6 +341,7 @@ class Configuration(FolderTest):
         folders.write_folder(self.folder)
         names = {"gelu": "gelu", "relu": "relu", "silu": "silu", "swish": "silu"}
         names |= dict.fromkeys(("gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_python_tanh"), "gelu_tanh")
+        names |= {"gelu_python": "gelu", "gelu_accurate": "gelu_tanh"}
         for given, canonical in names.items():
             self.edit("config.json", hidden_act=given)
             self.convert()
@@ -344,37 +388,157 @@ class Configuration(FolderTest):
             self.edit("tokenizer_config.json", model_max_length=bad)
             self.assert_refused("model_max_length")
 
-    def test_a_vocabulary_may_be_smaller_than_the_table_but_not_larger(self) -> None:
+    def test_a_vocabulary_larger_than_the_table_is_told_and_refused_where_every_text_would_be(self) -> None:
         folders.write_folder(self.folder)
         self.convert()
         vocabulary = (self.folder / "vocab.txt").read_text(encoding="utf-8")
         (self.folder / "vocab.txt").write_text(vocabulary + "q\nr\ns\nt\nu\n", encoding="utf-8")
         self.out.unlink()
-        self.assert_refused("token 'u' has no row in the embedding.*below vocab_size 17.*id 17")
+        [warning] = self.convert()["warnings"]
+        self.assertRegex(warning, r"^1 tokens have no row in the embedding of vocab_size 17: 'u' \(17\): a text that holds")
         (self.folder / "vocab.txt").write_text(vocabulary.replace("[MASK]\n", "") + "q\nr\ns\nt\nu\n", encoding="utf-8")
-        self.assert_refused(r"token '\[MASK\]' has no row")
+        self.edit("tokenizer_config.json", bos_token="[BOS]")
+        [warning] = self.convert(selftest=None)["warnings"]
+        self.assertIn(r"2 tokens have no row in the embedding of vocab_size 17: '[BOS]' (17), '[MASK]' (18)", warning)
+        self.out.unlink()
+        (self.folder / "vocab.txt").write_text(vocabulary.replace("[SEP]\n", "") + "q\nr\ns\nt\nu\n", encoding="utf-8")
+        self.assert_refused(r"token '\[SEP\]' has no row in the embedding.*below vocab_size 17.*id 18")
 
     def test_a_folder_without_weights_gives_a_tokenizer_only_file(self) -> None:
         folders.write_folder(self.folder)
         (self.folder / "model.safetensors").unlink()
-        self.convert()
-        self.assertEqual(self.config(), {"kind": "tokenizer", "max_length": 32, "model_max_length": 32})
+        for asked in ({"head": "none"}, {"tokenizer": True}):
+            self.convert(**asked)
+            self.assertEqual(self.config(), {"kind": "tokenizer", "max_length": 32, "model_max_length": 32})
         (self.folder / "config.json").unlink()
         (self.folder / "tokenizer_config.json").unlink()
-        self.convert()
+        self.convert(tokenizer=True)
         self.assertEqual(self.config(), {"kind": "tokenizer", "max_length": 2**24, "model_max_length": 1e30})
         self.out.unlink()
-        self.assert_refused("no weights", head="token-classification")
+        for head in ("auto", "token-classification"):
+            self.assert_refused("there are no weights; expected model.safetensors or .* give --tokenizer", head=head)
+        self.assert_refused("there are no weights", keep=("x",), head="none")
         (self.folder / "vocab.txt").unlink()
-        self.assert_refused("there is no vocabulary")
+        self.assert_refused("there is no vocabulary", tokenizer=True)
 
-    def test_weights_in_other_forms_are_refused_by_name(self) -> None:
-        for name in ("tf_model.h5", "flax_model.msgpack"):
-            folders.write_folder(self.folder)
-            (self.folder / "model.safetensors").rename(self.folder / name)
-            self.assert_refused(f"{name} is not read; expected model.safetensors or pytorch_model.bin.*save_pretrained")
+    def test_a_tokenizer_is_taken_alone_where_that_is_asked_for(self) -> None:
+        folders.write_folder(self.folder, "token-classification")
+        report = self.convert(tokenizer=True)
+        self.assertEqual((self.config()["kind"], report["source_files_not_read"]), ("tokenizer", ["model.safetensors"]))
+        self.out.unlink()
+        for more in ({"head": "token-classification"}, {"keep": ("x",)}, {"drop": ("x",)}):
+            self.assert_refused("--tokenizer makes a file without weights", tokenizer=True, **more)
+
+    def test_weights_that_are_not_read_are_named_with_what_to_do(self) -> None:
+        folders.write_folder(self.folder)
+        (self.folder / "model.safetensors").unlink()
+        merge, again, origin = "merge_and_unload", r"from_\w+=True\)\.save_pretrained", "checkpoint that it was made from"
+        seen = {
+            "tf_model.h5": again,
+            "bert_model.ckpt.index": again,
+            "model.ckpt-1000.data-00000-of-00001": again,
+            "flax_model.msgpack": again,
+            "adapter_model.safetensors": merge,
+            "adapter_config.json": merge,
+            "model.onnx": origin,
+            "openvino_model.xml": origin,
+            "model-Q4_0.gguf": origin,
+            "rust_model.ot": origin,
+            "model-00001-of-00002.safetensors": "Download the index",
+            "pytorch_model-00002-of-00002.bin": "Download the index",
+            "weights.pt": "call it model.safetensors",
+            "model.fp16.safetensors": "call it model.safetensors",
+        }
+        for name, do in seen.items():
+            (self.folder / name).write_bytes(b"x")
+            for options in ({}, {"head": "none"}, {"head": "token-classification"}):
+                with self.subTest(name=name, options=options):
+                    self.assert_refused(f"no weights that can be read.*got {re.escape(name)} \\(.*{do}", **options)
+            self.convert(tokenizer=True)
             (self.folder / name).unlink()
-        shutil.rmtree(self.folder)
+            self.out.unlink()
+        for name in ("training_args.bin", "optimizer.pt"):
+            (self.folder / name).write_bytes(b"x")
+        self.convert(head="none")
+        self.out.unlink()
+        (self.folder / "onnx").mkdir()
+        self.assert_refused("no weights that can be read.*got onnx")
+
+    def test_a_link_that_leads_nowhere_is_named(self) -> None:
+        folders.write_folder(self.folder)
+        (self.folder / "model.safetensors").rename(self.root / "model/blob")
+        (self.folder / "model.safetensors").symlink_to("../../blobs/1234")
+        for head in ("auto", "none"):
+            self.assert_refused("model.safetensors .a link to ../../blobs/1234, which is not there.*Download it again", head=head)
+        (self.folder / "model.safetensors").unlink()
+        (self.folder / "model.safetensors").symlink_to("blob")
+        self.convert()
+
+    def test_what_sentence_transformers_does_after_the_encoder_is_told(self) -> None:
+        folders.write_folder(self.folder)
+        self.assertEqual(self.convert()["warnings"], [])
+        kinds = {"": "base.modules.transformer.Transformer", "1_Pooling": "models.Pooling", "2_Normalize": "models.Normalize"}
+        modules = [{"path": path, "type": f"sentence_transformers.{kind}"} for path, kind in kinds.items()]
+        folders.write_json(self.folder / "modules.json", modules)
+        limit = {"max_seq_length": 16, "do_lower_case": True}
+        folders.write_json(self.folder / "sentence_bert_config.json", limit)
+        folders.write_json(self.folder / "config_sentence_transformers.json", {"default_prompt_name": "query"})
+        (self.folder / "1_Pooling").mkdir()
+        for options in ({"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}, {"pooling_mode": "mean_tokens"}):
+            folders.write_json(self.folder / "1_Pooling" / "config.json", options)
+            told = "\n".join(self.convert()["warnings"])
+            for part in (
+                r"Pooling \(mean_tokens\), Normalize of modules.json are not in the file",
+                "max_seq_length 16 of sentence_bert_config.json is not in the file: the file's max_length is 32",
+                "do_lower_case of sentence_bert_config.json",
+                "default_prompt_name 'query'",
+            ):
+                self.assertRegex(told, part)
+        folders.write_json(self.folder / "sentence_bert_config.json", {"max_seq_length": 32})
+        self.assertNotIn("max_seq_length", "\n".join(self.convert()["warnings"]))
+        for bad in (b"", b"{", b"\xff", b"12", b"[3]", b"[null]"):
+            for name in ("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json"):
+                (self.folder / name).write_bytes(bad)
+            self.convert()
+
+    def test_an_adapter_beside_the_weights_is_told(self) -> None:
+        folders.write_folder(self.folder)
+        folders.write_json(self.folder / "adapter_config.json", {"peft_type": "LORA"})
+        self.assertIn("the adapter of adapter_config.json is not applied", self.convert()["warnings"][0])
+
+    def test_no_output_becomes_a_part_of_the_folder(self) -> None:
+        folders.write_folder(self.folder)
+        out = self.out
+        (self.folder / "pytorch_model.bin").symlink_to(self.folder / "model.safetensors")
+        (self.root / "model" / "other").write_text("x")
+        files = {path: path.read_bytes() for path in self.folder.iterdir()}
+        for path in files:
+            self.out = path
+            self.assert_refused("is a file of the folder that is converted")
+        self.out = self.folder / "link.safetensors"
+        self.out.symlink_to("config.json")
+        self.assert_refused("is a file of the folder that is converted")
+        self.out.unlink()
+        (self.folder / "model.safetensors").rename(self.root / "model" / "pytorch_model.bin")
+        for name in ("model.safetensors", "model-00001-of-00001.safetensors", "adapter_model.safetensors", "vocab.json", "out"):
+            self.out = self.folder / name
+            self.assert_refused("would become a part of the folder")
+        os.replace(self.folder / "pytorch_model.bin", self.folder / "model.safetensors")
+        self.out = self.folder / "bertha.safetensors"
+        for _ in range(2):  # its own files it replaces
+            self.convert()
+        self.assertTrue(self.out.is_file())
+        self.out.unlink()
+        self.assertEqual({p.name for p in self.folder.iterdir()}, {p.name for p in files} - {"pytorch_model.bin"})
+        self.out = out
+
+    def test_a_model_file_is_no_checkpoint(self) -> None:
+        folders.write_folder(self.folder)
+        self.convert()
+        self.out.replace(self.folder / "model.safetensors")
+        self.assert_refused("is a bertha model file already")
+
+    def test_a_folder_without_a_configuration_is_refused(self) -> None:
         folders.write_folder(self.folder)
         (self.folder / "config.json").unlink()
         self.assert_refused("there is no config.json")

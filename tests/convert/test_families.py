@@ -8,6 +8,7 @@ import unittest
 import folders
 import numpy as np
 from bertha_convert import cli
+from bertha_convert.config import ACTIVATIONS
 from bertha_convert.families import FAMILIES
 from bertha_convert.load_report import QUIET
 from bertha_convert.selftest import TEXTS
@@ -145,7 +146,7 @@ class Configuration(FolderTest):
         self.assertEqual((self.config()["hidden_act"], self.config()["layer_norm_eps"]), ("relu", 1e-12))
         self.out.unlink()
         self.edit("config.json", activation="quick_gelu")
-        self.assert_refused("activation is not known; expected gelu or .*; got quick_gelu")
+        self.assert_refused("activation is not supported; expected gelu or .*; got quick_gelu")
 
     def test_sinusoidal_positions_of_distilbert_are_taken_from_the_checkpoint(self) -> None:
         tensors = folders.write_folder(self.folder, family="distilbert", sinusoidal_pos_embds=True)
@@ -182,9 +183,8 @@ class Configuration(FolderTest):
     def test_a_tokenizer_alone_has_the_familys_limit(self) -> None:
         for family, limit in (("bert", 40), ("roberta", 40), ("distilbert", 40)):
             folders.write_folder(self.folder, family=family)
-            (self.folder / "model.safetensors").unlink()
             self.edit("tokenizer_config.json", model_max_length=512)
-            self.convert()
+            self.convert(tokenizer=True)
             self.assertEqual(self.config()["max_length"], limit)
 
     def test_the_embedding_size_is_electras_alone(self) -> None:
@@ -221,7 +221,7 @@ class Configuration(FolderTest):
         self.out.unlink()
         for other in ("RobertaPreLayerNormModel", "MobileBertForMaskedLM", "BertGenerationDecoder", 3):
             self.edit("config.json", model_type=None, architectures=[other])
-            self.assert_refused("model_type 'None' is not converted yet")
+            self.assert_refused("names no family.*one of bert, roberta, .*electra; got .*write its model_type")
 
 
 class TokenTypes(FolderTest):
@@ -270,6 +270,18 @@ class AgainstTransformers(FolderTest):
                 self.assertEqual(getattr(config, family.layer_norm_eps), 1e-12)
             if family.padding_id is not None:
                 self.assertEqual(config.pad_token_id, family.padding_id)
+
+    def test_activations_are_its_functions(self) -> None:
+        """Each name is taken for the function that it is, and no name of one of these is refused."""
+        from transformers.activations import ACT2FN
+
+        x = torch.linspace(-12, 12, 4801)
+        ours = {"gelu": ACT2FN["gelu"], "gelu_tanh": ACT2FN["gelu_new"], "relu": torch.relu, "silu": torch.nn.functional.silu}
+        for name in ACT2FN:
+            values = ACT2FN[name](x)
+            same = [known for known, function in ours.items() if torch.allclose(values, function(x), rtol=0, atol=1e-5)]
+            expected = [] if name == "gelu_10" else same  # which ends at 10
+            self.assertEqual([ACTIVATIONS[name]] if name in ACTIVATIONS else [], expected, name)
 
     def test_tensors_are_those_of_its_models(self) -> None:
         for family, head in itertools.product(FAMILIES, HEADS):

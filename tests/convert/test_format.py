@@ -65,8 +65,6 @@ class Format(unittest.TestCase):
         """Converts a small folder and returns the metadata."""
         folder = self.root / "model"
         folders.write_folder(folder, head, family=family)
-        if options.pop("without_weights", False):
-            (folder / "model.safetensors").unlink()
         convert(Options(folder, self.out, **{"selftest": False, **options}))
         return read_metadata(self.out)
 
@@ -110,7 +108,7 @@ class Format(unittest.TestCase):
                 fields = [name for name in first_column("## 3.") if name != "float32_split" or precision == "float32"]
                 self.assertEqual(list(metadata["config"]), fields)
             self.assertEqual(list(metadata["tokenizer"]), tokenizer_fields("wordpiece"))
-        metadata = self.convert("none", without_weights=True)
+        metadata = self.convert("none", tokenizer=True)
         self.assertEqual(list(metadata["config"]), ["kind", "max_length", "model_max_length"])
         self.assertEqual(list(metadata["tokenizer"]), tokenizer_fields("wordpiece"))
 
@@ -118,7 +116,7 @@ class Format(unittest.TestCase):
         folder = self.root / "bytes"
         folder.mkdir()
         byte_folders.write_folder(folder)
-        convert(Options(folder, self.out, selftest=False))
+        convert(Options(folder, self.out, selftest=False, tokenizer=True))
         found = read_metadata(self.out)["tokenizer"]
         self.assertEqual(list(found), tokenizer_fields("byte_bpe"))
         named = [row[0] for row in table("The names, in file order") if row[0].startswith("tokenizer.")]

@@ -10,11 +10,12 @@ import numpy as np
 from . import layout
 from .config import Config
 from .errors import fail
-from .families import Dense, Family, Head
+from .families import Dense, Family, Head, unwrapped
 from .load_report import check_trained
 from .source import StoredTensor, load
 
 BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # of old checkpoints, no weights
+LOSSES = ("loss_fct.", "loss_fn.", "loss.", "criterion.")  # weights of classes, which a loss is made with
 
 
 class Encoder(NamedTuple):
@@ -29,7 +30,7 @@ class Encoder(NamedTuple):
 
 def reference_name(name: str, family: Family) -> str:
     """A tensor's name in transformers' encoder, without the prefixes and old words that checkpoints carry."""
-    name = name.removeprefix("module.").removeprefix(family.prefix)
+    name = unwrapped(name)[0].removeprefix(family.prefix)
     for old, new in (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")):
         if name.endswith(old):
             name = name.removesuffix(old) + new
@@ -197,12 +198,14 @@ def convert(
     if kind == "custom":
         tensors |= _kept(source, keep, tensors)
     left = {reference: name for reference, name in source.names.items() if reference not in source.taken}
-    unknown = [name for ref, name in left.items() if not ref.startswith(family.unused) and ref not in BUFFERS]
+    known = family.unused + LOSSES
+    unknown = [name for ref, name in left.items() if not ref.startswith(known) and ref not in BUFFERS]
     if unknown:
         got = ", ".join(f"'{name}'" for name in unknown[:5]) + (
             f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         )
-        do = "If they are a head of your own, carry them by --keep PREFIX; a wrong number of layers also shows so."
+        do = "Leave them out by --drop PREFIX, or carry them for a head of your own by --keep PREFIX; a wrong number of "
+        do += "layers in config.json also shows so."
         raise fail(f"the checkpoint has tensors that a {family.class_name} doesn't", where=where, got=got, do=do)
     renamed = {name: ref for ref, name in source.taken.items() if name not in tensors and name != ref}
     return Encoder(tensors, pooler.activation if pooler else None, renamed, sorted(left.values()), missing)

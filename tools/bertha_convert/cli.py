@@ -1,25 +1,41 @@
 """The command: arguments in, a model file and a report out."""
 
+from __future__ import annotations
+
 import argparse
+import contextlib
 import json
+import os
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import config as model_config
+from . import FORMAT, VERSION, config as model_config
 from .conversion import Options, convert
 from .errors import ConvertError
-from .families import FAMILIES
+from .families import FAMILIES, WRAPPERS, unwrapped
 from .load_report import some
+from .requirements import FOR_SELFTEST, NEEDED
 
 Json = dict[str, Any]
 
+EPILOG = f"""families (model_type): {", ".join(FAMILIES)}
+needs: {", ".join(f"{name} >= {version}" for name, version in NEEDED.items())}; for logits in the self-test also
+{", ".join(f"{name} >= {version}" for name, version in FOR_SELFTEST.items())}
+exit status: 0 the file stands, 1 it doesn't (standard error says why), 2 the command line is wrong"""
 
-def _options(arguments: list[str]) -> tuple[Options, bool]:
+
+def _options(arguments: list[str], program: str) -> tuple[Options, bool]:
     """The parsed command line, and whether the report is for machines."""
     parser = argparse.ArgumentParser(
-        prog="convert.py", description="Turns a Hugging Face folder into one bertha model file."
+        prog=program,
+        description="Turns a Hugging Face folder into one bertha model file.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"{program} {VERSION}, writes format {FORMAT}")
     parser.add_argument(
         "folder",
         type=Path,
@@ -27,37 +43,55 @@ def _options(arguments: list[str]) -> tuple[Options, bool]:
         help="with config.json, model.safetensors or pytorch_model.bin, vocab.txt or tokenizer.json",
     )
     parser.add_argument("out", type=Path, metavar="OUT.safetensors", help="the model file to write")
-    parser.add_argument("--precision", choices=("float32", "bfloat16", "int8"), default="float32")
     parser.add_argument(
-        "--head", choices=("auto", *model_config.HEADS, "none"), default="auto", help="auto: by config.json"
+        "--precision",
+        choices=("float32", "bfloat16", "int8"),
+        default="float32",
+        help="how weights are stored: bfloat16 is half the size, int8 a quarter (default: float32)",
     )
     parser.add_argument(
-        "--keep", action="append", default=[], metavar="PREFIX", help="carry these tensors for a head of your own"
+        "--head",
+        choices=("auto", *model_config.HEADS, "none"),
+        default="auto",
+        help="auto: by config.json; none: the encoder alone, or the tokenizer of a folder without weights",
+    )
+    parser.add_argument("--tokenizer", action="store_true", help="a file of the tokenizer alone, without weights")
+    parser.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="PREFIX",
+        help="carry the tensors whose names begin so, for a head of your own (may be repeated)",
+    )
+    parser.add_argument(
+        "--drop",
+        action="append",
+        default=[],
+        metavar="PREFIX",
+        help="leave out the tensors whose names begin so: what no encoder has is refused otherwise (may be repeated)",
     )
     parser.add_argument(
         "--selftest",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="record what the file must reproduce; logits need torch and transformers (default: if they are installed)",
+        help="record what the file must reproduce; without this option logits only where torch and transformers work",
     )
     parser.add_argument(
         "--bertha", type=Path, metavar="PROGRAM", help="record an int8 file's own logits with this program"
     )
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument("--json", action="store_true", help="print the report, or the error, as JSON")
     values = vars(parser.parse_args(arguments))
     as_json = values.pop("json")
-    return Options(**{**values, "keep": tuple(values["keep"])}), as_json
+    return Options(**{**values, "keep": tuple(values["keep"]), "drop": tuple(values["drop"])}), as_json
 
 
 def _rules(renamed: dict[str, str]) -> str:
     """What was changed in the names, and how often."""
+    rest = {old: unwrapped(old) for old in renamed}
     prefixes = sorted({family.prefix for family in FAMILIES.values()})
     rules = {
-        "prefix module. removed": sum(old.startswith("module.") for old in renamed),
-        **{
-            f"prefix {prefix} removed": sum(old.removeprefix("module.").startswith(prefix) for old in renamed)
-            for prefix in prefixes
-        },
+        **{f"prefix {prefix} removed": sum(prefix in found for _, found in rest.values()) for prefix in WRAPPERS},
+        **{f"prefix {prefix} removed": sum(name.startswith(prefix) for name, _ in rest.values()) for prefix in prefixes},
         "LayerNorm gamma and beta are weight and bias": sum(old.endswith(("gamma", "beta")) for old in renamed),
     }
     used = [f"{rule} ({count})" for rule, count in rules.items() if count]
@@ -68,8 +102,9 @@ def _readable(report: Json) -> str:
     """The report for people."""
     config = report["config"]
     lines = [f"{report['out']}: {report['bytes']:,} bytes, {report['taken']} tensors"]
+    others = f" ({some(report['source_files_not_read'])} not read)" if report["source_files_not_read"] else ""
     if config["kind"] == "tokenizer":
-        lines.append("model: none (the folder has no weights), tokenizer only")
+        lines.append(f"model: none, the tokenizer only{others}")
     else:
         sizes = f"{config['num_hidden_layers']} layers, hidden {config['hidden_size']}"
         sizes += f", {config['num_attention_heads']} heads"
@@ -77,9 +112,7 @@ def _readable(report: Json) -> str:
             f"model: {sizes}, {config['hidden_act']}, {config['precision']}, pooler {config['pooler'] or 'none'}"
         )
         lines.append(f"head: {config['head']}" + (f", labels {some(config['labels'])}" if config["labels"] else ""))
-        weights = some(report["source_files"])
-        others = f" ({some(report['source_files_not_read'])} not read)" if report["source_files_not_read"] else ""
-        lines.append(f"weights: {weights}{others}")
+        lines.append(f"weights: {some(report['source_files'])}{others}")
     lines.append(f"max_length: {config['max_length']} (the tokenizer's own: {config['model_max_length']:g})")
     lines += [f"tokenizer: {decision}" for decision in report["tokenizer"]]
     lines.append(f"renamed: {len(report['renamed'])} tensors" + _rules(report["renamed"]))
@@ -92,16 +125,55 @@ def _readable(report: Json) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: list[str]) -> int:
-    """Runs the command; 0 when the file stands, 1 when not."""
-    options, as_json = _options(arguments)
+def _message(error: BaseException) -> str:
+    """An error in one line."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted; no file was written"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; no file was written"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'writing the file'}: {error.strerror or error}; no file was written"
+    return str(error)
+
+
+@contextlib.contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """Being ended from outside cleans up as Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
-        report = convert(options)
-    except (ConvertError, OSError, MemoryError) as error:
-        message = str(error) or type(error).__name__
-        print(f"convert.py: {message}", file=sys.stderr)
-        if as_json:
-            print(json.dumps({"error": message, "missing": getattr(error, "missing", [])}, ensure_ascii=False))
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say(text: str, program: str) -> int:
+    """Prints the report; a reader that left early has lost nothing but that."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+    except OSError as error:
+        print(f"{program}: the file stands, but its report can't be printed: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    print(json.dumps(report, ensure_ascii=False) if as_json else _readable(report))
     return 0
+
+
+def main(arguments: list[str], program: str = "convert.py") -> int:
+    """Runs the command; 0 when the file stands, 1 when not."""
+    options, as_json = _options(arguments, program)
+    try:
+        with _ended_like_ctrl_c():
+            report = convert(options)
+    except (ConvertError, OSError, MemoryError, KeyboardInterrupt) as error:
+        message = _message(error)
+        print(f"{program}: {message}", file=sys.stderr)
+        if as_json:
+            _say(json.dumps({"error": message, "missing": getattr(error, "missing", [])}, ensure_ascii=False), program)
+        return 1
+    return _say(json.dumps(report, ensure_ascii=False) if as_json else _readable(report), program)

@@ -8,14 +8,17 @@ from typing import Any
 
 from .errors import fail
 from .families import FAMILIES, HEADS, QUESTION, SEQUENCE, TOKEN, Family
+from .load_report import some
 
 ENDINGS = {"ForSequenceClassification": SEQUENCE, "ForTokenClassification": TOKEN, "ForQuestionAnswering": QUESTION}
 ACTIVATIONS = {
     "gelu": "gelu",
+    "gelu_python": "gelu",
     "gelu_new": "gelu_tanh",
     "gelu_fast": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
     "gelu_python_tanh": "gelu_tanh",
+    "gelu_accurate": "gelu_tanh",
     "relu": "relu",
     "silu": "silu",
     "swish": "silu",
@@ -37,8 +40,13 @@ def family(config: Config, path: Path) -> Family:
         matches = (known for known, p in patterns.items() if any(re.fullmatch(p, str(c)) for c in architectures))
         name = next(matches, None)
     if not isinstance(name, str) or name not in FAMILIES:
-        do = "Other families are planned, not promised." if name else 'Add "model_type": "bert" if it is a BERT.'
-        raise fail(f"model_type '{name}' is not converted yet", where=path, expected=", ".join(FAMILIES), do=do)
+        expected = ", ".join(FAMILIES)
+        if name is None:
+            got = some([str(each) for each in architectures]) or "no architectures"
+            do = "A folder saved by transformers 2 or later names both; if you know the family, write its model_type."
+            raise fail("names no family (model_type)", where=path, expected=f"one of {expected}", got=got, do=do)
+        do = "Other families are planned, not promised."
+        raise fail(f"model_type '{name}' is not converted yet", where=path, expected=expected, do=do)
     plain = {"position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False}
     for key, value in plain.items():
         if config.get(key, value) not in (value, None):
@@ -80,7 +88,8 @@ def activation(config: Config, family: Family, path: Path) -> str:
     """The feed-forward activation under bertha's name."""
     name = config.get(family.activation, "gelu")
     if not isinstance(name, str) or name not in ACTIVATIONS:
-        raise fail(f"{family.activation} is not known", where=path, expected=" or ".join(ACTIVATIONS), got=name)
+        expected, do = " or ".join(ACTIVATIONS), "Any other function would give other results."
+        raise fail(f"{family.activation} is not supported", where=path, expected=expected, got=name, do=do)
     return ACTIVATIONS[name]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import safetensors
 
 from .errors import ConvertError, fail
+from .source import MODEL_FILE_KEYS
 
 HEADER_LIMIT = 16 * 1024 * 1024
 ALIGNMENT = 64
@@ -86,6 +87,15 @@ def read_tensors(path: Path) -> Tensors:
         first, last = (begin + offset for offset in entry["data_offsets"])
         tensors[name] = file[first:last].view(types[entry["dtype"]]).reshape(entry["shape"])
     return tensors
+
+
+def is_model_file(path: Path) -> bool:
+    """Whether a file is a bertha model file, by its metadata."""
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            return MODEL_FILE_KEYS <= (file.metadata() or {}).keys()
+    except Exception:  # the reader's own, of several kinds
+        return False
 
 
 def _compare(path: Path, metadata: dict[str, str], tensors: Tensors) -> None:

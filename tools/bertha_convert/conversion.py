@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import FORMAT, VERSION, canonical, config as model_config, container, layout, load_report, selftest, tokenizer
-from .checkpoint import other_files, read_checkpoint, weight_files
+from . import FORMAT, VERSION, canonical, config as model_config, container, layout, load_report, not_carried, selftest
+from . import tokenizer
+from .checkpoint import has_unread_weights, is_read_by_others, no_weights, other_files, read_checkpoint, weight_files
 from .errors import fail
 from .families import QUESTION, Family
-from .source import read_optional_json, sha256
+from .load_report import some
+from .source import StoredTensor, read_optional_json, sha256
 
 Json = dict[str, Any]
 
@@ -24,6 +26,8 @@ class Options(NamedTuple):
     keep: tuple[str, ...] = ()
     selftest: bool | None = None  # None: if torch and transformers are installed
     bertha: Path | None = None
+    drop: tuple[str, ...] = ()
+    tokenizer: bool = False  # without weights, whether there are some or not
 
 
 class Parts(NamedTuple):
@@ -36,6 +40,7 @@ class Parts(NamedTuple):
     renamed: dict[str, str]
     left_out: list[str]
     missing: list[str]
+    warnings: list[str]
 
 
 def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> Json:
@@ -77,18 +82,32 @@ def _limit(model_max_length: float, positions: int) -> int:
     return min(positions, int(model_max_length))
 
 
-def _check_vocabulary(resolved: tokenizer.Resolved, rows: int, path: Path) -> None:
-    """Throws where a token has no row in the embedding."""
-    ids = dict(enumerate(resolved.tokens)) | {
-        token["id"]: token["content"] for token in resolved.description["added_tokens"]
-    }
-    last = max(ids)
-    if last >= rows:
-        expected = f"ids below vocab_size {rows}"
-        do = "Tokenizer and weights don't belong together, or a special token is missing in the vocabulary."
-        raise fail(
-            f"token '{ids[last]}' has no row in the embedding", where=path, expected=expected, got=f"id {last}", do=do
-        )
+def _vocabulary_warnings(resolved: tokenizer.Resolved, rows: int, path: Path) -> list[str]:
+    """Tells of tokens without a row in the embedding. Throws where they are part of every text."""
+    description = resolved.description
+    ids = dict(enumerate(resolved.tokens)) | {token["id"]: token["content"] for token in description["added_tokens"]}
+    lacking = {index: token for index, token in sorted(ids.items()) if index >= rows}
+    always = [part["special"] for part in description["single"] + description["pair"] if "special" in part]
+    for index in [*always, description["unk_token_id"]]:
+        if index in lacking:
+            expected, got = f"ids below vocab_size {rows}", f"id {index}"
+            do = "Tokenizer and weights don't belong together."
+            what = f"token '{lacking[index]}' has no row in the embedding"
+            raise fail(what, where=path, expected=expected, got=got, do=do)
+    if not lacking:
+        return []
+    names = some([f"'{token}' ({index})" for index, token in lacking.items()])
+    what = "a text that holds one is refused; transformers would fail"
+    return [f"{len(lacking)} tokens have no row in the embedding of vocab_size {rows}: {names}: {what}"]
+
+
+def _without_dropped(stored: dict[str, StoredTensor], options: Options) -> tuple[dict[str, StoredTensor], list[str]]:
+    """The checkpoint without the tensors that --drop names, and their names."""
+    for prefix in options.drop:
+        if not any(name.startswith(prefix) for name in stored):
+            raise fail(f"--drop {prefix}: no tensor's name begins so", got=f"{len(stored)} tensors: {some(list(stored))}")
+    dropped = [name for name in stored if options.drop and name.startswith(options.drop)]
+    return {name: tensor for name, tensor in stored.items() if name not in dropped}, dropped
 
 
 def _model_parts(options: Options, raw: Json | None, weights: list[Path]) -> Parts:
@@ -99,21 +118,21 @@ def _model_parts(options: Options, raw: Json | None, weights: list[Path]) -> Par
     family = model_config.family(raw, path)
     config = _encoder_config(raw, family, options, path)
     resolved = tokenizer.resolve(folder, raw, config["head"] == QUESTION, config["type_vocab_size"] > 0)
-    _check_vocabulary(resolved, config["vocab_size"], folder)
+    warnings = _vocabulary_warnings(resolved, config["vocab_size"], folder)
     config["model_max_length"] = resolved.model_max_length
     config["max_length"] = _limit(resolved.model_max_length, config["max_length"] - config["position_offset"])
-    encoder = canonical.convert(read_checkpoint(weights), family, config, folder, options.keep)
+    stored, dropped = _without_dropped(read_checkpoint(weights), options)
+    encoder = canonical.convert(stored, family, config, folder, options.keep)
     config["pooler"] = encoder.pooler
     tensors = layout.vocabulary(resolved.tokens, resolved.merges) | encoder.tensors
-    return Parts(config, resolved, tensors, weights, encoder.renamed, encoder.left_out, encoder.missing)
+    left_out = sorted([*encoder.left_out, *dropped])
+    warnings += load_report.sentences(config["head"], encoder.renamed, left_out, encoder.missing)
+    return Parts(config, resolved, tensors, weights, encoder.renamed, left_out, encoder.missing, warnings)
 
 
 def _tokenizer_parts(options: Options, raw: Json | None) -> Parts:
     """The parts of a file without weights."""
     folder = options.folder
-    if options.head not in ("auto", "none") or options.keep:
-        expected = "model.safetensors or pytorch_model.bin"
-        raise fail("the folder has no weights, so there is no head to take", where=folder, expected=expected)
     positions, types = model_config.LARGEST_SIZE, True
     if raw is not None:
         path = folder / "config.json"
@@ -124,15 +143,33 @@ def _tokenizer_parts(options: Options, raw: Json | None) -> Parts:
     resolved = tokenizer.resolve(folder, raw or {}, question_answering=False, reads_types=types)
     limit = _limit(resolved.model_max_length, positions)
     config = {"kind": "tokenizer", "max_length": limit, "model_max_length": resolved.model_max_length}
-    return Parts(config, resolved, layout.vocabulary(resolved.tokens, resolved.merges), [], {}, [], [])
+    return Parts(config, resolved, layout.vocabulary(resolved.tokens, resolved.merges), [], {}, [], [], [])
+
+
+def _check_place(out: Path, folder: Path) -> None:
+    """Throws where the output would replace a file of the folder, or be taken for one by the next who reads it."""
+    target = out.resolve()
+    if folder.resolve() not in target.parents:
+        return
+    do = "Name another file, best in another folder."
+    if out.exists() and not container.is_model_file(out):
+        raise fail("is a file of the folder that is converted", where=out, do=do)
+    if target.suffix != ".safetensors" or is_read_by_others(target.name):
+        expected = "a name that ends in .safetensors and that transformers doesn't read"
+        raise fail("would become a part of the folder that is converted", where=out, expected=expected, do=do)
 
 
 def _check_options(options: Options) -> None:
     """Throws where the command can't be carried out, before any work is done."""
     if not options.folder.is_dir():
-        raise fail("is no folder", where=options.folder, expected="a Hugging Face model folder")
+        do = "Give the folder that it lies in." if options.folder.is_file() else ""
+        raise fail("is no folder", where=options.folder, expected="a Hugging Face model folder", do=do)
     if options.out.is_dir() or not options.out.parent.is_dir():
         raise fail("can't be written", where=options.out, expected="a file name in a folder that exists")
+    _check_place(options.out, options.folder)
+    if options.tokenizer and (options.head not in ("auto", "none") or options.keep or options.drop or options.bertha):
+        do = "Leave --tokenizer or the other option out."
+        raise fail("--tokenizer makes a file without weights: --head, --keep, --drop and --bertha don't go with it", do=do)
     if options.bertha and (options.precision != "int8" or options.selftest is False):
         raise fail(
             "--bertha records the logits of an int8 file's self-test", expected="--precision int8 and a self-test"
@@ -157,26 +194,18 @@ def _metadata(parts: Parts, name: str, version: str | None, cases: list[Json]) -
     return {"format": str(FORMAT), **{key: container.compact(value) for key, value in values.items()}}
 
 
-def _recording(options: Options, parts: Parts) -> selftest.Recording:
-    """The self-test, as far as it is asked for and can be recorded."""
-    if options.selftest is False:
-        return selftest.Recording([], "none (--no-selftest)")
-    transformers = selftest.import_oracle(required=options.selftest is True)
-    if transformers is None:
-        cases = selftest.cases(parts.resolved, parts.config)
-        return selftest.Recording(cases, f"{len(cases)} cases, tokens only: torch and transformers are not installed")
-    return selftest.record(transformers, options.folder, parts.resolved, parts.config)
-
-
 def convert(options: Options) -> Json:
     """Does the whole conversion and returns the report."""
     _check_options(options)
     raw = read_optional_json(options.folder / "config.json")
-    weights = weight_files(options.folder, raw)
-    if any(options.out.resolve() == path.resolve() for path in weights):
-        raise fail("is the checkpoint itself", where=options.out, do="Name another output file.")
+    weights = [] if options.tokenizer else weight_files(options.folder, raw)
+    if not weights and not options.tokenizer:
+        if options.head != "none" or options.keep or has_unread_weights(options.folder):
+            raise no_weights(options.folder)
     parts = _model_parts(options, raw, weights) if weights else _tokenizer_parts(options, raw)
-    cases, sentence, version, split = _recording(options, parts)
+    cases, sentence, version, split, warnings = selftest.recording(
+        options.selftest, options.folder, parts.resolved, parts.config
+    )
     if split:
         parts.config["float32_split"] = True
     name = options.folder.resolve().name
@@ -200,8 +229,6 @@ def convert(options: Options) -> Json:
         "renamed": parts.renamed,
         "left_out": parts.left_out,
         "missing": parts.missing,
-        "warnings": load_report.sentences(
-            parts.config.get("head", "none"), parts.renamed, parts.left_out, parts.missing
-        ),
+        "warnings": parts.warnings + not_carried.sentences(options.folder, parts.config["max_length"]) + [*warnings],
         "selftest": sentence,
     }

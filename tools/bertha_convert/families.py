@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+WRAPPERS = {  # what training puts before names, in any order, and where it comes from
+    "module.": "a parallel training",
+    "_orig_mod.": "torch.compile",
+    "model.": "a class around the model",
+}
 SEQUENCE, TOKEN, QUESTION = HEADS = ("sequence-classification", "token-classification", "question-answering")
 
 
@@ -143,3 +148,12 @@ ELECTRA = Family(
     pooler=None,
 )
 FAMILIES = {family.model_type: family for family in (BERT, ROBERTA, XLM_ROBERTA, CAMEMBERT, DISTILBERT, ELECTRA)}
+
+
+def unwrapped(name: str) -> tuple[str, set[str]]:
+    """A tensor's name without what training puts before it, and those prefixes."""
+    prefixes = set()
+    while found := [prefix for prefix in WRAPPERS if name.startswith(prefix)]:
+        prefixes.add(found[0])
+        name = name.removeprefix(found[0])
+    return name, prefixes

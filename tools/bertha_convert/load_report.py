@@ -4,10 +4,13 @@ It goes on where weights are missing and makes them from random numbers, so that
 that is refused for a head; the pooler of an encoder alone is left out.
 """
 
+from __future__ import annotations
+
 from collections.abc import Container, Iterable
 from pathlib import Path
 
 from .errors import ConvertError
+from .families import WRAPPERS, unwrapped
 
 SHOWN = 8  # names of a kind that a sentence lists
 QUIET = "position_ids"  # a buffer of old checkpoints, of which transformers says nothing
@@ -35,9 +38,10 @@ def sentences(head: str, renamed: Iterable[str], left_out: list[str], missing: l
     """What there is to say about a checkpoint that is converted; `renamed` are names that the checkpoint has."""
     unused = [name for name in left_out if not name.endswith(QUIET)]
     result = []
-    if wrapped := sum(name.startswith("module.") for name in renamed):
-        what = "transformers would not know them and make them from random numbers, here it is removed"
-        result.append(f"{wrapped} tensors of the checkpoint have the prefix module. of a parallel training: {what}")
+    for prefix, origin in WRAPPERS.items():
+        if wrapped := sum(prefix in unwrapped(name)[1] for name in renamed):
+            what = "transformers would not know them and make them from random numbers, here it is removed"
+            result.append(f"{wrapped} tensors of the checkpoint have the prefix {prefix} of {origin}: {what}")
     if unused:
         user = "an encoder alone" if head == "none" else f"the {head} head"
         what = "tensor of the checkpoint is" if len(unused) == 1 else "tensors of the checkpoint are"

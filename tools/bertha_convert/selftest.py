@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import os
 import subprocess
@@ -12,8 +13,10 @@ from unittest import mock
 
 import numpy as np
 
-from .errors import fail
+from .config import LARGEST_SIZE
+from .errors import ConvertError, fail
 from .families import FAMILIES
+from .requirements import FOR_SELFTEST, faults
 from .tokenizer import Resolved
 from .tokenizer_rules import ORACLES
 
@@ -52,6 +55,10 @@ QUESTIONS: tuple[Case, ...] = (
 )
 
 
+class Mismatch(ConvertError):
+    """The converter's tokens are not those of the version that it answers to: no file is written."""
+
+
 class Recording(NamedTuple):
     """What transformers made of the cases."""
 
@@ -59,22 +66,42 @@ class Recording(NamedTuple):
     sentence: str  # for the report
     version: str | None = None  # of transformers, where it recorded logits
     float32_split: bool = False  # of the file's configuration
+    warnings: tuple[str, ...] = ()
 
 
-def import_oracle(required: bool) -> Any:
-    """The transformers module, or None where it or torch is not installed and not required."""
-    try:
-        import torch  # noqa: F401
-        import transformers
-    except ImportError as error:
-        if required:
-            raise fail(
-                "--selftest needs torch and transformers", got=error, do="Install them, or leave --selftest out."
-            ) from error
-        return None
+def import_oracle() -> Any:
+    """The transformers module, quiet. Throws unless it and torch can be used."""
+    if told := faults(FOR_SELFTEST):
+        raise ConvertError(f"a self-test with logits needs torch and transformers: {told}")
+    import transformers
+
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     return transformers
+
+
+def tokens_only(resolved: Resolved, config: Json, why: str, warnings: tuple[str, ...] = ()) -> Recording:
+    """A recording without logits, and why it has none."""
+    found = cases(resolved, config)
+    return Recording(found, f"{len(found)} cases, tokens only: {why}", warnings=warnings)
+
+
+def recording(asked: bool | None, folder: Path, resolved: Resolved, config: Json) -> Recording:
+    """The self-test as far as it can be recorded; `asked` None: without logits where that fails, and told so."""
+    if asked is False:
+        return Recording([], "none (--no-selftest)")
+    if asked is None and not all(map(importlib.util.find_spec, FOR_SELFTEST)):
+        return tokens_only(resolved, config, "torch and transformers are not installed")
+    try:
+        return record(import_oracle(), folder, resolved, config)
+    except Mismatch:
+        raise
+    except Exception as error:  # of any kind: torch and transformers throw all of them
+        what = str(error) if isinstance(error, ConvertError) else f"{type(error).__name__}: {error}".split("\n")[0]
+        if asked:
+            do = "Leave --selftest out for a self-test of the tokens only."
+            raise fail("the self-test can't be recorded", where=folder, got=what, do=do) from error
+        return tokens_only(resolved, config, "recording logits failed", (f"the self-test has no logits: {what}",))
 
 
 def _encoded(resolved: Resolved, text: str, pair: str | None) -> Json:
@@ -95,9 +122,12 @@ def _encoded(resolved: Resolved, text: str, pair: str | None) -> Json:
 def cases(resolved: Resolved, config: Json) -> list[Json]:
     """The cases that fit into the model, without logits and answers."""
     texts = QUESTIONS if config.get("head") == "question-answering" else TEXTS
-    types = max(1, config.get("type_vocab_size", 2))
-    encoded = [_encoded(resolved, text, pair) for text, pair in texts]
-    return [case for case in encoded if len(case["ids"]) <= config["max_length"] and max(case["type_ids"]) < types]
+    types, rows = max(1, config.get("type_vocab_size", 2)), config.get("vocab_size", LARGEST_SIZE)
+    return [
+        case
+        for case in (_encoded(resolved, text, pair) for text, pair in texts)
+        if len(case["ids"]) <= config["max_length"] and max(case["type_ids"]) < types and max(case["ids"]) < rows
+    ]
 
 
 def nine_digits(values: Any) -> Any:
@@ -120,7 +150,7 @@ def _check_tokenizer(loaded: Any, transformers: Any, recorded: list[Json], quest
     version = transformers.__version__
     if wrong and version == ORACLES["v4" if question_answering else "v5"]:
         do = "This is a fault of the converter: please report it with the folder's tokenizer files."
-        raise fail(f"the resolved tokenizer differs from transformers {version} in {wrong} self-test cases", do=do)
+        raise Mismatch(f"the resolved tokenizer differs from transformers {version} in {wrong} self-test cases. {do}")
     return f"{wrong} of {len(recorded)} cases are tokenized otherwise by transformers {version}"
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from .errors import fail
 
 HEADER_LIMIT = 100_000_000  # the reference reader's own
+MODEL_FILE_KEYS = {"format", "tokenizer", "crc32"}  # in the metadata of a bertha model file
 BLOCK = 1 << 20  # bytes that are read at a time
 ELEMENT_SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 FLOAT_TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}  # how numpy reads them
@@ -112,7 +113,10 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
         raise fail("has a header that is no valid JSON", where=path, got=error, do="Download it again.") from error
     if not isinstance(header, dict):
         raise fail("has a header that is no JSON object", where=path, got=type(header).__name__)
-    header.pop("__metadata__", None)
+    metadata = header.pop("__metadata__", None)
+    if isinstance(metadata, dict) and MODEL_FILE_KEYS <= metadata.keys():
+        do = "Give the Hugging Face folder that it was made of."
+        raise fail("is a bertha model file already, no checkpoint", where=path, do=do)
     data = 8 + length
     tensors = {name: _entry(path, name, entry, data, size - data) for name, entry in header.items()}
     _check_places(path, tensors, data, size)

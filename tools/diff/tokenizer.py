@@ -4,7 +4,7 @@
     python3 tools/diff/tokenizer.py MODEL FOLDER [FILE ...] [--generate N] [--seed N] [--pairs] [--all]
         [--truncation STRATEGY --max-length N [--stride N]] [--bertha PROGRAM]
 
-MODEL is the file that tools/convert.py made of FOLDER (as `kind: tokenizer` it needs no weights). FILEs are text, a text a
+MODEL is the file that tools/convert.py made of FOLDER (with --tokenizer it needs no weights). FILEs are text, a text a
 line; with --pairs each line goes with the next one. With --truncation all windows are compared, and texts that one of the
 two refuses (Hugging Face panics, or exceeds the limit) must be refused by the other. Needs transformers. Exit status 1 if
 anything differs.
