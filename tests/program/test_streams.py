@@ -181,6 +181,21 @@ class Waiting(ProgramTest):
             feeder.join()
 
 
+class Threads(ProgramTest):
+    @unittest.skipIf(len(os.sched_getaffinity(0)) < 2, "one CPU only")
+    def test_no_more_run_than_were_asked_for(self):
+        for command in (("classify", CLASSIFIER), ("ner", TAGGER), ("logits", CLASSIFIER), ("qa", ASKER, "--question", "a")):
+            counts = []
+            for options in (("--threads", "1"), ()):
+                with start(*command, *options, bufsize=0) as process:
+                    process.stdin.write(b"one bank in Lima\n" * 64)
+                    wait_for_line(process.stdout)
+                    counts.append(len(os.listdir(f"/proc/{process.pid}/task")))
+                    process.communicate(timeout=60)
+            self.assertEqual(counts[0], 1, command)
+            self.assertGreater(counts[1], 1, command)
+
+
 class LongLines(ProgramTest):
     def test_the_last_line_needs_no_end(self):
         for text in (b"bank", b"bank\n", b"one\nbank"):
