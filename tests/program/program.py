@@ -7,6 +7,7 @@ library only.
 import json
 import os
 import pathlib
+import select
 import subprocess
 import unittest
 
@@ -28,6 +29,22 @@ def run(*arguments, stdin=b""):
     if isinstance(stdin, str):
         stdin = stdin.encode()
     return subprocess.run([PROGRAM, *arguments], input=stdin, capture_output=True, timeout=120, check=False)
+
+
+def start(*arguments, **options):
+    """The running process, with pipes unless `options` say otherwise."""
+    return subprocess.Popen([PROGRAM, *arguments], **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE,
+                                                      "stderr": subprocess.PIPE, **options})
+
+
+def wait_for_line(stream):
+    """The next line of an unbuffered stream; fails when it doesn't come."""
+    line = b""
+    while not line.endswith(b"\n"):
+        if not select.select([stream], [], [], 60)[0]:
+            raise AssertionError(f"no line after a minute; so far {line!r}")
+        line += os.read(stream.fileno(), 1) or b" (end)\n"
+    return line
 
 
 def lines(process):

@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from program import ASKER, CLASSIFIER, TAGGER, TEXTS, ProgramTest, is_error, lines, run
+from program import ASKER, CLASSIFIER, MODELS, TAGGER, TEXTS, ProgramTest, is_error, lines, run
 
 
 class TextsAndLines(ProgramTest):
@@ -40,6 +40,9 @@ class TextsAndLines(ProgramTest):
         texts = ["bank", "\ufeffbank", "ba\rnk", "\rbank", "bank\r", "\ufeff"]
         expected = self.ask("tokenize", TAGGER, *texts)
         self.assertEqual(self.ask("tokenize", TAGGER, stdin="\ufeff" + "\r\n".join(texts)), expected)
+        roberta = str(MODELS / "roberta_classify.safetensors")  # has a token for each byte
+        self.assertEqual(self.ask("tokenize", roberta, stdin="bank\r\r\n"), self.ask("tokenize", roberta, "bank\r"))
+        self.assertNotEqual(self.ask("tokenize", roberta, stdin="bank\r\r\n"), self.ask("tokenize", roberta, "bank"))
         [twice] = self.ask("tokenize", TAGGER, stdin="\ufeff\ufeffbank")
         self.assertEqual(twice, expected[1])
         self.assertEqual(twice["offsets"][1], [1, 5])

@@ -1,18 +1,15 @@
 """Standard input, output and error of the bertha program: lost output, closed pipes, waiting, signals, long lines."""
 
 import contextlib
-import json
 import os
 import pathlib
-import pty
-import select
 import signal
 import subprocess
 import tempfile
 import threading
 import unittest
 
-from program import ASKER, CLASSIFIER, MODELS, PROGRAM, TAGGER, ProgramTest, lines, run
+from program import ASKER, CLASSIFIER, MODELS, PROGRAM, TAGGER, ProgramTest, run, start, wait_for_line
 
 COMMANDS = {"classify": (CLASSIFIER, "a"), "ner": (TAGGER, "Ada"), "logits": (CLASSIFIER, "a"), "tokenize": (CLASSIFIER, "a"),
             "qa": (ASKER, "--question", "a", "--context", "b"), "verify": (CLASSIFIER,), "inspect": (CLASSIFIER,),
@@ -25,25 +22,10 @@ READING = [("classify", CLASSIFIER), ("classify", CLASSIFIER, "--jsonl"), ("ner"
            ("bench", CLASSIFIER, "--jsonl")]
 
 
-def start(*arguments, **options):
-    return subprocess.Popen([PROGRAM, *arguments], **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE,
-                                                      "stderr": subprocess.PIPE, **options})
-
-
 def in_shell(redirections, *arguments, stdin=b""):
     """A run below a shell that redirects its streams."""
     return subprocess.run(["sh", "-c", f'"$@" {redirections}', "sh", PROGRAM, *arguments], input=stdin,
                           capture_output=True, timeout=120, check=False)
-
-
-def wait_for_line(stream):
-    """The next line of an unbuffered stream; fails when it doesn't come."""
-    line = b""
-    while not line.endswith(b"\n"):
-        if not select.select([stream], [], [], 60)[0]:
-            raise AssertionError(f"no line after a minute; so far {line!r}")
-        line += os.read(stream.fileno(), 1) or b" (end)\n"
-    return line
 
 
 class LostOutput(ProgramTest):
@@ -115,87 +97,6 @@ class LostOutput(ProgramTest):
         self.assertEqual((process.returncode, process.stdout, process.stderr), (1, b"", b""))
 
 
-class Waiting(ProgramTest):
-    def test_a_line_is_answered_while_the_next_one_is_awaited(self):
-        line = {"classify": b"bank\n", "ner": b"Ada moved to Lima\n", "tokenize": b"bank\n"}
-        for (command, text), model in zip(line.items(), (CLASSIFIER, TAGGER, CLASSIFIER)):
-            expected = run(command, model, stdin=text).stdout
-            with start(command, model, bufsize=0) as process:
-                for _ in range(3):
-                    process.stdin.write(text)
-                    self.assertEqual(wait_for_line(process.stdout), expected)
-                self.assertEqual(process.communicate(timeout=60), (b"", b""))
-        stdin = b'\n{"id":1,"text":"a"}\n \n'  # and a blank line is not waited behind
-        with start("classify", CLASSIFIER, "--jsonl", bufsize=0) as process:
-            process.stdin.write(stdin)
-            self.assertEqual(json.loads(wait_for_line(process.stdout))["id"], 1)
-            self.assertEqual(process.communicate(b"nonsense\n", timeout=60)[1], b"")
-            self.assertEqual(process.returncode, 1)
-
-    def test_half_a_line_holds_up_neither_those_before_nor_itself(self):
-        expected = run("tokenize", CLASSIFIER, "one", "two", "three bank").stdout.splitlines(keepends=True)
-        with start("tokenize", CLASSIFIER, bufsize=0) as process:
-            process.stdin.write(b"one\ntwo\nthree")
-            self.assertEqual([wait_for_line(process.stdout) for _ in range(2)], expected[:2])
-            process.stdin.write(b" bank\n")
-            self.assertEqual(wait_for_line(process.stdout), expected[2])
-            self.assertEqual(process.communicate(b"three bank", timeout=60)[0], expected[2])
-
-    def test_what_is_there_goes_through_the_model_together(self):
-        # A batch is written at once: of a file's lines each write has as many as --batch-size says.
-        text = "bank\n" * 64
-        expected = run("tokenize", CLASSIFIER, stdin=text).stdout
-        size = len(expected) // 64
-        for batch in (1, 8, 64, 1000):
-            ours, theirs = os.pipe2(os.O_DIRECT)  # each read gives what one write gave
-            with tempfile.TemporaryFile() as stdin:
-                stdin.write(text.encode())
-                stdin.seek(0)
-                with start("tokenize", CLASSIFIER, "--batch-size", str(batch), stdin=stdin, stdout=theirs):
-                    os.close(theirs)
-                    read = iter(lambda end=ours: os.read(end, 1 << 16), b"")
-                    sizes = [len(part) for part in read]
-            os.close(ours)
-            self.assertEqual(sum(sizes), len(expected))
-            if size * batch <= 4096:
-                self.assertEqual(sizes, [size * batch] * (64 // batch))
-
-    def test_a_descriptor_that_does_not_block_is_waited_for(self):
-        text = b"bank\n" * 20000
-        expected = run("tokenize", CLASSIFIER, stdin=text).stdout
-        ours, theirs = os.pipe()
-        os.set_blocking(theirs, False)
-        source, sink = os.pipe()
-        os.set_blocking(source, False)
-        with start("tokenize", CLASSIFIER, stdin=source, stdout=theirs) as process:
-            os.close(theirs)
-            os.close(source)
-            def feed():
-                with open(sink, "wb") as to:
-                    to.write(text)
-            feeder = threading.Thread(target=feed)
-            feeder.start()
-            with open(ours, "rb") as out:
-                self.assertEqual(out.read(), expected)
-            self.assertEqual(process.wait(60), 0, process.stderr.read())
-            feeder.join()
-
-
-class Threads(ProgramTest):
-    @unittest.skipIf(len(os.sched_getaffinity(0)) < 2, "one CPU only")
-    def test_no_more_run_than_were_asked_for(self):
-        for command in (("classify", CLASSIFIER), ("ner", TAGGER), ("logits", CLASSIFIER), ("qa", ASKER, "--question", "a")):
-            counts = []
-            for options in (("--threads", "1"), ()):
-                with start(*command, *options, bufsize=0) as process:
-                    process.stdin.write(b"one bank in Lima\n" * 64)
-                    wait_for_line(process.stdout)
-                    counts.append(len(os.listdir(f"/proc/{process.pid}/task")))
-                    process.communicate(timeout=60)
-            self.assertEqual(counts[0], 1, command)
-            self.assertGreater(counts[1], 1, command)
-
-
 class LongLines(ProgramTest):
     def test_the_last_line_needs_no_end(self):
         for text in (b"bank", b"bank\n", b"one\nbank"):
@@ -222,78 +123,30 @@ class LongLines(ProgramTest):
         long = peak(b'{"x":"' + b"a" * 30_000_000 + b'","text":"a"}\n', "--jsonl")
         self.assertLess(long, few + 8 * 30_000)
 
-    def test_work_grows_with_the_input_and_not_with_its_square(self):
-        # A line of n bytes comes in n / 4096 pieces: who scans or moves all of it for each has n^2 / 8192 bytes to look at.
-        def user_time(size):
-            with start("tokenize", CLASSIFIER, "--jsonl", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-                line = b'{"text":"' + b"a" * size + b'","text_pair":5}\n'
-                for at in range(0, len(line), 4096):
-                    process.stdin.write(line[at:at + 4096])
-                    process.stdin.flush()
-                process.stdin.close()
-                _, status, usage = os.wait4(process.pid, 0)
-                process.returncode = os.waitstatus_to_exitcode(status)
+    def test_a_long_line_is_looked_at_once_however_it_comes(self):
+        # In pieces of 4096 bytes, against 65536: who looks at all of the line for each piece has gigabytes to look at.
+        line = b'{"text":"' + b"a" * 16_000_000 + b'","text_pair":5}\n'
+
+        def user_time(stdin):
+            process = start("tokenize", CLASSIFIER, "--jsonl", stdin=stdin, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)
+            os.close(stdin)
+            yield
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
             self.assertEqual(process.returncode, 1)
-            return usage.ru_utime
-        small = min(user_time(4_000_000) for _ in range(3))
-        self.assertLess(user_time(32_000_000), 16 * small + 0.2)
-
-
-def default_signals():
-    """A shell ignores some of them for what runs in the background."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-
-
-class Signals(ProgramTest):
-    def test_ctrl_c_leaves_whole_lines(self):
-        text = b"one bank in Lima and there\n" * 200000
-        whole = run("tokenize", CLASSIFIER, stdin=b"one bank in Lima and there\n").stdout
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            with tempfile.TemporaryFile() as stdin:
-                stdin.write(text)
-                stdin.seek(0)
-                process = start("tokenize", CLASSIFIER, stdin=stdin, bufsize=0, preexec_fn=default_signals)
-            with process:
-                first = wait_for_line(process.stdout)
-                process.send_signal(number)
-                rest = process.stdout.read()
-                self.assertEqual(process.wait(60), -number)
-                self.assertEqual(process.stderr.read(), b"")
-            out = first + rest
-            self.assertEqual(out, whole * (len(out) // len(whole)))
-            self.assertLess(len(out), len(whole) * 200000)
-
-
-class ProgressLine(ProgramTest):
-    def watch(self, *arguments, texts=b"", stdout=subprocess.DEVNULL):
-        """What a terminal on standard error shows."""
-        ours, theirs = pty.openpty()
-        with start(*arguments, stderr=theirs, stdout=stdout) as process:
-            os.close(theirs)
-            feeder = threading.Thread(target=process.communicate, args=(texts,))
-            feeder.start()
-            shown = b""
-            with contextlib.suppress(OSError):  # the other side closed
-                while part := os.read(ours, 4096):
-                    shown += part
-            feeder.join()
-        os.close(ours)
-        return shown.decode()
-
-    def test_a_terminal_shows_texts_rate_and_bad_lines(self):
-        shown = self.watch("classify", CLASSIFIER, texts=b"bank\n" * 1500 + b"b\xff\n" * 2)
-        self.assertRegex(shown, r"\r1,502 texts, [0-9,.]+ per second, 2 bad\x1b\[K\r\n$")
-
-    def test_quiet_shows_nothing(self):
-        self.assertEqual(self.watch("classify", CLASSIFIER, "--quiet", texts=b"bank\n" * 10), "")
-
-    def test_no_terminal_shows_nothing(self):
-        self.assertEqual(run("classify", CLASSIFIER, stdin=b"bank\n" * 10).stderr, b"")
-
-    def test_the_number_of_cut_texts_has_a_line_of_its_own(self):
-        shown = self.watch("classify", CLASSIFIER, "--truncation", texts=b"bank " * 600)
-        self.assertRegex(shown, r"1 texts, .*\x1b\[K\r\nbertha: 1 of 1 texts was cut; .*\r\n$")
+            yield usage.ru_utime
+        with tempfile.TemporaryFile() as file:
+            file.write(line)
+            file.seek(0)
+            _, whole = user_time(os.dup(file.fileno()))
+        ours, theirs = os.pipe2(os.O_DIRECT)  # each read gives what one write gave
+        pieces = user_time(ours)
+        next(pieces)
+        with open(theirs, "wb", buffering=0) as pipe:
+            for at in range(0, len(line), 4096):
+                pipe.write(line[at:at + 4096])
+        self.assertLess(next(pieces), 5 * whole + 0.1)
 
 
 if __name__ == "__main__":
