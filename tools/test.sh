@@ -40,7 +40,7 @@ stage() {
 configure() {
   local folder=$1
   shift
-  cmake -S . -B "$out/$folder" -G Ninja --log-level=WARNING -D Python3_EXECUTABLE="$python" "$@"
+  cmake -S . -B "$out/$folder" -G Ninja --log-level=WARNING -D BERTHA_BUILD_TESTS=ON -D Python3_EXECUTABLE="$python" "$@"
 }
 
 # build FOLDER TARGET...: goes on after a failure, so that one broken source doesn't hide the other tests.

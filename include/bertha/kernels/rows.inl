@@ -64,9 +64,9 @@ BERTHA_LANE_INLINE F32x16 tanh(F32x16 x) {
   p = fma(p, t, broadcast(-0x1.b847cp-5f));
   p = fma(p, t, broadcast(0x1.110788p-3f));
   p = fma(p, t, broadcast(-0x1.555534p-2f));
-  const F32x16 near = fma(mul(a, t), p, a);
-  const F32x16 far = sub(one, div(broadcast(2.0f), add(exp(add(a, a)), one)));
-  return with_sign(select(less(a, broadcast(0.625f)), near, far), x);
+  const F32x16 inner = fma(mul(a, t), p, a);
+  const F32x16 outer = sub(one, div(broadcast(2.0f), add(exp(add(a, a)), one)));
+  return with_sign(select(less(a, broadcast(0.625f)), inner, outer), x);
 }
 
 /// x/2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), error at most 2^-23.3 max(|x|, 2^-20).

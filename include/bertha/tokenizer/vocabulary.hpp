@@ -34,9 +34,9 @@ class Vocabulary {
   /// Throws Error{vocabulary} if the offsets do not ascend from 0 within the text, or a token is not UTF-8.
   Vocabulary(std::string_view text, std::span<const std::uint32_t> offsets) : text_(text), offsets_(offsets) {
     check_offsets();
-    const std::size_t slots = std::bit_ceil(2 * size() + 2);
-    slots_.resize(slots);
-    shift_ = static_cast<unsigned>(64 - std::countr_zero(slots));
+    const std::size_t room = std::bit_ceil(2 * size() + 2);
+    slots_.resize(room);
+    shift_ = static_cast<unsigned>(64 - std::countr_zero(room));
     for (std::uint32_t id = 0; id < size(); ++id) {
       const std::string_view its = stored(id);
       if (utf8::find_invalid(its) != std::string_view::npos) fail("token " + std::to_string(id) + " is not UTF-8");
