@@ -51,6 +51,13 @@ constexpr std::string_view to_string(PrecisionKind precision) noexcept {
 /// Hugging Face's `problem_type`; `unset` is null.
 enum class ProblemType : std::uint8_t { unset, regression, single_label_classification, multi_label_classification };
 
+/// What one encoder layer is made of.
+struct LayerConfig {
+  std::string weights;  ///< what the names of its tensors begin with
+  /// Every linear layer and norm has a bias; else those have one of which the file holds it.
+  bool needs_bias = true;
+};
+
 /// Sizes and choices of one model, all checked against each other when the file is read. Names are Hugging Face's.
 struct ModelConfig {
   PrecisionKind precision = PrecisionKind::float32;  ///< of the stored linear weights and embeddings
@@ -78,6 +85,7 @@ struct ModelConfig {
   ProblemType problem_type = ProblemType::unset;
   double model_max_length = 0;  ///< the tokenizer's own limit as Hugging Face has it (1e30 when unset)
 
+  LayerConfig layer(std::size_t index) const { return {"encoder.layer." + std::to_string(index)}; }
   std::size_t head_size() const { return hidden_size / num_attention_heads; }
 };
 

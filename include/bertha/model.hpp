@@ -87,7 +87,7 @@ class Model {
   template <class F>
   void for_each(std::size_t n, const CallOptions& options, const F& f) const {
     const auto work = state_->workspaces.take(options);
-    (*work).each_alone(n, [&](std::size_t i, const Team&) { f(i); });
+    (*work).for_each(n, [&](std::size_t i, const Team&) { f(i); });
   }
 
   /// visit(i, logits) for every encoding, the longest first: logits [1, L] of a head that reads pooled vectors,

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
 BERTHA_NAMESPACE_BEGIN
@@ -23,10 +22,10 @@ class Batch {
 
   /// Appends one sequence. `type_ids` is empty (all 0) or as long as `ids`. Throws Error{input} on an empty sequence.
   void add(std::span<const std::uint32_t> ids, std::span<const std::uint32_t> type_ids = {}) {
-    if (ids.empty()) throw Error(ErrorCode::input, "batch: a sequence has no tokens; expected at least one");
+    if (ids.empty()) throw_error(ErrorCode::input, {"batch: a sequence has no tokens; expected at least one"});
     if (!type_ids.empty() && type_ids.size() != ids.size())
-      throw Error(ErrorCode::input, "batch: a sequence has " + std::to_string(ids.size()) + " token ids but " +
-                                        std::to_string(type_ids.size()) + " type ids; expected as many, or none");
+      throw_error(ErrorCode::input, {"batch: a sequence has ", ids.size(), " token ids but ", type_ids.size(),
+                                     " type ids; expected as many, or none"});
     ids_.insert(ids_.end(), ids.begin(), ids.end());
     if (type_ids.empty())
       type_ids_.resize(ids_.size(), 0);

@@ -11,7 +11,6 @@
 #include <bertha/encoder/layer_norm.hpp>
 #include <bertha/encoder/linear.hpp>
 #include <optional>
-#include <span>
 #include <string>
 
 BERTHA_NAMESPACE_BEGIN
@@ -27,13 +26,13 @@ class EmbeddingTable {
       : dtype_(file.dtype(name + ".weight")) {
     const std::string weight = name + ".weight";
     if (dtype_ == DType::i8) {
-      quantised_ = Weights<std::int8_t>(file.take<std::int8_t>(weight, {rows, kernels::round_up(size, 64)}));
-      scale_ = Weights<float>(file.take<float>(name + ".scale", {kernels::round_up(rows, 16)}));
+      quantised_ = Weights<std::int8_t>(file, weight, {rows, kernels::round_up(size, 64)});
+      scale_ = Weights<float>(file, name + ".scale", {kernels::round_up(rows, 16)});
     } else if (dtype_ == DType::bf16) {
-      rounded_ = Weights<bf16>(file.take<bf16>(weight, {rows, kernels::round_up(size, 32)}));
+      rounded_ = Weights<bf16>(file, weight, {rows, kernels::round_up(size, 32)});
       if (precision == PrecisionKind::int8) quantise(widened_rows(rows, size).data(), rows, size);
     } else {
-      values_ = file.take<float>(weight, {rows, kernels::round_up(size, 16)});
+      values_ = Weights<float>(file, weight, {rows, kernels::padded(size)});
       if (precision == PrecisionKind::int8) quantise(values_.data(), rows, size);
       if (precision == PrecisionKind::bfloat16) round(rows, size);
     }
@@ -83,46 +82,44 @@ class EmbeddingTable {
   }
 
   DType dtype_ = DType::f32;
-  std::span<const float> values_;   // [V, E']
+  Weights<float> values_;           // [V, E']
   Weights<bf16> rounded_;           // [V, E rounded up to 32]
   Weights<std::int8_t> quantised_;  // [V, E rounded up to 64]
   Weights<float> scale_;            // [V]
 };
 
 /// The three tables, their norm and the projection. Immutable; `const` methods may run concurrently.
-template <class Precision>
+template <Precision P>
 class Embeddings {
  public:
   /// Takes `embeddings.*`. Throws Error{missing_tensor | shape}.
   Embeddings(WeightFile& file, const ModelConfig& config)
       : size_(config.embedding_size),
         has_types_(config.type_vocab_size > 0),
-        word_(file, "embeddings.word", config.vocab_size, size_, Precision::kind),
-        position_(file, "embeddings.position", config.max_position_embeddings, size_, Precision::kind),
+        word_(file, "embeddings.word", config.vocab_size, size_, P::kind),
+        position_(file, "embeddings.position", config.max_position_embeddings, size_, P::kind),
         norm_(file, "embeddings.norm", size_, config.layer_norm_eps) {
-    if (has_types_)
-      token_type_ = EmbeddingTable(file, "embeddings.token_type", config.type_vocab_size, size_, Precision::kind);
+    if (has_types_) token_type_ = EmbeddingTable(file, "embeddings.token_type", config.type_vocab_size, size_, P::kind);
     const DType type = word_.dtype(),
                 other = position_.dtype() == type && has_types_ ? token_type_.dtype() : position_.dtype();
     if (other != type)
-      throw Error(ErrorCode::shape, file.name() + ": some tables of 'embeddings' are " + std::string(name(type)) +
-                                        " and some are " + std::string(name(other)) +
-                                        "; expected one type for all; convert the checkpoint again");
+      throw_error(ErrorCode::shape, {file.name(), ": some tables of 'embeddings' are ", name(type), " and some are ",
+                                     name(other), "; expected one type for all; convert the checkpoint again"});
     if (size_ != config.hidden_size) projection_.emplace(file, "embeddings.projection", config.hidden_size, size_);
   }
 
-  /// Room for a call of that size: then calls don't allocate.
-  void reserve(Scratch& scratch, const ScratchSize& size) const {
+  /// Memory for a chunk of that size: then calls don't allocate.
+  void reserve(const Team& team, const ChunkSize& size) const {
     if (!projection_) return;
-    scratch.context.matrix(size.rows, size_);
-    projection_->reserve(scratch, size.rows);
+    team.chunk().context.matrix(size.rows, size_);
+    projection_->reserve(team, size.rows);
   }
 
   /// Writes `hidden` [rows, H] for as many ids, types and positions, all of which the caller has checked.
   void operator()(const std::uint32_t* ids, const std::uint32_t* types, const std::uint32_t* positions,
                   MatrixView<float> hidden, const Team& team) const {
-    const auto embedded = projection_ ? team.shared().context.matrix(hidden.rows, size_) : hidden;  // [rows, E]
-    team.split(hidden.rows, [&](std::size_t begin, std::size_t end, Scratch&) {
+    const auto embedded = projection_ ? team.chunk().context.matrix(hidden.rows, size_) : hidden;  // [rows, E]
+    team.split(hidden.rows, [&](std::size_t begin, std::size_t end, ThreadMemory&) {
       const Rows rows{ids + begin, has_types_ ? types + begin : nullptr, positions + begin,
                       embedded.middle_rows(begin, end)};
       switch (word_.dtype()) {
@@ -181,7 +178,7 @@ class Embeddings {
   bool has_types_;
   EmbeddingTable word_, position_, token_type_;  // without token types, token_type_ is never read
   LayerNorm norm_;
-  std::optional<Linear<Precision>> projection_;  // [H, E]
+  std::optional<Linear<P>> projection_;  // [H, E]
 };
 
 BERTHA_NAMESPACE_END

@@ -3,8 +3,8 @@
 // Shape letters, here and in all blocks: T tokens, S sequences, E embedding_size, H hidden_size, A num_attention_heads,
 // D = H / A head size, F intermediate_size, L labels; N' is N rounded up to 16.
 //
-// A batch is cut into chunks of whole sequences, so that the activations of a chunk stay in cache. Threads take whole
-// chunks and never wait for each other; what is left for less than half of them, such as a single text, they share.
+// A batch is cut into chunks of whole sequences (plan.hpp). Threads take whole chunks, or share one, such as a single
+// text.
 
 #pragma once
 
@@ -38,11 +38,11 @@ using LayerObserver = std::function<void(std::size_t layer, std::size_t first_ro
 
 /// An encoder whose weights run in one precision. Immutable: any number of threads may call it, with a workspace each.
 /// Equals `BertModel` in transformers/models/bert/modeling_bert.py (5.23.0).
-template <class Precision>
+template <Precision P>
 class Encoder {
  public:
   /// What it runs in, whatever the file and the configuration say.
-  static constexpr PrecisionKind precision = Precision::kind;
+  static constexpr PrecisionKind precision = P::kind;
 
   /// Takes the encoder's tensors out of `file`, of whichever precision. Throws Error{missing_tensor | shape}.
   Encoder(WeightFile& file, const ModelConfig& config) : Encoder(FloatEnvironment(), file, config) {}
@@ -51,26 +51,23 @@ class Encoder {
   /// Error{stopped} when the workspace's stop token is set or its deadline has passed.
   EncoderOutput forward(const Batch& batch, Workspace& work, const LayerObserver& observer = {}) const {
     const FloatEnvironment environment;
-    check(batch);
-    set_positions(batch, work.positions);
+    const Plan& plan = work.plan;
+    make_plan(config_, batch, work.threads(), work.plan);
     const auto hidden = work.hidden.matrix(batch.tokens(), config_.hidden_size);
-    cut(batch, work.threads(), work.chunks);
-    reserve(batch, work);
-    const std::size_t n_chunks = work.chunks.size() - 1;
+    reserve(work);
     const auto run = [&](std::size_t chunk, const Team& team) {
-      run_chunk(batch, chunk, hidden, work, team, observer);
+      run_chunk(batch, plan.chunks[chunk], plan, hidden, team, observer);
     };
-    const std::size_t left = n_chunks % work.threads();
-    const std::size_t alone = left * 2 > work.threads() ? n_chunks : n_chunks - left;
-    work.each_alone(alone, run);
-    for (std::size_t chunk = alone; chunk < n_chunks; ++chunk) run(chunk, work.team());
+    work.for_each(plan.n_whole, run);
+    for (std::size_t chunk = plan.n_whole; chunk < plan.chunks.size(); ++chunk) run(chunk, work.team());
     return {hidden, batch.starts(), {}};
   }
 
   /// Fills in `output.pooled`. Throws Error{unsupported} when the model has no pooler.
   void pool(EncoderOutput& output, Workspace& work) const {
     if (!pooler_)
-      throw Error(ErrorCode::unsupported, "the model has no pooler; expected pooler weights for a head that reads it");
+      throw_error(ErrorCode::unsupported,
+                  {"the model has no pooler; expected pooler weights for a head that reads it"});
     const FloatEnvironment environment;
     const auto pooled = work.pooled.matrix(output.sequences(), config_.hidden_size);
     (*pooler_)(output.hidden, output.starts.first(output.sequences()), pooled, work.team());
@@ -83,26 +80,30 @@ class Encoder {
       : config_(config), embeddings_(file, config) {
     // Before any call: refuses a level that BERTHA_ISA names in vain, and a build that computes something else.
     kernels::require_known_answers();
-    for (std::size_t i = 0; i < config.num_hidden_layers; ++i) layers_.emplace_back(file, config, i);
+    for (std::size_t i = 0; i < config.num_hidden_layers; ++i) layers_.emplace_back(file, config, config.layer(i));
     if (config.has_pooler) pooler_.emplace(file, config);
   }
 
-  static constexpr std::size_t kMostRows = 256;  // of a chunk: what stays in an L2 cache of 1 MB and more
-  static constexpr std::size_t kLeastRows = 64;  // with fewer, reading weights takes longer than computing
+  // Before the work begins, because who gets which chunk is left to chance, and the first call is to be the only one of
+  // its size that allocates.
+  void reserve(Workspace& work) const {
+    const Plan& plan = work.plan;
+    for (std::size_t worker = 0; worker < std::min(plan.n_whole, work.threads()); ++worker)
+      reserve(work.team_of(worker), plan.whole);
+    if (plan.n_whole < plan.chunks.size()) reserve(work.team(), plan.shared);
+  }
+  void reserve(const Team& team, const ChunkSize& size) const {
+    embeddings_.reserve(team, size);
+    for (const auto& layer : layers_) layer.reserve(team, size);
+  }
 
-  void check(const Batch& batch) const;
-  void set_positions(const Batch& batch, std::vector<std::uint32_t>& positions) const;
-  static void cut(const Batch& batch, std::size_t threads, std::vector<std::size_t>& chunks);
-  void reserve(const Batch& batch, Workspace& work) const;
-
-  void run_chunk(const Batch& batch, std::size_t chunk, MatrixView<float> all_hidden, const Workspace& work,
+  void run_chunk(const Batch& batch, const Chunk& chunk, const Plan& plan, MatrixView<float> all_hidden,
                  const Team& team, const LayerObserver& observer) const {
-    const auto starts =
-        std::span(batch.starts()).subspan(work.chunks[chunk], work.chunks[chunk + 1] - work.chunks[chunk] + 1);
+    const auto starts = std::span(batch.starts()).subspan(chunk.begin, chunk.end - chunk.begin + 1);
     const std::size_t first = starts.front();
     const auto hidden = all_hidden.middle_rows(first, starts.back());
     team.check_stop();
-    embeddings_(batch.ids().data() + first, batch.type_ids().data() + first, work.positions.data() + first, hidden,
+    embeddings_(batch.ids().data() + first, batch.type_ids().data() + first, plan.positions.data() + first, hidden,
                 team);
     if (observer) observer(0, first, hidden);
     for (std::size_t i = 0; i < layers_.size(); ++i) {
@@ -112,62 +113,10 @@ class Encoder {
   }
 
   ModelConfig config_;
-  Embeddings<Precision> embeddings_;
-  std::deque<EncoderLayer<Precision>> layers_;
+  Embeddings<P> embeddings_;
+  std::deque<EncoderLayer<P>> layers_;
   std::optional<Pooler> pooler_;
 };
-
-template <class Precision>
-void Encoder<Precision>::check(const Batch& batch) const {
-  const auto fail = [](const std::string& what, std::size_t found, std::size_t limit) {
-    throw Error(ErrorCode::input, "batch: " + what + " is " + std::to_string(found) + "; the model takes at most " +
-                                      std::to_string(limit));
-  };
-  for (const std::uint32_t id : batch.ids())
-    if (id >= config_.vocab_size) fail("a token id", id, config_.vocab_size - 1);
-  const std::size_t types = std::max<std::size_t>(1, config_.type_vocab_size);
-  for (const std::uint32_t type : batch.type_ids())
-    if (type >= types) fail("a token type id", type, types - 1);
-  for (std::size_t s = 0; s < batch.sequences(); ++s)
-    if (batch.length(s) > config_.max_position_embeddings - config_.position_offset)
-      fail("the length of a sequence", batch.length(s), config_.max_position_embeddings - config_.position_offset);
-}
-
-template <class Precision>
-void Encoder<Precision>::set_positions(const Batch& batch, std::vector<std::uint32_t>& positions) const {
-  positions.resize(batch.tokens());
-  const auto first = static_cast<std::uint32_t>(config_.position_offset);
-  for (std::size_t s = 0; s < batch.sequences(); ++s) {
-    std::uint32_t next = first;
-    for (std::size_t row = batch.starts()[s]; row < batch.starts()[s + 1]; ++row)
-      positions[row] = config_.position_padding_id == batch.ids()[row] ? first - 1 : next++;
-  }
-}
-
-/// Indices of the sequences at which chunks begin, and the number of sequences. As many chunks for one thread as for
-/// another, where sequences allow it.
-template <class Precision>
-void Encoder<Precision>::cut(const Batch& batch, std::size_t threads, std::vector<std::size_t>& chunks) {
-  const auto ratio_up = [](std::size_t n, std::size_t d) { return (n + d - 1) / d; };
-  const std::size_t wanted = threads * ratio_up(ratio_up(batch.tokens(), kMostRows), threads);
-  const std::size_t most = wanted == 0 ? 0 : std::max(kLeastRows, ratio_up(batch.tokens(), wanted));
-  chunks.assign(1, 0);
-  for (std::size_t s = 1; s < batch.sequences(); ++s)
-    if (batch.starts()[s + 1] - batch.starts()[chunks.back()] > most) chunks.push_back(s);
-  if (batch.sequences() > 0) chunks.push_back(batch.sequences());
-}
-
-template <class Precision>
-void Encoder<Precision>::reserve(const Batch& batch, Workspace& work) const {
-  ScratchSize size;
-  for (std::size_t chunk = 0; chunk + 1 < work.chunks.size(); ++chunk)
-    size.rows = std::max(size.rows, batch.starts()[work.chunks[chunk + 1]] - batch.starts()[work.chunks[chunk]]);
-  for (std::size_t s = 0; s < batch.sequences(); ++s) size.longest = std::max(size.longest, batch.length(s));
-  work.reserve([&](Scratch& scratch) {
-    embeddings_.reserve(scratch, size);
-    for (const auto& layer : layers_) layer.reserve(scratch, size);
-  });
-}
 
 /// What a model needs of its encoder.
 template <class E>
@@ -182,7 +131,7 @@ concept EncoderLike = requires(const E& encoder, WeightFile& file, const ModelCo
 /// Immutable: any number of threads may call it, with a workspace each.
 class AnyEncoder {
  public:
-  /// As Encoder's; `config.precision` is the precision to run in. Throws Error{unsupported} for one that there is not.
+  /// As Encoder's; `config.precision` is the precision to run in. Throws Error{input} for one that there is not.
   AnyEncoder(WeightFile& file, const ModelConfig& config) : encoder_(make(file, config)) {}
 
   EncoderOutput forward(const Batch& batch, Workspace& work, const LayerObserver& observer = {}) const;
@@ -211,7 +160,7 @@ BERTHA_FUNCTION AnyEncoder::Variant AnyEncoder::make(WeightFile& file, const Mod
     case PrecisionKind::int8: return Variant(std::in_place_type<Encoder<Int8>>, file, config);
     case PrecisionKind::bfloat16: return Variant(std::in_place_type<Encoder<BFloat16>>, file, config);
   }
-  throw Error(ErrorCode::unsupported, file.name() + ": the precision to run in is none of PrecisionKind's");
+  throw_error(ErrorCode::input, {file.name(), ": the precision to run in is none of PrecisionKind's"});
 }
 
 BERTHA_FUNCTION EncoderOutput AnyEncoder::forward(const Batch& batch, Workspace& work,

@@ -22,17 +22,17 @@ struct Float32Split {
     /// Throws Error{unsupported} on a level that can't multiply them.
     Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
 
-    void reserve(Scratch& scratch, std::size_t rows) const {
-      detail::rounded_room(scratch, rows, 2 * padded_);
-      detail::sums_room(scratch, rows, 2 * padded_, panels_);
-      if (!split_at_load()) scratch.split_panels.reserve(panels_at_once() * panel_size());
+    void reserve(ChunkMemory& memory, std::size_t rows) const { detail::rounded_matrix(memory, rows, 2 * padded_); }
+    void reserve(ThreadMemory& memory, std::size_t rows, std::size_t panels) const {
+      detail::product_sums(memory, rows, 2 * padded_, panels);
+      if (!split_at_load()) split_panels(memory, panels);
     }
     /// Splits the rows of x [rows, K] into the memory that the team shares.
     Operand prepare(MatrixView<const float> x, const Team& team) const {
       return detail::rounded_rows(x, inputs_, 2 * padded_, kernels::table().split_rows, team);
     }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
-                 Scratch& scratch) const;
+                 ThreadMemory& memory) const;
 
    private:
     static constexpr std::size_t kBytesAtOnce = 262'144;  // of panels split by a call: what stays in L2
@@ -41,6 +41,9 @@ struct Float32Split {
     std::size_t panel_size() const { return 2 * padded_ * 16; }  // in halves
     std::size_t panels_at_once() const {
       return std::max<std::size_t>(2, kBytesAtOnce / (panel_size() * sizeof(bf16)) / 2 * 2);
+    }
+    bf16* split_panels(ThreadMemory& memory, std::size_t panels) const {
+      return memory.split_panels.reserve(std::min(panels, panels_at_once()) * panel_size());
     }
 
     std::size_t inputs_, padded_, panels_;
@@ -55,8 +58,8 @@ struct Float32Split {
 inline Float32Split::Panels::Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs)
     : inputs_(inputs), padded_(kernels::round_up(inputs, 32)), panels_(kernels::round_up(outputs, 16) / 16) {
   if (!kernels::table().gemm_split)
-    throw Error(ErrorCode::unsupported, "Float32Split: the level '" + std::string(kernels::table().level) +
-                                            "' has no product of split numbers; run the model in Float32");
+    throw_error(ErrorCode::unsupported, {"Float32Split: the level '", kernels::table().level,
+                                         "' has no product of split numbers; run the model in Float32"});
   float32_ = float32_panels(file, name, outputs, inputs);
   if (file.memory() == Memory::low) return;
   AlignedBuffer<bf16> split(panels_ * panel_size());
@@ -66,11 +69,11 @@ inline Float32Split::Panels::Panels(WeightFile& file, const std::string& name, s
 }
 
 inline void Float32Split::Panels::product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out,
-                                          const Epilogue& epilogue, Scratch& scratch) const {
+                                          const Epilogue& epilogue, ThreadMemory& memory) const {
   if (split_at_load())
     return kernels::table().gemm_split(
-        detail::rounded_product(x, split_.data(), 2 * padded_, range, bias, out, epilogue, scratch));
-  bf16* split = scratch.split_panels.reserve(panels_at_once() * panel_size());
+        detail::rounded_product(x, split_.data(), 2 * padded_, range, bias, out, epilogue, memory));
+  bf16* split = split_panels(memory, range.end - range.begin);
   for (PanelRange part{range.begin, 0}; part.begin < range.end; part.begin = part.end) {
     part.end = std::min(range.end, part.begin + panels_at_once());
     kernels::table().split_panels({.panels = float32_.data() + part.begin * 16 * inputs_,
@@ -82,7 +85,7 @@ inline void Float32Split::Panels::product(const Operand& x, PanelRange range, co
     auto operation = detail::product_rows<bf16>(x, nullptr, 0, part, bias, part_out, epilogue);
     operation.panels = split;
     operation.k = 2 * padded_;
-    operation.sums = detail::sums_room(scratch, x.rows, operation.k, operation.n_panels);
+    operation.sums = detail::product_sums(memory, x.rows, operation.k, operation.n_panels);
     kernels::table().gemm_split(operation);
   }
 }

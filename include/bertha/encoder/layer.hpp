@@ -1,36 +1,50 @@
 // One encoder layer: attention, then feed-forward, each with its residual and norm (post-norm).
+//
+//     h = LayerNorm(x + attention(x))
+//     y = LayerNorm(h + feed_forward(h))
+//
+// Shapes: x, h, y [T, H]. Equals `BertLayer` in transformers/models/bert/modeling_bert.py (5.23.0).
 
 #pragma once
 
 #include <bertha/encoder/attention.hpp>
 #include <bertha/encoder/feed_forward.hpp>
+#include <bertha/encoder/layer_norm.hpp>
 
 BERTHA_NAMESPACE_BEGIN
 
-/// Equals `BertLayer` in transformers/models/bert/modeling_bert.py (5.23.0).
-template <class Precision>
+/// The two blocks and the norms between them. Immutable; `const` methods may run concurrently.
+template <Precision P>
 class EncoderLayer {
  public:
-  /// Takes `encoder.layer.<index>.*`. Throws Error{missing_tensor | shape}.
-  EncoderLayer(WeightFile& file, const ModelConfig& config, std::size_t index)
-      : attention_(file, config, "encoder.layer." + std::to_string(index)),
-        feed_forward_(file, config, "encoder.layer." + std::to_string(index)) {}
+  /// Takes `<layer.weights>.*`. Throws Error{missing_tensor | shape}.
+  EncoderLayer(WeightFile& file, const ModelConfig& config, const LayerConfig& layer)
+      : attention_(file, config, layer),
+        attention_norm_(file, layer.weights + ".attention.output.norm", config.hidden_size, config.layer_norm_eps,
+                        layer.needs_bias),
+        feed_forward_(file, config, layer),
+        feed_forward_norm_(file, layer.weights + ".output.norm", config.hidden_size, config.layer_norm_eps,
+                           layer.needs_bias) {}
 
-  /// Room for a call of that size: then calls don't allocate.
-  void reserve(Scratch& scratch, const ScratchSize& size) const {
-    attention_.reserve(scratch, size);
-    feed_forward_.reserve(scratch, size);
+  /// Memory for a chunk of that size: then calls don't allocate.
+  void reserve(const Team& team, const ChunkSize& size) const {
+    attention_.reserve(team, size);
+    feed_forward_.reserve(team, size);
   }
 
-  /// In place on the rows of one chunk, [T, H].
+  /// In place on the rows of one chunk: `hidden` [T, H] is x before and y after.
   void operator()(MatrixView<float> hidden, SequenceStarts starts, const Team& team) const {
-    attention_(hidden, starts, team);
-    feed_forward_(hidden, team);
+    attention_(hidden, hidden, starts, team);
+    attention_norm_(hidden, team);
+    feed_forward_(hidden, hidden, team);
+    feed_forward_norm_(hidden, team);
   }
 
  private:
-  SelfAttention<Precision> attention_;
-  FeedForward<Precision> feed_forward_;
+  SelfAttention<P> attention_;
+  LayerNorm attention_norm_;  // [H]
+  FeedForward<P> feed_forward_;
+  LayerNorm feed_forward_norm_;  // [H]
 };
 
 BERTHA_NAMESPACE_END

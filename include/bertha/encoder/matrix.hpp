@@ -7,8 +7,9 @@
 #include <bertha/version.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
-#include <span>
+#include <new>
 #include <type_traits>
 
 BERTHA_NAMESPACE_BEGIN
@@ -37,6 +38,7 @@ class AlignedBuffer {
   /// At least `size` numbers, not initialised. Throws std::bad_alloc.
   T* reserve(std::size_t size) {
     if (size > this->size()) {
+      if (size > std::numeric_limits<std::ptrdiff_t>::max() / sizeof(T)) throw std::bad_alloc();
       memory_ = Owner();
       memory_ = Owner(static_cast<T*>(AlignedMemory::allocate(size * sizeof(T))), Release{size});
     }
@@ -48,6 +50,7 @@ class AlignedBuffer {
     constexpr std::size_t kLine = AlignedMemory::kAlignment / sizeof(T);
     std::size_t stride = kernels::round_up(cols, kLine);
     if (stride * sizeof(T) % 1024 == 0) stride += kLine;
+    if (stride < cols || rows > std::numeric_limits<std::size_t>::max() / stride) throw std::bad_alloc();
     return {reserve(rows * stride), rows, cols, stride};
   }
   T* data() const { return memory_.get(); }
@@ -61,21 +64,6 @@ class AlignedBuffer {
   };
   using Owner = std::unique_ptr<T, Release>;
   Owner memory_;
-};
-
-/// Numbers that lie in a mapped file, or that were made when it was loaded. Read-only after that; moves, doesn't copy.
-template <class T>
-class Weights {
- public:
-  Weights() = default;
-  explicit Weights(std::span<const T> mapped) : view_(mapped) {}
-  explicit Weights(AlignedBuffer<T> owned) : owned_(std::move(owned)), view_(owned_.data(), owned_.size()) {}
-  const T* data() const { return view_.data(); }
-  std::size_t size() const { return view_.size(); }
-
- private:
-  AlignedBuffer<T> owned_;
-  std::span<const T> view_;
 };
 
 BERTHA_NAMESPACE_END

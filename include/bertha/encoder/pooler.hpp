@@ -18,7 +18,7 @@ class Pooler {
   /// hidden [T, H] and the rows where sequences start, to `pooled` [S, H].
   void operator()(MatrixView<const float> hidden, std::span<const std::size_t> first_rows, MatrixView<float> pooled,
                   const Team& team) const {
-    const auto first = team.shared().context.matrix(pooled.rows, hidden.cols);  // [S, H]
+    const auto first = team.chunk().context.matrix(pooled.rows, hidden.cols);  // [S, H]
     for (std::size_t s = 0; s < pooled.rows; ++s) std::copy_n(hidden.row(first_rows[s]), hidden.cols, first.row(s));
     dense_(first, pooled, team, {.activation = activation_});
   }

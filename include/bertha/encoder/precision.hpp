@@ -8,25 +8,15 @@
 
 #pragma once
 
+#include <bertha/encoder/precision_concept.hpp>
 #include <bertha/encoder/stored_panels.hpp>
+#include <bertha/encoder/weights.hpp>
 #include <bertha/encoder/workspace.hpp>
 #include <bertha/file/model_file.hpp>
 #include <bertha/kernels/table.hpp>
 #include <string>
 
 BERTHA_NAMESPACE_BEGIN
-
-/// What happens to a product before it is stored.
-struct Epilogue {
-  Activation activation = Activation::none;
-  MatrixView<const float> residual = {};  // [rows, N], or empty; may be the output itself
-};
-
-/// The part of a linear layer that one kernel call computes: outputs 16 panel_begin to 16 panel_end.
-struct PanelRange {
-  std::size_t begin = 0;
-  std::size_t end = 0;
-};
 
 namespace detail {
 
@@ -51,23 +41,23 @@ kernels::GemmRows<Element> product_rows(MatrixView<const Element> x, const Eleme
           .activation = epilogue.activation};
 }
 
-/// Room for `rows` rows of `width` bfloat16 numbers. Sixteen at least: they may lie in tiles.
-inline MatrixView<bf16> rounded_room(Scratch& scratch, std::size_t rows, std::size_t width) {
-  return scratch.rounded.matrix(kernels::round_up(rows, 16), width);
+/// Memory for `rows` rows of `width` bfloat16 numbers. Sixteen rows at least: they may lie in tiles.
+inline MatrixView<bf16> rounded_matrix(ChunkMemory& memory, std::size_t rows, std::size_t width) {
+  return memory.rounded.matrix(kernels::round_up(rows, 16), width);
 }
 
-/// Room for the sums of `panels` panels of a product whose rows have k bfloat16 numbers, or null: it needs none.
-inline float* sums_room(Scratch& scratch, std::size_t rows, std::size_t k, std::size_t panels) {
+/// Memory for the sums of `panels` panels of a product whose rows have k bfloat16 numbers, or null: it needs none.
+inline float* product_sums(ThreadMemory& memory, std::size_t rows, std::size_t k, std::size_t panels) {
   const std::size_t size = kernels::product_sums(rows, k, panels);
-  return size > 0 ? scratch.sums.reserve(size) : nullptr;
+  return size > 0 ? memory.sums.reserve(size) : nullptr;
 }
 
-/// product_rows of bfloat16 numbers, with room for sums.
+/// product_rows of bfloat16 numbers, with memory for sums.
 inline kernels::GemmBf16 rounded_product(MatrixView<const bf16> x, const bf16* panels, std::size_t k, PanelRange range,
                                          const float* bias, MatrixView<float> out, const Epilogue& epilogue,
-                                         Scratch& scratch) {
+                                         ThreadMemory& memory) {
   kernels::GemmBf16 operation = product_rows<bf16>(x, panels, k, range, bias, out, epilogue);
-  operation.sums = sums_room(scratch, x.rows, k, operation.n_panels);
+  operation.sums = product_sums(memory, x.rows, k, operation.n_panels);
   return operation;
 }
 
@@ -75,8 +65,8 @@ inline kernels::GemmBf16 rounded_product(MatrixView<const bf16> x, const bf16* p
 /// in memory that the team shares.
 inline MatrixView<const bf16> rounded_rows(MatrixView<const float> x, std::size_t size, std::size_t width,
                                            void (*round)(const kernels::RoundRows&), const Team& team) {
-  const MatrixView<bf16> rounded = rounded_room(team.shared(), x.rows, width);
-  team.split(rounded.rows / 16, [&](std::size_t first, std::size_t last, Scratch&) {
+  const MatrixView<bf16> rounded = rounded_matrix(team.chunk(), x.rows, width);
+  team.split(rounded.rows / 16, [&](std::size_t first, std::size_t last, ThreadMemory&) {
     const std::size_t begin = first * 16, end = std::min(x.rows, last * 16);
     round({.x = x.row(begin),
            .stride = x.stride,
@@ -104,10 +94,11 @@ struct Float32 {
     /// Packs rows [outputs, stride], as heads have them.
     Panels(std::span<const float> rows, std::size_t outputs, std::size_t inputs, std::size_t stride);
 
-    void reserve(Scratch&, std::size_t) const {}
+    void reserve(ChunkMemory&, std::size_t) const {}
+    void reserve(ThreadMemory&, std::size_t, std::size_t) const {}
     Operand prepare(MatrixView<const float> x, const Team&) const { return x; }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
-                 Scratch&) const {
+                 ThreadMemory&) const {
       kernels::table().gemm_f32(detail::product_rows<float>(x, weight_.data(), inputs_, range, bias, out, epilogue));
     }
 
@@ -131,18 +122,18 @@ struct BFloat16 {
     /// Takes `<name>.weight` of a bfloat16 file, or rounds what another precision has in its place.
     Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
 
-    void reserve(Scratch& scratch, std::size_t rows) const {
-      detail::rounded_room(scratch, rows, padded_);
-      detail::sums_room(scratch, rows, padded_, weight_.size() / padded_ / 16);
+    void reserve(ChunkMemory& memory, std::size_t rows) const { detail::rounded_matrix(memory, rows, padded_); }
+    void reserve(ThreadMemory& memory, std::size_t rows, std::size_t panels) const {
+      detail::product_sums(memory, rows, padded_, panels);
     }
     /// Rounds the rows of x [rows, K] into the memory that the team shares.
     Operand prepare(MatrixView<const float> x, const Team& team) const {
       return detail::rounded_rows(x, inputs_, padded_, kernels::table().pack_rows, team);
     }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
-                 Scratch& scratch) const {
+                 ThreadMemory& memory) const {
       kernels::table().gemm_bf16(
-          detail::rounded_product(x, weight_.data(), padded_, range, bias, out, epilogue, scratch));
+          detail::rounded_product(x, weight_.data(), padded_, range, bias, out, epilogue, memory));
     }
 
    private:
@@ -168,15 +159,16 @@ struct Int8 {
     /// place.
     Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
 
-    void reserve(Scratch& scratch, std::size_t rows) const {
-      scratch.quantised.matrix(rows, padded_);
-      scratch.quantised_scale.reserve(rows);
+    void reserve(ChunkMemory& memory, std::size_t rows) const {
+      memory.quantised.matrix(rows, padded_);
+      memory.quantised_scale.reserve(rows);
     }
+    void reserve(ThreadMemory&, std::size_t, std::size_t) const {}
     /// Quantises the rows of x [rows, K] into the memory that the team shares.
     Operand prepare(MatrixView<const float> x, const Team& team) const {
-      const MatrixView<std::int8_t> values = team.shared().quantised.matrix(x.rows, padded_);
-      float* scale = team.shared().quantised_scale.reserve(x.rows);
-      team.split(x.rows, [&](std::size_t begin, std::size_t end, Scratch&) {
+      const MatrixView<std::int8_t> values = team.chunk().quantised.matrix(x.rows, padded_);
+      float* scale = team.chunk().quantised_scale.reserve(x.rows);
+      team.split(x.rows, [&](std::size_t begin, std::size_t end, ThreadMemory&) {
         kernels::table().quantise_rows({.x = x.row(begin),
                                         .stride = x.stride,
                                         .rows = end - begin,
@@ -188,7 +180,7 @@ struct Int8 {
       return {values, scale};
     }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
-                 Scratch&) const {
+                 ThreadMemory&) const {
       const std::size_t column = range.begin * 16;
       kernels::table().gemm_s8({.a = x.values.data,
                                 .a_stride = x.values.stride,
@@ -233,7 +225,7 @@ inline BFloat16::Panels::Panels(WeightFile& file, const std::string& name, std::
   const std::size_t panels = kernels::round_up(outputs, 16) / 16;
   const std::string weight = name + ".weight";
   if (file.dtype(weight) == DType::bf16) {
-    weight_ = Weights<bf16>(file.take<bf16>(weight, {panels, padded_ / 2, 16, 2}));
+    weight_ = Weights<bf16>(file, weight, {panels, padded_ / 2, 16, 2});
     return;
   }
   const Weights<float> stored = float32_panels(file, name, outputs, inputs);
@@ -250,9 +242,9 @@ inline Int8::Panels::Panels(WeightFile& file, const std::string& name, std::size
     quantise(float32_panels(file, name, outputs, inputs).data(), panels);
     return;
   }
-  values_ = Weights<std::int8_t>(file.take<std::int8_t>(weight, {panels, padded_ / 4, 16, 4}));
-  scale_ = Weights<float>(file.take<float>(name + ".scale", {panels * 16}));
-  sum_ = Weights<std::int32_t>(file.take<std::int32_t>(name + ".sum", {panels * 16}));
+  values_ = Weights<std::int8_t>(file, weight, {panels, padded_ / 4, 16, 4});
+  scale_ = Weights<float>(file, name + ".scale", {panels * 16});
+  sum_ = Weights<std::int32_t>(file, name + ".sum", {panels * 16});
 }
 
 inline void Int8::Panels::quantise(const float* float32_panels, std::size_t n_panels) {

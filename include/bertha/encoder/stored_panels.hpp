@@ -3,7 +3,7 @@
 
 #pragma once
 
-#include <bertha/encoder/matrix.hpp>
+#include <bertha/encoder/weights.hpp>
 #include <bertha/file/model_file.hpp>
 #include <string>
 
@@ -50,7 +50,7 @@ inline Weights<float> float32_panels(WeightFile& file, const std::string& name, 
   switch (file.dtype(name + ".weight")) {
     case DType::i8: return detail::dequantised_panels(file, name, panels, inputs);
     case DType::bf16: return detail::widened_panels(file, name, panels, inputs);
-    default: return Weights<float>(file.take<float>(name + ".weight", {panels, inputs, 16}));
+    default: return Weights<float>(file, name + ".weight", {panels, inputs, 16});
   }
 }
 

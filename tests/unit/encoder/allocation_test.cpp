@@ -28,7 +28,12 @@
 #if !defined(UNDER_SANITIZER)
 
 namespace {
-std::atomic<std::size_t> allocations{0};
+std::atomic<std::size_t> allocations{0}, allocated_bytes{0};
+
+void count(std::size_t bytes) {
+  ++allocations;
+  allocated_bytes += bytes;
+}
 }  // namespace
 
 // What glibc's own functions are called inside; operator new comes to one of these.
@@ -39,32 +44,32 @@ void* __libc_realloc(void* memory, std::size_t size);
 void* __libc_memalign(std::size_t alignment, std::size_t size);
 
 void* malloc(std::size_t size) noexcept {
-  ++allocations;
+  count(size);
   return __libc_malloc(size);
 }
-void* calloc(std::size_t count, std::size_t size) noexcept {
-  ++allocations;
-  return __libc_calloc(count, size);
+void* calloc(std::size_t n, std::size_t size) noexcept {
+  count(n * size);
+  return __libc_calloc(n, size);
 }
 void* realloc(void* memory, std::size_t size) noexcept {
-  ++allocations;
+  count(size);
   return __libc_realloc(memory, size);
 }
 void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
-  ++allocations;
+  count(size);
   return __libc_memalign(alignment, size);
 }
 void* memalign(std::size_t alignment, std::size_t size) noexcept {
-  ++allocations;
+  count(size);
   return __libc_memalign(alignment, size);
 }
 int posix_memalign(void** memory, std::size_t alignment, std::size_t size) noexcept {
-  ++allocations;
+  count(size);
   *memory = __libc_memalign(alignment, size);
   return *memory == nullptr ? ENOMEM : 0;
 }
 void* mmap(void* address, std::size_t size, int protection, int flags, int file, off_t offset) noexcept {
-  ++allocations;
+  count(size);
   return reinterpret_cast<void*>(::syscall(SYS_mmap, address, size, protection, flags, file, offset));
 }
 }
@@ -79,6 +84,14 @@ std::size_t allocations_of(const F& f) {
   const std::size_t before = allocations;
   f();
   return allocations - before;
+}
+
+/// Bytes that `f` takes of the system, given back or not.
+template <class F>
+std::size_t bytes_of(const F& f) {
+  const std::size_t before = allocated_bytes;
+  f();
+  return allocated_bytes - before;
 }
 
 /// The compiler may leave out memory that nobody looks at: it can't know that nobody does.
@@ -118,21 +131,52 @@ struct Kind {
   bool split;
 };
 
-class EncoderAllocations : public testing::TestWithParam<Kind> {};
+/// As many threads as it was told, all of them the caller's: what they would need can be counted without having them.
+class Pretended final : public bertha::Executor {
+ public:
+  explicit Pretended(std::size_t threads) : threads_(threads) {}
+  std::size_t concurrency() const noexcept override { return threads_; }
+  void run(std::size_t tasks, bertha::TaskRef task) override {
+    for (std::size_t i = 0; i < tasks; ++i) task(i);
+  }
+
+ private:
+  std::size_t threads_;
+};
+
+class EncoderAllocations : public testing::TestWithParam<Kind> {
+ protected:
+  void SetUp() override {
+    static const bool splits = bertha::kernels::use_level_that_splits();
+    if (GetParam().split && !splits) GTEST_SKIP() << "this CPU lacks AVX2";
+  }
+};
+
+/// A model that runs as `kind`, and the bytes that it was loaded from.
+struct Loaded {
+  Loaded(bertha_test::TinyOptions options, Kind kind)
+      : bytes(ModelWriter::tiny(with_split(options, kind.split)).bytes()),
+        file(bertha::WeightFile::from_bytes(bytes.span(), "bytes", {.memory = bertha::Memory::low})),
+        encoder(file, with_precision(file.config(), kind.precision)) {}
+  static bertha_test::TinyOptions with_split(bertha_test::TinyOptions options, bool split) {
+    options.float32_split = split;
+    return options;
+  }
+  static bertha::ModelConfig with_precision(bertha::ModelConfig config, bertha::PrecisionKind precision) {
+    config.precision = precision;
+    return config;
+  }
+  bertha_test::AlignedBytes bytes;
+  bertha::WeightFile file;
+  bertha::AnyEncoder encoder;
+};
 
 TEST_P(EncoderAllocations, EndWithTheFirstCallOfASize) {
-  static const bool splits = bertha::kernels::use_level_that_splits();
-  if (GetParam().split && !splits) GTEST_SKIP() << "this CPU lacks AVX2";
   bertha_test::TinyOptions options;
-  options.float32_split = GetParam().split;
   options.embedding_size = 20;
   options.num_hidden_layers = 3;
   options.max_position_embeddings = 400;
-  const bertha_test::AlignedBytes bytes(ModelWriter::tiny(options).bytes());
-  auto file = bertha::WeightFile::from_bytes(bytes.span(), "bytes", {.memory = bertha::Memory::low});
-  bertha::ModelConfig config = file.config();
-  config.precision = GetParam().precision;
-  const bertha::AnyEncoder encoder(file, config);
+  const Loaded model(options, GetParam());
   // Whole chunks, one that all threads share, and both; then smaller calls than the largest.
   std::vector<bertha::Batch> batches;
   batches.push_back(batch_of(std::vector<std::size_t>(40, 60)));
@@ -144,8 +188,8 @@ TEST_P(EncoderAllocations, EndWithTheFirstCallOfASize) {
     bertha::Workspace work;
     work.prepare({.executor = &pool, .max_threads = threads});
     const auto forward = [&](const bertha::Batch& batch) {
-      auto output = encoder.forward(batch, work);
-      encoder.pool(output, work);
+      auto output = model.encoder.forward(batch, work);
+      model.encoder.pool(output, work);
     };
     EXPECT_GT(allocations_of([&] { forward(batches.front()); }), 0u);
     for (const bertha::Batch& batch : batches) forward(batch);
@@ -154,6 +198,39 @@ TEST_P(EncoderAllocations, EndWithTheFirstCallOfASize) {
         EXPECT_EQ(allocations_of([&] { forward(batch); }), 0u)
             << threads << " threads, " << batch.sequences() << " sequences";
   }
+}
+
+/// Bytes that a first call on `threads` threads takes.
+std::size_t bytes_of_first_call(const Loaded& model, std::size_t threads, const std::vector<std::size_t>& lengths) {
+  const bertha::Batch batch = batch_of(lengths);
+  Pretended pool(threads);
+  return bytes_of([&] {
+    bertha::Workspace work;
+    work.prepare({.executor = &pool});
+    model.encoder.forward(batch, work);
+  });
+}
+
+bertha_test::TinyOptions four_attention_heads() {
+  bertha_test::TinyOptions options;
+  options.hidden_size = 64;
+  options.num_attention_heads = 4;
+  options.intermediate_size = 256;
+  options.max_position_embeddings = 1500;
+  return options;
+}
+
+TEST_P(EncoderAllocations, OfATextThatThreadsShareGrowWithAttentionHeadsAndNotWithThreads) {
+  const Loaded model(four_attention_heads(), GetParam());
+  EXPECT_LT(bytes_of_first_call(model, 64, {1500}), 4 * bytes_of_first_call(model, 1, {1500}));
+}
+
+TEST_P(EncoderAllocations, OfALongTextAmongShortOnesAreThoseOfATextThatThreadsShare) {
+  const Loaded model(four_attention_heads(), GetParam());
+  std::vector<std::size_t> lengths(40, 256);
+  const std::size_t short_ones = bytes_of_first_call(model, 64, lengths);
+  lengths.insert(lengths.begin() + 20, 1500);
+  EXPECT_LT(bytes_of_first_call(model, 64, lengths), short_ones + 4 * bytes_of_first_call(model, 1, {1500}));
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -5,6 +5,7 @@
 #include <bertha/runtime/thread_pool.hpp>
 #include <cfenv>
 #include <chrono>
+#include <memory>
 #include <mutex>
 #include <random>
 #include <set>
@@ -271,6 +272,29 @@ TEST(Encoder, RefusesWhatIsTooLargeWithBothNumbers) {
   Batch longest;
   longest.add(Ids(24, 16), Ids(24, 1));
   EXPECT_NO_THROW(model.encoder.forward(longest, work));
+}
+
+TEST(Encoder, KeepsTheFileMappedThatItsWeightsLieIn) {
+  for (const char* precision : {"float32", "bfloat16", "int8"})
+    for (const bool copy : {false, true}) {
+      TinyOptions options = wide(36, 3);
+      options.precision = precision;
+      const bertha_test::TempFile stored(ModelWriter::tiny(options).bytes());
+      auto file = std::make_unique<bertha::WeightFile>(bertha::WeightFile::open(stored.path(), {.copy = copy}));
+      const bertha::AnyEncoder encoder(*file, file->config());
+      Batch batch;
+      for (const Ids& ids : several_chunks()) batch.add(ids);
+      const auto vectors = [&] {
+        bertha::Workspace work;
+        work.prepare({.max_threads = 1});
+        auto output = encoder.forward(batch, work);
+        encoder.pool(output, work);
+        return std::pair(numbers(output.hidden), numbers(output.pooled));
+      };
+      const auto expected = vectors();
+      file.reset();
+      EXPECT_EQ(vectors(), expected) << precision << copy;
+    }
 }
 
 TEST(Encoder, RefusesToPoolWithoutAPooler) {

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
 #include <bertha/encoder/matrix.hpp>
+#include <limits>
+#include <new>
 #include <utility>
 
 namespace {
@@ -29,6 +31,16 @@ TEST(AlignedBuffer, KeepsItsMemoryUntilMoreIsAskedFor) {
   EXPECT_EQ(buffer.size(), 100u);
   buffer.reserve(101);
   EXPECT_EQ(buffer.size(), 101u);
+}
+
+TEST(AlignedBuffer, RefusesMoreThanThereCanBe) {
+  constexpr std::size_t kMost = std::numeric_limits<std::size_t>::max();
+  AlignedBuffer<float> buffer(100);
+  EXPECT_THROW(buffer.reserve(kMost), std::bad_alloc);
+  EXPECT_THROW(buffer.reserve(kMost / sizeof(float) + 2), std::bad_alloc);  // of which the product with 4 is small
+  EXPECT_THROW(buffer.matrix(kMost / 16 + 2, 16), std::bad_alloc);          // so is that of these
+  EXPECT_THROW(buffer.matrix(1, kMost), std::bad_alloc);
+  EXPECT_NE(buffer.matrix(2, 3).data, nullptr);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <bertha/bertha.hpp>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -68,6 +69,22 @@ TEST(OutputLayer, NamesATensorThatIsMissingOrWrong) {
   writer.add_vector("scorer.bias", writer.random(2));
   expect_error(ErrorCode::shape, {"'scorer.weight'", "[2, 48]", "[3, 48]"}, [&] { make(3, 36); });
   expect_error(ErrorCode::shape, {"'scorer.weight'", "[2, 48]", "[2, 64]"}, [&] { make(2, 50); });
+}
+
+TEST(OutputLayer, KeepsTheFileMappedThatItsWeightsLieIn) {
+  const bertha_test::TempFile stored(ModelWriter::tiny().bytes());
+  auto file = std::make_unique<bertha::WeightFile>(bertha::WeightFile::open(stored.path()));
+  const bertha::OutputLayer layer(*file, "head.output", 2, 36);
+  std::mt19937 random(8);
+  const auto x = random_numbers(random, 36);
+  const auto logits = [&] {
+    bertha::Workspace work;
+    work.prepare({});
+    return layer({x.data(), 1, 36, 36}, work).values;
+  };
+  const auto expected = logits();
+  file.reset();
+  EXPECT_EQ(logits(), expected);
 }
 
 /// The mean of a text's hidden states through a linear layer: a row of logits for a text, from its tokens.

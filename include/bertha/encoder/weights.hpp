@@ -1,0 +1,60 @@
+// The numbers of one tensor: where the file has them, or rewritten for the precision that they run in.
+
+#pragma once
+
+#include <bertha/encoder/matrix.hpp>
+#include <bertha/file/model_file.hpp>
+#include <cstddef>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+#include <algorithm>
+#endif
+
+BERTHA_NAMESPACE_BEGIN
+
+/// Numbers of a file, which stays mapped as long as they are here, or such as were made when it was loaded. Read-only.
+/// Copies see the same numbers; there is no move, which would leave a view of what somebody else owns.
+template <class T>
+class Weights {
+ public:
+  Weights() = default;
+  /// Takes the tensor `name`. Throws Error{missing_tensor | shape | unsupported}.
+  Weights(WeightFile& file, std::string_view name, std::initializer_list<std::size_t> shape)
+      : owner_(file.keep_alive()), view_(file.take<T>(name, shape)) {}
+  explicit Weights(AlignedBuffer<T> made) : view_(made.data(), made.size()) {
+    owner_ = std::make_shared<const AlignedBuffer<T>>(std::move(made));
+  }
+  Weights(const Weights&) = default;
+  Weights& operator=(const Weights&) = default;
+
+  const T* data() const { return view_.data(); }
+  std::size_t size() const { return view_.size(); }
+
+ private:
+  std::shared_ptr<const void> owner_;  // of a file's bytes, null where its user holds them
+  std::span<const T> view_;
+};
+
+/// Takes the bias `<name>.bias` [N'] of a linear layer or norm of `size` outputs: zeros where the file has none and
+/// `needed` is false. Throws Error{missing_tensor | shape}.
+BERTHA_FUNCTION Weights<float> take_bias(WeightFile& file, const std::string& name, std::size_t size, bool needed);
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+
+BERTHA_FUNCTION Weights<float> take_bias(WeightFile& file, const std::string& name, std::size_t size, bool needed) {
+  const std::string bias = name + ".bias";
+  const std::size_t padded = kernels::padded(size);
+  if (needed || file.has(bias)) return Weights<float>(file, bias, {padded});
+  AlignedBuffer<float> zeros(padded);
+  std::fill_n(zeros.data(), padded, 0.0f);
+  return Weights<float>(std::move(zeros));
+}
+
+#endif
+
+BERTHA_NAMESPACE_END
