@@ -128,7 +128,10 @@ class Embeddings {
           kernels::table().embed_bf16(operation(rows, word_.rounded(), token_type_.rounded(), position_.rounded(),
                                                 kernels::round_up(size_, 32)));
           break;
-        default:
+        case DType::f32:
+        case DType::u8:
+        case DType::i32:
+        case DType::u32:
           kernels::table().embed_f32(
               operation(rows, word_.values(), token_type_.values(), position_.values(), kernels::round_up(size_, 16)));
       }

@@ -47,11 +47,10 @@ inline Weights<float> widened_panels(WeightFile& file, const std::string& name, 
 inline Weights<float> float32_panels(WeightFile& file, const std::string& name, std::size_t outputs,
                                      std::size_t inputs) {
   const std::size_t panels = kernels::round_up(outputs, 16) / 16;
-  switch (file.dtype(name + ".weight")) {
-    case DType::i8: return detail::dequantised_panels(file, name, panels, inputs);
-    case DType::bf16: return detail::widened_panels(file, name, panels, inputs);
-    default: return Weights<float>(file, name + ".weight", {panels, inputs, 16});
-  }
+  const DType stored = file.dtype(name + ".weight");
+  if (stored == DType::i8) return detail::dequantised_panels(file, name, panels, inputs);
+  if (stored == DType::bf16) return detail::widened_panels(file, name, panels, inputs);
+  return Weights<float>(file, name + ".weight", {panels, inputs, 16});
 }
 
 BERTHA_NAMESPACE_END

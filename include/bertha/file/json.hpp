@@ -46,7 +46,9 @@ inline std::string shown(const Json& value) {
       for (const Json& item : value) items += (items.empty() ? "" : ", ") + shown(item);
       return "[" + items + "]";
     }
-    default: break;
+    case Json::value_t::object:
+    case Json::value_t::binary:
+    case Json::value_t::discarded: break;
   }
   return "an object";
 }

@@ -127,7 +127,7 @@ class WeightFile {
   template <class T>
   std::span<const T> take(std::string_view tensor, std::initializer_list<std::size_t> shape) {
     const auto bytes = take_bytes(tensor, dtype_of<T>(), shape);
-    return {reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)};
+    return {static_cast<const T*>(static_cast<const void*>(bytes.data())), bytes.size() / sizeof(T)};
   }
 
   /// Throws Error{unused_tensor} naming tensors (five at most) that nothing took.

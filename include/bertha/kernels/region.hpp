@@ -58,10 +58,15 @@
 
 #define BERTHA_NOINLINE inline __attribute__((noinline, noclone))
 #define BERTHA_UNROLL BERTHA_PRAGMA(GCC unroll 16)
-#define BERTHA_STRICT_BEGIN       \
-  BERTHA_PRAGMA(GCC push_options) \
+// Lanes are loaded from arrays of any alignment, by intrinsics that want a pointer to a whole register.
+#define BERTHA_STRICT_BEGIN                            \
+  BERTHA_PRAGMA(GCC diagnostic push)                   \
+  BERTHA_PRAGMA(GCC diagnostic ignored "-Wcast-align") \
+  BERTHA_PRAGMA(GCC push_options)                      \
   BERTHA_PRAGMA(GCC optimize("O2", "fp-contract=off", "no-unsafe-math-optimizations", "no-finite-math-only"))
-#define BERTHA_STRICT_END BERTHA_PRAGMA(GCC pop_options)
+#define BERTHA_STRICT_END        \
+  BERTHA_PRAGMA(GCC pop_options) \
+  BERTHA_PRAGMA(GCC diagnostic pop)
 // g++ 12 warns of the deliberately undefined values in its own intrinsics.
 #define BERTHA_TARGET_BEGIN(features)                     \
   BERTHA_STRICT_BEGIN                                     \

@@ -88,7 +88,7 @@ inline std::size_t cgroup_cpus(std::string_view membership, const std::string& m
 inline std::size_t affinity_cpus() {
   for (std::size_t cpus = 1024; cpus <= (std::size_t{1} << 20); cpus *= 2) {
     std::string mask(CPU_ALLOC_SIZE(cpus), '\0');
-    auto* set = reinterpret_cast<cpu_set_t*>(mask.data());
+    auto* set = static_cast<cpu_set_t*>(static_cast<void*>(mask.data()));
     if (::sched_getaffinity(0, mask.size(), set) == 0) {
       return std::max<std::size_t>(1, static_cast<std::size_t>(CPU_COUNT_S(mask.size(), set)));
     }
