@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Writes include/bertha/tokenizer/unicode_tables.hpp by asking `tokenizers` and CPython about every code point.
+"""Writes unicode_tables.hpp and composition_tables.hpp by asking `tokenizers` and CPython about every code point.
 
-    python3 tools/gen_unicode.py [OUT]
+    python3 tools/gen_unicode.py [FOLDER]
+
+FOLDER is include/bertha/tokenizer by default.
 
 The tables of a Unicode version would be wrong: `tokenizers` carries several, of different age, and equality with it is
 the aim. So each property is probed through the public function whose behaviour depends on it. Canonical combining
@@ -17,12 +19,12 @@ import unicodedata
 import tokenizers
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
-OUT = pathlib.Path(__file__).resolve().parent.parent / "include/bertha/tokenizer/unicode_tables.hpp"
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "include/bertha/tokenizer"
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 BLOCK = 128
 
 FLAGS = ["removed", "clean_space", "white_space", "punctuation", "chinese", "nonspacing", "word", "decomposes",
-         "lowers", "python_lowers", "python_cased", "python_ignorable", "letter", "number"]
+         "lowers", "python_lowers", "python_cased", "python_ignorable", "letter", "number", "mark"]
 
 
 def probe_cleaning(has):
@@ -109,6 +111,54 @@ def probe_decompositions(has):
     return decompositions
 
 
+def probe_marks(has):
+    """What StripAccents drops, decomposed or not; and that Strip has the same white space as the rest."""
+    strip_accents, strip = normalizers.StripAccents(), normalizers.Strip()
+    for c in CODE_POINTS:
+        if strip_accents.normalize_str("a" + chr(c)) == "a":
+            has["mark"].add(c)
+        assert (strip.normalize_str(chr(c)) == "") == (c in has["white_space"]), hex(c)
+
+
+def probe_compatibility(decompositions):
+    """Full compatibility decompositions, of code points where they differ from the canonical one."""
+    nfkd = normalizers.NFKD()
+    compatible = {}
+    for c in CODE_POINTS:
+        result = [ord(x) for x in nfkd.normalize_str(chr(c))]
+        if not 0xAC00 <= c < 0xAC00 + 11172 and result != decompositions.get(c, [c]):
+            compatible[c] = result
+    for parts in compatible.values():
+        assert not any(p in compatible or p in decompositions for p in parts)
+    return compatible
+
+
+def probe_compositions(decompositions):
+    """Pairs of code points and what NFC makes of them, without Hangul, which is computed."""
+    nfc, nfd = normalizers.NFC(), normalizers.NFD()
+    compositions = {}
+    for c, parts in decompositions.items():
+        whole = "".join(map(chr, parts))
+        if nfc.normalize_str(whole) != chr(c):
+            continue
+        first, second = nfc.normalize_str(whole[:-1]), whole[-1]
+        assert len(first) == 1 and nfc.normalize_str(first + second) == chr(c), hex(c)
+        compositions[ord(first), ord(second)] = c
+    # No other pair of these composes: what the crate composes is what it decomposes.
+    firsts, seconds = ({pair[i] for pair in compositions} for i in (0, 1))
+    for first in firsts:
+        for second in seconds:
+            pair = chr(first) + chr(second)
+            in_order = nfd.normalize_str(pair) == nfd.normalize_str(chr(first)) + nfd.normalize_str(chr(second))
+            composes = len(nfc.normalize_str(pair)) == 1
+            assert not in_order or composes == ((first, second) in compositions), (hex(first), hex(second))
+    for s in range(11172):
+        lead, vowel, trail = 0x1100 + s // 588, 0x1161 + s % 588 // 28, 0x11A7 + s % 28
+        jamo = chr(lead) + chr(vowel) + (chr(trail) if s % 28 else "")
+        assert nfc.normalize_str(jamo) == chr(0xAC00 + s), hex(s)
+    return compositions
+
+
 def probe_combining_classes(decompositions):
     """Code point -> rank of its combining class, 1 for the lowest; code points of class 0 are left out."""
     nfd = normalizers.NFD()
@@ -192,6 +242,57 @@ def array(kind, name, values, comment):
     return f"/// {comment}\ninline constexpr {kind} {name}[{len(text)}] = {{\n" + "\n".join(lines) + "\n};\n"
 
 
+def pooled(decompositions):
+    """The code points, where each one's decomposition starts in the pool, and the pool."""
+    pool, starts = [], []
+    keys = sorted(decompositions)
+    for key in keys:
+        starts.append(len(pool))
+        pool += decompositions[key]
+    return keys, [*starts, len(pool)], pool
+
+
+def write_compositions(out, generated, compatible, compositions):
+    keys, starts, pool = pooled(compatible)
+    pairs = sorted(compositions)
+    text = f"""{generated}
+//
+// Compatibility decompositions and canonical compositions, probed through `tokenizers`.
+
+#pragma once
+
+#include <bertha/version.hpp>
+#include <cstdint>
+
+// clang-format off
+BERTHA_NAMESPACE_BEGIN
+
+namespace unicode {{
+
+/// Two code points and the one that they compose to.
+struct Composition {{
+  std::uint32_t first;
+  std::uint32_t second;
+  std::uint32_t composed;
+}};
+
+"""
+    text += array("std::uint32_t", "kCompatible", keys,
+                  "Code points whose compatibility decomposition is not their canonical one.")
+    text += array("std::uint16_t", "kCompatibleStart", starts, "Where each one's decomposition starts.")
+    text += array("std::uint32_t", "kCompatibleDecompositions", pool, "The decompositions, one after the other.")
+    text += array("Composition", "kCompositions", ["{%d, %d, %d}" % (*pair, compositions[pair]) for pair in pairs],
+                  "By first and second, without Hangul.")
+    text += """
+}  // namespace unicode
+
+BERTHA_NAMESPACE_END
+// clang-format on
+"""
+    out.write_text(text, encoding="ascii")
+    print(f"{out}: {len(text)} bytes; {len(keys)} decompositions, {len(pairs)} compositions")
+
+
 def main():
     has = {flag: set() for flag in FLAGS}
     probe_cleaning(has)
@@ -200,6 +301,7 @@ def main():
     probe_chinese(has)
     probe_added_tokens(has)
     decompositions = probe_decompositions(has)
+    probe_marks(has)
     ranks = probe_combining_classes(decompositions)
     lower = probe_lower_casing(has)
     probe_final_sigma(has)
@@ -217,18 +319,13 @@ def main():
         stage1.append(blocks.setdefault(bytes(index[first:first + BLOCK]), len(blocks)))
     assert len(blocks) <= 256
 
-    pool, starts = [], []
-    keys = sorted(decompositions)
-    for key in keys:
-        starts.append(len(pool))
-        pool += decompositions[key]
-    starts.append(len(pool))
-
+    keys, starts, pool = pooled(decompositions)
     case_runs = ["{%d, %d, %d, %d}" % run for run in ranges_of(lower)]
     flags_text = "\n".join(f"inline constexpr std::uint16_t k{f.title().replace('_', '')} = 1 << {i};"
                            for i, f in enumerate(FLAGS))
-    text = f"""// GENERATED by tools/gen_unicode.py from tokenizers {tokenizers.__version__} and CPython {platform.python_version()} \
-(Unicode {unicodedata.unidata_version}). Do not edit.
+    generated = (f"// GENERATED by tools/gen_unicode.py from tokenizers {tokenizers.__version__} and CPython "
+                 f"{platform.python_version()} (Unicode {unicodedata.unidata_version}). Do not edit.")
+    text = f"""{generated}
 //
 // What a code point is to the tokenizer, probed through `tokenizers` and, for Python's str.lower(), through CPython:
 // the tables of these two are the truth to match, of whatever Unicode version they are.
@@ -277,8 +374,11 @@ inline constexpr unsigned kBlock = {BLOCK};
 BERTHA_NAMESPACE_END
 // clang-format on
 """
-    out = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else OUT
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    out = folder / "unicode_tables.hpp"
     out.write_text(text, encoding="ascii")
+    write_compositions(folder / "composition_tables.hpp", generated, probe_compatibility(decompositions),
+                       probe_compositions(decompositions))
     print(f"{out}: {len(text)} bytes; {len(records)} records, {len(blocks)} blocks, {len(keys)} decompositions, "
           f"{max(ranks.values())} combining classes of {len(ranks)} marks, {len(case_runs)} case runs")
     for flag in FLAGS:

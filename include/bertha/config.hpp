@@ -127,6 +127,27 @@ struct ByteBpeOptions {
   std::size_t num_merges = 0;
 };
 
+/// One step of a normaliser.
+struct NormalizerStep {
+  enum class Kind : std::uint8_t {
+    clean_text,            ///< remove control characters, turn white space into spaces
+    handle_chinese_chars,  ///< a space on each side of a CJK ideograph
+    nfd,                   ///< the Unicode forms
+    nfkd,
+    nfc,
+    nfkc,
+    strip_nonspacing_marks,  ///< what BERT takes for accents
+    strip_marks,             ///< all combining marks
+    lowercase,
+    strip_left,   ///< white space at the start
+    strip_right,  ///< and at the end
+    replace       ///< `pattern`, which is no regular expression, by `content`
+  };
+  Kind kind = Kind::nfc;
+  std::string pattern;
+  std::string content;
+};
+
 /// A tokenizer, resolved: no defaults are left to decide.
 struct TokenizerConfig {
   std::variant<WordPieceOptions, ByteBpeOptions> model;
@@ -138,6 +159,7 @@ struct TokenizerConfig {
   std::vector<AddedToken> added_tokens;
   std::vector<TemplatePiece> single;
   std::vector<TemplatePiece> pair;
+  std::vector<NormalizerStep> normalizer;  ///< where there are any: in place of the model's own normaliser
 };
 
 /// The name of a tokenizer's kind in the file.

@@ -6,8 +6,8 @@
 #define BERTHA_VERSION_MINOR 1
 #define BERTHA_VERSION_PATCH 0
 
-/// The model file format that this release reads (this number and older ones) and its converter writes.
-#define BERTHA_FORMAT_VERSION 1
+/// The newest model file format that this release reads and its converter writes; older ones are read as well.
+#define BERTHA_FORMAT_VERSION 2
 
 // What bertha refuses, and why. One error and a stop: without it compilers go on to thousands that follow from it.
 #if !defined(__GNUC__)

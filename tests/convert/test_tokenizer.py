@@ -101,6 +101,43 @@ class TokenizerFiles(unittest.TestCase):
         found = self.resolve(None, tokenizer=tokenizer_json(), tokenizer_config=config).description
         self.assertEqual((found["lowercase"], found["max_input_chars_per_word"]), (False, 7))
 
+    def test_a_sequence_of_known_normalisers_becomes_steps(self) -> None:
+        def written(normalizer: Any, **config: Any) -> folders.Json:
+            config = {"tokenizer_class": "PreTrainedTokenizerFast", **config}
+            names = {"unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]"}
+            tokenizer = {**tokenizer_json(), "normalizer": normalizer}
+            files = {"tokenizer": tokenizer, "tokenizer_config": config | names}
+            return self.resolve(answering="answering" in config, **files).description
+
+        nfd, lower, marks = ({"type": name} for name in ("NFD", "Lowercase", "StripAccents"))
+        quote = {"type": "Replace", "pattern": {"String": "``"}, "content": '"'}
+        strip = {"type": "Strip", "strip_left": True, "strip_right": False}
+        found = written({"type": "Sequence", "normalizers": [quote, nfd, lower, marks, strip]})
+        steps: list[folders.Json] = [{"step": "replace", "pattern": "``", "content": '"'}]
+        steps += [{"step": name} for name in ("nfd", "lowercase", "strip_marks", "strip_left")]
+        self.assertEqual(found["normalizer"], steps)
+        options = ("clean_text", "handle_chinese_chars", "strip_accents", "lowercase")
+        self.assertFalse(set(options) & set(found))
+        # What BERT's options can say they say, and the file stays one of format 1.
+        bert = tokenizer_json(lowercase=True)["normalizer"]
+        for normalizer, expected in (
+            ({"type": "Sequence", "normalizers": [bert]}, (True, True, True, True)),
+            (lower, (False, False, False, True)),
+            (None, (False, False, False, False)),
+        ):
+            found = written(normalizer)
+            self.assertNotIn("normalizer", found)
+            self.assertEqual(tuple(found[name] for name in options), expected)
+        # Of transformers 4 too: it sets the options of a BertNormalizer only.
+        files = {"tokenizer": {**tokenizer_json(), "normalizer": {"type": "Sequence", "normalizers": [nfd, marks]}}}
+        found = self.resolve(answering=True, **files).description
+        self.assertEqual(found["normalizer"], [{"step": "nfd"}, {"step": "strip_marks"}])
+        regex = {"type": "Replace", "pattern": {"Regex": "a+"}, "content": "a"}
+        for normalizer, named in (({"type": "Nmt"}, "Nmt"), (regex, "a+"), ({**quote, "pattern": {"String": ""}}, "Replace")):
+            with self.assertRaises(ConvertError) as raised:
+                written({"type": "Sequence", "normalizers": [nfd, normalizer]})
+            self.assertIn(named, str(raised.exception))
+
     def test_added_tokens_keep_their_flags_and_get_the_next_ids(self) -> None:
         flags = {"single_word": True, "lstrip": True, "rstrip": False, "normalized": True, "special": False}
         decoder = {"4": {"content": "[MASK]", **flags, "lstrip": False}, "13": {"content": "<new>", **flags}}
@@ -129,7 +166,8 @@ class TokenizerFiles(unittest.TestCase):
 
     def test_what_is_not_understood_is_refused(self) -> None:
         other_model = {**tokenizer_json(), "model": {"type": "WordLevel", "vocab": {"[UNK]": 0}, "unk_token": "[UNK]"}}
-        other_normalizer = {**tokenizer_json(), "normalizer": {"type": "Lowercase"}}
+        other_normalizer = {**tokenizer_json(), "normalizer": {"type": "Nmt"}}
+        other_words = {**tokenizer_json(), "pre_tokenizer": {"type": "Whitespace"}}
         named = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "unk_token": "[UNK]",
@@ -150,7 +188,8 @@ class TokenizerFiles(unittest.TestCase):
             ("unknown token '<unk>' is not in the vocabulary", {"tokenizer_config": {"unk_token": "<unk>"}}),
             ("can't be read as a vocabulary", {"vocabulary": b"\xff\n"}),
             ("another model", {"tokenizer": other_model, "answering": True, "vocabulary": None}),
-            ("another kind of part", {"tokenizer": other_normalizer, "answering": True, "vocabulary": None}),
+            ("the normaliser .Nmt. is not supported", {"tokenizer": other_normalizer, "answering": True, "vocabulary": None}),
+            ("another kind of part", {"tokenizer": other_words, "answering": True, "vocabulary": None}),
             ("there is no pad_token", {"tokenizer": tokenizer_json(), "tokenizer_config": named, "vocabulary": None}),
             ("needs tokenizer.json", {"tokenizer_config": {"tokenizer_class": "TokenizersBackend"}}),
         ]

@@ -1,4 +1,4 @@
 """The converter: Hugging Face folders in, bertha model files out (tools/format.md)."""
 
 VERSION = "0.1.0"
-FORMAT = 1
+FORMAT = 2

@@ -191,7 +191,8 @@ def _metadata(parts: Parts, name: str, version: str | None, cases: list[Json]) -
         "selftest": cases,
         "crc32": container.checksums(parts.tensors),
     }
-    return {"format": str(FORMAT), **{key: container.compact(value) for key, value in values.items()}}
+    number = FORMAT if "normalizer" in parts.resolved.description else 1
+    return {"format": str(number), **{key: container.compact(value) for key, value in values.items()}}
 
 
 def convert(options: Options) -> Json:

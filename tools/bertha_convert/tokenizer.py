@@ -8,6 +8,7 @@ from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 
 from . import roberta_rules
 from .errors import ConvertError, fail
+from .normalizer import bert_options, state_of, steps_of
 from .tokenizer_rules import (
     AS_WRITTEN_CLASSES,
     ORACLES,
@@ -82,18 +83,15 @@ def _vocabulary(engine: Tokenizer) -> tuple[dict[str, int], list[str]]:
 def _word_piece(engine: Tokenizer, vocabulary: dict[str, int]) -> tuple[Json, Json]:
     """The fields of a WordPiece tokenizer, and its post-processor."""
     model = engine.model
-    normalizer = part_state(engine.normalizer, "BertNormalizer")
+    steps = steps_of(state_of(engine.normalizer))
+    options = bert_options(steps)
     part_state(engine.pre_tokenizer, "BertPreTokenizer")
     decoder = part_state(engine.decoder, "WordPiece")
     if model.unk_token not in vocabulary:
         do = "Without it unknown words can't be encoded."
         raise fail(f"the unknown token '{model.unk_token}' is not in the vocabulary", do=do)
-    lowercase, strip_accents = normalizer["lowercase"], normalizer["strip_accents"]
     return {
-        "clean_text": normalizer["clean_text"],
-        "handle_chinese_chars": normalizer["handle_chinese_chars"],
-        "strip_accents": lowercase if strip_accents is None else strip_accents,
-        "lowercase": lowercase,
+        **({"normalizer": steps} if options is None else options),
         "continuing_subword_prefix": model.continuing_subword_prefix,
         "max_input_chars_per_word": model.max_input_chars_per_word,
         "decoder_cleanup": decoder["cleanup"],
@@ -113,9 +111,7 @@ def _byte_bpe(engine: Tokenizer, vocabulary: dict[str, int], merges: int, unknow
     for key, values in plain.items():
         if getattr(model, key) not in values:
             raise fail(f"{key} of BPE is not supported", expected=values[0], got=getattr(model, key))
-    if engine.normalizer is not None:
-        got = json.loads(engine.normalizer.__getstate__()).get("type")
-        raise fail("a normaliser before byte-level BPE is not supported", got=got)
+    steps = steps_of(state_of(engine.normalizer))
     splitter = part_state(engine.pre_tokenizer, "ByteLevel")
     if not splitter.get("use_regex", True):
         raise fail("use_regex is not supported", where="tokenizer.json: pre_tokenizer", expected=True, got=False)
@@ -139,6 +135,7 @@ def _byte_bpe(engine: Tokenizer, vocabulary: dict[str, int], merges: int, unknow
         got = f"{splitter['add_prefix_space']} and {trimming['add_prefix_space']}"
         raise fail("pre-tokenizer and post-processor differ in add_prefix_space", expected="one value", got=got)
     return {
+        **({"normalizer": steps} if steps else {}),
         "add_prefix_space": splitter["add_prefix_space"],
         "trim_offsets": trim_offsets,
         "num_merges": merges,
@@ -225,12 +222,14 @@ def resolve(folder: Path, model_config: Json, question_answering: bool, reads_ty
     if not has_types:
         description |= {key: _without_types(description[key]) for key in ("single", "pair")}
     source = "tokenizer.json" if files.tokenizer is not None else "vocab.json and merges.txt" if merges else "vocab.txt"
-    shown = ("add_prefix_space", "trim_offsets") if merges else ("lowercase", "strip_accents")
+    shown = ["add_prefix_space", "trim_offsets"] if merges else ["lowercase", "strip_accents"]
     decisions = [
         f"vocabulary from {source}, options from {options} (as transformers {ORACLES[rules]})",
-        ", ".join(f"{name} {description[name]}" for name in shown),
+        ", ".join(f"{name} {description[name]}" for name in shown if name in description),
     ]
-    if not merges and "do_lower_case" not in files.config and files.tokenizer_class not in AS_WRITTEN_CLASSES:
+    if "normalizer" in description:
+        decisions.append("normaliser: " + ", ".join(step["step"] for step in description["normalizer"]))
+    elif not merges and "do_lower_case" not in files.config and files.tokenizer_class not in AS_WRITTEN_CLASSES:
         decisions.append("do_lower_case is not given: true by default, also where the model is cased")
     index = {token: i for i, token in enumerate(tokens)}
     pairs = [(index[left], index[right]) for left, right in merges]

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from . import roberta_rules
 from .errors import fail
+from .normalizer import state_of
 from .source import read_json, read_optional_json
 from .special_tokens import Specials, add_tokens, as_object, declare, special_tokens
 
@@ -216,7 +217,12 @@ def _class_engine(files: Files, rules: str, config: Json, special: Specials) -> 
             roberta_rules.set_prefix_space(engine, add_prefix_space)
             roberta_rules.set_post_processor(engine, trim_offsets, add_prefix_space)
             return engine, "tokenizer.json, its spaces and offsets by tokenizer_config.json"
-        engine.normalizer = _bert_normalizer(config, part_state(engine.normalizer, "BertNormalizer")["clean_text"])
+        if engine.normalizer is None:
+            raise fail("tokenizer.json has no normaliser", where=files.folder, expected="one, as transformers 4 needs")
+        state = state_of(engine.normalizer)
+        if state["type"] != "BertNormalizer":  # the class sets the options of that one, and leaves others alone
+            return engine, "tokenizer.json, as written"
+        engine.normalizer = _bert_normalizer(config, state["clean_text"])
         return engine, "tokenizer.json, its normaliser by tokenizer_config.json"
     if roberta:
         vocabulary, merges = _vocabulary(files, rules), merges_of(files, rules)

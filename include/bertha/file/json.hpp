@@ -95,6 +95,9 @@ class JsonObject {
 
   const std::string& where() const { return where_; }
 
+  /// Whether there is a field of this name.
+  bool has(std::string_view key) const { return json_.contains(std::string(key)); }
+
   /// The value of a field that must be there.
   const Json& get(std::string_view key) {
     const auto found = json_.find(std::string(key));

@@ -105,11 +105,43 @@ inline void check_ids(const TokenizerConfig& tokenizer, const ModelConfig& confi
   }
 }
 
+inline std::vector<NormalizerStep> read_normalizer(JsonObject& json) {
+  using Kind = NormalizerStep::Kind;
+  std::vector<NormalizerStep> steps;
+  for (const Json& item : json.list("normalizer")) {
+    JsonObject entry(item, json.where() + ": normalizer[" + std::to_string(steps.size()) + "]");
+    NormalizerStep step;
+    step.kind = entry.choice<Kind>("step", {{"clean_text", Kind::clean_text},
+                                            {"handle_chinese_chars", Kind::handle_chinese_chars},
+                                            {"nfd", Kind::nfd},
+                                            {"nfkd", Kind::nfkd},
+                                            {"nfc", Kind::nfc},
+                                            {"nfkc", Kind::nfkc},
+                                            {"strip_nonspacing_marks", Kind::strip_nonspacing_marks},
+                                            {"strip_marks", Kind::strip_marks},
+                                            {"lowercase", Kind::lowercase},
+                                            {"strip_left", Kind::strip_left},
+                                            {"strip_right", Kind::strip_right},
+                                            {"replace", Kind::replace}});
+    if (step.kind == Kind::replace) {
+      step.pattern = entry.require<std::string>("pattern");
+      if (step.pattern.empty()) entry.refuse("pattern", "at least one character");
+      step.content = entry.require<std::string>("content");
+    }
+    entry.finish();
+    steps.push_back(std::move(step));
+  }
+  if (steps.empty()) json.refuse("normalizer", "a list of at least one step");
+  return steps;
+}
+
 inline void read_options(JsonObject& json, WordPieceOptions& options) {
-  options.clean_text = json.require<bool>("clean_text");
-  options.handle_chinese_chars = json.require<bool>("handle_chinese_chars");
-  options.strip_accents = json.require<bool>("strip_accents");
-  options.lowercase = json.require<bool>("lowercase");
+  if (!json.has("normalizer")) {
+    options.clean_text = json.require<bool>("clean_text");
+    options.handle_chinese_chars = json.require<bool>("handle_chinese_chars");
+    options.strip_accents = json.require<bool>("strip_accents");
+    options.lowercase = json.require<bool>("lowercase");
+  }
   options.continuing_subword_prefix = json.require<std::string>("continuing_subword_prefix");
   options.max_input_chars_per_word = json.integer("max_input_chars_per_word", 1, kMaxSize);
   options.decoder_cleanup = json.require<bool>("decoder_cleanup");
@@ -139,6 +171,7 @@ inline TokenizerConfig read_tokenizer(const std::string& text, const ModelConfig
   JsonObject json(value, where);
   TokenizerConfig tokenizer;
   read_kind(json, tokenizer.model);
+  if (json.has("normalizer")) tokenizer.normalizer = read_normalizer(json);
   tokenizer.vocab_size = json.integer("vocab_size", 1, kMaxSize);
   const auto id = [&](std::string_view key) { return static_cast<std::uint32_t>(json.integer(key, 0, kMaxSize)); };
   tokenizer.unk_token_id = id("unk_token_id");

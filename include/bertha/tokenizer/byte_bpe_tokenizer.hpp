@@ -12,6 +12,7 @@
 #include <bertha/tokenizer/byte_bpe.hpp>
 #include <bertha/tokenizer/encoding.hpp>
 #include <bertha/tokenizer/normalized_text.hpp>
+#include <bertha/tokenizer/step_normalizer.hpp>
 #include <bertha/tokenizer/stop_meter.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -27,13 +28,16 @@ class ByteBpeTokenizer {
  public:
   /// Throws Error{vocabulary} if the vocabulary and the merges contradict each other.
   ByteBpeTokenizer(const ByteBpeOptions& options, Vocabulary vocabulary, std::span<const std::uint32_t> merges,
-                   std::uint32_t unknown)
-      : options_(options), bpe_(std::move(vocabulary), merges, unknown) {}
+                   std::uint32_t unknown, std::span<const NormalizerStep> steps)
+      : options_(options), bpe_(std::move(vocabulary), merges, unknown), steps_(steps) {}
 
   const Vocabulary& vocabulary() const { return bpe_.vocabulary(); }
 
-  /// "Normalises" valid UTF-8, whose first byte is byte `base` of a text: it stays as it is.
-  void normalize(std::string_view text, std::uint32_t base, NormalizedText& out) const { out.refer_to(text, base); }
+  /// Normalises valid UTF-8, whose first byte is byte `base` of a text. Without steps it stays as it is.
+  void normalize(std::string_view text, std::uint32_t base, NormalizedText& out) const {
+    if (steps_.empty()) return out.refer_to(text, base);
+    steps_(text, base, out);
+  }
 
   /// The text of tokens: Hugging Face's `convert_tokens_to_string`.
   std::string decode(std::span<const std::string_view> tokens) const { return decode_byte_level(tokens); }
@@ -156,6 +160,7 @@ class ByteBpeTokenizer {
  private:
   ByteBpeOptions options_;
   ByteBpe bpe_;
+  StepNormalizer steps_;
 };
 
 BERTHA_NAMESPACE_END

@@ -71,10 +71,10 @@ class TextTokenizer {
       Vocabulary& vocabulary;
       std::span<const std::uint32_t> merges;
       AnyKind operator()(const WordPieceOptions& options) const {
-        return WordPieceTokenizer(options, std::move(vocabulary), config.unk_token_id);
+        return WordPieceTokenizer(options, std::move(vocabulary), config.unk_token_id, config.normalizer);
       }
       AnyKind operator()(const ByteBpeOptions& options) const {
-        return ByteBpeTokenizer(options, std::move(vocabulary), merges, config.unk_token_id);
+        return ByteBpeTokenizer(options, std::move(vocabulary), merges, config.unk_token_id, config.normalizer);
       }
     };
     return std::visit(Make{config, vocabulary, merges}, config.model);

@@ -8,6 +8,7 @@
 #include <array>
 #include <bertha/config.hpp>
 #include <bertha/tokenizer/normalizer.hpp>
+#include <bertha/tokenizer/step_normalizer.hpp>
 #include <bertha/tokenizer/stop_meter.hpp>
 #include <bertha/tokenizer/wordpiece.hpp>
 #include <cstddef>
@@ -22,17 +23,23 @@ BERTHA_NAMESPACE_BEGIN
 /// BERT's parts of a tokenizer, but for added tokens. Immutable: several threads may use one at once.
 class WordPieceTokenizer {
  public:
+  /// `steps`, if any, are done in place of BERT's normaliser.
   /// Throws Error{vocabulary} if the options and the vocabulary contradict each other.
-  WordPieceTokenizer(const WordPieceOptions& options, Vocabulary vocabulary, std::uint32_t unknown)
+  WordPieceTokenizer(const WordPieceOptions& options, Vocabulary vocabulary, std::uint32_t unknown,
+                     std::span<const NormalizerStep> steps)
       : normalizer_({options.clean_text, options.handle_chinese_chars, options.strip_accents, options.lowercase}),
         word_piece_(std::move(vocabulary), options.continuing_subword_prefix, unknown,
                     options.max_input_chars_per_word),
-        decoder_cleanup_(options.decoder_cleanup) {}
+        decoder_cleanup_(options.decoder_cleanup),
+        steps_(steps) {}
 
   const Vocabulary& vocabulary() const { return word_piece_.vocabulary(); }
 
   /// Normalises valid UTF-8, whose first byte is byte `base` of a text.
-  void normalize(std::string_view text, std::uint32_t base, NormalizedText& out) const { normalizer_(text, base, out); }
+  void normalize(std::string_view text, std::uint32_t base, NormalizedText& out) const {
+    if (steps_.empty()) return normalizer_(text, base, out);
+    steps_(text, base, out);
+  }
 
   /// The text of tokens: Hugging Face's `convert_tokens_to_string`.
   std::string decode(std::span<const std::string_view> tokens) const {
@@ -50,8 +57,12 @@ class WordPieceTokenizer {
     void append_added_token(std::uint32_t id, Span origin) { tokens_.append(id, origin, word_++); }
 
     /// Appends the tokens of bytes [from, to) of the text. White space and ASCII punctuation end a word whatever the
-    /// options, and nothing moves across them in normalisation: so each word between them is looked at alone.
+    /// options, and nothing moves across them in BERT's normaliser: so each word between them is looked at alone.
     void append_raw(std::size_t from, std::size_t to) {
+      if (!its_.steps_.empty()) {
+        its_.steps_(text_.substr(from, to - from), static_cast<std::uint32_t>(from), normalized_);
+        return append_normalized(normalized_, 0, normalized_.text().size());
+      }
       for (std::size_t at = from; at < to;) {
         const std::size_t begin = at;
         bool has_upper = false, has_other = false;
@@ -111,7 +122,7 @@ class WordPieceTokenizer {
     TokenSequence tokens_;
     std::uint32_t word_ = 0;
     StopMeter stop_;
-    NormalizedText normalized_;  // a word's, while it is looked at
+    NormalizedText normalized_;  // a word's or part's, while it is looked at
     std::string lowered_;        // likewise
     WordPiece::Scratch hashes_;
   };
@@ -137,6 +148,7 @@ class WordPieceTokenizer {
   BertNormalizer normalizer_;
   WordPiece word_piece_;
   bool decoder_cleanup_;
+  StepNormalizer steps_;
 };
 
 BERTHA_NAMESPACE_END

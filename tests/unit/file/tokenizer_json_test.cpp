@@ -104,6 +104,38 @@ TEST(TokenizerJson, ReadsTheFieldsOfByteLevelBpe) {
   EXPECT_EQ(tokenizer.unk_token_id, 1u);
 }
 
+TEST(TokenizerJson, ReadsTheStepsOfANormaliserInPlaceOfBertsOptions) {
+  const Json steps = {{{"step", "nfkc"}}, {{"step", "replace"}, {"pattern", "a"}, {"content", ""}}};
+  Json json = tiny().tokenizer;
+  for (const char* key : {"clean_text", "handle_chinese_chars", "strip_accents", "lowercase"}) json.erase(key);
+  json["normalizer"] = steps;
+  Json bytes = byte_bpe();
+  bytes["normalizer"] = steps;
+  for (const Json& of_kind : {json, bytes}) {
+    const auto normalizer = read_tokenizer(of_kind, read_config(tiny().config)).normalizer;
+    ASSERT_EQ(normalizer.size(), 2u);
+    EXPECT_EQ(normalizer[0].kind, bertha::NormalizerStep::Kind::nfkc);
+    EXPECT_EQ(normalizer[1].kind, bertha::NormalizerStep::Kind::replace);
+    EXPECT_EQ(normalizer[1].pattern, "a");
+    EXPECT_EQ(normalizer[1].content, "");
+  }
+  EXPECT_TRUE(read_tokenizer(tiny().tokenizer, read_config(tiny().config)).normalizer.empty());
+  const auto refuse = [&](ErrorCode code, const Json& normalizer, std::initializer_list<std::string_view> words) {
+    Json changed = json;
+    changed["normalizer"] = normalizer;
+    expect_error(
+        code, words, [&] { read_tokenizer(changed, read_config(tiny().config)); }, normalizer.dump());
+  };
+  refuse(ErrorCode::format, Json::array(), {"'normalizer'", "at least one step"});
+  refuse(ErrorCode::format, "nfc", {"'normalizer'"});
+  refuse(ErrorCode::unsupported, {{{"step", "nmt"}}}, {"normalizer[0]", "'step'", "nmt"});
+  refuse(ErrorCode::format, {{{"step", "replace"}, {"pattern", "a"}}}, {"normalizer[0]", "'content'", "missing"});
+  refuse(ErrorCode::format, {{{"step", "replace"}, {"pattern", ""}, {"content", ""}}}, {"'pattern'"});
+  refuse(ErrorCode::format, {{{"step", "nfc"}, {"pattern", "a"}}}, {"normalizer[0]", "pattern"});
+  json["lowercase"] = true;  // of two normalisers, which?
+  expect_error(ErrorCode::format, {"lowercase"}, [&] { read_tokenizer(json, read_config(tiny().config)); });
+}
+
 TEST(TokenizerJson, RefusesFieldsOfTheOtherKindAndWrongValuesOfByteLevelBpe) {
   const ModelConfig config = read_config(tiny().config);
   const auto refuse = [&](const Json& change, std::initializer_list<std::string_view> words) {

@@ -1,0 +1,298 @@
+// A normaliser made of steps, with the way back to the original bytes.
+//
+// Equals `tokenizers.normalizers.Sequence` (0.23.3; tokenizers/src/tokenizer/normalizer.rs and the crate
+// unicode-normalization-alignments) in text and alignment. Each code point that a Unicode form gives counts how many of
+// those before it takes: 1 where it is one's first part, 0 for further parts, the sum for a composed one; and has the
+// origin of the first that it takes, or of the last that was taken. So marks that were sorted have the origins of the
+// places that they moved to.
+
+#pragma once
+
+#include <algorithm>
+#include <bertha/config.hpp>
+#include <bertha/error.hpp>
+#include <bertha/tokenizer/normalized_text.hpp>
+#include <bertha/tokenizer/unicode.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+#include <bertha/tokenizer/composition_tables.hpp>
+#endif
+
+BERTHA_NAMESPACE_BEGIN
+
+/// Does the steps of a list one after the other. Immutable, so shared by threads.
+class StepNormalizer {
+ public:
+  /// Throws Error{vocabulary} for a `replace` without a pattern, or with one that is not UTF-8.
+  explicit StepNormalizer(std::span<const NormalizerStep> steps);
+
+  /// True if there is nothing to do.
+  bool empty() const { return steps_.empty(); }
+
+  /// Normalises valid UTF-8, whose first byte is byte `base` of the original, into `out`, whose memory is used again.
+  void operator()(std::string_view text, std::uint32_t base, NormalizedText& out) const;
+
+ private:
+  using CodePoints = std::vector<std::uint32_t>;
+
+  struct Character {
+    std::uint32_t code_point;
+    Span origin;
+  };
+  using Characters = std::vector<Character>;
+
+  struct Step {
+    NormalizerStep::Kind kind;
+    CodePoints pattern, content;    // of `replace`
+    std::vector<std::size_t> back;  // by length: how long the longest start of that start is that ends it
+  };
+
+  static CodePoints code_points(std::string_view text);
+  static void map(const Step& step, const Characters& before, Characters& after);
+  static void change_form(NormalizerStep::Kind form, const Characters& before, std::uint32_t base, Characters& after);
+  static void strip(bool left, Characters& characters);
+  static void replace(const Step& step, const Characters& before, Characters& after);
+
+  std::vector<Step> steps_;
+};
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+
+namespace unicode {
+
+/// A code point of a Unicode form in the making.
+struct FormPart {
+  std::uint32_t code_point;
+  std::uint32_t taken;  ///< how many code points of the text before it takes
+  std::uint8_t combining;
+};
+
+/// The compatibility decomposition of a code point, or nothing where it is the canonical one.
+inline std::span<const std::uint32_t> decompose_compatibly(std::uint32_t code_point) {
+  const auto* found = std::lower_bound(std::begin(kCompatible), std::end(kCompatible), code_point);
+  if (found == std::end(kCompatible) || *found != code_point) return {};
+  const auto i = static_cast<std::size_t>(found - std::begin(kCompatible));
+  return {kCompatibleDecompositions + kCompatibleStart[i], kCompatibleDecompositions + kCompatibleStart[i + 1]};
+}
+
+/// What two code points compose to.
+inline std::optional<std::uint32_t> compose(std::uint32_t first, std::uint32_t second) {
+  constexpr std::uint32_t kLead = 0x1100, kVowel = 0x1161, kTrail = 0x11A7, kSyllable = 0xAC00;
+  if (first - kLead < 19 && second - kVowel < 21) return kSyllable + (first - kLead) * 588 + (second - kVowel) * 28;
+  if (first - kSyllable < 11172 && (first - kSyllable) % 28 == 0 && second - kTrail - 1 < 27) {
+    return first + (second - kTrail);
+  }
+  const auto* found = std::lower_bound(std::begin(kCompositions), std::end(kCompositions), std::pair(first, second),
+                                       [](const Composition& c, const std::pair<std::uint32_t, std::uint32_t>& pair) {
+                                         return std::pair(c.first, c.second) < pair;
+                                       });
+  if (found == std::end(kCompositions) || found->first != first || found->second != second) return std::nullopt;
+  return found->composed;
+}
+
+/// Puts each run of marks into canonical order.
+inline void sort_marks(std::vector<FormPart>& parts) {
+  std::vector<FormPart> run;
+  for (std::size_t begin = 0, end; begin < parts.size(); begin = end + 1) {
+    bool sorted = true;
+    for (end = begin; end < parts.size() && parts[end].combining != 0; ++end) {
+      sorted = sorted && (end == begin || parts[end - 1].combining <= parts[end].combining);
+    }
+    if (sorted) continue;
+    std::size_t next[257] = {};  // where the next mark of a class goes, counted in one pass
+    run.assign(parts.begin() + static_cast<std::ptrdiff_t>(begin), parts.begin() + static_cast<std::ptrdiff_t>(end));
+    for (const FormPart& part : run) ++next[part.combining + 1];
+    for (std::size_t i = 1; i < 257; ++i) next[i] += next[i - 1];
+    for (const FormPart& part : run) parts[begin + next[part.combining]++] = part;
+  }
+}
+
+/// Composes what is in canonical order.
+inline void compose(std::vector<FormPart>& parts) {
+  std::vector<FormPart> result, blocked;  // marks that wait behind the starter
+  std::optional<FormPart> starter;
+  const auto finish = [&] {
+    if (starter) result.push_back(*starter);
+    result.insert(result.end(), blocked.begin(), blocked.end());
+    blocked.clear();
+  };
+  for (const FormPart& part : parts) {
+    if (!starter && part.combining != 0) {
+      result.push_back(part);
+      continue;
+    }
+    if (starter && (blocked.empty() || blocked.back().combining < part.combining)) {
+      if (const auto composed = compose(starter->code_point, part.code_point)) {
+        *starter = {*composed, starter->taken + part.taken, 0};
+        continue;
+      }
+    }
+    if (part.combining != 0) {
+      blocked.push_back(part);
+    } else {
+      finish();
+      starter = part;
+    }
+  }
+  finish();
+  parts.swap(result);
+}
+
+}  // namespace unicode
+
+BERTHA_FUNCTION StepNormalizer::CodePoints StepNormalizer::code_points(std::string_view text) {
+  require_utf8(text, "tokenizer.normalizer");
+  CodePoints result;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto [code_point, size] = utf8::decode(text, at);
+    result.push_back(code_point);
+    at += size;
+  }
+  return result;
+}
+
+BERTHA_FUNCTION StepNormalizer::StepNormalizer(std::span<const NormalizerStep> steps) {
+  for (const NormalizerStep& step : steps) {
+    Step made{step.kind, code_points(step.pattern), code_points(step.content), {0, 0}};
+    if (step.kind == NormalizerStep::Kind::replace) {
+      if (made.pattern.empty()) {
+        throw_error(ErrorCode::vocabulary, {"tokenizer.normalizer: a replacement has no pattern; convert again"});
+      }
+      for (std::size_t at = 1, length = 0; at < made.pattern.size(); ++at) {
+        while (length > 0 && made.pattern[at] != made.pattern[length]) length = made.back[length];
+        if (made.pattern[at] == made.pattern[length]) ++length;
+        made.back.push_back(length);
+      }
+    }
+    steps_.push_back(std::move(made));
+  }
+}
+
+BERTHA_FUNCTION void StepNormalizer::map(const Step& step, const Characters& before, Characters& after) {
+  using Kind = NormalizerStep::Kind;
+  for (const Character& character : before) {
+    const std::uint16_t flags = unicode::properties(character.code_point).flags;
+    const auto put = [&](std::uint32_t code_point) { after.push_back({code_point, character.origin}); };
+    const bool dropped = (step.kind == Kind::clean_text && (flags & unicode::kRemoved) != 0) ||
+                         (step.kind == Kind::strip_nonspacing_marks && (flags & unicode::kNonspacing) != 0) ||
+                         (step.kind == Kind::strip_marks && (flags & unicode::kMark) != 0);
+    if (dropped) continue;
+    if (step.kind == Kind::clean_text && (flags & unicode::kCleanSpace) != 0) {
+      put(' ');
+    } else if (step.kind == Kind::handle_chinese_chars && (flags & unicode::kChinese) != 0) {
+      put(' ');
+      put(character.code_point);
+      put(' ');
+    } else if (step.kind == Kind::lowercase && (flags & unicode::kLowers) != 0) {
+      put(unicode::lower(character.code_point));
+      if (character.code_point == unicode::kCapitalIWithDot) put(unicode::kDotAbove);
+    } else {
+      put(character.code_point);
+    }
+  }
+}
+
+BERTHA_FUNCTION void StepNormalizer::change_form(NormalizerStep::Kind form, const Characters& before,
+                                                 std::uint32_t base, Characters& after) {
+  using Kind = NormalizerStep::Kind;
+  std::vector<unicode::FormPart> parts;
+  parts.reserve(before.size());
+  for (const Character& character : before) {
+    std::uint32_t hangul[3];
+    std::span<const std::uint32_t> decomposed;
+    if (form == Kind::nfkd || form == Kind::nfkc) decomposed = unicode::decompose_compatibly(character.code_point);
+    if (decomposed.empty() && (unicode::properties(character.code_point).flags & unicode::kDecomposes) != 0) {
+      decomposed = unicode::decompose(character.code_point, hangul);
+    }
+    if (decomposed.empty()) decomposed = {&character.code_point, 1};
+    std::uint32_t taken = 1;
+    for (const std::uint32_t part : decomposed) {
+      parts.push_back({part, taken, unicode::properties(part).combining});
+      taken = 0;
+    }
+  }
+  unicode::sort_marks(parts);
+  if (form == Kind::nfc || form == Kind::nfkc) unicode::compose(parts);
+  std::size_t at = 0;
+  for (const unicode::FormPart& part : parts) {
+    const Span origin = part.taken > 0 ? before[at].origin : at > 0 ? before[at - 1].origin : Span{base, base};
+    after.push_back({part.code_point, origin});
+    at += part.taken;
+  }
+}
+
+BERTHA_FUNCTION void StepNormalizer::strip(bool left, Characters& characters) {
+  const auto is_space = [](const Character& character) {
+    return (unicode::properties(character.code_point).flags & unicode::kWhiteSpace) != 0;
+  };
+  std::size_t begin = 0, end = characters.size();
+  while (left && begin < end && is_space(characters[begin])) ++begin;
+  while (!left && begin < end && is_space(characters[end - 1])) --end;
+  characters.resize(end);
+  characters.erase(characters.begin(), characters.begin() + static_cast<std::ptrdiff_t>(begin));
+}
+
+BERTHA_FUNCTION void StepNormalizer::replace(const Step& step, const Characters& before, Characters& after) {
+  std::size_t length = 0;  // of the pattern's start that ends here
+  for (const Character& character : before) {
+    while (length > 0 && step.pattern[length] != character.code_point) length = step.back[length];
+    if (step.pattern[length] == character.code_point) ++length;
+    after.push_back(character);
+    if (length < step.pattern.size()) continue;
+    after.resize(after.size() - length);
+    for (const std::uint32_t code_point : step.content) after.push_back({code_point, character.origin});
+    length = 0;
+  }
+}
+
+BERTHA_FUNCTION void StepNormalizer::operator()(std::string_view text, std::uint32_t base, NormalizedText& out) const {
+  using Kind = NormalizerStep::Kind;
+  Characters characters, after;
+  characters.reserve(text.size());
+  bool is_ascii = true;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto [code_point, size] = utf8::decode(text, at);
+    const auto start = base + static_cast<std::uint32_t>(at);
+    characters.push_back({code_point, {start, start + size}});
+    is_ascii = is_ascii && code_point < 0x80;
+    at += size;
+  }
+  for (const Step& step : steps_) {
+    after.clear();
+    switch (step.kind) {
+      case Kind::nfd:
+      case Kind::nfc:
+      case Kind::nfkd:
+      case Kind::nfkc:
+        if (is_ascii) continue;
+        change_form(step.kind, characters, base, after);
+        break;
+      case Kind::strip_left:
+      case Kind::strip_right: strip(step.kind == Kind::strip_left, characters); continue;
+      case Kind::replace:
+        replace(step, characters, after);
+        for (const std::uint32_t code_point : step.content) is_ascii = is_ascii && code_point < 0x80;
+        break;
+      case Kind::clean_text:
+      case Kind::handle_chinese_chars:
+      case Kind::strip_nonspacing_marks:
+      case Kind::strip_marks:
+      case Kind::lowercase: map(step, characters, after); break;
+    }
+    characters.swap(after);
+  }
+  out.clear();
+  for (const Character& character : characters) out.append(character.code_point, character.origin);
+}
+
+#endif
+
+BERTHA_NAMESPACE_END

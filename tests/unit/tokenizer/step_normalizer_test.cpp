@@ -1,0 +1,119 @@
+#include <gtest/gtest.h>
+
+#include "../../support/expect_error.hpp"
+#include "small_tokenizer.hpp"
+
+#include <bertha/tokenizer/offsets.hpp>
+#include <bertha/tokenizer/step_normalizer.hpp>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace bertha;
+using namespace bertha_test;
+using Json = nlohmann::json;
+using Kind = NormalizerStep::Kind;
+
+NormalizedText normalized(const std::vector<NormalizerStep>& steps, std::string_view text, std::uint32_t base = 0) {
+  NormalizedText result;
+  StepNormalizer{steps}(text, base, result);
+  return result;
+}
+
+NormalizerStep replace(std::string pattern, std::string content) {
+  return {Kind::replace, std::move(pattern), std::move(content)};
+}
+
+TEST(StepNormalizer, EqualsTokenizersInTextAndOrigins) {
+  const std::map<std::string, Kind> kinds = {{"clean_text", Kind::clean_text},
+                                             {"handle_chinese_chars", Kind::handle_chinese_chars},
+                                             {"nfd", Kind::nfd},
+                                             {"nfkd", Kind::nfkd},
+                                             {"nfc", Kind::nfc},
+                                             {"nfkc", Kind::nfkc},
+                                             {"strip_nonspacing_marks", Kind::strip_nonspacing_marks},
+                                             {"strip_marks", Kind::strip_marks},
+                                             {"lowercase", Kind::lowercase},
+                                             {"strip_left", Kind::strip_left},
+                                             {"strip_right", Kind::strip_right},
+                                             {"replace", Kind::replace}};
+  const auto lines = lines_of(std::string(BERTHA_TEST_DATA) + "/data/normalizer/steps.jsonl");
+  ASSERT_GT(lines.size(), 2000u);
+  std::map<std::string, std::vector<NormalizerStep>> normalizers;
+  const Json head = Json::parse(lines[0]);
+  for (const auto& [name, normalizer] : head.at("normalizers").items()) {
+    for (const Json& step : normalizer.at("steps")) {
+      normalizers[name].push_back(
+          {kinds.at(step.at("step")), step.value("pattern", std::string()), step.value("content", std::string())});
+    }
+  }
+  for (std::size_t i = 1; i < lines.size(); ++i) {
+    const Json golden = Json::parse(lines[i]);
+    const std::string text = golden.at("text");
+    const NormalizedText result = normalized(normalizers.at(golden.at("normalizer")), text);
+    ASSERT_EQ(result.text(), golden.at("normalized").get<std::string>()) << lines[i];
+    const OffsetConverter convert(text, OffsetUnit::code_point);
+    std::vector<std::size_t> offsets;
+    for (std::size_t at = 0; at < result.text().size();) {
+      const std::size_t size = utf8::decode(result.text(), at).size;
+      const Span origin = result.origin(at, at + size);
+      offsets.push_back(convert(origin.start));
+      offsets.push_back(convert(origin.end));
+      at += size;
+    }
+    ASSERT_EQ(offsets, golden.at("offsets").get<std::vector<std::size_t>>()) << lines[i];
+  }
+}
+
+TEST(StepNormalizer, CountsOriginsFromTheBase) {
+  const NormalizedText result = normalized({{Kind::nfc, {}, {}}, {Kind::lowercase, {}, {}}}, "E\u0301", 100);
+  EXPECT_EQ(result.text(), "\u00e9");
+  EXPECT_EQ(result.origin(0, 2), (Span{100, 101}));
+}
+
+TEST(StepNormalizer, FindsAPatternThatOverlapsWithItself) {
+  EXPECT_EQ(normalized({replace("aab", "x")}, "aaab aabaab").text(), "ax xx");
+  EXPECT_EQ(normalized({replace("aa", "b")}, "aaaaa").text(), "bba");
+  EXPECT_EQ(normalized({replace("abab", "-")}, "abaabab").text(), "aba-");
+}
+
+TEST(StepNormalizer, SortsLongRunsOfMarksWithoutMixingThoseOfOneClass) {
+  std::string text = "a", low, high;
+  for (int i = 0; i < 3000; ++i) {
+    const std::string_view mark = i % 3 == 0 ? "\u0323" : i % 3 == 1 ? "\u0301" : "\u0300";
+    text += mark;
+    (i % 3 == 0 ? low : high) += mark;
+  }
+  EXPECT_EQ(normalized({{Kind::nfd, {}, {}}}, text).text(), "a" + low + high);
+}
+
+TEST(StepNormalizer, RefusesAReplacementOfNothing) {
+  expect_error(ErrorCode::vocabulary, {"no pattern"}, [] { StepNormalizer(std::vector{replace("", "x")}); });
+  expect_error(ErrorCode::input, {"tokenizer.normalizer", "0xff"},
+               [] { StepNormalizer(std::vector{replace("\xff", "x")}); });
+}
+
+TEST(StepNormalizer, StandsInPlaceOfTheNormaliserOfEitherKind) {
+  const auto tokens = with_special({"e", "E", "\u00e9", "x"});
+  TokenizerConfig bert = bert_config(tokens.size());
+  bert.normalizer = {{Kind::nfc, {}, {}}, replace("q", "x ")};
+  const Encoding encoding = make_tokenizer(tokens, bert).encode("E\u0301 e\u0301qqE", {.add_special_tokens = false});
+  EXPECT_EQ(encoding.ids, (std::vector<std::uint32_t>{1, 1, 8, 6}));
+  EXPECT_EQ(encoding.offsets, (std::vector<Span>{{0, 1}, {4, 8}, {8, 9}, {9, 10}}));
+
+  const auto bytes = with_bytes({"\u00c3\u00a9"});
+  TokenizerConfig roberta = roberta_config(static_cast<std::uint32_t>(bytes.size()));
+  const std::vector<std::uint32_t> merges = {4 + 0xC3, 4 + 0xA9};
+  roberta.model = ByteBpeOptions{false, true, 1};
+  roberta.normalizer = {{Kind::nfc, {}, {}}};
+  roberta.added_tokens.push_back({300, "x\u00e9", false, false, false, true, false});
+  const Tokenizer byte_bpe = make_tokenizer(bytes, roberta, merges);
+  const Encoding composed = byte_bpe.encode("ae\u0301 xe\u0301", {.add_special_tokens = false});
+  EXPECT_EQ(composed.ids, (std::vector<std::uint32_t>{4 + 'a', 260, 4 + ' ', 300}));
+  EXPECT_EQ(composed.offsets, (std::vector<Span>{{0, 1}, {1, 2}, {5, 5}, {5, 7}}));
+}
+
+}  // namespace
