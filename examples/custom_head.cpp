@@ -8,6 +8,7 @@ class MeanScorer {
  public:
   using Output = bertha::Logits;  // [S, L]
   static constexpr bertha::Reads reads = bertha::Reads::tokens;
+  static constexpr bertha::Gives gives = bertha::Gives::sequence_rows;
 
   static MeanScorer load(bertha::WeightFile& file, const bertha::ModelConfig& config) {
     return {bertha::OutputLayer(file, "scorer", file.shape("scorer.weight")[0], config.hidden_size)};

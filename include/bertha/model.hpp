@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <bertha/encoder/encoder.hpp>
+#include <bertha/encoder/packs.hpp>
 #include <bertha/heads/head.hpp>
+#include <bertha/runtime/function_ref.hpp>
 #include <bertha/tokenizer/tokenizer.hpp>
 #include <cmath>
 #include <cstring>
@@ -22,14 +24,6 @@ struct LoadOptions {
   Memory memory = Memory::fast;  ///< what may be held beside the file; the bits of results don't depend on it
   bool verify = false;  ///< check every CRC and run the file's self-test; throws Error{self_test} when one differs
   bool copy = false;    ///< read the file into memory instead of mapping it, so that nobody can truncate it meanwhile
-};
-
-/// What became of the text that went in: nothing is silent.
-struct InputInfo {
-  std::size_t n_tokens = 0;   ///< tokens that went through the encoder, special tokens included, over all windows
-  std::size_t n_unknown = 0;  ///< of these, unknown tokens
-  bool truncated = false;     ///< tokens of the text were left out
-  Span covered = {};          ///< bytes of the text from the first token to the last that went in
 };
 
 namespace detail {
@@ -78,52 +72,49 @@ class Model {
   const H& head() const { return state_->head; }
   const WeightFile& file() const { return state_->file; }
 
-  /// The head's output for `encodings`, packed into one batch. Throws Error{input | stopped}. Thread-safe.
+  /// The head's output for `encodings`, row after row in their order. At most `options.max_batch_tokens` (but at least
+  /// one encoding) go through at a time. Throws Error{input | stopped}. Thread-safe.
   Output run(std::span<const Encoding> encodings, const CallOptions& options = {}) const {
-    return run_batch(Batch(encodings), options);
+    if (encodings.empty()) return run_batch(Batch(), options);
+    std::vector<std::size_t> order(encodings.size());
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+    Output all;
+    run_packs(encodings, order, options, [&](std::size_t begin, std::size_t, Output& pack) {
+      if (begin == 0)
+        all = std::move(pack);
+      else
+        detail::append_rows(all, std::move(pack));
+    });
+    return all;
   }
 
-  /// f(i) for every i in [0, n), on all threads: the encodings of many texts. Throws what `f` throws.
-  template <class F>
-  void for_each(std::size_t n, const CallOptions& options, const F& f) const {
+  /// f(i) for every i in [0, n), on all threads: the encodings of many texts. Stops between two of them.
+  /// Throws what `f` throws, and Error{stopped}.
+  void for_each(std::size_t n, const CallOptions& options, FunctionRef<std::size_t> f) const {
     const auto work = state_->workspaces.take(options);
-    (*work).for_each(n, [&](std::size_t i, const Team&) { f(i); });
+    (*work).for_each(n, [&](std::size_t i, const Team& alone) {
+      alone.check_stop();
+      f(i);
+    });
   }
 
-  /// visit(i, logits) for every encoding, the longest first: logits [1, L] of a head that reads pooled vectors,
-  /// [tokens, L] of one that reads tokens. At most `options.max_batch_tokens` (but at least one encoding) go through at
-  /// a time, in packs of about the same size.
-  template <class Visit>
-  requires std::same_as<Output, Logits>
-  void run_each(std::span<const Encoding> encodings, const CallOptions& options, const Visit& visit) const {
-    std::size_t left = 0;  // tokens that have not gone through yet
-    for (const Encoding& encoding : encodings) left += encoding.size();
-    const auto order = longest_first(encodings);
-    for (std::size_t begin = 0; begin < order.size();) {
-      const std::size_t limit = std::max<std::size_t>(1, options.max_batch_tokens);
-      const std::size_t packs = 1 + (left - 1) / limit;
-      Batch batch;
-      std::size_t end = begin;
-      for (; end < order.size(); ++end) {
-        const Encoding& next = encodings[order[end]];
-        const std::size_t tokens = batch.tokens() + next.size();
-        // An even share, and then some for the sequence that ends it, within the limit.
-        if (end > begin && (tokens > limit || batch.tokens() * packs >= left)) break;
-        batch.add(next.ids, next.type_ids);
-      }
-      left -= batch.tokens();
-      const Logits logits = run_batch(batch, options);
-      if (logits.rows != (H::reads == Reads::pooled ? batch.sequences() : batch.tokens()))
-        throw Error(ErrorCode::unsupported, "the head gave " + std::to_string(logits.rows) +
-                                                " rows of logits; expected one for each vector that it reads");
+  /// visit(i, logits) for every encoding, the longest first: logits [1, L] of a head that gives a row per sequence,
+  /// [tokens, L] of one that gives a row per token. Packs are as for `run`.
+  void run_each(std::span<const Encoding> encodings, const CallOptions& options,
+                FunctionRef<std::size_t, MatrixView<const float>> visit) const requires std::same_as<Output, Logits> {
+    const auto order = detail::longest_first(encodings);
+    run_packs(encodings, order, options, [&](std::size_t begin, std::size_t end, const Logits& logits) {
       const float* rows = logits.values.data();
       for (; begin < end; ++begin) {
-        const std::size_t n = H::reads == Reads::pooled ? 1 : encodings[order[begin]].size();
+        const std::size_t n = rows_of(encodings[order[begin]].size());
         visit(order[begin], MatrixView<const float>{rows, n, logits.cols, logits.cols});
         rows += n * logits.cols;
       }
-    }
+    });
   }
+
+  /// How many rows the head gives for a sequence of so many tokens.
+  static constexpr std::size_t rows_of(std::size_t tokens) { return H::gives == Gives::sequence_rows ? 1 : tokens; }
 
   /// Compares the CRCs and the recorded self-test with what this CPU and build make of the file: ids, offsets, logits;
   /// of an int8 model the very bits. Where it runs in another precision than the file's, no logits. Throws
@@ -139,13 +130,21 @@ class Model {
     return state_->head(output, *work);
   }
 
-  /// Sequences of one length lie together, and the short ones come last, when threads run out of work.
-  static std::vector<std::size_t> longest_first(std::span<const Encoding> encodings) {
-    std::vector<std::size_t> order(encodings.size());
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return encodings[a].size() > encodings[b].size(); });
-    return order;
+  /// f(begin, end, output of the encodings order[begin] to order[end]) for every pack, in `order`.
+  template <class F>
+  void run_packs(std::span<const Encoding> encodings, std::span<const std::size_t> order, const CallOptions& options,
+                 const F& f) const {
+    const auto run_pack = [&](const Batch& batch, std::size_t begin, std::size_t end) {
+      Output output = run_batch(batch, options);
+      const std::size_t rows = detail::count_rows(output);
+      if (rows != (H::gives == Gives::sequence_rows ? batch.sequences() : batch.tokens()))
+        throw_error(ErrorCode::unsupported,
+                    {"the head gave ", rows, " rows for ", batch.sequences(), " sequences of ", batch.tokens(),
+                     " tokens; expected one for each ", H::gives == Gives::sequence_rows ? "sequence" : "token",
+                     ", as its `gives` says"});
+      f(begin, end, output);
+    };
+    detail::for_each_pack(encodings, order, options.max_batch_tokens, run_pack);
   }
 
   struct State {

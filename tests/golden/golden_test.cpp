@@ -233,7 +233,7 @@ bertha::ClassificationOptions classification_options(const json& options) {
 }
 
 bertha::EntityOptions entity_options(const json& options) {
-  bertha::EntityOptions result;
+  bertha::EntityOptions result{.truncation = true};  // transformers cuts unasked
   for (const auto& [key, value] : options.items()) {
     if (key == "aggregation_strategy" && value == "simple")
       result.aggregation_strategy = bertha::AggregationStrategy::simple;

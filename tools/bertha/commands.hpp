@@ -26,7 +26,7 @@ struct ClassifyArguments : TextArguments {
 int classify(const ClassifyArguments& arguments, Output& out);
 
 struct NerArguments : TextArguments {
-  bertha::EntityOptions options;
+  bertha::EntityOptions options = {.truncation = true};  // transformers cuts unasked; the program says so
 };
 int ner(const NerArguments& arguments, Output& out);
 

@@ -6,12 +6,17 @@
 #include <concepts>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 BERTHA_NAMESPACE_BEGIN
 
 /// What a head looks at: one vector per sequence, or the hidden state of every token.
 enum class Reads : std::uint8_t { pooled, tokens };
+
+/// What a head makes of it: a row for every sequence, or one for every token.
+enum class Gives : std::uint8_t { sequence_rows, token_rows };
 
 /// A matrix of logits that owns its numbers: a row per sequence or per token, a column per label.
 struct Logits {
@@ -22,14 +27,41 @@ struct Logits {
   std::span<const float> row(std::size_t r) const { return {values.data() + r * cols, cols}; }
 };
 
-/// Everything that `Model` asks of a head: loading, what it reads, and the call. `examples/custom_head.cpp` has one.
+namespace detail {
+
+inline std::size_t count_rows(const Logits& logits) { return logits.rows; }
+inline void append_rows(Logits& all, Logits more) {
+  all.rows += more.rows;
+  all.values.insert(all.values.end(), more.values.begin(), more.values.end());
+}
+
+template <class Rows>
+std::size_t count_rows(const Rows& rows) {
+  return rows.size();
+}
+template <class Rows>
+void append_rows(Rows& all, Rows more) {
+  for (auto& row : more) all.push_back(std::move(row));
+}
+
+}  // namespace detail
+
+/// What a head may give: Logits, or a container like std::vector with an element for each row.
+template <class O>
+concept HeadOutput = std::same_as<O, Logits> || requires(O all, const O& part) {
+  { part.size() } -> std::convertible_to<std::size_t>;
+  all.push_back(std::move(*all.begin()));
+};
+
+/// Everything that `Model` asks of a head: loading, what it reads and gives, and the call. A call sees a part of the
+/// texts, so what it makes of one must not depend on the others. `examples/custom_head.cpp` has one.
 template <class H>
-concept Head = requires(const H& head, WeightFile& file, const ModelConfig& config, const EncoderOutput& output,
-                        Workspace& work) {
-  typename H::Output;
+concept Head = HeadOutput<typename H::Output> &&
+    requires(const H& head, WeightFile& file, const ModelConfig& config, const EncoderOutput& output, Workspace& work) {
   { H::load(file, config) } -> std::same_as<H>;
   { head(output, work) } -> std::same_as<typename H::Output>;
   { H::reads } -> std::convertible_to<Reads>;
+  { H::gives } -> std::convertible_to<Gives>;
 };
 
 /// logits = x W^T + b in float32: the last layer of a head. Immutable; `const` methods may run concurrently.
@@ -58,11 +90,10 @@ class OutputLayer {
 
 /// Throws Error{unsupported} unless the file's head is `expected`.
 inline void require_head(const WeightFile& file, const ModelConfig& config, HeadKind expected) {
-  const std::string name(to_string(expected));
+  const std::string_view name = to_string(expected);
   if (config.head != expected)
-    throw Error(ErrorCode::unsupported, file.name() + ": the head is '" + std::string(to_string(config.head)) +
-                                            "', expected '" + name +
-                                            "'; use the pipeline of that head, or convert with --head " + name);
+    throw_error(ErrorCode::unsupported, {file.name(), ": the head is '", to_string(config.head), "', expected '", name,
+                                         "'; use the pipeline of that head, or convert with --head ", name});
 }
 
 BERTHA_NAMESPACE_END

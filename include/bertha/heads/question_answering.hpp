@@ -12,6 +12,7 @@ class QuestionAnswering {
  public:
   using Output = Logits;
   static constexpr Reads reads = Reads::tokens;
+  static constexpr Gives gives = Gives::token_rows;
 
   /// Takes `head.output.*`. Throws Error{missing_tensor | shape | unsupported}.
   static QuestionAnswering load(WeightFile& file, const ModelConfig& config) {

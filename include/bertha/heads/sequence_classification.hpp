@@ -12,6 +12,7 @@ class SequenceClassification {
  public:
   using Output = Logits;
   static constexpr Reads reads = Reads::pooled;
+  static constexpr Gives gives = Gives::sequence_rows;
 
   /// Takes `head.output.*`. Throws Error{missing_tensor | shape | unsupported}.
   static SequenceClassification load(WeightFile& file, const ModelConfig& config) {

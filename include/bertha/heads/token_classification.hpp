@@ -12,6 +12,7 @@ class TokenClassification {
  public:
   using Output = Logits;
   static constexpr Reads reads = Reads::tokens;
+  static constexpr Gives gives = Gives::token_rows;
 
   /// Takes `head.output.*`. Throws Error{missing_tensor | shape | unsupported}.
   static TokenClassification load(WeightFile& file, const ModelConfig& config) {

@@ -8,9 +8,10 @@
 
 #include <algorithm>
 #include <bertha/encoder/matrix.hpp>
-#include <bertha/pipelines/input.hpp>
+#include <bertha/kernels/table.hpp>
 #include <bertha/tokenizer/encoding.hpp>
-#include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <vector>
 
 BERTHA_NAMESPACE_BEGIN
@@ -30,46 +31,113 @@ struct WindowSpans {
 };
 
 /// Softmax over the tokens that may be part of an answer; the others have probability 0.
-inline std::vector<float> answer_probabilities(MatrixView<const float> logits, std::size_t column,
-                                               const std::vector<bool>& allowed) {
+BERTHA_FUNCTION std::vector<float> answer_probabilities(MatrixView<const float> logits, std::size_t column,
+                                                        const std::vector<bool>& allowed);
+
+/// Finds the largest of a range of numbers [0, ..], NaN being 0: a tree of the maxima of pairs, pairs of pairs and so
+/// on.
+class RangeMaximum {
+ public:
+  explicit RangeMaximum(const std::vector<float>& values) {
+    while (leaves_ < values.size()) leaves_ *= 2;
+    tree_.resize(2 * leaves_, 0.0f);
+    for (std::size_t i = 0; i < values.size(); ++i) tree_[leaves_ + i] = values[i] > 0 ? values[i] : 0.0f;
+    for (std::size_t node = leaves_; --node > 0;) tree_[node] = std::max(tree_[2 * node], tree_[2 * node + 1]);
+  }
+
+  /// The largest factor * value of [begin, end), factor > 0. Takes log n steps.
+  float largest_product(float factor, std::size_t begin, std::size_t end) const {
+    float largest = 0;
+    for (begin += leaves_, end += leaves_; begin < end; begin /= 2, end /= 2) {
+      if (begin % 2 == 1) largest = std::max(largest, tree_[begin++]);
+      if (end % 2 == 1) largest = std::max(largest, tree_[--end]);
+    }
+    return factor * largest;
+  }
+
+  /// The first i >= begin, which there must be, with factor * value >= product. Takes log n steps.
+  std::size_t first_product(float factor, float product, std::size_t begin) const {
+    std::size_t node = begin + leaves_;
+    for (;; ++node) {
+      while (node % 2 == 0) node /= 2;  // as far up as nodes begin at the same number
+      if (factor * tree_[node] >= product) break;
+    }
+    while (node < leaves_) {
+      node *= 2;
+      if (!(factor * tree_[node] >= product)) ++node;
+    }
+    return node - leaves_;
+  }
+
+ private:
+  std::size_t leaves_ = 1;
+  std::vector<float> tree_;  // node i is over nodes 2 i and 2 i + 1; the numbers are the last half
+};
+
+/// The order of spans: the larger score first, then the earlier start, then the earlier end.
+inline bool ranks_before(const TokenSpan& a, const TokenSpan& b) {
+  if (a.score != b.score) return a.score > b.score;
+  return a.start != b.start ? a.start < b.start : a.end < b.end;
+}
+
+/// The `n` best spans of at most `max_answer_len` tokens; `start` and `end` are probabilities [tokens]. Takes
+/// (tokens + n) log (tokens + n) steps, however long spans may be: for every start the best end is known, and when that
+/// span has been taken, the best before and the best after it.
+BERTHA_FUNCTION std::vector<TokenSpan> best_spans(const std::vector<float>& start, const std::vector<float>& end,
+                                                  std::size_t n, std::size_t max_answer_len);
+
+/// logits [tokens, 2] of one window to its `n` best spans. A span begins and ends in the second sequence or on a token
+/// with the id of [CLS], wherever it stands: some models point there when there is no answer.
+BERTHA_FUNCTION WindowSpans answer_spans(MatrixView<const float> logits, const Encoding& encoding,
+                                         std::uint32_t cls_token_id, std::size_t n, std::size_t max_answer_len);
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+
+BERTHA_FUNCTION std::vector<float> answer_probabilities(MatrixView<const float> logits, std::size_t column,
+                                                        const std::vector<bool>& allowed) {
   std::vector<float> scores(logits.rows);
   for (std::size_t i = 0; i < logits.rows; ++i) scores[i] = allowed[i] ? logits(i, column) : -10000.0f;
   kernels::table().softmax(scores.data(), scores.size());
   for (std::size_t i = 0; i < logits.rows; ++i)
-    if (!allowed[i]) scores[i] = 0;  // there exp(-10000) is 0
+    if (!allowed[i]) scores[i] = 0;  // exp(-10000) is 0 in float32
   return scores;
 }
 
-/// The `n` best spans of at most `max_answer_len` tokens; `start` and `end` are probabilities [tokens].
-inline std::vector<TokenSpan> best_spans(const std::vector<float>& start, const std::vector<float>& end, std::size_t n,
-                                         std::size_t max_answer_len) {
-  const std::size_t tokens = start.size();
-  const auto before = [](const TokenSpan& a, const TokenSpan& b) {
-    if (a.score != b.score) return ranks_before(a.score, b.score);
-    return a.start != b.start ? a.start < b.start : a.end < b.end;
+BERTHA_FUNCTION std::vector<TokenSpan> best_spans(const std::vector<float>& start, const std::vector<float>& end,
+                                                  std::size_t n, std::size_t max_answer_len) {
+  struct Candidate {
+    TokenSpan best;
+    std::size_t begin, end;  // of the ends that it is the best of
   };
+  const std::size_t tokens = start.size();
+  const RangeMaximum ends(end);
+  std::vector<Candidate> heap;  // the best on top
+  const auto ranks_after = [](const Candidate& a, const Candidate& b) { return ranks_before(b.best, a.best); };
+  const auto push = [&](std::size_t s, std::size_t first, std::size_t last) {
+    const float score = first < last && start[s] > 0 ? ends.largest_product(start[s], first, last) : 0.0f;
+    if (!(score > 0)) return;
+    heap.push_back({{s, ends.first_product(start[s], score, first), score}, first, last});
+    std::push_heap(heap.begin(), heap.end(), ranks_after);
+  };
+  for (std::size_t s = 0; s < tokens; ++s) push(s, s, max_answer_len < tokens - s ? s + max_answer_len : tokens);
   std::vector<TokenSpan> spans;
-  for (std::size_t s = 0; s < tokens; ++s) {
-    const std::size_t stop = max_answer_len < tokens - s ? s + max_answer_len : tokens;
-    for (std::size_t e = s; e < stop; ++e) {
-      const float score = start[s] * end[e];
-      if (score > 0) spans.push_back({s, e, score});
-    }
+  while (!heap.empty() && spans.size() < n) {
+    std::pop_heap(heap.begin(), heap.end(), ranks_after);
+    const Candidate taken = heap.back();
+    heap.pop_back();
+    spans.push_back(taken.best);
+    push(taken.best.start, taken.begin, taken.best.end);
+    push(taken.best.start, taken.best.end + 1, taken.end);
   }
-  const auto kept = std::min(n, spans.size());
-  std::partial_sort(spans.begin(), spans.begin() + static_cast<std::ptrdiff_t>(kept), spans.end(), before);
-  spans.resize(kept);
-  // There every pair of tokens is a candidate, with score 0 when it is no span: short contexts reach them.
+  // In transformers every pair of tokens is a candidate, with score 0 when it is no span: short contexts reach them.
   for (std::size_t s = 0; s < tokens && spans.size() < n; ++s)
     for (std::size_t e = 0; e < tokens && spans.size() < n; ++e)
       if (e < s || e - s >= max_answer_len || !(start[s] * end[e] > 0)) spans.push_back({s, e, 0.0f});
   return spans;
 }
 
-/// logits [tokens, 2] of one window to its `n` best spans. A span begins and ends in the second sequence or on a token
-/// with the id of [CLS], wherever it stands: some models point there when there is no answer.
-inline WindowSpans answer_spans(MatrixView<const float> logits, const Encoding& encoding, std::uint32_t cls_token_id,
-                                std::size_t n, std::size_t max_answer_len) {
+BERTHA_FUNCTION WindowSpans answer_spans(MatrixView<const float> logits, const Encoding& encoding,
+                                         std::uint32_t cls_token_id, std::size_t n, std::size_t max_answer_len) {
   std::vector<bool> allowed(encoding.size());
   for (std::size_t i = 0; i < encoding.size(); ++i)
     allowed[i] = (encoding.sequences[i] == 1 && !encoding.special[i]) || encoding.ids[i] == cls_token_id;
@@ -79,12 +147,14 @@ inline WindowSpans answer_spans(MatrixView<const float> logits, const Encoding& 
   window.null_score = start[0] * end[0];
   start[0] = end[0] = 0;  // and the other probabilities are not made to sum to 1 again
   window.spans = best_spans(start, end, n, max_answer_len);
-  // Token 0 passes there whether or not it is allowed: the mask is looked up in a matrix of one row.
+  // Token 0 passes in transformers whether or not it is allowed: the mask is looked up in a matrix of one row.
   std::erase_if(window.spans, [&](const TokenSpan& span) {
     return (span.start != 0 && !allowed[span.start]) || (span.end != 0 && !allowed[span.end]);
   });
   return window;
 }
+
+#endif
 
 }  // namespace detail
 

@@ -91,6 +91,7 @@ TEST(OutputLayer, KeepsTheFileMappedThatItsWeightsLieIn) {
 struct MeanScorer {
   using Output = Logits;
   static constexpr bertha::Reads reads = bertha::Reads::tokens;
+  static constexpr bertha::Gives gives = bertha::Gives::sequence_rows;
 
   static MeanScorer load(bertha::WeightFile& file, const bertha::ModelConfig& config) {
     return {bertha::OutputLayer(file, "scorer", file.shape("scorer.weight")[0], config.hidden_size)};
@@ -114,6 +115,7 @@ struct MeanScorer {
 struct Embedder {
   using Output = std::vector<std::vector<float>>;
   static constexpr bertha::Reads reads = bertha::Reads::pooled;
+  static constexpr bertha::Gives gives = bertha::Gives::sequence_rows;
   static Embedder load(bertha::WeightFile&, const bertha::ModelConfig&) { return {}; }
   Output operator()(const bertha::EncoderOutput& output, bertha::Workspace&) const {
     Output vectors;
@@ -155,14 +157,57 @@ TEST(CustomHead, ReadsHiddenStatesAndGivesAnyNumberOfRows) {
   }
 }
 
-TEST(CustomHead, IsRefusedByRunEachUnlessItGivesARowForEverythingThatItReads) {
+/// Encodings of 3 to 8 tokens, in no order of their lengths.
+std::vector<Encoding> many(const bertha::Tokenizer& tokenizer) {
+  std::vector<Encoding> all;
+  for (const char* text : {"a", "the cat sat.", "", "abc the cats", "b c", "cat"})
+    all.push_back(tokenizer.encode(text));
+  return all;
+}
+
+TEST(CustomHead, GoesThroughPacksInTheOrderOfTheCaller) {
   const AlignedBytes bytes(custom(2).bytes());
-  const auto model = bertha::Model<MeanScorer>::load(bytes.span());
+  const auto scorer = bertha::Model<MeanScorer>::load(bytes.span());
+  const auto texts = many(scorer.tokenizer());
+  std::vector<float> expected;
+  for (const Encoding& text : texts) {
+    const Logits alone = scorer.run(std::span(&text, 1));
+    expected.insert(expected.end(), alone.values.begin(), alone.values.end());
+  }
+  for (const std::size_t limit : {std::size_t{1}, std::size_t{9}, std::size_t{16'384}}) {
+    const Logits together = scorer.run(texts, {.max_batch_tokens = limit});
+    EXPECT_EQ(together.rows, texts.size());
+    EXPECT_EQ(together.cols, 2u);
+    EXPECT_EQ(together.values, expected);
+    std::vector<float> each(expected.size());
+    scorer.run_each(texts, {.max_batch_tokens = limit}, [&](std::size_t i, MatrixView<const float> logits) {
+      ASSERT_EQ(logits.rows, 1u);
+      std::copy(logits.data, logits.data + 2, each.begin() + static_cast<std::ptrdiff_t>(2 * i));
+    });
+    EXPECT_EQ(each, expected);
+  }
+  const AlignedBytes without(custom(0).bytes());
+  const auto embedder = bertha::Model<Embedder>::load(without.span());
+  EXPECT_EQ(embedder.run(texts, {.max_batch_tokens = 1}), embedder.run(texts));
+}
+
+/// Gives a row for each sequence, and says that it is for each token.
+struct Liar : MeanScorer {
+  static constexpr bertha::Gives gives = bertha::Gives::token_rows;
+  static Liar load(bertha::WeightFile& file, const bertha::ModelConfig& config) {
+    return {MeanScorer::load(file, config)};
+  }
+};
+
+TEST(CustomHead, IsRefusedUnlessItGivesTheRowsThatItSays) {
+  const AlignedBytes bytes(custom(2).bytes());
+  const auto model = bertha::Model<Liar>::load(bytes.span());
   std::size_t visits = 0;
-  expect_error(ErrorCode::unsupported, {"3 rows"}, [&] {
+  expect_error(ErrorCode::unsupported, {"3 rows", "token", "gives"}, [&] {
     model.run_each(encodings(model.tokenizer()), {}, [&](std::size_t, MatrixView<const float>) { ++visits; });
   });
   EXPECT_EQ(visits, 0u);
+  expect_error(ErrorCode::unsupported, {"3 rows"}, [&] { model.run(encodings(model.tokenizer())); });
 }
 
 TEST(CustomHead, MayHaveAnOutputOfItsOwnType) {

@@ -4,6 +4,7 @@
 #include <bertha/pipelines/entity_recognizer.hpp>
 #include <cfenv>
 #include <cmath>
+#include <cstring>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -135,16 +136,41 @@ TEST(EntityRecognizer, KeepsSpecialTokensOfTheTextButNotOfTheTemplate) {
   EXPECT_EQ(found[1].start, 5u);
 }
 
-TEST(EntityRecognizer, CutsATextThatIsTooLongAndTellsSo) {
-  const Loaded model;
+std::string repeated(const std::string& word, std::size_t n) {
   std::string text;
-  for (int i = 0; i < 40; ++i) text += "bper ";
-  const Entities found = model.find(text);
+  for (std::size_t i = 0; i < n; ++i) text += word + " ";
+  return text;
+}
+
+TEST(EntityRecognizer, RefusesATextThatIsTooLongUnlessToldToCutIt) {
+  const Loaded model;
+  const std::string text = repeated("bper", 40);
+  expect_error(ErrorCode::input, {"42 tokens", "at most 24", "truncation"}, [&] { model.find(text); });
+  EXPECT_EQ(model.find(repeated("bper", 22)).size(), 22u);
+  const Entities found = model.find.run(text, {.truncation = true});
   EXPECT_EQ(found.size(), 22u);
   EXPECT_TRUE(found.info.truncated);
   EXPECT_EQ(found.info.n_tokens, 24u);
   EXPECT_EQ(found.info.covered, (bertha::Span{0, 22 * 5 - 1}));
-  EXPECT_FALSE(model.find("bper").info.truncated);
+  EXPECT_FALSE(model.find.run("bper", {.truncation = true}).info.truncated);
+}
+
+TEST(EntityRecognizer, RefusesAStrategyThatThereIsNot) {
+  const Loaded model;
+  expect_error(ErrorCode::input, {"aggregation_strategy", "7"},
+               [&] { model.find.run("bper", {.aggregation_strategy = static_cast<AggregationStrategy>(7)}); });
+}
+
+TEST(EntityRecognizer, TakesTheFirstOfLabelsThatAreEquallyGood) {
+  TinyOptions options = Loaded::options();
+  options.pooler = "";
+  bertha_test::ModelWriter writer = bertha_test::ModelWriter::tiny(options);
+  std::string& weight = writer.tensor("head.output.weight").bytes;
+  weight.assign(weight.size(), '\0');
+  const float bias[] = {0, 0, 1, 1, 0, 1, 0};
+  std::memcpy(writer.tensor("head.output.bias").bytes.data(), bias, sizeof bias);
+  const AlignedBytes bytes(writer.bytes());
+  EXPECT_EQ(shown(EntityRecognizer::load(bytes.span())("o")), "I-PER o 0-1");
 }
 
 TEST(EntityRecognizer, GivesNothingForAnEmptyText) {

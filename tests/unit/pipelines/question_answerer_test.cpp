@@ -179,10 +179,18 @@ TEST(QuestionAnswerer, RefusesWhatDoesNotFitWithBothNumbers) {
                [&] { run("who", "w", {.doc_stride = 11, .max_seq_len = 10}); });
   // A stride that leaves no room to move on matters only when there is a second window.
   EXPECT_NO_THROW(run("who", "w", {.doc_stride = 10, .max_seq_len = 10}));
-  expect_error(ErrorCode::input, {"stride", "10", "6"},
+  expect_error(ErrorCode::input, {"doc_stride is 10", "room for 6 tokens", "max_seq_len 10"},
                [&] { run("who", words(30), {.doc_stride = 10, .max_seq_len = 10}); });
-  expect_error(ErrorCode::input, {"too short", "first"}, [&] { run(words(30), "both"); });
-  expect_error(ErrorCode::input, {"room for 0", "max_length"}, [&] { run("who", "both", {.max_seq_len = 3}); });
+  expect_error(ErrorCode::input, {"the question has 30 tokens, which leaves no room for the context in max_seq_len 24"},
+               [&] { run(words(30), "both"); });
+  expect_error(ErrorCode::input, {"the question has 1 token,", "max_seq_len 3"},
+               [&] { run("who", "both", {.max_seq_len = 3}); });
+  expect_error(ErrorCode::input, {"max_seq_len is 2", "special tokens", "3"},
+               [&] { run("who", "both", {.max_seq_len = 2}); });
+  // A question that fills the window leaves room for a context without tokens.
+  EXPECT_EQ(model.ask(words(21), " ").text, "");
+  expect_error(ErrorCode::input, {"score_rule", "9"},
+               [&] { run("who", "w", {.score_rule = static_cast<bertha::ScoreRule>(9)}); });
 }
 
 TEST(QuestionAnswerer, RefusesInvalidUtf8WithThePositionOfTheByte) {

@@ -175,6 +175,76 @@ TEST(TextClassifier, RefusesATextThatIsTooLongWithBothNumbersAndWhatToDo) {
   expect_error(ErrorCode::input, {"42"}, [&] { model.classify.run(texts); });
 }
 
+TEST(TextClassifier, RefusesOptionsThatMeanNothing) {
+  const Loaded model(tiny());
+  expect_error(ErrorCode::input, {"max_length is 10", "truncation"},
+               [&] { model.classify.run("the", {.max_length = 10}); });
+  expect_error(ErrorCode::input, {"function_to_apply", "4"},
+               [&] { model.classify.run("the", {.function_to_apply = static_cast<FunctionToApply>(4)}); });
+}
+
+/// A list of texts of which some are bad, each for a reason of its own.
+const std::vector<std::string> kSomeBad = {"the cat", "a \xFF", "the", words(40), "", "\xC3"};
+
+TEST(TextClassifier, NamesTheFirstBadTextOfMany) {
+  const Loaded model(tiny());
+  try {
+    model.classify.run(kSomeBad);
+    FAIL();
+  } catch (const bertha::Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::input);
+    EXPECT_EQ(error.item(), std::size_t{1});
+    EXPECT_TRUE(std::string_view(error.what()).starts_with("text 2 of 6: byte 2 (0xff) is not UTF-8")) << error.what();
+  }
+  try {
+    model.classify.run(std::vector<TextInput>{{"the", "cat"}, {"the", "a\x80"}});
+    FAIL();
+  } catch (const bertha::Error& error) {
+    EXPECT_EQ(error.item(), std::size_t{1});
+    EXPECT_TRUE(std::string_view(error.what()).starts_with("text 2 of 2: text_pair: byte 1 (0x80)")) << error.what();
+  }
+  expect_error(ErrorCode::input, {"top_k"}, [&] { model.classify.run(kSomeBad, {.top_k = 0}); });
+}
+
+TEST(TextClassifier, GivesEveryTextAnOutcomeOfItsOwn) {
+  const Loaded model(tiny());
+  const auto outcomes = model.classify.try_run(kSomeBad);
+  ASSERT_EQ(outcomes.size(), kSomeBad.size());
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    const bool bad = i == 1 || i == 3 || i == 5;
+    ASSERT_EQ(outcomes[i].has_value(), !bad) << i;
+    if (bad) {
+      EXPECT_EQ(outcomes[i].error().item(), i);
+      EXPECT_EQ(expect_error(ErrorCode::input, {}, [&] { outcomes[i].value(); }), outcomes[i].error().what());
+      EXPECT_EQ(expect_error(ErrorCode::input, {}, [&] { model.classify.run(kSomeBad[i]); }),
+                outcomes[i].error().what());
+    } else {
+      EXPECT_EQ(shown(*outcomes[i]), shown(model.classify.run(kSomeBad[i])));
+    }
+  }
+  EXPECT_TRUE(model.classify.try_run(std::vector<std::string>()).empty());
+  expect_error(ErrorCode::input, {"top_k"}, [&] { model.classify.try_run(kSomeBad, {.top_k = 0}); });
+  std::stop_source source;
+  source.request_stop();
+  expect_error(ErrorCode::stopped, {},
+               [&] { model.classify.try_run(kSomeBad, {}, {.stop_token = source.get_token()}); });
+}
+
+TEST(TextClassifier, StopsBetweenTextsWhenTheDeadlineHasPassed) {
+  const Loaded model(tiny());
+  const std::vector<std::string> texts(100, "the cat");
+  const auto now = std::chrono::steady_clock::now();
+  expect_error(ErrorCode::stopped, {"deadline"}, [&] { model.classify.run(texts, {}, {.deadline = now}); });
+  EXPECT_NO_THROW(model.classify.run(texts, {}, {.deadline = now + std::chrono::hours(1)}));
+}
+
+TEST(TextClassifier, TakesAnEmptyPairForNone) {
+  const Loaded model(tiny());
+  const auto alone = model.classify.run({"the cat", ""});
+  EXPECT_EQ(alone.info.n_tokens, 4u);
+  EXPECT_EQ(shown(alone), shown(model.classify.run("the cat")));
+}
+
 TEST(TextClassifier, CutsATextWhereTruncationIsAllowed) {
   const Loaded model(tiny());
   const auto cut = model.classify.run(words(40), {.truncation = true});

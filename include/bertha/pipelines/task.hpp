@@ -1,0 +1,158 @@
+// The way of a pipeline's inputs through a model: encoded on all threads, packed, run, decoded. A task says how one
+// input is encoded and decoded; everything else is here, for single calls and for batches.
+
+#pragma once
+
+#include <bertha/model.hpp>
+#include <bertha/pipelines/outcome.hpp>
+#include <concepts>
+#include <span>
+#include <string_view>
+#include <vector>
+
+BERTHA_NAMESPACE_BEGIN
+
+/// What a pipeline does with one input, its options being bound to it. `encode` gives the windows of an input, one or
+/// more; `decode` makes the result of them and their logits, a row for each sequence or token as the head gives them.
+/// Both throw Error where the input is bad, and are called from several threads at once, in the FloatEnvironment.
+/// `Input` is a view whose `size()` is its bytes; `noun` is what messages call it.
+template <class T>
+concept Task = requires(const T& task, const typename T::Input& input, std::span<const Encoding> windows,
+                        std::span<const MatrixView<const float>> logits) {
+  typename T::Options;
+  { T::noun } -> std::convertible_to<std::string_view>;
+  { input.size() } -> std::convertible_to<std::size_t>;
+  { task.encode(input) } -> std::same_as<std::vector<Encoding>>;
+  { task.decode(input, windows, logits) } -> std::same_as<typename T::Result>;
+};
+
+/// What a batch does with an input that is bad: an Outcome of its own, or the end of the call.
+enum class BadInput : std::uint8_t { is_an_outcome, ends_the_call };
+
+namespace detail {
+
+/// The inputs that are worked on together: about 16 packs of text, so that packs are of like lengths and threads find
+/// work, while a batch of any size holds the encodings and logits of a few thousand texts only.
+class Slice {
+ public:
+  explicit Slice(std::size_t max_batch_tokens) : limit_(std::max<std::size_t>(kLeastTokens, max_batch_tokens)) {}
+  /// True when the slice has room for one more input of so many bytes; it always has for the first.
+  bool add(std::size_t bytes) {
+    const bool fits = bytes_ / kBytesPerToken < limit_;
+    if (fits) bytes_ += bytes + kBytesPerToken;  // an input without bytes has special tokens at least
+    return fits;
+  }
+
+ private:
+  static constexpr std::size_t kLeastTokens = 16'384, kBytesPerToken = 64;  // four in fact, and times 16 packs
+  std::size_t limit_;
+  std::size_t bytes_ = 0;
+};
+
+/// Calls f(); an Error of it is that of input `item`, but for the end of the whole call.
+BERTHA_FUNCTION std::optional<Error> error_of_item(std::size_t item, FunctionRef<> f);
+
+/// Throws `error` with its item named: "text 3 of 8: ...".
+[[noreturn]] BERTHA_FUNCTION void throw_item_error(const Error& error, std::string_view noun, std::size_t n);
+
+/// Throws Error{input} where the encoder would refuse the encoding: a pack has more than one text's.
+BERTHA_FUNCTION void check_encoding(const Encoding& encoding, const Tokenizer& tokenizer, const ModelConfig& config);
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+
+BERTHA_FUNCTION std::optional<Error> error_of_item(std::size_t item, FunctionRef<> f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::stopped) throw;
+    return Error(error.code(), error.what(), item);
+  }
+  return std::nullopt;
+}
+
+BERTHA_FUNCTION void throw_item_error(const Error& error, std::string_view noun, std::size_t n) {
+  const std::size_t item = error.item().value_or(0);
+  throw Error(error.code(), concat({noun, " ", item + 1, " of ", n, ": ", error.what()}), item);
+}
+
+BERTHA_FUNCTION void check_encoding(const Encoding& encoding, const Tokenizer& tokenizer, const ModelConfig& config) {
+  const std::size_t n_types = std::max<std::size_t>(1, config.type_vocab_size);
+  if (encoding.size() == 0)
+    throw_error(ErrorCode::input, {"the text has no tokens, not even special ones; expected at least one"});
+  if (encoding.size() > config.max_length)
+    throw_error(ErrorCode::input,
+                {"the text has ", encoding.size(), " tokens, special tokens included; the model takes at most ",
+                 config.max_length, "; shorten it or allow truncation"});
+  require_rows(encoding.ids, config.vocab_size, tokenizer);
+  for (const std::uint32_t type : encoding.type_ids)
+    if (type >= n_types)
+      throw_error(ErrorCode::input,
+                  {"a token has type ", type, "; the model knows ", n_types, " types: it takes no pairs"});
+}
+
+#endif
+
+}  // namespace detail
+
+/// Runs `task` for every input, on all threads. The outcomes are in the order of the inputs; with
+/// `BadInput::ends_the_call` all are results, and the error of the first bad input is thrown, its item named. Throws
+/// Error{stopped}, and what is no input's fault. Thread-safe.
+template <class M, Task T>
+std::vector<Outcome<typename T::Result>> run_task(const M& model, const T& task,
+                                                  std::span<const typename T::Input> inputs,
+                                                  const CallOptions& call = {},
+                                                  BadInput bad_input = BadInput::is_an_outcome) {
+  std::vector<Outcome<typename T::Result>> outcomes(inputs.size());
+  for (std::size_t begin = 0, end = 0; begin < inputs.size(); begin = end) {
+    for (detail::Slice slice(call.max_batch_tokens); end < inputs.size() && slice.add(inputs[end].size());) ++end;
+    const auto require_good = [&] {
+      if (bad_input == BadInput::is_an_outcome) return;
+      for (std::size_t i = begin; i < end; ++i)
+        if (!outcomes[i]) detail::throw_item_error(outcomes[i].error(), T::noun, inputs.size());
+    };
+
+    std::vector<std::vector<Encoding>> windows_of(end - begin);
+    model.for_each(end - begin, call, [&](std::size_t i) {
+      const auto error = detail::error_of_item(begin + i, [&] {
+        windows_of[i] = task.encode(inputs[begin + i]);
+        for (const Encoding& window : windows_of[i]) detail::check_encoding(window, model.tokenizer(), model.config());
+      });
+      if (error) outcomes[begin + i] = *error;
+    });
+    require_good();
+
+    // The windows of all good inputs go through the encoder together: those of input i are first[i] to first[i + 1].
+    std::vector<Encoding> windows;
+    std::vector<std::size_t> first = {0};
+    std::size_t rows = 0;
+    for (std::size_t i = 0; i < windows_of.size(); ++i) {
+      if (outcomes[begin + i])
+        for (Encoding& window : windows_of[i]) {
+          rows += model.rows_of(window.size());
+          windows.push_back(std::move(window));
+        }
+      first.push_back(windows.size());
+    }
+    std::vector<float> values;
+    std::vector<MatrixView<const float>> logits(windows.size());
+    model.run_each(windows, call, [&](std::size_t window, MatrixView<const float> found) {
+      values.reserve(rows * found.cols);  // all that come: views stay valid
+      logits[window] = {values.data() + values.size(), found.rows, found.cols, found.cols};
+      values.insert(values.end(), found.data, found.data + found.rows * found.cols);
+    });
+
+    model.for_each(end - begin, call, [&](std::size_t i) {
+      if (!outcomes[begin + i]) return;
+      const std::size_t n = first[i + 1] - first[i];
+      const auto error = detail::error_of_item(begin + i, [&] {
+        outcomes[begin + i] = task.decode(inputs[begin + i], std::span<const Encoding>(windows).subspan(first[i], n),
+                                          std::span<const MatrixView<const float>>(logits).subspan(first[i], n));
+      });
+      if (error) outcomes[begin + i] = *error;
+    });
+    require_good();
+  }
+  return outcomes;
+}
+
+BERTHA_NAMESPACE_END
