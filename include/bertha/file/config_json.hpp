@@ -7,6 +7,7 @@
 #include <bertha/config.hpp>
 #include <bertha/error.hpp>
 #include <bertha/file/json.hpp>
+#include <bertha/file/json_object.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -20,40 +21,38 @@ namespace detail {
 
 inline constexpr std::size_t kMaxSize = std::size_t{1} << 24;
 
-/// Refuses a value that may be right in the format, but that this release doesn't know.
-[[noreturn]] inline void refuse_unknown(JsonObject& json, std::string_view key, const char* known) {
-  throw Error(ErrorCode::unsupported, json.where() + ": '" + std::string(key) + "' is " + shown(json.get(key)) +
-                                          ", this release knows " + known + " only. Update bertha or convert again.");
-}
-
 inline std::vector<std::string> read_strings(JsonObject& json, std::string_view key) {
-  std::vector<std::string> strings;
-  for (const Json& item : json.list(key)) {
+  const Json list = json.list(key);
+  for (const auto [index, item] : list.items()) {
     if (!item.is_string()) json.refuse(key, "a list of strings");
-    strings.push_back(item.get<std::string>());
   }
+  std::vector<std::string> strings;
+  strings.reserve(list.size());  // now that each is known to be one: a string is larger than what a list may be made of
+  for (const auto [index, item] : list.items()) strings.emplace_back(item.string());
   return strings;
 }
 
 inline std::vector<std::uint32_t> read_ids(JsonObject& json, std::string_view key) {
+  const Json list = json.list(key);
   std::vector<std::uint32_t> ids;
-  for (const Json& item : json.list(key)) {
-    if (!item.is_number_unsigned() || item.get<std::uint64_t>() > kMaxSize)
-      json.refuse(key, "a list of token ids or types");
-    ids.push_back(item.get<std::uint32_t>());
+  ids.reserve(list.size());
+  for (const auto [index, item] : list.items()) {
+    if (!item.is_natural() || item.natural() > kMaxSize) json.refuse(key, "a list of token ids or types");
+    ids.push_back(static_cast<std::uint32_t>(item.natural()));
   }
   return ids;
 }
 
 /// The `source` part: its own text, once it is known to be what section 2 asks for.
-inline std::string read_source(const std::string& text, const std::string& where) {
-  const Json value = parse_json(text, where);
-  JsonObject json(value, where);
-  json.require<std::string>("name");
-  json.require<std::string>("converter");
-  if (!json.get("transformers").is_null()) json.require<std::string>("transformers");
-  const JsonObject hashes(json.get("sha256"), where + ": sha256");
-  for (const Json& hash : json.get("sha256")) {
+inline std::string read_source(std::string text, const std::string& where) {
+  const JsonDocument document = parse_json(text, where);
+  JsonObject json(document.root(), where);
+  json.string("name");
+  json.string("converter");
+  if (!json.get("transformers").is_null()) json.string("transformers");
+  const Json hashes = json.get("sha256");
+  if (!hashes.is_object()) json.refuse("sha256", "an object of strings");
+  for (const auto [file, hash] : hashes.items()) {
     if (!hash.is_string()) json.refuse("sha256", "an object of strings");
   }
   json.finish();
@@ -65,14 +64,14 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
   config.precision = json.choice<PrecisionKind>(
       "precision",
       {{"float32", PrecisionKind::float32}, {"bfloat16", PrecisionKind::bfloat16}, {"int8", PrecisionKind::int8}});
-  if (config.precision == PrecisionKind::float32) config.float32_split = json.require<bool>("float32_split");
+  if (config.precision == PrecisionKind::float32) config.float32_split = json.boolean("float32_split");
   config.vocab_size = json.integer("vocab_size", 1, kMaxSize);
   config.hidden_size = json.integer("hidden_size", 1, kMaxSize);
   config.embedding_size = json.integer("embedding_size", 1, kMaxSize);
   config.num_hidden_layers = json.integer("num_hidden_layers", 1, kMaxSize);
   config.num_attention_heads = json.integer("num_attention_heads", 1, kMaxSize);
   if (config.hidden_size % config.num_attention_heads != 0) {
-    json.refuse("num_attention_heads", "a divisor of hidden_size, " + std::to_string(config.hidden_size));
+    json.refuse("num_attention_heads", concat({"a divisor of hidden_size, ", config.hidden_size}));
   }
   config.intermediate_size = json.integer("intermediate_size", 1, kMaxSize);
   config.max_position_embeddings = json.integer("max_position_embeddings", 1, kMaxSize);
@@ -81,7 +80,7 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
                                                              {"gelu_tanh", Activation::gelu_tanh},
                                                              {"relu", Activation::relu},
                                                              {"silu", Activation::silu}});
-  const double eps = json.require<double>("layer_norm_eps");
+  const double eps = json.number("layer_norm_eps");
   config.layer_norm_eps = eps > 0 && eps <= 1 ? static_cast<float>(eps) : 0.0f;
   if (config.layer_norm_eps == 0) json.refuse("layer_norm_eps", "a number above 0 and at most 1");
   config.position_offset = json.integer("position_offset", 0, config.max_position_embeddings - 1);
@@ -91,13 +90,13 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
       json.refuse("position_padding_id", "a token's id, and a row before position_offset, or null");
     }
   }
-  if (json.require<std::string>("norm_place") != "post") refuse_unknown(json, "norm_place", "\"post\"");
-  if (json.require<bool>("gating")) refuse_unknown(json, "gating", "false");
-  if (!json.require<bool>("bias")) refuse_unknown(json, "bias", "true");
-  if (json.require<std::string>("position_scheme") != "absolute") {
-    refuse_unknown(json, "position_scheme", "\"absolute\"");
+  if (json.string("norm_place") != "post") json.refuse_unknown("norm_place", "\"post\"");
+  if (json.boolean("gating")) json.refuse_unknown("gating", "false");
+  if (!json.boolean("bias")) json.refuse_unknown("bias", "true");
+  if (json.string("position_scheme") != "absolute") {
+    json.refuse_unknown("position_scheme", "\"absolute\"");
   }
-  if (json.integer("key_window", 0, kMaxSize) != 0) refuse_unknown(json, "key_window", "0");
+  if (json.integer("key_window", 0, kMaxSize) != 0) json.refuse_unknown("key_window", "0");
   config.has_pooler = !json.get("pooler").is_null();
   if (config.has_pooler) {
     config.pooler_act = json.choice<Activation>(
@@ -136,15 +135,15 @@ inline void check_head(JsonObject& json, const ModelConfig& config, bool kind_is
 }
 
 /// The `config` part.
-inline ModelConfig read_config(const std::string& text, const std::string& where) {
+inline ModelConfig read_config(std::string_view text, const std::string& where) {
   enum class Kind { model, encoder, tokenizer };
-  const Json value = parse_json(text, where);
-  JsonObject json(value, where);
+  const JsonDocument document = parse_json(text, where);
+  JsonObject json(document.root(), where);
   ModelConfig config;
   const Kind kind =
       json.choice<Kind>("kind", {{"model", Kind::model}, {"encoder", Kind::encoder}, {"tokenizer", Kind::tokenizer}});
   config.has_encoder = kind != Kind::tokenizer;
-  config.model_max_length = json.require<double>("model_max_length");
+  config.model_max_length = json.number("model_max_length");
   if (!(config.model_max_length >= 1)) json.refuse("model_max_length", "a number of at least 1");
   if (config.has_encoder) {
     read_encoder_config(json, config);

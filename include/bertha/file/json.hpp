@@ -1,172 +1,261 @@
-// JSON, read strictly; the only place where nlohmann/json is included. Refused beyond what that parser refuses: keys
-// named twice in one object, nesting deeper than 16, a byte order mark, NUL bytes. Fields are read through JsonObject
-// alone, so that each has its type and range checked, is named when it is wrong, and none is overlooked.
+// JSON, read strictly into a flat document; the only place where nlohmann/json is included, for its parser. Refused
+// beyond what that refuses: keys named twice in one object, nesting deeper than 16, a byte order mark, NUL bytes.
+//
+// A document is one array of nodes of 16 bytes in the order of the text. A container is followed by what is in it, a
+// key by its value:
+//
+//     {"a":[1,2],"b":null}   is   object, "a", list, 1, 2, "b", null
+//
+// So a text of n bytes takes at most 17 n bytes of memory, beside what the parser needs for its longest token, and n
+// steps (n log n to find keys that are named twice), whatever a stranger wrote into it.
 
 #pragma once
 
 #include <bertha/error.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
-#include <nlohmann/json.hpp>
-#include <set>
 #include <string>
 #include <string_view>
-#include <type_traits>
-#include <utility>
 #include <vector>
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#endif
 
 BERTHA_NAMESPACE_BEGIN
 
 namespace detail {
 
-using Json = nlohmann::json;
+/// Throws Error{format}: `what` is wrong at `where`.
+[[noreturn]] BERTHA_FUNCTION void refuse_format(std::string_view where, std::string_view what);
+
+/// What a node of a document is; numbers lie together.
+enum class JsonKind : std::uint8_t { null, boolean, natural, negative, real, string, list, object };
+
+/// A value or a key, as it lies in the document's array.
+struct JsonNode {
+  union {
+    std::uint64_t natural;  // and booleans: 0 or 1
+    std::int64_t negative;
+    double real;
+    const char* text;    // in JsonDocument::text
+    std::uint64_t span;  // of a container: nodes from this one to the next that isn't in it
+  };
+  std::uint32_t size = 0;  // bytes of a string, elements of a list, members of an object
+  JsonKind kind = JsonKind::null;
+};
+
+/// A value of a JsonDocument, in which it lies: valid as long as that.
+class Json {
+ public:
+  explicit Json(const JsonNode* node) : node_(node) {}
+
+  bool is_null() const { return node_->kind == JsonKind::null; }
+  bool is_boolean() const { return node_->kind == JsonKind::boolean; }
+  /// True of integers below 2^64 that are written without sign, fraction or exponent.
+  bool is_natural() const { return node_->kind == JsonKind::natural; }
+  bool is_number() const { return node_->kind >= JsonKind::natural && node_->kind <= JsonKind::real; }
+  bool is_string() const { return node_->kind == JsonKind::string; }
+  bool is_list() const { return node_->kind == JsonKind::list; }
+  bool is_object() const { return node_->kind == JsonKind::object; }
+
+  // The value, of one of that kind.
+  bool boolean() const { return node_->natural != 0; }
+  std::uint64_t natural() const { return node_->natural; }
+  double number() const;
+  std::string_view string() const { return {node_->text, node_->size}; }  // UTF-8
+
+  /// Elements of a list, or members of an object.
+  std::size_t size() const { return node_->size; }
+  /// An element of a list, found by going through those before it.
+  Json element(std::size_t index) const;
+  /// What stands in a list or an object, in the order of the text: `for (auto [key, value] : json.items())`. The keys
+  /// of a list's elements are empty.
+  class Items;
+  Items items() const;
+
+  /// The value for a message: short, and ASCII.
+  std::string shown() const;
+
+ private:
+  const JsonNode* node_;
+};
+
+/// The elements of a list or the members of an object.
+class Json::Items {
+ public:
+  struct Item {
+    std::string_view key;
+    Json value;
+  };
+  class Iterator {
+   public:
+    Iterator(const JsonNode* at, bool keys) : at_(at), keys_(keys) {}
+    Item operator*() const { return {keys_ ? Json(at_).string() : std::string_view(), Json(at_ + keys_)}; }
+    Iterator& operator++() {
+      at_ += keys_;
+      at_ += at_->kind >= JsonKind::list ? at_->span : 1;
+      return *this;
+    }
+    bool operator==(const Iterator& other) const { return at_ == other.at_; }
+
+   private:
+    const JsonNode* at_;
+    bool keys_;  // a key stands before each value
+  };
+  explicit Items(const JsonNode* container) : container_(container) {}
+  Iterator begin() const { return {container_ + 1, container_->kind == JsonKind::object}; }
+  Iterator end() const { return {container_ + container_->span, false}; }
+
+ private:
+  const JsonNode* container_;
+};
+
+inline Json::Items Json::items() const { return Items(node_); }
+
+/// A parsed text. Movable; what it hands out stays valid.
+struct JsonDocument {
+  std::vector<JsonNode> nodes;
+  std::vector<char> text;  // the bytes of all strings
+
+  Json root() const { return Json(nodes.data()); }
+};
+
+/// Parses an object or a list. Throws Error{format} naming `where`.
+BERTHA_FUNCTION JsonDocument parse_json(std::string_view text, std::string_view where);
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
 
 inline constexpr std::size_t kMaxJsonDepth = 16;
 
-[[noreturn]] inline void refuse_format(const std::string& where, const std::string& what) {
-  throw Error(ErrorCode::format,
-              where + ": " + what + ". The file is damaged or not made by convert.py: convert again.");
+BERTHA_FUNCTION void refuse_format(std::string_view where, std::string_view what) {
+  throw_error(ErrorCode::format,
+              {where, ": ", what, ". The file is damaged or not made by convert.py: convert it again."});
 }
 
-inline std::string shown(const std::string& text) { return shown(std::string_view(text)); }
+BERTHA_FUNCTION double Json::number() const {
+  if (node_->kind == JsonKind::natural) return static_cast<double>(node_->natural);
+  if (node_->kind == JsonKind::negative) return static_cast<double>(node_->negative);
+  return node_->real;
+}
 
-/// A value for a message: short, and ASCII ('?' stands for every other byte).
-inline std::string shown(const Json& value) {
-  switch (value.type()) {
-    case Json::value_t::null: return "null";
-    case Json::value_t::boolean: return value.get<bool>() ? "true" : "false";
-    case Json::value_t::number_unsigned: return std::to_string(value.get<std::uint64_t>());
-    case Json::value_t::number_integer: return std::to_string(value.get<std::int64_t>());
-    case Json::value_t::number_float: return std::to_string(value.get<double>());
-    case Json::value_t::string: return shown(std::string_view(value.get_ref<const std::string&>()));
-    case Json::value_t::array: {
-      if (value.size() > 4) return "a list of " + std::to_string(value.size());
-      std::string items;
-      for (const Json& item : value) items += (items.empty() ? "" : ", ") + shown(item);
-      return "[" + items + "]";
-    }
-    case Json::value_t::object:
-    case Json::value_t::binary:
-    case Json::value_t::discarded: break;
+BERTHA_FUNCTION Json Json::element(std::size_t index) const {
+  auto at = items().begin();
+  for (; index > 0; --index) ++at;
+  return (*at).value;
+}
+
+BERTHA_FUNCTION std::string Json::shown() const {
+  switch (node_->kind) {
+    case JsonKind::null: return "null";
+    case JsonKind::boolean: return boolean() ? "true" : "false";
+    case JsonKind::natural: return std::to_string(node_->natural);
+    case JsonKind::negative: return std::to_string(node_->negative);
+    case JsonKind::real: return std::to_string(node_->real);
+    case JsonKind::string: return detail::shown(string());
+    case JsonKind::list: break;
+    case JsonKind::object: return "an object";
   }
-  return "an object";
-}
-
-/// Parses an object or a list. Throws Error{format} naming `where`. `keys`, if given, receives the keys of the
-/// outermost object in the order of the text, which for tensors is the order of their bytes.
-inline Json parse_json(std::string_view text, const std::string& where, std::vector<std::string>* keys = nullptr) {
-  // The parser would skip a byte order mark and take a NUL for the end of the text.
-  if (text.empty() || (text.front() != '{' && text.front() != '[')) refuse_format(where, "JSON must start with { or [");
-  if (text.find('\0') != std::string_view::npos) refuse_format(where, "a NUL byte in JSON");
-
-  std::vector<std::set<std::string>> open;  // the keys of each object or list that is not closed yet
-  const auto check = [&](int, Json::parse_event_t event, Json& value) {
-    using Event = Json::parse_event_t;
-    if (event == Event::object_start || event == Event::array_start) {
-      if (open.size() == kMaxJsonDepth)
-        refuse_format(where, "JSON is nested deeper than " + std::to_string(kMaxJsonDepth));
-      open.emplace_back();
-    } else if (event == Event::object_end || event == Event::array_end) {
-      open.pop_back();
-    } else if (event == Event::key) {
-      const auto& key = value.get_ref<const std::string&>();
-      if (!open.back().insert(key).second) refuse_format(where, "the key " + shown(value) + " is given twice");
-      if (keys != nullptr && open.size() == 1) keys->push_back(key);
-    }
-    return true;
-  };
-  try {
-    return Json::parse(text.data(), text.data() + text.size(), check);
-  } catch (const Json::parse_error& error) {
-    refuse_format(where, "no valid JSON at byte " + std::to_string(error.byte));
-  } catch (const Json::out_of_range&) {
-    refuse_format(where, "a number in JSON is too large");
+  if (size() > 4) return "a list of " + std::to_string(size());
+  std::string text = "[";
+  for (const auto [key, value] : items()) {
+    text += text.size() > 1 ? ", " : "";
+    text += value.is_list() ? "a list" : value.shown();
   }
+  return text + "]";
 }
 
-/// One JSON object being read: each field is taken by name and type, then `finish` refuses what nobody took.
-class JsonObject {
+/// Makes a document of what nlohmann's parser reports: its SAX interface, whose names these are.
+class JsonBuilder {
  public:
-  /// `json` must outlive this object. Throws Error{format} unless it is an object.
-  JsonObject(const Json& json, std::string where) : json_(json), where_(std::move(where)) {
-    if (!json.is_object()) refuse_format(where_, "expected an object, got " + shown(json));
+  JsonBuilder(JsonDocument& document, std::string_view where) : document_(document), where_(where) {}
+
+  bool null() { return add(JsonKind::null), true; }
+  bool boolean(bool value) { return add(JsonKind::boolean).natural = value, true; }
+  bool number_unsigned(std::uint64_t value) { return add(JsonKind::natural).natural = value, true; }
+  bool number_integer(std::int64_t value) { return add(JsonKind::negative).negative = value, true; }
+  bool number_float(double value, const std::string&) { return add(JsonKind::real).real = value, true; }
+  bool string(const std::string& value) { return add_string(value), true; }
+  bool binary(const std::vector<std::uint8_t>&) { return false; }  // JSON has none
+  bool key(const std::string& name) { return add_string(name), true; }
+  bool start_object(std::size_t) { return open(JsonKind::object), true; }
+  bool start_array(std::size_t) { return open(JsonKind::list), true; }
+  bool end_array() { return close(), true; }
+  bool end_object() {
+    JsonNode& object = close();
+    keys_.clear();
+    for (const auto [key, value] : Json(&object).items()) keys_.push_back(key);
+    std::sort(keys_.begin(), keys_.end());
+    const auto twice = std::adjacent_find(keys_.begin(), keys_.end());
+    if (twice != keys_.end()) refuse_format(where_, concat({"the key ", shown(*twice), " is given twice"}));
+    return true;
   }
-
-  const std::string& where() const { return where_; }
-
-  /// Whether there is a field of this name.
-  bool has(std::string_view key) const { return json_.contains(std::string(key)); }
-
-  /// The value of a field that must be there.
-  const Json& get(std::string_view key) {
-    const auto found = json_.find(std::string(key));
-    if (found == json_.end()) refuse_format(where_, "the key '" + std::string(key) + "' is missing");
-    taken_.emplace(key);
-    return *found;
-  }
-
-  /// A field of type bool, std::string or double (for which integers of any size do too).
-  template <class T>
-  T require(std::string_view key) {
-    const Json& value = get(key);
-    if constexpr (std::is_same_v<T, bool>) {
-      if (!value.is_boolean()) refuse(key, "true or false");
-    } else if constexpr (std::is_same_v<T, std::string>) {
-      if (!value.is_string()) refuse(key, "a string");
-    } else {
-      static_assert(std::is_same_v<T, double>);
-      if (!value.is_number()) refuse(key, "a number");
-    }
-    return value.template get<T>();
-  }
-
-  /// An integer in [least, most], written without sign, fraction or exponent.
-  std::size_t integer(std::string_view key, std::size_t least, std::size_t most) {
-    const Json& value = get(key);
-    if (!value.is_number_unsigned() || value.get<std::uint64_t>() < least || value.get<std::uint64_t>() > most) {
-      refuse(key, "an integer from " + std::to_string(least) + " to " + std::to_string(most));
-    }
-    return value.get<std::size_t>();
-  }
-
-  /// A list that must be there.
-  const Json& list(std::string_view key) {
-    const Json& value = get(key);
-    if (!value.is_array()) refuse(key, "a list");
-    return value;
-  }
-
-  /// The meaning of a word. Throws Error{unsupported} naming the word and the ones that are known.
-  template <class T>
-  T choice(std::string_view key, std::initializer_list<std::pair<std::string_view, T>> known) {
-    const std::string word = require<std::string>(key);
-    std::string words;
-    for (const auto& [name, meaning] : known) {
-      if (word == name) return meaning;
-      words += (words.empty() ? "" : ", ") + std::string(name);
-    }
-    throw Error(ErrorCode::unsupported, where_ + ": '" + std::string(key) + "' is " + shown(word) +
-                                            ", this release knows: " + words + ". Update bertha or convert again.");
-  }
-
-  /// Refuses the value of `key`: `expected` says what should stand there.
-  [[noreturn]] void refuse(std::string_view key, const std::string& expected) {
-    refuse_format(where_, "'" + std::string(key) + "' must be " + expected + ", got " + shown(get(key)));
-  }
-
-  /// Throws Error{format} naming a field that nobody took.
-  void finish() const {
-    for (const auto& [key, value] : json_.get_ref<const Json::object_t&>()) {
-      if (!taken_.contains(key)) refuse_format(where_, "the key " + shown(key) + " is unknown");
-    }
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception& error) {
+    if (error.id == 406) refuse_format(where_, "a number in JSON is too large");
+    refuse_format(where_, concat({"no valid JSON at byte ", position}));
   }
 
  private:
-  const Json& json_;
-  std::string where_;
-  std::set<std::string, std::less<>> taken_;
+  // Room was made for all nodes and strings of the text; there are more only if somebody rewrites it meanwhile.
+  JsonNode& add(JsonKind kind) {
+    if (document_.nodes.size() == document_.nodes.capacity()) refuse_format(where_, "JSON changed while it was read");
+    if (!open_.empty()) ++entries_.back();
+    JsonNode& node = document_.nodes.emplace_back();
+    node.kind = kind;
+    return node;
+  }
+  void add_string(const std::string& value) {
+    JsonNode& node = add(JsonKind::string);
+    auto& text = document_.text;
+    if (value.size() > text.capacity() - text.size()) refuse_format(where_, "JSON changed while it was read");
+    node.text = text.data() + text.size();
+    node.size = static_cast<std::uint32_t>(value.size());
+    text.insert(text.end(), value.begin(), value.end());
+  }
+  void open(JsonKind kind) {
+    if (open_.size() == kMaxJsonDepth) refuse_format(where_, concat({"JSON is nested deeper than ", kMaxJsonDepth}));
+    add(kind);
+    open_.push_back(document_.nodes.size() - 1);
+    entries_.push_back(0);
+  }
+  JsonNode& close() {
+    JsonNode& container = document_.nodes[open_.back()];
+    container.span = document_.nodes.size() - open_.back();
+    container.size = entries_.back() / (container.kind == JsonKind::object ? 2 : 1);
+    open_.pop_back();
+    entries_.pop_back();
+    return container;
+  }
+
+  JsonDocument& document_;
+  std::string_view where_;
+  std::vector<std::size_t> open_;       // indices of the containers that are not closed yet, outermost first
+  std::vector<std::uint32_t> entries_;  // nodes that stand directly in each of them
+  std::vector<std::string_view> keys_;  // of the object that was closed last, sorted
 };
+
+BERTHA_FUNCTION JsonDocument parse_json(std::string_view text, std::string_view where) {
+  // The parser would skip a byte order mark and take a NUL for the end of the text.
+  if (text.empty() || (text.front() != '{' && text.front() != '[')) refuse_format(where, "JSON must start with { or [");
+  // A key follows '{' or ',', a value follows '[', ',' or ':'.
+  std::size_t most_nodes = 1;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\0') refuse_format(where, "a NUL byte in JSON");
+    if (c == '"') in_string = !in_string;
+    if (in_string && c == '\\') ++i;
+    most_nodes += !in_string && (c == ',' || c == ':' || c == '[' || c == '{');
+  }
+  JsonDocument document;
+  document.nodes.reserve(most_nodes);
+  document.text.reserve(text.size());  // no escape is shorter than what it stands for
+  JsonBuilder builder(document, where);
+  nlohmann::json::sax_parse(text.data(), text.data() + text.size(), &builder);
+  return document;
+}
+
+#endif
 
 }  // namespace detail
 

@@ -141,7 +141,7 @@ class WeightFile {
 
  private:
   WeightFile(std::span<const std::byte> bytes, std::string name, Memory memory, std::shared_ptr<const void> mapping);
-  void read_crcs(const std::string& text, const std::string& where);
+  void read_crcs(std::string_view text, const std::string& where);
 
   std::size_t find(std::string_view tensor) const;
   std::span<const std::byte> take_bytes(std::string_view tensor, DType dtype, std::span<const std::size_t> shape);
@@ -173,7 +173,7 @@ BERTHA_FUNCTION WeightFile::WeightFile(std::span<const std::byte> bytes, std::st
   auto& metadata = container.metadata;
   const auto part = [&](const char* key) {
     auto found = metadata.extract(key);
-    if (found.empty()) detail::refuse_format(name_, std::string("__metadata__ has no '") + key + "'");
+    if (found.empty()) detail::refuse_format(name_, concat({"__metadata__ has no '", key, "'"}));
     return std::move(found.mapped());
   };
   part("format");
@@ -183,7 +183,7 @@ BERTHA_FUNCTION WeightFile::WeightFile(std::span<const std::byte> bytes, std::st
   self_test_ = detail::read_self_test(part("selftest"), config_, name_ + ": selftest");
   read_crcs(part("crc32"), name_ + ": crc32");
   if (!metadata.empty()) {
-    detail::refuse_format(name_, "__metadata__ has the unknown key " + detail::shown(metadata.begin()->first));
+    detail::refuse_format(name_, concat({"__metadata__ has the unknown key ", detail::shown(metadata.begin()->first)}));
   }
 }
 
@@ -238,19 +238,22 @@ BERTHA_FUNCTION void WeightFile::check_crcs() const {
   }
 }
 
-BERTHA_FUNCTION void WeightFile::read_crcs(const std::string& text, const std::string& where) {
-  const detail::Json json = detail::parse_json(text, where);
+BERTHA_FUNCTION void WeightFile::read_crcs(std::string_view text, const std::string& where) {
+  const detail::JsonDocument document = detail::parse_json(text, where);
+  const detail::Json json = document.root();
   if (!json.is_object() || json.size() != tensors_.size()) {
-    detail::refuse_format(where, "there must be a number for each of " + std::to_string(tensors_.size()) + " tensors");
+    detail::refuse_format(where, concat({"there must be a number for each of ", tensors_.size(), " tensors"}));
   }
   crcs_.resize(tensors_.size());
-  for (const auto& [tensor, crc] : json.get_ref<const detail::Json::object_t&>()) {
+  for (const auto [tensor, crc] : json.items()) {
     const auto found = index_.find(tensor);
-    if (found == index_.end()) detail::refuse_format(where, detail::shown(tensor) + " is no tensor of this file");
-    if (!crc.is_number_unsigned() || crc.get<std::uint64_t>() > 0xFFFFFFFFu) {
-      detail::refuse_format(where, "'" + tensor + "' must be an integer below 2^32, got " + detail::shown(crc));
+    if (found == index_.end()) {
+      detail::refuse_format(where, concat({detail::shown(tensor), " is no tensor of this file"}));
     }
-    crcs_[found->second] = crc.get<std::uint32_t>();
+    if (!crc.is_natural() || crc.natural() > 0xFFFFFFFFu) {
+      detail::refuse_format(where, concat({"'", tensor, "' must be an integer below 2^32, got ", crc.shown()}));
+    }
+    crcs_[found->second] = static_cast<std::uint32_t>(crc.natural());
   }
 }
 

@@ -10,7 +10,9 @@
 #include <bertha/error.hpp>
 #include <bertha/file/mapped_file.hpp>
 #if defined(BERTHA_DEFINES_FUNCTIONS)
+#include <algorithm>
 #include <bertha/file/json.hpp>
+#include <bertha/file/json_object.hpp>
 #endif
 #include <bit>
 #include <cstddef>
@@ -66,6 +68,8 @@ namespace detail {
 
 inline constexpr std::size_t kMaxHeader = 16777216;
 inline constexpr std::size_t kMaxTensorName = 256;
+inline constexpr std::size_t kMaxRank = 8;
+inline constexpr std::size_t kMaxRelease = 32;  // characters of a release's number
 
 /// Refuses formats newer than this release's. The release that wrote the file reads it, and `source` names that one.
 inline void check_format(const std::map<std::string, std::string>& metadata, const std::string& where) {
@@ -74,45 +78,49 @@ inline void check_format(const std::map<std::string, std::string>& metadata, con
   const std::string& number = format->second;
   if (number.empty() || number.size() > 9 || number.front() == '0' ||
       number.find_first_not_of("0123456789") != std::string::npos) {
-    refuse_format(where, "the format number is " + shown(number) + ": this is no bertha model file");
+    refuse_format(where, concat({"the format number is ", shown(number), ": this is no bertha model file"}));
   }
   if (std::stoul(number) <= BERTHA_FORMAT_VERSION) return;
   std::string release = "a newer release";
   if (const auto source = metadata.find("source"); source != metadata.end()) {
-    const Json json = parse_json(source->second, where + ": source");
-    const auto converter = json.is_object() ? json.find("converter") : json.end();
-    if (converter != json.end() && converter->is_string()) {
-      release = "bertha " + converter->get<std::string>() + " or newer";
+    const JsonDocument document = parse_json(source->second, where + ": source");
+    for (const auto [key, value] : document.root().items()) {
+      if (key == "converter" && value.is_string() && value.size() <= kMaxRelease) {
+        release = concat({"bertha ", value.string(), " or newer"});
+      }
     }
   }
-  throw Error(ErrorCode::unsupported, where + ": the file has format " + number + ", this release reads format " +
-                                          std::to_string(BERTHA_FORMAT_VERSION) + " and older. Use " + release +
-                                          ", or convert the model again.");
+  throw_error(ErrorCode::unsupported,
+              {where, ": the file has format ", number, ", this release reads format ", BERTHA_FORMAT_VERSION,
+               " and older. Use ", release, ", or convert the model again."});
 }
 
-inline std::map<std::string, std::string> read_metadata(const Json& header, const std::string& where) {
-  const auto found = header.find("__metadata__");
-  if (found == header.end()) refuse_format(where, "the header has no '__metadata__': this is no bertha model file");
-  if (!found->is_object()) refuse_format(where, "'__metadata__' must be an object, got " + shown(*found));
+inline std::map<std::string, std::string> read_metadata(Json header, const std::string& where) {
   std::map<std::string, std::string> metadata;
-  for (const auto& [key, value] : found->get_ref<const Json::object_t&>()) {
-    if (!value.is_string()) refuse_format(where, "metadata " + shown(key) + " must be a string, got " + shown(value));
-    metadata.emplace(key, value.get<std::string>());
+  for (const auto [name, value] : header.items()) {
+    if (name != "__metadata__") continue;
+    const JsonObject limited(value, where + ": __metadata__");  // of at most so many keys
+    for (const auto [key, text] : value.items()) {
+      if (!text.is_string()) {
+        refuse_format(where, concat({"metadata ", shown(key), " must be a string, got ", text.shown()}));
+      }
+      metadata.emplace(key, text.string());
+    }
+    return metadata;
   }
-  return metadata;
+  refuse_format(where, "the header has no '__metadata__': this is no bertha model file");
 }
 
 /// One entry of the header, which must start at byte `offset` of the tensors and end within `available`.
-inline TensorInfo read_tensor(const std::string& name, const Json& json, std::size_t offset, std::size_t available,
+inline TensorInfo read_tensor(std::string_view name, Json json, std::size_t offset, std::size_t available,
                               const std::string& file) {
-  if (name.empty() || name.size() > kMaxTensorName) {
-    refuse_format(file, "the tensor name " + shown(name) + " must have 1 to 256 characters");
+  const bool printable = std::all_of(name.begin(), name.end(), [](char c) { return c >= ' ' && c <= '~'; });
+  if (name.empty() || name.size() > kMaxTensorName || !printable) {
+    refuse_format(file, concat({"the tensor name ", shown(name), " must have 1 to ", kMaxTensorName,
+                                " characters, all of them printable ASCII"}));
   }
-  for (char c : name) {
-    if (c < 0x20 || c > 0x7e) refuse_format(file, "the tensor name " + shown(name) + " must be printable ASCII");
-  }
-  JsonObject entry(json, file + ": tensor '" + name + "'");
-  TensorInfo tensor{name, DType::u8, {}, 0, 0};
+  JsonObject entry(json, concat({file, ": tensor '", name, "'"}));
+  TensorInfo tensor{std::string(name), DType::u8, {}, 0, 0};
   tensor.dtype = entry.choice<DType>("dtype", {{"U8", DType::u8},
                                                {"I8", DType::i8},
                                                {"U32", DType::u32},
@@ -120,27 +128,29 @@ inline TensorInfo read_tensor(const std::string& name, const Json& json, std::si
                                                {"BF16", DType::bf16},
                                                {"F32", DType::f32}});
   tensor.size = element_size(tensor.dtype);
-  for (const Json& extent : entry.list("shape")) {
-    std::size_t n = 0;
-    if (!extent.is_number_unsigned() ||
-        __builtin_mul_overflow(tensor.size, n = extent.get<std::size_t>(), &tensor.size)) {
+  const Json shape = entry.list("shape");
+  if (shape.size() > kMaxRank) entry.refuse("shape", concat({"a list of at most ", kMaxRank, " integers"}));
+  tensor.shape.reserve(shape.size());
+  for (const auto [axis, extent] : shape.items()) {
+    if (!extent.is_natural() || __builtin_mul_overflow(tensor.size, extent.natural(), &tensor.size)) {
       entry.refuse("shape", "a list of integers whose product fits 64 bits");
     }
-    tensor.shape.push_back(n);
+    tensor.shape.push_back(extent.natural());
   }
-  const Json& range = entry.list("data_offsets");
-  if (range.size() != 2 || !range[0].is_number_unsigned() || !range[1].is_number_unsigned()) {
+  const Json range = entry.list("data_offsets");
+  if (range.size() != 2 || !range.element(0).is_natural() || !range.element(1).is_natural()) {
     entry.refuse("data_offsets", "two integers");
   }
-  if (range[0].get<std::size_t>() != offset) {
-    entry.refuse("data_offsets", "without hole or overlap, from " + std::to_string(offset));
+  if (range.element(0).natural() != offset) {
+    entry.refuse("data_offsets", concat({"without hole or overlap, from ", offset}));
   }
-  const std::size_t end = range[1].get<std::size_t>();
+  const std::size_t end = range.element(1).natural();
   if (end < offset || end - offset != tensor.size) {
-    entry.refuse("data_offsets", std::to_string(tensor.size) + " bytes long, as dtype and shape are");
+    entry.refuse("data_offsets", concat({tensor.size, " bytes long, as dtype and shape are"}));
   }
-  if (end > available)
-    entry.refuse("data_offsets", "within the file's " + std::to_string(available) + " bytes of tensors");
+  if (end > available) {
+    entry.refuse("data_offsets", concat({"within the file's ", available, " bytes of tensors"}));
+  }
   if (tensor.size % kFileAlignment != 0) entry.refuse("data_offsets", "a multiple of 64 bytes long");
   entry.finish();
   return tensor;
@@ -154,20 +164,19 @@ BERTHA_FUNCTION Safetensors parse_safetensors(std::span<const std::byte> file, c
   if (file.size() < sizeof header_size) refuse_format(where, "too short for a header");
   std::memcpy(&header_size, file.data(), sizeof header_size);
   if (header_size > detail::kMaxHeader) {
-    refuse_format(where, "the header's length is " + std::to_string(header_size) + " bytes, at most " +
-                             std::to_string(detail::kMaxHeader) + " are allowed");
+    refuse_format(where, concat({"the header's length is ", header_size, " bytes, at most ", detail::kMaxHeader,
+                                 " are allowed"}));
   }
   const std::size_t data_begin = sizeof header_size + header_size;
   if (data_begin > file.size()) {
-    refuse_format(where, "the header should end at byte " + std::to_string(data_begin) + ", the file ends at " +
-                             std::to_string(file.size()));
+    refuse_format(where, concat({"the header should end at byte ", data_begin, ", the file ends at ", file.size()}));
   }
   if (data_begin % kFileAlignment != 0) {
-    refuse_format(where, "the header ends at byte " + std::to_string(data_begin) + ", which must be a multiple of 64");
+    refuse_format(where, concat({"the header ends at byte ", data_begin, ", which must be a multiple of 64"}));
   }
   const std::string_view text(reinterpret_cast<const char*>(file.data()) + sizeof header_size, header_size);
-  std::vector<std::string> names;
-  const detail::Json header = detail::parse_json(text, where + ": header", &names);
+  const detail::JsonDocument document = detail::parse_json(text, where + ": header");
+  const detail::Json header = document.root();
   if (!header.is_object()) refuse_format(where, "the header must be a JSON object");
 
   Safetensors result;
@@ -175,15 +184,15 @@ BERTHA_FUNCTION Safetensors parse_safetensors(std::span<const std::byte> file, c
   detail::check_format(result.metadata, where);  // first, so that a newer format's novelties don't look like damage
   const std::size_t available = file.size() - data_begin;
   std::size_t offset = 0;
-  for (const std::string& name : names) {
+  result.tensors.reserve(header.size());
+  for (const auto [name, entry] : header.items()) {
     if (name == "__metadata__") continue;
-    result.tensors.push_back(detail::read_tensor(name, *header.find(name), offset, available, where));
-    offset += result.tensors.back().size;
-    result.tensors.back().offset = data_begin + offset - result.tensors.back().size;
+    TensorInfo& tensor = result.tensors.emplace_back(detail::read_tensor(name, entry, offset, available, where));
+    tensor.offset = data_begin + offset;
+    offset += tensor.size;
   }
   if (offset != available) {
-    refuse_format(where, "the tensors end at byte " + std::to_string(data_begin + offset) + ", the file at " +
-                             std::to_string(file.size()));
+    refuse_format(where, concat({"the tensors end at byte ", data_begin + offset, ", the file at ", file.size()}));
   }
   return result;
 }

@@ -1,14 +1,17 @@
 // The `selftest` part of a model file's metadata (tools/format.md, section 6), read and checked against the
-// configuration.
+// configuration: whoever runs a case afterwards finds in it what the format says.
 
 #pragma once
 
+#include <algorithm>
 #include <bertha/config.hpp>
 #include <bertha/file/config_json.hpp>
 #include <bertha/file/json.hpp>
+#include <bertha/file/json_object.hpp>
 #include <cmath>
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,17 +19,25 @@ BERTHA_NAMESPACE_BEGIN
 
 namespace detail {
 
-inline std::vector<std::size_t> read_offsets(JsonObject& json, std::size_t tokens) {
+inline std::size_t count_code_points(std::string_view utf8) {
+  return static_cast<std::size_t>(std::count_if(
+      utf8.begin(), utf8.end(), [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }));
+}
+
+/// Two for each token, in code points of a text that has at most `longest`.
+inline std::vector<std::size_t> read_offsets(JsonObject& json, std::size_t tokens, std::size_t longest) {
+  const Json list = json.list("offsets");
+  if (list.size() != tokens) json.refuse("offsets", concat({"a pair for each of ", tokens, " tokens"}));
   std::vector<std::size_t> offsets;
-  const Json& list = json.list("offsets");
-  if (list.size() != tokens) json.refuse("offsets", "a pair for each of " + std::to_string(tokens) + " tokens");
-  for (const Json& pair : list) {
-    if (!pair.is_array() || pair.size() != 2 || !pair[0].is_number_unsigned() || !pair[1].is_number_unsigned() ||
-        pair[0].get<std::size_t>() > pair[1].get<std::size_t>()) {
-      json.refuse("offsets", "[start, end] for each token");
+  offsets.reserve(2 * tokens);
+  for (const auto [index, pair] : list.items()) {
+    const bool has_two = pair.is_list() && pair.size() == 2;
+    if (!has_two || !pair.element(0).is_natural() || !pair.element(1).is_natural() ||
+        pair.element(0).natural() > pair.element(1).natural() || pair.element(1).natural() > longest) {
+      json.refuse("offsets", "[start, end] within the text for each token");
     }
-    offsets.push_back(pair[0].get<std::size_t>());
-    offsets.push_back(pair[1].get<std::size_t>());
+    offsets.push_back(pair.element(0).natural());
+    offsets.push_back(pair.element(1).natural());
   }
   return offsets;
 }
@@ -36,18 +47,19 @@ inline std::vector<std::size_t> read_offsets(JsonObject& json, std::size_t token
 inline std::vector<float> read_logits(JsonObject& json, const ModelConfig& config, std::size_t tokens) {
   std::vector<float> logits;
   if (json.get("logits").is_null()) return logits;
-  const Json& rows = json.list("logits");
+  const Json rows = json.list("logits");
   if (config.head == HeadKind::none) json.refuse("logits", "null without a head");
   const bool custom = config.head == HeadKind::custom;
   const std::size_t row_count = config.head == HeadKind::sequence_classification ? 1 : tokens;
-  if (!custom && rows.size() != row_count) json.refuse("logits", "a list of " + std::to_string(row_count) + " rows");
-  for (const Json& row : rows) {
-    const std::size_t columns = custom ? rows[0].size() : config.labels.size();
-    if (!row.is_array() || row.size() != columns)
-      json.refuse("logits", "rows of " + std::to_string(columns) + " numbers");
-    for (const Json& logit : row) {
-      if (!logit.is_number() || !std::isfinite(logit.get<float>())) json.refuse("logits", "rows of float32 numbers");
-      logits.push_back(logit.get<float>());
+  if (!custom && rows.size() != row_count) json.refuse("logits", concat({"a list of ", row_count, " rows"}));
+  std::size_t columns = config.labels.size();
+  if (custom && rows.size() > 0) columns = rows.element(0).is_list() ? rows.element(0).size() : 0;
+  for (const auto [row_index, row] : rows.items()) {
+    if (!row.is_list() || row.size() != columns) json.refuse("logits", concat({"rows of ", columns, " numbers"}));
+    for (const auto [index, logit] : row.items()) {
+      const float number = logit.is_number() ? static_cast<float>(logit.number()) : NAN;
+      if (!std::isfinite(number)) json.refuse("logits", "rows of float32 numbers");
+      logits.push_back(number);
     }
   }
   return logits;
@@ -55,7 +67,7 @@ inline std::vector<float> read_logits(JsonObject& json, const ModelConfig& confi
 
 inline std::string read_logits_bytes(JsonObject& json, const ModelConfig& config, std::size_t logits) {
   if (json.get("logits_bytes").is_null()) return {};
-  std::string bytes = json.require<std::string>("logits_bytes");
+  std::string bytes = json.string("logits_bytes");
   if (config.precision != PrecisionKind::int8) json.refuse("logits_bytes", "null unless the precision is int8");
   if (bytes.size() % 8 != 0 || bytes.find_first_not_of("0123456789abcdef") != std::string::npos ||
       (logits != 0 && bytes.size() != logits * 8)) {
@@ -64,26 +76,95 @@ inline std::string read_logits_bytes(JsonObject& json, const ModelConfig& config
   return bytes;
 }
 
+/// What an answer is held against.
+struct AnswerBounds {
+  HeadKind head;
+  std::vector<std::string_view> labels;  // sorted
+  std::size_t tokens = 0;
+  std::size_t code_points = 0;  // of the text that offsets count in
+};
+
+/// Refuses what is none of the objects that the pipeline of that head answers with.
+inline void check_answer_object(Json item, const AnswerBounds& bounds, std::string where) {
+  JsonObject json(item, std::move(where));
+  const auto check_label = [&](std::string_view key) {
+    const std::string label = json.string(key);
+    if (!std::binary_search(bounds.labels.begin(), bounds.labels.end(), label)) {
+      json.refuse(key, "one of the model's labels");
+    }
+  };
+  const auto check_span = [&] { json.integer("start", 0, json.integer("end", 0, bounds.code_points)); };
+  json.number("score");
+  switch (bounds.head) {
+    case HeadKind::sequence_classification: check_label("label"); break;
+    case HeadKind::token_classification:
+      check_label("entity");
+      json.integer("index", 0, bounds.tokens);
+      json.string("word");
+      check_span();
+      break;
+    case HeadKind::question_answering:
+      json.string("answer");
+      check_span();
+      break;
+    case HeadKind::none:
+    case HeadKind::custom: break;  // and no answers
+  }
+  json.finish();
+}
+
+/// The answer to a case that has been read but for that: a list of objects, or the one object of question answering.
+inline std::string read_answer(JsonObject& json, const SelfTestCase& one, AnswerBounds& bounds) {
+  if (json.get("answer").is_null()) return {};
+  std::string answer = json.string("answer");
+  const bool asks = bounds.head == HeadKind::question_answering;
+  if (bounds.head == HeadKind::none || bounds.head == HeadKind::custom) {
+    json.refuse("answer", "null without one of bertha's heads");
+  }
+  if (bounds.head == HeadKind::token_classification && one.text_pair) json.refuse("answer", "null for a pair");
+  const std::string where = json.where() + ": answer";
+  const JsonDocument document = parse_json(answer, where);
+  bounds.tokens = one.ids.size();
+  bounds.code_points = count_code_points(asks ? *one.text_pair : one.text);
+  if (document.root().is_list()) {
+    for (const auto [index, item] : document.root().items()) check_answer_object(item, bounds, where);
+  } else {
+    if (!asks) refuse_format(where, "expected a list, got an object");
+    check_answer_object(document.root(), bounds, where);
+  }
+  return answer;
+}
+
+inline SelfTestCase read_case(JsonObject& json, const ModelConfig& config, AnswerBounds& bounds) {
+  SelfTestCase one;
+  one.text = json.string("text");
+  if (!json.get("text_pair").is_null()) one.text_pair = json.string("text_pair");
+  if (config.head == HeadKind::question_answering && !one.text_pair) json.refuse("text_pair", "the context");
+  one.ids = read_ids(json, "ids");
+  if (one.ids.size() > config.max_length) json.refuse("ids", concat({"at most ", config.max_length, " ids"}));
+  one.type_ids = read_ids(json, "type_ids");
+  if (one.type_ids.size() != one.ids.size()) json.refuse("type_ids", "as long as ids");
+  const std::size_t longest =
+      std::max(count_code_points(one.text), one.text_pair ? count_code_points(*one.text_pair) : 0);
+  one.offsets = read_offsets(json, one.ids.size(), longest);
+  one.logits = read_logits(json, config, one.ids.size());
+  one.logits_bytes = read_logits_bytes(json, config, one.logits.size());
+  one.answer = read_answer(json, one, bounds);
+  json.finish();
+  return one;
+}
+
 /// The `selftest` part.
-inline std::vector<SelfTestCase> read_self_test(const std::string& text, const ModelConfig& config,
+inline std::vector<SelfTestCase> read_self_test(std::string_view text, const ModelConfig& config,
                                                 const std::string& where) {
-  const Json list = parse_json(text, where);
-  if (!list.is_array()) refuse_format(where, "expected a list, got " + shown(list));
+  const JsonDocument document = parse_json(text, where);
+  if (!document.root().is_list()) refuse_format(where, "expected a list, got an object");
+  AnswerBounds bounds{config.head, {config.labels.begin(), config.labels.end()}};
+  std::sort(bounds.labels.begin(), bounds.labels.end());
   std::vector<SelfTestCase> cases;
-  for (const Json& item : list) {
-    JsonObject json(item, where + "[" + std::to_string(cases.size()) + "]");
-    SelfTestCase one;
-    one.text = json.require<std::string>("text");
-    if (!json.get("text_pair").is_null()) one.text_pair = json.require<std::string>("text_pair");
-    one.ids = read_ids(json, "ids");
-    one.type_ids = read_ids(json, "type_ids");
-    if (one.type_ids.size() != one.ids.size()) json.refuse("type_ids", "as long as ids");
-    one.offsets = read_offsets(json, one.ids.size());
-    one.logits = read_logits(json, config, one.ids.size());
-    one.logits_bytes = read_logits_bytes(json, config, one.logits.size());
-    if (!json.get("answer").is_null()) one.answer = json.require<std::string>("answer");
-    json.finish();
-    cases.push_back(std::move(one));
+  for (const auto [index, item] : document.root().items()) {
+    JsonObject json(item, concat({where, "[", cases.size(), "]"}));
+    cases.push_back(read_case(json, config, bounds));
   }
   return cases;
 }

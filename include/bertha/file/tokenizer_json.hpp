@@ -8,6 +8,7 @@
 #include <bertha/error.hpp>
 #include <bertha/file/config_json.hpp>
 #include <bertha/file/json.hpp>
+#include <bertha/file/json_object.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <set>
@@ -24,11 +25,11 @@ namespace detail {
 inline std::vector<TemplatePiece> read_template(JsonObject& json, std::string_view key, bool pair) {
   std::vector<TemplatePiece> pieces;
   std::size_t seen[2] = {0, 0};
-  for (const Json& item : json.list(key)) {
-    JsonObject entry(item, json.where() + ": " + std::string(key) + "[" + std::to_string(pieces.size()) + "]");
+  for (const auto [index, item] : json.list(key).items()) {
+    JsonObject entry(item, concat({json.where(), ": ", key, "[", pieces.size(), "]"}));
     TemplatePiece piece;
     piece.type_id = static_cast<std::uint32_t>(entry.integer("type_id", 0, kMaxSize));
-    if (item.contains("sequence")) {
+    if (entry.has("sequence")) {
       piece.kind = entry.choice<TemplatePiece::Kind>(
           "sequence", {{"A", TemplatePiece::Kind::sequence_a}, {"B", TemplatePiece::Kind::sequence_b}});
       ++seen[piece.kind == TemplatePiece::Kind::sequence_b];
@@ -48,17 +49,17 @@ inline std::vector<AddedToken> read_added_tokens(JsonObject& json) {
   std::vector<AddedToken> tokens;
   std::set<std::string> contents;
   std::set<std::uint32_t> ids;
-  for (const Json& item : json.list("added_tokens")) {
-    JsonObject entry(item, json.where() + ": added_tokens[" + std::to_string(tokens.size()) + "]");
+  for (const auto [index, item] : json.list("added_tokens").items()) {
+    JsonObject entry(item, concat({json.where(), ": added_tokens[", tokens.size(), "]"}));
     AddedToken token;
     token.id = static_cast<std::uint32_t>(entry.integer("id", 0, kMaxSize));
-    token.content = entry.require<std::string>("content");
+    token.content = entry.string("content");
     if (token.content.empty()) entry.refuse("content", "at least one character");
-    token.single_word = entry.require<bool>("single_word");
-    token.lstrip = entry.require<bool>("lstrip");
-    token.rstrip = entry.require<bool>("rstrip");
-    token.normalized = entry.require<bool>("normalized");
-    token.special = entry.require<bool>("special");
+    token.single_word = entry.boolean("single_word");
+    token.lstrip = entry.boolean("lstrip");
+    token.rstrip = entry.boolean("rstrip");
+    token.normalized = entry.boolean("normalized");
+    token.special = entry.boolean("special");
     entry.finish();
     if (!contents.insert(token.content).second) entry.refuse("content", "given once");
     if (!ids.insert(token.id).second) entry.refuse("id", "given once");
@@ -67,9 +68,9 @@ inline std::vector<AddedToken> read_added_tokens(JsonObject& json) {
   return tokens;
 }
 
-[[noreturn]] inline void refuse_vocabulary(const std::string& where, const std::string& what) {
-  throw Error(ErrorCode::vocabulary,
-              where + ": " + what + ". Tokenizer and weights don't belong together: convert again.");
+[[noreturn]] inline void refuse_vocabulary(std::string_view where, std::string_view what) {
+  throw_error(ErrorCode::vocabulary,
+              {where, ": ", what, ". Tokenizer and weights don't belong together: convert again."});
 }
 
 /// Special tokens are tokens, and those that come with every text have a row in the word table, as their types have in
@@ -108,8 +109,8 @@ inline void check_ids(const TokenizerConfig& tokenizer, const ModelConfig& confi
 inline std::vector<NormalizerStep> read_normalizer(JsonObject& json) {
   using Kind = NormalizerStep::Kind;
   std::vector<NormalizerStep> steps;
-  for (const Json& item : json.list("normalizer")) {
-    JsonObject entry(item, json.where() + ": normalizer[" + std::to_string(steps.size()) + "]");
+  for (const auto [index, item] : json.list("normalizer").items()) {
+    JsonObject entry(item, concat({json.where(), ": normalizer[", steps.size(), "]"}));
     NormalizerStep step;
     step.kind = entry.choice<Kind>("step", {{"clean_text", Kind::clean_text},
                                             {"handle_chinese_chars", Kind::handle_chinese_chars},
@@ -124,9 +125,9 @@ inline std::vector<NormalizerStep> read_normalizer(JsonObject& json) {
                                             {"strip_right", Kind::strip_right},
                                             {"replace", Kind::replace}});
     if (step.kind == Kind::replace) {
-      step.pattern = entry.require<std::string>("pattern");
+      step.pattern = entry.string("pattern");
       if (step.pattern.empty()) entry.refuse("pattern", "at least one character");
-      step.content = entry.require<std::string>("content");
+      step.content = entry.string("content");
     }
     entry.finish();
     steps.push_back(std::move(step));
@@ -137,38 +138,38 @@ inline std::vector<NormalizerStep> read_normalizer(JsonObject& json) {
 
 inline void read_options(JsonObject& json, WordPieceOptions& options) {
   if (!json.has("normalizer")) {
-    options.clean_text = json.require<bool>("clean_text");
-    options.handle_chinese_chars = json.require<bool>("handle_chinese_chars");
-    options.strip_accents = json.require<bool>("strip_accents");
-    options.lowercase = json.require<bool>("lowercase");
+    options.clean_text = json.boolean("clean_text");
+    options.handle_chinese_chars = json.boolean("handle_chinese_chars");
+    options.strip_accents = json.boolean("strip_accents");
+    options.lowercase = json.boolean("lowercase");
   }
-  options.continuing_subword_prefix = json.require<std::string>("continuing_subword_prefix");
+  options.continuing_subword_prefix = json.string("continuing_subword_prefix");
   options.max_input_chars_per_word = json.integer("max_input_chars_per_word", 1, kMaxSize);
-  options.decoder_cleanup = json.require<bool>("decoder_cleanup");
+  options.decoder_cleanup = json.boolean("decoder_cleanup");
 }
 
 inline void read_options(JsonObject& json, ByteBpeOptions& options) {
-  options.add_prefix_space = json.require<bool>("add_prefix_space");
-  options.trim_offsets = json.require<bool>("trim_offsets");
+  options.add_prefix_space = json.boolean("add_prefix_space");
+  options.trim_offsets = json.boolean("trim_offsets");
   options.num_merges = json.integer("num_merges", 1, kMaxSize);
 }
 
 /// Reads the options of the kind that the file names.
 template <class... Kinds>
 void read_kind(JsonObject& json, std::variant<Kinds...>& options) {
-  const std::string kind = json.require<std::string>("kind");
+  const std::string kind = json.string("kind");
   const bool known = ((kind == Kinds::kKind && (read_options(json, options.template emplace<Kinds>()), true)) || ...);
   if (known) return;
   std::string names;
   for (const std::string_view name : {Kinds::kKind...})
     names += (names.empty() ? "\"" : ", \"") + std::string(name) + '"';
-  refuse_unknown(json, "kind", names.c_str());
+  json.refuse_unknown("kind", names);
 }
 
 /// The `tokenizer` part, checked against `config`. Throws Error{vocabulary} where the two contradict each other.
-inline TokenizerConfig read_tokenizer(const std::string& text, const ModelConfig& config, const std::string& where) {
-  const Json value = parse_json(text, where);
-  JsonObject json(value, where);
+inline TokenizerConfig read_tokenizer(std::string_view text, const ModelConfig& config, const std::string& where) {
+  const JsonDocument document = parse_json(text, where);
+  JsonObject json(document.root(), where);
   TokenizerConfig tokenizer;
   read_kind(json, tokenizer.model);
   if (json.has("normalizer")) tokenizer.normalizer = read_normalizer(json);

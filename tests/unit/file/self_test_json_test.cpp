@@ -22,6 +22,7 @@ ModelConfig config() {
   config.head = HeadKind::sequence_classification;
   config.labels = {"a", "b"};
   config.precision = PrecisionKind::int8;
+  config.max_length = 3;
   return config;
 }
 
@@ -75,7 +76,7 @@ TEST(SelfTestJson, ReadsARowOfLogitsForEachTokenOfOtherHeads) {
   ModelConfig model = config();
   model.head = HeadKind::token_classification;
   Json item = one_case();
-  item.update({{"logits", {{1, 2}, {3, 4}, {5, 6}}}, {"logits_bytes", nullptr}});
+  item.update({{"logits", {{1, 2}, {3, 4}, {5, 6}}}, {"logits_bytes", nullptr}, {"answer", nullptr}});
   EXPECT_EQ(read(Json::array({item}), model)[0].logits, (std::vector<float>{1, 2, 3, 4, 5, 6}));
   expect_refused(Json::object(), {"selftest[0]", "'logits'", "3 rows"}, model);
   model.head = HeadKind::custom;
@@ -103,6 +104,8 @@ TEST(SelfTestJson, NamesTheCaseAndTheFieldThatIsWrong) {
   expect_refused({{"logits_bytes", "0000003f"}}, {"'logits_bytes'"});
   expect_refused({{"logits_bytes", "0000003F0000A0BF"}}, {"'logits_bytes'"});
   expect_refused({{"logits_bytes", 5}}, {"'logits_bytes'", "string"});
+  expect_refused({{"ids", {2, 5, 5, 3}}}, {"'ids'", "at most 3"});
+  expect_refused({{"offsets", {{0, 0}, {3, 4}, {0, 0}}}}, {"'offsets'", "within the text"});
   expect_refused({{"answer", {1}}}, {"'answer'"});
   expect_refused({{"more", 1}}, {"\"more\"", "unknown"});
   const Json whole = one_case();
@@ -121,6 +124,80 @@ TEST(SelfTestJson, HoldsLogitsAgainstTheModel) {
   model = config();
   model.head = HeadKind::none;
   expect_refused(Json::object(), {"'logits'", "without a head"}, model);
+}
+
+/// Refused: an answer of that text to a case that `change` makes, of a model with that head.
+void expect_answer_refused(HeadKind head, const Json& change, const std::string& answer,
+                           std::initializer_list<std::string_view> words) {
+  ModelConfig model = config();
+  model.head = head;
+  if (head == HeadKind::question_answering) model.labels = {"start", "end"};
+  Json item = one_case();
+  item.update({{"logits", nullptr}, {"logits_bytes", nullptr}, {"answer", answer}});
+  item.update(change);
+  expect_error(
+      ErrorCode::format, words, [&] { read(Json::array({item}), model); }, answer);
+}
+
+TEST(SelfTestJson, HoldsAnswersAgainstTheHeadsPipeline) {
+  const auto label = [](const std::string& answer, std::initializer_list<std::string_view> words) {
+    expect_answer_refused(HeadKind::sequence_classification, Json::object(), answer, words);
+  };
+  for (const char* text : {"", "no JSON", "[", "null", "1", "\"a\"", "[{}]]", "\xef\xbb\xbf[]"})
+    label(text, {"answer"});
+  label("{}", {"answer", "list"});
+  label("[1]", {"answer", "object"});
+  label(R"([{"label":"a"}])", {"'score'", "missing"});
+  label(R"([{"label":"a","score":"1"}])", {"'score'", "number"});
+  label(R"([{"label":"c","score":1}])", {"'label'", "\"c\"", "one of the model's labels"});
+  label(R"([{"label":0,"score":1}])", {"'label'", "string"});
+  label(R"([{"label":"a","score":1,"index":1}])", {"\"index\"", "unknown"});
+
+  const auto entity = [](const Json& change, std::initializer_list<std::string_view> words, const Json& more = {}) {
+    Json one = {{"entity", "a"}, {"score", 0.5}, {"index", 1}, {"word", "b"}, {"start", 2}, {"end", 3}};
+    one.update(change);
+    expect_answer_refused(HeadKind::token_classification, more.is_null() ? Json::object() : more,
+                          Json::array({one}).dump(), words);
+  };
+  entity({{"entity", "c"}}, {"'entity'", "one of the model's labels"});
+  entity({{"index", 4}}, {"'index'", "0 to 3"});
+  entity({{"word", nullptr}}, {"'word'", "string"});
+  entity({{"start", 3}, {"end", 2}}, {"'start'", "0 to 2"});
+  entity({{"end", 4}}, {"'end'", "0 to 3"});
+  entity(Json::object(), {"'answer'", "null for a pair"}, {{"text_pair", "c"}});
+
+  const auto answer = [](const Json& change, std::initializer_list<std::string_view> words, bool listed = false) {
+    Json one = {{"score", 0.5}, {"start", 0}, {"end", 2}, {"answer", "x"}};
+    one.update(change);
+    const Json pair = {{"text_pair", "\xc3\xa9x"}};
+    expect_answer_refused(HeadKind::question_answering, pair, (listed ? Json::array({one}) : one).dump(), words);
+  };
+  answer({{"end", 3}}, {"'end'", "0 to 2"});
+  answer({{"end", 3}}, {"'end'", "0 to 2"}, true);
+  answer({{"answer", 1}}, {"'answer'", "string"});
+  answer({{"score", nullptr}}, {"'score'", "number"});
+  expect_answer_refused(HeadKind::question_answering, Json::object(), R"({"score":1,"start":0,"end":1,"answer":"a"})",
+                        {"selftest[0]", "'text_pair'", "context"});
+  expect_answer_refused(HeadKind::custom, Json::object(), "[]", {"'answer'", "null"});
+  expect_answer_refused(HeadKind::none, Json::object(), "[]", {"'answer'", "null"});
+}
+
+TEST(SelfTestJson, TakesTheAnswersOfEveryPipeline) {
+  ModelConfig model = config();
+  const auto take = [&](const Json& change) {
+    Json item = one_case();
+    item.update({{"logits", nullptr}, {"logits_bytes", nullptr}});
+    item.update(change);
+    EXPECT_EQ(read(Json::array({item}), model).at(0).answer, item["answer"]);
+  };
+  take({{"answer", "[]"}});
+  take({{"text_pair", "c"}, {"answer", R"([{"label":"b","score":1e-7},{"label":"a","score":0}])"}});
+  model.head = HeadKind::token_classification;
+  take({{"answer", "[]"}});
+  take({{"answer", R"([{"entity":"b","score":0.5,"index":1,"word":"","start":0,"end":3}])"}});
+  model.head = HeadKind::question_answering;
+  take({{"text_pair", "cd"}, {"answer", R"({"score":0.5,"start":2,"end":2,"answer":""})"}});
+  take({{"text_pair", "cd"}, {"answer", R"([{"score":0.5,"start":0,"end":1,"answer":"c"}])"}});
 }
 
 }  // namespace
