@@ -54,6 +54,7 @@ class Model {
  public:
   using Output = typename H::Output;
 
+  /// The file is mapped unless `options.copy`: replace it by renaming a new one to its name, never by writing to it.
   /// Throws Error{file | format | shape | missing_tensor | unused_tensor | vocabulary | unsupported | self_test}.
   static Model load(const std::string& path, const LoadOptions& options = {}) {
     return Model(WeightFile::open(path, {.copy = options.copy, .memory = options.memory}), options);

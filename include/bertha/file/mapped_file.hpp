@@ -1,6 +1,7 @@
 // The bytes of a file, read-only and 64-byte aligned: mapped, so that processes share its pages and opening costs no
-// reading, or copied, for files that somebody may truncate or rewrite while they are in use (touching a page of a
-// mapping behind the new end of its file kills the process).
+// reading, or copied, for files that somebody may truncate or rewrite in place while they are in use: what is written
+// shows in the mapping, and touching a page behind the new end of the file kills the process. A file that is replaced
+// by renaming another one to its name stays as it was for those who have it mapped.
 
 #pragma once
 
@@ -36,7 +37,7 @@ class MappedFile {
     if (file.number < 0) refuse(path, "can't be opened", errno);
     struct stat status {};
     if (::fstat(file.number, &status) != 0) refuse(path, "can't be examined", errno);
-    if (S_ISDIR(status.st_mode)) refuse(path, "is a directory; name the model file in it", 0);
+    if (S_ISDIR(status.st_mode)) refuse_folder(path);
     if (!S_ISREG(status.st_mode)) refuse(path, "is not a regular file; copy it to one", 0);
     if (status.st_size <= 0) refuse(path, "is empty", 0);
     const auto size = static_cast<std::size_t>(status.st_size);
@@ -91,6 +92,16 @@ class MappedFile {
     std::string message = "'" + path + "' " + what;
     if (error != 0) message += ": " + std::generic_category().message(error);
     throw Error(ErrorCode::file, message + ".");
+  }
+
+  [[noreturn]] static void refuse_folder(const std::string& path) {
+    if (::access((path + "/config.json").c_str(), F_OK) != 0) {
+      refuse(path, "is a directory; name the model file in it", 0);
+    }
+    throw_error(ErrorCode::file, {"'", path,
+                                  "' is the folder of a Hugging Face checkpoint; convert it: python3 "
+                                  "tools/convert.py ",
+                                  path, " OUT"});
   }
 
   void read_all(int file, const std::string& path) {

@@ -14,6 +14,7 @@
 #include <bertha/config.hpp>
 #include <bertha/error.hpp>
 #include <bertha/file/crc32.hpp>
+#include <bertha/file/foreign_file.hpp>
 #include <bertha/file/mapped_file.hpp>
 #include <bertha/file/safetensors.hpp>
 #if defined(BERTHA_DEFINES_FUNCTIONS)
@@ -50,7 +51,7 @@ enum class Memory : std::uint8_t {
 
 /// How to open a file.
 struct OpenOptions {
-  bool copy = false;  ///< hold a copy of all bytes: what happens to the file later doesn't matter then
+  bool copy = false;  ///< hold a copy of all bytes: what is written to the file later doesn't matter then
   Memory memory = Memory::fast;
 };
 
@@ -76,18 +77,21 @@ constexpr DType dtype_of() {
 /// One opened model file. Movable, not copyable. Const methods may run concurrently; `take` needs the object to itself.
 class WeightFile {
  public:
-  /// Maps or copies the file and checks all of it but the CRCs.
+  /// Maps or copies the file and checks all of it but the CRCs. While it is in use, a mapped file must not be written
+  /// to: replace model files by renaming new ones to their names, or set `copy`.
   /// Throws Error{file | format | unsupported | vocabulary} with the path, the part and the field.
   static WeightFile open(const std::string& path, OpenOptions options = {}) {
     const auto mode = options.copy ? MappedFile::Mode::copy : MappedFile::Mode::map;
     auto file = std::make_shared<const MappedFile>(path, mode);
     const auto bytes = file->bytes();
+    detail::refuse_foreign(bytes, path, detail::folder_of(path));
     return WeightFile(bytes, path, options.memory, std::move(file));
   }
 
   /// The same for a file's bytes. Without `copy` they must be 64-byte aligned, or it throws Error{input}, and must
   /// outlive everything that is loaded from them.
   static WeightFile from_bytes(std::span<const std::byte> bytes, std::string name = "bytes", OpenOptions options = {}) {
+    detail::refuse_foreign(bytes, name, {});
     if (options.copy) {
       auto copy = std::make_shared<const MappedFile>(MappedFile::copy_of(bytes));
       bytes = copy->bytes();

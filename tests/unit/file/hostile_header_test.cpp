@@ -133,13 +133,13 @@ std::vector<std::pair<const char*, std::function<std::string()>>> hostile_files(
       {"tensors", many_tensors},
       {"a shape",
        [=] {
-         return pack(repeated(R"({"__metadata__":{"format":"1"},"a":{"dtype":"U8","shape":[)", "0",
+         return pack(repeated(R"({"__metadata__":{"format":"1","crc32":""},"a":{"dtype":"U8","shape":[)", "0",
                               R"(],"data_offsets":[0,0]}})"));
        }},
       {"fields of a tensor",
        [=] {
-         return pack(
-             repeated(R"({"__metadata__":{"format":"1"},"a":{)", [](std::size_t i) { return quoted(i) + ":0"; }, "}}"));
+         return pack(repeated(R"({"__metadata__":{"format":"1","crc32":""},"a":{)",
+                              [](std::size_t i) { return quoted(i) + ":0"; }, "}}"));
        }},
       {"hashes",
        [=] {
