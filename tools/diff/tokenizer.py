@@ -2,7 +2,7 @@
 """Tokenises the same texts by `bertha tokenize` and by Hugging Face, and counts the differences.
 
     python3 tools/diff/tokenizer.py MODEL FOLDER [FILE ...] [--generate N] [--seed N] [--pairs] [--all]
-        [--truncation STRATEGY --max-length N [--stride N]] [--bertha PROGRAM]
+        [--truncation STRATEGY --max-length N [--stride N]] [--split-special-tokens] [--bertha PROGRAM]
 
 MODEL is the file that tools/convert.py made of FOLDER (with --tokenizer it needs no weights). FILEs are text, a text a
 line; with --pairs each line goes with the next one. With --truncation all windows are compared, and texts that one of the
@@ -36,6 +36,8 @@ def items_of(file, pairs):
 
 def by_bertha(program, model, items, options):
     command = [program, "tokenize", model, "--jsonl"] + (["--all"] if options.all else [])
+    if options.split_special_tokens:
+        command.append("--split-special-tokens")
     if options.truncation:
         command += ["--truncation", options.truncation, "--max-length", str(options.max_length),
                     "--stride", str(options.stride), "--windows"]
@@ -78,6 +80,7 @@ def main():
     parser.add_argument("--truncation", choices=("longest_first", "only_first", "only_second"))
     parser.add_argument("--max-length", type=int, default=0)
     parser.add_argument("--stride", type=int, default=0)
+    parser.add_argument("--split-special-tokens", action="store_true", help="take [SEP] in a text for text")
     parser.add_argument("--bertha", default="bertha", metavar="PROGRAM")
     parser.add_argument("--show", type=int, default=5, metavar="N", help="print the first N differences")
     options = parser.parse_args()
@@ -96,6 +99,7 @@ def main():
     tokenizer = transformers.AutoTokenizer.from_pretrained(options.folder).backend_tokenizer
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    tokenizer.encode_special_tokens = options.split_special_tokens
     if options.truncation:
         tokenizer.enable_truncation(options.max_length, stride=options.stride, strategy=options.truncation)
     fields = FIELDS + (MORE_FIELDS if options.all else ())

@@ -13,12 +13,14 @@
 #include <atomic>
 #include <bertha/error.hpp>
 #include <bertha/tokenizer/byte_level.hpp>
+#include <bertha/tokenizer/probe_limit.hpp>
 #include <bertha/tokenizer/vocabulary.hpp>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <span>
@@ -64,11 +66,7 @@ class ByteBpe {
     if (whole != kNone && marks_[whole].load(std::memory_order_relaxed) == kIsOne) return token(whole, 0, word.size());
     const auto& symbols = scratch.symbols;
     start(word, scratch.symbols);
-    if (word.size() <= kShort) {
-      merge_short(scratch.symbols);
-    } else {
-      merge_long(scratch);
-    }
+    word.size() <= kShort ? merge_short(scratch.symbols) : merge_long(scratch);
     if (whole != kNone) {
       const bool is_one = symbols.size() == 1 && symbols[0].id == whole;
       marks_[whole].store(is_one ? kIsOne : kIsNotOne, std::memory_order_relaxed);
@@ -104,8 +102,8 @@ class ByteBpe {
       const std::size_t size = utf8::encode(byte_alphabet::kCharacters[byte], character);
       const auto id = vocabulary_.find(std::string_view(character, size));
       if (!id && (unknown >= vocabulary_.size() || vocabulary_.token(unknown).empty())) {
-        fail("tokenizer.vocab: there is no token for byte " + std::to_string(byte) +
-             ", and unk_token_id is no token of the vocabulary");
+        fail(
+            {"tokenizer.vocab: there is no token for byte ", byte, ", and unk_token_id is no token of the vocabulary"});
       }
       byte_ids_[byte] = id.value_or(unknown);
     }
@@ -116,21 +114,19 @@ class ByteBpe {
     merge_shift_ = static_cast<unsigned>(64 - std::countr_zero(merges_.size()));
     for (std::size_t i = 0; i + 1 < merges.size(); i += 2) {
       const std::uint32_t left = merges[i], right = merges[i + 1];
-      const auto which = [&] { return "tokenizer.merges: merge " + std::to_string(i / 2); };
-      if (left >= vocabulary_.size() || right >= vocabulary_.size() || vocabulary_.token(left).empty() ||
-          vocabulary_.token(right).empty()) {
-        fail(which() + " is of ids " + std::to_string(left) + " and " + std::to_string(right) +
-             ", expected tokens of the vocabulary");
+      const auto fail_merge = [&](std::initializer_list<ErrorPiece> what) {
+        fail({"tokenizer.merges: merge ", i / 2, concat(what)});
+      };
+      const auto string_of = [&](std::uint32_t id) { return id < vocabulary_.size() ? vocabulary_.token(id) : ""; };
+      const std::string_view first = string_of(left), second = string_of(right);
+      if (first.empty() || second.empty()) {
+        fail_merge({" is of ids ", left, " and ", right, ", expected tokens of the vocabulary"});
       }
-      const std::string_view first = vocabulary_.token(left), second = vocabulary_.token(right);
-      const auto joined =
-          vocabulary_.find(Vocabulary::extend(Vocabulary::extend(Vocabulary::kEmpty, first), second), first, second);
-      if (!joined) {
-        fail(which() + " joins '" + std::string(first) + "' and '" + std::string(second) +
-             "' to a string that is no token");
-      }
+      const auto hash = Vocabulary::extend(Vocabulary::extend(Vocabulary::kEmpty, first), second);
+      const auto joined = vocabulary_.find(hash, first, second);
+      if (!joined) fail_merge({" joins '", first, "' and '", second, "' to a string that is no token"});
       Merge& slot = merges_[merge_slot(left, right)];
-      if (slot.rank != kNoRank) fail(which() + " has the pair of merge " + std::to_string(slot.rank));
+      if (slot.rank != kNoRank) fail_merge({" has the pair of merge ", slot.rank});
       slot = {left, right, static_cast<std::uint32_t>(i / 2)};
       joined_.push_back(*joined);
     }
@@ -145,7 +141,8 @@ class ByteBpe {
 
   std::size_t merge_slot(std::uint32_t left, std::uint32_t right) const {
     std::size_t at = (std::uint64_t{left} << 32 | right) * kMultiplier >> merge_shift_;
-    while (merges_[at].rank != kNoRank && (merges_[at].left != left || merges_[at].right != right)) {
+    const auto is_other = [&] { return merges_[at].left != left || merges_[at].right != right; };
+    for (ProbeLimit limit; merges_[at].rank != kNoRank && is_other(); limit.pass("tokenizer.merges")) {
       at = (at + 1) & (merges_.size() - 1);
     }
     return at;
@@ -189,17 +186,19 @@ class ByteBpe {
     previous.resize(n);
     next.resize(n);
     const auto enter = [&](std::uint32_t i) {
-      symbols[i].rank = next[i] < n ? rank(symbols[i], symbols[next[i]]) : kNoRank;
       if (symbols[i].rank == kNoRank) return;
       queue.push_back(std::uint64_t{symbols[i].rank} << 32 | i);
       std::push_heap(queue.begin(), queue.end(), std::greater<>());
     };
+    const auto rank_again = [&](std::uint32_t i) {
+      symbols[i].rank = next[i] < n ? rank(symbols[i], symbols[next[i]]) : kNoRank;
+      enter(i);
+    };
     for (std::uint32_t i = 0; i < n; ++i) {
       previous[i] = i - 1;
       next[i] = i + 1;
-      if (symbols[i].rank != kNoRank) queue.push_back(std::uint64_t{symbols[i].rank} << 32 | i);
+      enter(i);
     }
-    std::make_heap(queue.begin(), queue.end(), std::greater<>());
     while (!queue.empty()) {
       std::pop_heap(queue.begin(), queue.end(), std::greater<>());
       const std::uint64_t top = queue.back();
@@ -213,8 +212,8 @@ class ByteBpe {
       right.size = 0;
       next[at] = next[next[at]];
       if (next[at] < n) previous[next[at]] = at;
-      enter(at);
-      if (at != 0) enter(previous[at]);
+      rank_again(at);
+      if (at != 0) rank_again(previous[at]);
     }
     std::erase_if(symbols, [](const Symbol& symbol) { return symbol.size == 0; });
   }
@@ -245,7 +244,7 @@ class ByteBpe {
 
   std::size_t slot_of(std::string_view word, std::uint64_t hash) const {
     std::size_t at = static_cast<std::size_t>(hash >> slot_shift_);
-    while (slots_[at].id_plus_one != 0) {
+    for (ProbeLimit limit; slots_[at].id_plus_one != 0; limit.pass("tokenizer.vocab")) {
       if (slots_[at].tag == static_cast<std::uint32_t>(hash) && bytes_of(slots_[at].id_plus_one - 1) == word) break;
       at = (at + 1) & (slots_.size() - 1);
     }
@@ -279,8 +278,8 @@ class ByteBpe {
     return hash * kMultiplier;
   }
 
-  [[noreturn]] static void fail(const std::string& what) {
-    throw Error(ErrorCode::vocabulary, what + "; the model file is damaged, convert it again");
+  [[noreturn]] static void fail(std::initializer_list<ErrorPiece> what) {
+    throw_error(ErrorCode::vocabulary, {concat(what), "; the model file is damaged, convert it again"});
   }
 
   Vocabulary vocabulary_;

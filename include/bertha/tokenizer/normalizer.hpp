@@ -38,7 +38,7 @@ class BertNormalizer {
   void operator()(std::string_view text, std::uint32_t base, NormalizedText& out) const {
     using namespace unicode;
     out.clear();
-    Writer write(options_, out);
+    Rewriter rewriter(options_, out);
     for (std::size_t at = 0; at < text.size();) {
       const auto [value, size] = utf8::decode(text, at);
       const auto start = static_cast<std::uint32_t>(base + at);
@@ -49,21 +49,21 @@ class BertNormalizer {
       if (options_.clean_text && (flags & kRemoved) != 0) continue;
       if (options_.clean_text && (flags & kCleanSpace) != 0) code_point = ' ';
       if (options_.handle_chinese_chars && (flags & kChinese) != 0) {
-        write.put(' ', origin);
-        write.put(code_point, origin);
-        write.put(' ', origin);
+        rewriter.put(' ', origin);
+        rewriter.put(code_point, origin);
+        rewriter.put(' ', origin);
       } else {
-        write.put(code_point, origin);
+        rewriter.put(code_point, origin);
       }
     }
-    write.finish();
+    rewriter.finish();
   }
 
  private:
   // Takes code points in their order, decomposes and sorts marks if accents are to go, lower-cases and appends.
-  class Writer {
+  class Rewriter {
    public:
-    Writer(const Options& options, NormalizedText& out) : options_(options), out_(out) {}
+    Rewriter(const Options& options, NormalizedText& out) : options_(options), out_(out) {}
 
     void put(std::uint32_t code_point, Span origin) {
       if (!options_.strip_accents) return append(code_point, origin);

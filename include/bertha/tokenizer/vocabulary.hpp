@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bertha/error.hpp>
+#include <bertha/tokenizer/probe_limit.hpp>
 #include <bertha/tokenizer/utf8.hpp>
 #include <bit>
 #include <cstddef>
@@ -31,7 +32,8 @@ class Vocabulary {
   }
 
   /// Token i is text[offsets[i], offsets[i + 1]). An empty one matches nothing; of two equal ones the later is found.
-  /// Throws Error{vocabulary} if the offsets do not ascend from 0 within the text, or a token is not UTF-8.
+  /// Throws Error{vocabulary} if the offsets do not ascend from 0 within the text, a token is not UTF-8, or too many
+  /// have hashes alike.
   Vocabulary(std::string_view text, std::span<const std::uint32_t> offsets) : text_(text), offsets_(offsets) {
     check_offsets();
     const std::size_t room = std::bit_ceil(2 * size() + 2);
@@ -87,7 +89,7 @@ class Vocabulary {
   // The slot that holds the token, or the free one where it would go: half of the slots are free, so there is one.
   std::size_t slot_of(Hash hash, std::string_view prefix, std::string_view rest) const {
     std::size_t at = static_cast<std::size_t>(hash >> shift_);
-    while (slots_[at].id_plus_one != 0) {
+    for (ProbeLimit limit; slots_[at].id_plus_one != 0; limit.pass("tokenizer.vocab")) {
       if (slots_[at].tag == tag(hash)) {
         const std::string_view its = stored(slots_[at].id_plus_one - 1);
         if (its.size() == prefix.size() + rest.size() && its.starts_with(prefix) && its.ends_with(rest)) break;

@@ -1,7 +1,7 @@
 // WordPiece: splitting normalised text into words, words into pieces of the vocabulary, and joining tokens again.
 //
 // Equals `BertPreTokenizer`, `models.WordPiece` and `decoders.WordPiece` of tokenizers 0.23.3
-// (tokenizers/src/pre_tokenizers/ bert.rs, models/wordpiece/mod.rs, decoders/wordpiece.rs).
+// (tokenizers/src/pre_tokenizers/bert.rs, models/wordpiece/mod.rs, decoders/wordpiece.rs).
 
 #pragma once
 
@@ -48,7 +48,8 @@ class WordPiece {
   /// The hashes of a word's prefixes; its memory is used again.
   using Scratch = std::vector<Vocabulary::Hash>;
 
-  /// Throws Error{vocabulary} if `unknown` is not the id of a token.
+  /// Throws Error{vocabulary} if `unknown` is not the id of a token, or the time for a word would be without bounds: at
+  /// each piece's start all lengths up to the longest token's, and the word's end, may be tried.
   WordPiece(Vocabulary vocabulary, std::string prefix, std::uint32_t unknown, std::size_t max_input_chars_per_word)
       : vocabulary_(std::move(vocabulary)),
         prefix_(std::move(prefix)),
@@ -56,9 +57,15 @@ class WordPiece {
         unknown_(unknown),
         max_chars_(max_input_chars_per_word) {
     if (unknown_ >= vocabulary_.size() || vocabulary_.token(unknown_).empty()) {
-      throw Error(ErrorCode::vocabulary, "tokenizer: unk_token_id is " + std::to_string(unknown_) +
-                                             ", expected the id of one of the vocabulary's " +
-                                             std::to_string(vocabulary_.size()) + " tokens");
+      throw_error(ErrorCode::vocabulary,
+                  {"tokenizer: unk_token_id is ", unknown_, ", expected the id of one of the vocabulary's ",
+                   vocabulary_.size(), " tokens"});
+    }
+    if (std::min(max_chars_, vocabulary_.longest()) > kMaxPiece) {
+      throw_error(ErrorCode::vocabulary,
+                  {"tokenizer: max_input_chars_per_word is ", max_chars_, " and the vocabulary has a token of ",
+                   vocabulary_.longest(), " bytes; one of the two must be at most ", kMaxPiece,
+                   ", or long words would take too long"});
     }
   }
 
@@ -87,6 +94,8 @@ class WordPiece {
   }
 
  private:
+  static constexpr std::size_t kMaxPiece = 1000;
+
   struct Piece {
     std::uint32_t id;
     std::size_t size;  // 0: there is none
@@ -122,9 +131,14 @@ inline std::string decode_wordpiece(std::span<const std::string_view> tokens, st
       {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
       {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
   const auto replace_all = [](std::string& text, std::string_view from, std::string_view to) {
-    for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
-      text.replace(at, from.size(), to);
+    std::size_t at = text.find(from), done = 0;
+    if (at == std::string::npos) return;
+    std::string replaced;
+    for (; at != std::string::npos; at = text.find(from, done)) {
+      replaced.append(text, done, at - done).append(to);
+      done = at + from.size();
     }
+    text = replaced.append(text, done);
   };
   std::string result;
   for (std::size_t i = 0; i < tokens.size(); ++i) {

@@ -75,4 +75,18 @@ TEST(Vocabulary, RefusesATokenThatChangedSinceItWasChecked) {
   expect_error(ErrorCode::vocabulary, {"token 1"}, [&] { vocabulary.find("bc"); });
 }
 
+TEST(Vocabulary, RefusesTokensWhoseHashesAreAlike) {
+  std::vector<std::string> tokens;
+  for (std::uint64_t number = 0; tokens.size() < 1100; ++number) {
+    std::string token;
+    for (std::uint64_t rest = number; rest > 0; rest /= 64) token += static_cast<char>('0' + rest % 64);
+    // All in the lowest of the table's 4,096 places.
+    if (Vocabulary::extend(Vocabulary::kEmpty, token) >> 52 == 0) tokens.push_back(token);
+  }
+  const VocabularyData alike(tokens);
+  expect_error(ErrorCode::vocabulary, {"tokenizer.vocab", "hashes alike"}, [&] { alike.vocabulary(); });
+  tokens.resize(900);
+  EXPECT_NO_THROW(VocabularyData(tokens).vocabulary());
+}
+
 }  // namespace

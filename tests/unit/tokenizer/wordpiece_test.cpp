@@ -112,4 +112,24 @@ TEST(DecodeWordpiece, JoinsPiecesAndCleansUpTokenByToken) {
   EXPECT_EQ(decoded({}), "");
 }
 
+TEST(WordPiece, RefusesAVocabularyThatMakesLongWordsSlow) {
+  const VocabularyData data({"[UNK]", std::string(1500, 'b')});
+  EXPECT_NO_THROW(WordPiece(data.vocabulary(), "##", 0, 1000));
+  expect_error(ErrorCode::vocabulary, {"max_input_chars_per_word is 1001", "1500 bytes"},
+               [&] { WordPiece(data.vocabulary(), "##", 0, 1001); });
+  const VocabularyData usual({"[UNK]", "a"});
+  EXPECT_NO_THROW(WordPiece(usual.vocabulary(), "##", 0, std::size_t{1} << 24));
+}
+
+TEST(DecodeWordPiece, CleansLongTokensUp) {
+  // Replacing in place would move some 10^12 bytes.
+  std::string token = "a", expected = "a";
+  for (int i = 0; i < 1000000; ++i) {
+    token += " .";
+    expected += '.';
+  }
+  const std::vector<std::string_view> tokens = {token};
+  EXPECT_TRUE(decode_wordpiece(tokens, "##", true) == expected);
+}
+
 }  // namespace
