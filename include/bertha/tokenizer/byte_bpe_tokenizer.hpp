@@ -74,7 +74,7 @@ class ByteBpeTokenizer {
       const bool space_before = its_.options_.add_prefix_space && !text.starts_with(' ');
       split_byte_level(text, space_before, [&](std::size_t begin, std::size_t end, bool with_space) {
         const std::string_view word = text.substr(begin, end - begin);
-        stop_.pass(word.size() + 1);
+        stop_.pass(word.size());
         if (with_space) {
           append_word_with_space(part, from + begin, word);
         } else {

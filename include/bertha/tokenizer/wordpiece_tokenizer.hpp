@@ -93,7 +93,7 @@ class WordPieceTokenizer {
     /// Appends the tokens of bytes [from, to) of a normalised part of the text.
     void append_normalized(const NormalizedText& part, std::size_t from, std::size_t to) {
       split_words(part.text().substr(from, to - from), [&](std::size_t begin, std::size_t end) {
-        stop_.pass(end - begin);
+        stop_.pass(end - begin + 1);
         const auto origin = [&](std::size_t b, std::size_t e) {
           return part.origin(from + begin + b, from + begin + e);
         };

@@ -1,0 +1,98 @@
+// What every kind of tokenizer does, beside what its own test says.
+
+#include <gtest/gtest.h>
+
+#include "../../support/expect_error.hpp"
+#include "small_tokenizer.hpp"
+
+#include <bertha/tokenizer/text_tokenizer.hpp>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace bertha;
+using namespace bertha_test;
+
+static_assert(TokenizerKind<WordPieceTokenizer>);
+static_assert(TokenizerKind<ByteBpeTokenizer>);
+static_assert(!TokenizerKind<WordPiece> && !TokenizerKind<TextTokenizer>);
+
+const VocabularyData& words() {
+  static const VocabularyData data(with_special({"a", "\u00e9"}));
+  return data;
+}
+const VocabularyData& bytes() {
+  static const VocabularyData data(with_bytes({}));
+  return data;
+}
+const std::vector<NormalizerStep> kSteps = {{NormalizerStep::Kind::nfc, {}, {}}};
+
+WordPieceTokenizer word_piece(const std::vector<NormalizerStep>& steps = {}) {
+  return {WordPieceOptions{}, words().vocabulary(), 1, steps};
+}
+ByteBpeTokenizer byte_bpe(const std::vector<NormalizerStep>& steps = {}) {
+  return {ByteBpeOptions{}, bytes().vocabulary(), {}, 3, steps};
+}
+
+template <TokenizerKind Kind>
+void expect_stops(const Kind& kind) {
+  std::stop_source source;
+  const Stop stop(source.get_token(), {});
+  source.request_stop();
+  const auto append_raw = [&](const std::string& text) {
+    typename Kind::Run run(kind, text, stop);
+    run.append_raw(0, text.size());
+  };
+  const auto append_normalized = [&](const std::string& text) {
+    NormalizedText part;
+    kind.normalize(text, 0, part);
+    typename Kind::Run run(kind, text, stop);
+    run.append_normalized(part, 0, part.text().size());
+  };
+  std::string text;
+  while (text.size() < 60000) text += "a ";
+  EXPECT_NO_THROW(append_raw(text));
+  EXPECT_NO_THROW(append_normalized(text));
+  text += text;
+  expect_error(ErrorCode::stopped, {"stop token"}, [&] { append_raw(text); });
+  expect_error(ErrorCode::stopped, {"stop token"}, [&] { append_normalized(text); });
+}
+
+TEST(TokenizerKind, LooksAtTheStopWithinALongText) {
+  expect_stops(word_piece());
+  expect_stops(word_piece(kSteps));
+  expect_stops(byte_bpe());
+  expect_stops(byte_bpe(kSteps));
+}
+
+template <TokenizerKind Kind>
+void expect_parts_in_any_order(const Kind& kind) {
+  const std::string text = "a \u00e9<t>a";
+  NormalizedText first, second;
+  kind.normalize(std::string_view(text).substr(0, 4), 0, first);
+  kind.normalize(std::string_view(text).substr(7), 7, second);  // before the first one's tokens are asked for
+  const Stop never;
+  typename Kind::Run run(kind, text, never);
+  run.append_normalized(first, 0, first.text().size());
+  run.append_added_token(77, {4, 7});
+  run.append_normalized(second, 0, second.text().size());
+  typename Kind::Run raw(kind, text, never);
+  raw.append_raw(0, 4);
+  raw.append_added_token(77, {4, 7});
+  raw.append_raw(7, 8);
+  EXPECT_EQ(run.tokens().ids, raw.tokens().ids);
+  EXPECT_EQ(run.tokens().offsets, raw.tokens().offsets);
+  EXPECT_EQ(run.tokens().words, raw.tokens().words);
+  EXPECT_EQ(run.tokens().offsets.back(), (Span{7, 8}));
+  EXPECT_EQ(run.tokens().words.back(), 3u);
+}
+
+TEST(TokenizerKind, NeedsNoOrderOfNormalisingAndAppending) {
+  expect_parts_in_any_order(word_piece());
+  expect_parts_in_any_order(word_piece(kSteps));
+  expect_parts_in_any_order(byte_bpe());
+  expect_parts_in_any_order(byte_bpe(kSteps));
+}
+
+}  // namespace
