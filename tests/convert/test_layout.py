@@ -1,5 +1,7 @@
 """Where each number of a weight lies, and how int8 values are made: tools/format.md section 5 one by one."""
 
+from __future__ import annotations
+
 import unittest
 
 import folders  # noqa: F401  (puts tools/ on the path)
@@ -17,6 +19,20 @@ def quantised_one_by_one(row: np.ndarray) -> tuple[list[int], np.float32]:
         return [0] * len(row), np.float32(0)
     inverse = np.float32(127) / largest
     return [max(-127, min(127, int(np.rint(np.float32(value * inverse))))) for value in row], largest / np.float32(127)
+
+
+def in_blocks(weights: np.ndarray, rows: int = 16) -> layout.Rows:
+    """A matrix that comes so many rows at a time."""
+    return layout.Rows(*weights.shape, lambda: (weights[at : at + rows] for at in range(0, len(weights), rows)))
+
+
+def values_of(tensors: layout.Tensors) -> dict[str, np.ndarray]:
+    """The values of tensors, their types and shapes checked."""
+    result = {}
+    for name, tensor in tensors.items():
+        result[name] = layout.values_of(tensor)
+        assert (result[name].dtype.name, result[name].shape) == tensor[:2], name
+    return result
 
 
 class Layout(unittest.TestCase):
@@ -93,7 +109,7 @@ class Layout(unittest.TestCase):
 
     def test_an_int8_layer_has_scales_and_sums_of_its_true_outputs(self) -> None:
         weights = self.rng.normal(size=(18, 70)).astype(np.float32)
-        tensors = layout.linear("x", weights, np.arange(18, dtype=np.float32), "int8")
+        tensors = values_of(layout.linear("x", in_blocks(weights), np.arange(18, dtype=np.float32), "int8"))
         values, scales = layout.quantise_rows(weights)
         self.assertEqual(list(tensors), ["x.weight", "x.scale", "x.sum", "x.bias"])
         self.assertEqual(tensors["x.sum"].dtype, np.int32)
@@ -103,7 +119,10 @@ class Layout(unittest.TestCase):
     def test_query_key_and_value_lie_attention_head_by_attention_head(self) -> None:
         heads, size, hidden = 3, 5, 15
         matrices = [self.rng.normal(size=(hidden, hidden)).astype(np.float32) for _ in range(3)]
-        merged = layout.by_attention_head(*matrices, heads)
+        by_rows = [lambda rows, matrix=matrix: in_blocks(matrix, rows).blocks() for matrix in matrices]
+        rows = layout.by_attention_head(by_rows, heads, hidden)
+        merged = np.concatenate(list(rows.blocks()))
+        self.assertEqual((rows.count, rows.width), merged.shape)
         self.assertEqual(merged.shape, (3 * 16 * heads, hidden))
         for a, m, d in np.ndindex(heads, 3, 16):
             row = merged[3 * 16 * a + 16 * m + d]
@@ -112,31 +131,46 @@ class Layout(unittest.TestCase):
 
     def test_tables_and_rows_are_padded_with_zeros(self) -> None:
         values = self.rng.normal(size=(3, 17)).astype(np.float32)
-        for padded, width in ((layout.rows(values), 32), (layout.table("t", values, "float32")["t.weight"], 32)):
+        table = values_of(layout.table("t", in_blocks(values), "float32"))
+        for padded, width in ((layout.rows(values), 32), (table["t.weight"], 32)):
             self.assertEqual(padded.shape, (3, width))
             self.assertEqual(padded[:, :17].tolist(), values.tolist())
             self.assertFalse(padded[:, 17:].any())
-        table = layout.table("t", values, "bfloat16")
+        table = values_of(layout.table("t", in_blocks(values), "bfloat16"))
         self.assertEqual((table["t.weight"].shape, table["t.weight"].dtype), ((3, 32), np.uint16))
         self.assertEqual(table["t.weight"][:, :17].tolist(), layout.rounded("t", values).tolist())
         self.assertFalse(table["t.weight"][:, 17:].any())
-        table = layout.table("t", values, "int8")
+        table = values_of(layout.table("t", in_blocks(values), "int8"))
         self.assertEqual(table["t.weight"].shape, (3, 64))
         self.assertEqual(table["t.scale"].shape, (16,))
 
     def test_the_vocabulary_is_bytes_and_their_positions(self) -> None:
-        tensors = layout.vocabulary(["a", "", "\u00e9\u00e9", "##x"], [])
+        tensors = values_of(layout.vocabulary(["a", "", "\u00e9\u00e9", "##x"], []))
         text, offsets = tensors["tokenizer.vocab.text"], tensors["tokenizer.vocab.offsets"]
         self.assertEqual(offsets[:5].tolist(), [0, 1, 1, 5, 8])
         self.assertEqual(text[:8].tobytes(), "a\u00e9\u00e9##x".encode())
         self.assertEqual((text.shape, offsets.shape, offsets.dtype), ((64,), (16,), np.uint32))
 
     def test_only_vectors_and_matrices_can_be_kept(self) -> None:
-        self.assertEqual(layout.kept("v", np.ones(3, np.float32)).shape, (16,))
-        self.assertEqual(layout.kept("m", np.ones((2, 3), np.float32)).shape, (2, 16))
+        for shape, padded in (((3,), (16,)), ((2, 3), (2, 16))):
+            tensor = layout.kept("x", shape, lambda shape=shape: np.ones(shape, np.float32))
+            found = layout.values_of(tensor)
+            self.assertEqual((tensor.shape, found.shape, found.sum()), (padded, padded, np.prod(shape)))
+            self.assertTrue(found[..., : shape[-1]].all())
         for shape in ((), (2, 2, 2), (0, 3)):
             with self.assertRaisesRegex(ConvertError, "vector or matrix"):
-                layout.kept("x", np.ones(shape, np.float32))
+                layout.kept("x", shape, lambda: None)
+
+    def test_blocks_of_any_size_give_the_same_tensors(self) -> None:
+        weights, bias = self.rng.normal(size=(90, 35)).astype(np.float32), np.ones(90, np.float32)
+        for precision in ("float32", "bfloat16", "int8"):
+            for make in (lambda rows: layout.linear("x", rows, bias, precision), lambda rows: layout.table("x", rows, precision)):
+                whole = values_of(make(in_blocks(weights, 96)))
+                for rows in (16, 32, 48):
+                    found = values_of(make(in_blocks(weights, rows)))
+                    self.assertEqual(list(found), list(whole))
+                    for name, values in whole.items():
+                        np.testing.assert_array_equal(found[name], values, err_msg=f"{name} {rows}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +14,9 @@ from .config import Config
 from .errors import fail
 from .families import Dense, Family, Head, unwrapped
 from .load_report import check_trained
-from .source import StoredTensor, load
+from .source import StoredTensor, load, rows
 
+BLOCK = 1 << 20  # numbers of a matrix that are in memory at a time
 BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # of old checkpoints, no weights
 LOSSES = ("loss_fct.", "loss_fn.", "loss.", "criterion.")  # weights of classes, which a loss is made with
 
@@ -56,8 +59,8 @@ class Checkpoint:
         """Whether the checkpoint has a tensor."""
         return reference in self.names
 
-    def take(self, reference: str, *shape: int) -> np.ndarray:
-        """A tensor's values in float32, its shape checked."""
+    def find(self, reference: str, *shape: int) -> tuple[str, StoredTensor]:
+        """A tensor and its name in the checkpoint, its shape checked; it is taken by that."""
         if reference not in self.names:
             do = "The checkpoint is not complete, or its head is another one: see --head."
             raise fail(f"tensor '{reference}' is missing", expected=f"shape {list(shape)}", do=do)
@@ -74,16 +77,31 @@ class Checkpoint:
                 do=do,
             )
         self.taken[reference] = name
-        return load(name, tensor)
+        return name, tensor
 
+    def take_vector(self, reference: str, size: int) -> np.ndarray:
+        """A vector's values in float32."""
+        return load(*self.find(reference, size))
 
-    def take_linear(self, name: str, outputs: int, inputs: int) -> tuple[np.ndarray, np.ndarray]:
+    def take_rows(self, reference: str, count: int, width: int) -> Callable[[int], Iterator[np.ndarray]]:
+        """A matrix, by its rows in float32, so many at a time."""
+        name, tensor = self.find(reference, count, width)
+        return lambda step: rows(name, tensor, step)
+
+    def take_matrix(self, reference: str, count: int, width: int) -> layout.Rows:
+        """A matrix, in blocks of at most BLOCK numbers, or of PANEL rows."""
+        step = layout.PANEL * max(1, BLOCK // (layout.PANEL * width))
+        by_rows = self.take_rows(reference, count, width)
+        return layout.Rows(count, width, lambda: by_rows(step))
+
+    def take_linear(self, name: str, outputs: int, inputs: int) -> tuple[layout.Rows, np.ndarray]:
         """A linear layer's weight and bias."""
-        return self.take(f"{name}.weight", outputs, inputs), self.take(f"{name}.bias", outputs)
+        return self.take_matrix(f"{name}.weight", outputs, inputs), self.take_vector(f"{name}.bias", outputs)
 
     def take_norm(self, target: str, name: str, size: int) -> layout.Tensors:
         """A LayerNorm's two vectors, under their canonical names."""
-        return {f"{target}.{part}": layout.vector(self.take(f"{name}.{part}", size)) for part in ("weight", "bias")}
+        found = {part: layout.vector(self.take_vector(f"{name}.{part}", size)) for part in ("weight", "bias")}
+        return {f"{target}.{part}": layout.stored(values) for part, values in found.items()}
 
 
 def _layer(source: Checkpoint, index: int, config: Config, precision: str) -> layout.Tensors:
@@ -91,9 +109,11 @@ def _layer(source: Checkpoint, index: int, config: Config, precision: str) -> la
     hidden, inner, heads = config["hidden_size"], config["intermediate_size"], config["num_attention_heads"]
     layer, names = f"encoder.layer.{index}", source.family.names
     old = f"{names.layers}.{index}"
-    matrices = (names.query, names.key, names.value)
-    projections = [source.take_linear(f"{old}.{name}", hidden, hidden) for name in matrices]
-    weight, bias = (layout.by_attention_head(*part, heads) for part in zip(*projections))
+    matrices = [f"{old}.{name}" for name in (names.query, names.key, names.value)]
+    weights = [source.take_rows(f"{name}.weight", hidden, hidden) for name in matrices]
+    biases = [np.split(source.take_vector(f"{name}.bias", hidden), heads) for name in matrices]
+    weight = layout.by_attention_head(weights, heads, hidden)
+    bias = np.concatenate([layout.attention_head(*parts) for parts in zip(*biases)])
     tensors = layout.linear(f"{layer}.attention.query_key_value", weight, bias, precision)
     for target, name, norm, outputs, inputs in (
         ("attention.output", names.attention_output, names.attention_norm, hidden, hidden),
@@ -117,7 +137,7 @@ def _embeddings(source: Checkpoint, config: Config, precision: str) -> layout.Te
         ("position", "max_position_embeddings"),
     ):
         if config[count] > 0:
-            values = source.take(f"embeddings.{name}_embeddings.weight", config[count], width)
+            values = source.take_matrix(f"embeddings.{name}_embeddings.weight", config[count], width)
             tensors |= layout.table(f"embeddings.{name}", values, precision)
     tensors |= source.take_norm("embeddings.norm", "embeddings.LayerNorm", width)
     if width != hidden:
@@ -139,7 +159,7 @@ def _output(source: Checkpoint, name: str, label_count: int, hidden: int) -> lay
             do=do,
         )
     weight, bias = source.take_linear(name, label_count, hidden)
-    return {"head.output.weight": layout.rows(weight), "head.output.bias": layout.vector(bias)}
+    return layout.table("head.output", weight, "float32") | {"head.output.bias": layout.stored(layout.vector(bias))}
 
 
 def _kept(source: Checkpoint, prefixes: tuple[str, ...], tensors: layout.Tensors) -> layout.Tensors:
@@ -153,7 +173,8 @@ def _kept(source: Checkpoint, prefixes: tuple[str, ...], tensors: layout.Tensors
             reference = reference_name(name, source.family)
             if reference in source.taken or name in tensors:
                 raise fail(f"--keep {prefix}: tensor '{name}' is part of the encoder", do="Give a longer prefix.")
-            result[name] = layout.kept(name, load(name, source.stored[name]))
+            tensor = source.stored[name]
+            result[name] = layout.kept(name, tensor.shape, functools.partial(load, name, tensor))
     source.taken |= {reference_name(name, source.family): name for name in result}
     return result
 
@@ -180,7 +201,7 @@ def _dense(source: Checkpoint, dense: Dense, hidden: int) -> layout.Tensors:
 def convert(
     stored: dict[str, StoredTensor], family: Family, config: Config, where: Path, keep: tuple[str, ...]
 ) -> Encoder:
-    """The canonical tensors of a checkpoint, by a config that is already in the form of tools/format.md."""
+    """The canonical tensors of a checkpoint, matrices not read yet, by a config that is already in the form of tools/format.md."""
     source = Checkpoint(stored, family)
     kind, precision = config["head"], config["precision"]
     tensors = _embeddings(source, config, precision)

@@ -152,7 +152,9 @@ def _ended_like_ctrl_c() -> Iterator[None]:
 
 
 def _say(text: str, program: str) -> int:
-    """Prints the report; a reader that left early has lost nothing but that."""
+    """Prints the report, in UTF-8 everywhere; a reader that left early has lost nothing but that."""
+    if hasattr(sys.stdout, "reconfigure"):  # which what a caller puts in its place may lack
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     try:
         print(text, flush=True)
     except BrokenPipeError:

@@ -1,22 +1,29 @@
 """Writes the container of tools/format.md section 1, and reads it back with the reference reader."""
 
+from __future__ import annotations
+
+import functools
 import json
+import math
 import os
 import re
+import shutil
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import safetensors
 
 from .errors import ConvertError, fail
+from .layout import Tensor, Tensors
 from .source import MODEL_FILE_KEYS
 
 HEADER_LIMIT = 16 * 1024 * 1024
 ALIGNMENT = 64
+BLOCK = 1 << 23  # bytes that are copied or compared at a time
 ELEMENT_NAMES = {
     "float32": "F32",
     "uint16": "BF16",  # their bits: numpy has no such type
@@ -27,17 +34,12 @@ ELEMENT_NAMES = {
 }
 TENSOR_NAME = re.compile(r"[\x20-\x7e]{1,256}")
 
-Tensors = dict[str, np.ndarray]
+Checksums = dict[str, int]
 
 
 def compact(value: object) -> str:
     """JSON without spaces, in UTF-8, its keys in the order given."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-def checksums(tensors: Tensors) -> dict[str, int]:
-    """The CRC-32 of each tensor's bytes."""
-    return {name: zlib.crc32(np.ascontiguousarray(values)) for name, values in tensors.items()}
 
 
 def _header(metadata: dict[str, str], tensors: Tensors) -> bytes:
@@ -47,11 +49,12 @@ def _header(metadata: dict[str, str], tensors: Tensors) -> bytes:
     for name, values in tensors.items():
         if not TENSOR_NAME.fullmatch(name):
             raise fail("is no name for a tensor", where=repr(name), expected="1 to 256 printable ASCII characters")
-        if values.nbytes % ALIGNMENT != 0 or values.nbytes == 0:
-            raise ConvertError(f"tensor '{name}' has {values.nbytes} bytes, not a multiple of {ALIGNMENT}")
-        end = position + values.nbytes
+        size = _size(values)
+        if size % ALIGNMENT != 0 or size == 0:
+            raise ConvertError(f"tensor '{name}' has {size} bytes, not a multiple of {ALIGNMENT}")
+        end = position + size
         header[name] = {
-            "dtype": ELEMENT_NAMES[values.dtype.name],
+            "dtype": ELEMENT_NAMES[values.dtype],
             "shape": values.shape,
             "data_offsets": [position, end],
         }
@@ -63,19 +66,43 @@ def _header(metadata: dict[str, str], tensors: Tensors) -> bytes:
     return struct.pack("<Q", length) + text.ljust(length)
 
 
-def write(path: Path, metadata: dict[str, str], tensors: Tensors) -> None:
-    """Writes a model file, brings it to the disk, and compares what the reference reader reads from it."""
-    header = _header(metadata, tensors)
+def _size(tensor: Tensor) -> int:
+    """A tensor's size in bytes."""
+    return math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize
+
+
+def write_data(path: Path, tensors: Tensors) -> Checksums:
+    """Writes the tensors alone, a block at a time, and returns the CRC-32 of each one's bytes."""
+    result: Checksums = {}
     with path.open("wb") as file:
+        for name, tensor in tensors.items():
+            begin, checksum = file.tell(), 0
+            for block in tensor.blocks():
+                data = np.ascontiguousarray(block, np.dtype(tensor.dtype).newbyteorder("<")).reshape(-1).view(np.uint8)
+                file.write(data)
+                checksum = zlib.crc32(data, checksum)
+            if file.tell() - begin != _size(tensor):
+                raise ConvertError(f"tensor '{name}' has {file.tell() - begin} bytes, not {_size(tensor)}")
+            result[name] = checksum
+    return result
+
+
+def write(path: Path, metadata: dict[str, str], tensors: Tensors, data: Path, checksums: Checksums) -> None:
+    """Writes a model file of data that `write_data` wrote, brings it to the disk, and checks what the reference reader
+    reads from it."""
+    header = _header(metadata, tensors)
+    with path.open("wb") as file, data.open("rb") as tail:
         file.write(header)
-        for values in tensors.values():
-            file.write(np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<"), copy=False).data)
+        shutil.copyfileobj(tail, file, BLOCK)
         file.flush()
         os.fsync(file.fileno())
-    _compare(path, metadata, tensors)
+    try:
+        _compare(path, metadata, tensors, len(header), checksums)
+    except safetensors.SafetensorError as error:
+        raise ConvertError(f"{path}: the reference reader can't read what was written: {error}") from error
 
 
-def read_tensors(path: Path) -> Tensors:
+def read_tensors(path: Path) -> dict[str, np.ndarray]:
     """All tensors of a file that `write` wrote, mapped."""
     types = {name: np.dtype(element) for element, name in ELEMENT_NAMES.items()}
     file = np.memmap(path, mode="r")
@@ -98,32 +125,55 @@ def is_model_file(path: Path) -> bool:
         return False
 
 
-def _compare(path: Path, metadata: dict[str, str], tensors: Tensors) -> None:
-    """Throws unless the reference reader finds the same metadata and tensors in the file.
+def _slices(path: Path, name: str, tensor: Tensor, position: int) -> Iterator[np.ndarray]:
+    """A tensor in slices as the reference reader finds it, its type and shape checked. Each is of a reader of its own: what
+    one has mapped counts as memory of this process.
 
-    It can't give numpy the numbers of a bfloat16 tensor: of those it names type and shape.
+    It can't give numpy the numbers of a bfloat16 tensor: those are read from their place.
     """
-    mapped = read_tensors(path)
+    step = max(1, BLOCK * tensor.shape[0] // _size(tensor))
+    for begin in range(0, tensor.shape[0], step):
+        with safetensors.safe_open(path, framework="numpy") as file:
+            entry = file.get_slice(name)
+            if entry.get_dtype() != ELEMENT_NAMES[tensor.dtype] or entry.get_shape() != list(tensor.shape):
+                raise ConvertError(f"{path}: the reference reader finds another type or shape of tensor '{name}'")
+            if tensor.dtype != "uint16":
+                yield entry[begin : min(begin + step, tensor.shape[0])]
+    if tensor.dtype == "uint16":
+        for begin in range(0, _size(tensor), BLOCK):
+            count = min(BLOCK, _size(tensor) - begin)
+            yield np.fromfile(path, np.uint8, count, offset=position + begin)
+
+
+def _compare(path: Path, metadata: dict[str, str], tensors: Tensors, begin: int, checksums: Checksums) -> None:
+    """Throws unless the reference reader finds the same metadata and tensors in the file."""
     with safetensors.safe_open(path, framework="numpy") as file:
         if file.metadata() != metadata or set(file.keys()) != set(tensors):
             raise ConvertError(f"{path}: the reference reader finds other metadata or names than were written")
-        for name, values in tensors.items():
-            entry = file.get_slice(name)
-            found = mapped[name] if entry.get_dtype() == "BF16" else file.get_tensor(name)
-            same = entry.get_dtype() == ELEMENT_NAMES[values.dtype.name] and entry.get_shape() == list(values.shape)
-            if not same or found.tobytes() != values.tobytes():
-                raise ConvertError(f"{path}: the reference reader finds other values in tensor '{name}'")
+    for name, tensor in tensors.items():
+        found = functools.reduce(lambda crc, part: zlib.crc32(part.tobytes(), crc), _slices(path, name, tensor, begin), 0)
+        if found != checksums[name]:
+            raise ConvertError(f"{path}: the reference reader finds other values in tensor '{name}'")
+        begin += _size(tensor)
+
+
+@contextmanager
+def scratch(path: Path, ending: str) -> Iterator[Path]:
+    """A hidden path beside `path` for a file that is removed when the block ends."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{ending}")
+    try:
+        yield temporary
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well, and is removed when it doesn't."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with scratch(path, "tmp") as temporary:
         yield temporary
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(directory)

@@ -161,6 +161,10 @@ def _check_place(out: Path, folder: Path) -> None:
 
 def _check_options(options: Options) -> None:
     """Throws where the command can't be carried out, before any work is done."""
+    for path in (options.folder.resolve(), options.out):
+        if not str(path).isascii() and any("\ud800" <= character <= "\udfff" for character in str(path)):
+            do = "Rename it: the packages that read and write the files can't open it."
+            raise fail("is no path in UTF-8", where=ascii(str(path)), do=do)
     if not options.folder.is_dir():
         do = "Give the folder that it lies in." if options.folder.is_file() else ""
         raise fail("is no folder", where=options.folder, expected="a Hugging Face model folder", do=do)
@@ -176,7 +180,9 @@ def _check_options(options: Options) -> None:
         )
 
 
-def _metadata(parts: Parts, name: str, version: str | None, cases: list[Json]) -> dict[str, str]:
+def _metadata(
+    parts: Parts, name: str, version: str | None, cases: list[Json], checksums: dict[str, int]
+) -> dict[str, str]:
     """Section 2 of tools/format.md."""
     source = {
         "name": name,
@@ -189,7 +195,7 @@ def _metadata(parts: Parts, name: str, version: str | None, cases: list[Json]) -
         "config": parts.config,
         "tokenizer": parts.resolved.description,
         "selftest": cases,
-        "crc32": container.checksums(parts.tensors),
+        "crc32": checksums,
     }
     number = FORMAT if "normalizer" in parts.resolved.description else 1
     return {"format": str(number), **{key: container.compact(value) for key, value in values.items()}}
@@ -210,15 +216,21 @@ def convert(options: Options) -> Json:
     if split:
         parts.config["float32_split"] = True
     name = options.folder.resolve().name
-    with container.replacing(options.out) as temporary:
-        container.write(temporary, _metadata(parts, name, version, cases), parts.tensors)
+    with container.replacing(options.out) as temporary, container.scratch(options.out, "data") as data:
+        checksums = container.write_data(data, parts.tensors)
+
+        def write() -> None:
+            metadata = _metadata(parts, name, version, cases, checksums)
+            container.write(temporary, metadata, parts.tensors, data, checksums)
+
+        write()
         if options.bertha:
             recorded = selftest.record_bytes(options.bertha, temporary)
             if len(recorded) != len(cases):
                 raise fail("--bertha recorded another number of cases", expected=len(cases), got=len(recorded))
             cases = [{**case, "logits_bytes": logits} for case, logits in zip(cases, recorded)]
             sentence += f"; int8 logits by {options.bertha.name}"
-            container.write(temporary, _metadata(parts, name, version, cases), parts.tensors)
+            write()
     return {
         "out": str(options.out),
         "bytes": options.out.stat().st_size,

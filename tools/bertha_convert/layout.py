@@ -1,7 +1,13 @@
 """Lays weights out as tools/format.md section 5 has it: panels of 16 outputs, padded rows, int8 with scales.
 
+A matrix comes as blocks of rows and goes out as blocks of a tensor, so that no more than one of them is in memory.
 bfloat16 numbers are arrays of uint16, their bits.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +18,36 @@ INT8_BLOCK = 64  # int8 rows are padded to this
 BFLOAT16_BLOCK = 32  # and bfloat16 rows to this
 SMALLEST_ROW = np.float32(2.0**-100)
 
-Tensors = dict[str, np.ndarray]
+Blocks = Callable[[], Iterable[np.ndarray]]
+
+
+class Rows(NamedTuple):
+    """A float32 matrix in blocks of rows; each but the last has a multiple of PANEL."""
+
+    count: int
+    width: int
+    blocks: Blocks
+
+
+class Tensor(NamedTuple):
+    """A tensor of the file, in blocks that follow each other in it; those of one tensor are taken before the next's."""
+
+    dtype: str  # as numpy names it
+    shape: tuple[int, ...]
+    blocks: Blocks
+
+
+Tensors = dict[str, Tensor]
+
+
+def stored(values: np.ndarray) -> Tensor:
+    """A tensor that is in memory already."""
+    return Tensor(values.dtype.name, values.shape, lambda: [values])
+
+
+def values_of(tensor: Tensor) -> np.ndarray:
+    """All of a tensor, in memory."""
+    return np.concatenate([block.reshape(-1) for block in tensor.blocks()]).reshape(tensor.shape)
 
 
 def round_up(n: int, multiple: int) -> int:
@@ -87,53 +122,86 @@ def int8_panels(values: np.ndarray) -> np.ndarray:
     return _grouped_panels(values, INT8_BLOCK, 4)
 
 
-def linear(name: str, weights: np.ndarray, bias: np.ndarray, precision: str) -> Tensors:
+class _Quantised:
+    """Rows in int8, and what is known of them when all their blocks were taken: a scale and a sum for each."""
+
+    def __init__(self, weights: Rows) -> None:
+        self.weights = weights
+        self.scales: list[np.ndarray] = []
+        self.sums: list[np.ndarray] = []
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """The values."""
+        self.scales, self.sums = [], []
+        for block in self.weights.blocks():
+            values, scale = quantise_rows(block)
+            self.scales.append(scale)
+            self.sums.append(values.sum(axis=1, dtype=np.int32))
+            yield values
+
+    def scale(self) -> Tensor:
+        """[N']."""
+        return Tensor("float32", (round_up(self.weights.count, PANEL),), lambda: [vector(np.concatenate(self.scales))])
+
+    def sum(self) -> Tensor:
+        """[N']."""
+        return Tensor("int32", (round_up(self.weights.count, PANEL),), lambda: [vector(np.concatenate(self.sums))])
+
+
+def linear(name: str, weights: Rows, bias: np.ndarray, precision: str) -> Tensors:
     """The tensors of a linear layer."""
+    panels, last = round_up(weights.count, PANEL) // PANEL, {f"{name}.bias": stored(vector(bias))}
     if precision == "float32":
-        return {f"{name}.weight": float32_panels(weights), f"{name}.bias": vector(bias)}
+        shape = (panels, weights.width, PANEL)
+        return {f"{name}.weight": Tensor("float32", shape, lambda: map(float32_panels, weights.blocks()))} | last
     if precision == "bfloat16":
-        return {f"{name}.weight": bfloat16_panels(rounded(name, weights)), f"{name}.bias": vector(bias)}
-    values, scale = quantise_rows(weights)
+        shape = (panels, round_up(weights.width, BFLOAT16_BLOCK) // 2, PANEL, 2)
+        blocks = lambda: (bfloat16_panels(rounded(name, block)) for block in weights.blocks())  # noqa: E731
+        return {f"{name}.weight": Tensor("uint16", shape, blocks)} | last
+    quantised, shape = _Quantised(weights), (panels, round_up(weights.width, INT8_BLOCK) // 4, PANEL, 4)
     return {
-        f"{name}.weight": int8_panels(values),
-        f"{name}.scale": vector(scale),
-        f"{name}.sum": vector(values.sum(axis=1, dtype=np.int32)),
-        f"{name}.bias": vector(bias),
+        f"{name}.weight": Tensor("int8", shape, lambda: map(int8_panels, quantised.blocks())),
+        f"{name}.scale": quantised.scale(),
+        f"{name}.sum": quantised.sum(),
+        **last,
     }
 
 
-def table(name: str, weights: np.ndarray, precision: str) -> Tensors:
+def table(name: str, weights: Rows, precision: str) -> Tensors:
     """The tensors of an embedding table."""
+    width = round_up(weights.width, {"float32": PANEL, "bfloat16": BFLOAT16_BLOCK, "int8": INT8_BLOCK}[precision])
+    shape = (weights.count, width)
     if precision == "float32":
-        return {f"{name}.weight": rows(weights)}
+        return {f"{name}.weight": Tensor("float32", shape, lambda: map(rows, weights.blocks()))}
     if precision == "bfloat16":
-        width = round_up(weights.shape[1], BFLOAT16_BLOCK)
-        return {f"{name}.weight": _padded(rounded(name, weights), len(weights), width)}
-    values, scale = quantise_rows(weights)
-    width = round_up(weights.shape[1], INT8_BLOCK)
-    return {f"{name}.weight": _padded(values, len(values), width), f"{name}.scale": vector(scale)}
+        blocks = lambda: (_padded(rounded(name, block), len(block), width) for block in weights.blocks())  # noqa: E731
+        return {f"{name}.weight": Tensor("uint16", shape, blocks)}
+    quantised = _Quantised(weights)
+    blocks = lambda: (_padded(values, len(values), width) for values in quantised.blocks())  # noqa: E731
+    return {f"{name}.weight": Tensor("int8", shape, blocks), f"{name}.scale": quantised.scale()}
 
 
-def by_attention_head(query: np.ndarray, key: np.ndarray, value: np.ndarray, heads: int) -> np.ndarray:
-    """Three [H, ...] arrays -> [3 D' A, ...]: output 3 D' a + D' m + d is row a D + d of matrix m."""
-    size = len(query) // heads
-    rest = query.shape[1:]
-    result = np.zeros((heads, 3, round_up(size, PANEL), *rest), dtype=query.dtype)
-    for index, matrix in enumerate((query, key, value)):
-        result[:, index, :size] = matrix.reshape(heads, size, *rest)
-    return result.reshape(-1, *rest)
+def attention_head(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """The rows [D, ...] of one attention head of three matrices -> [3 D', ...], zero between them."""
+    size = round_up(len(query), PANEL)
+    return np.concatenate([_padded(part, size, *part.shape[1:]) for part in (query, key, value)])
 
 
-def kept(name: str, values: np.ndarray) -> np.ndarray:
+def by_attention_head(matrices: list[Callable[[int], Iterable[np.ndarray]]], heads: int, hidden: int) -> Rows:
+    """Three [H, H] matrices, each by its rows so many at a time -> [3 D' A, H]: output 3 D' a + D' m + d is row a D + d of
+    matrix m."""
+    size = hidden // heads
+    blocks = lambda: (attention_head(*parts) for parts in zip(*(matrix(size) for matrix in matrices)))  # noqa: E731
+    return Rows(3 * round_up(size, PANEL) * heads, hidden, blocks)
+
+
+def kept(name: str, shape: tuple[int, ...], load: Callable[[], np.ndarray]) -> Tensor:
     """A custom head's tensor: a vector [N'] or rows [L, K']."""
-    if values.ndim not in (1, 2) or values.size == 0:
-        raise fail(
-            "can't be carried by --keep",
-            where=f"tensor '{name}'",
-            expected="a vector or matrix",
-            got=list(values.shape),
-        )
-    return vector(values) if values.ndim == 1 else rows(values)
+    if len(shape) not in (1, 2) or 0 in shape:
+        expected = "a vector or matrix"
+        raise fail("can't be carried by --keep", where=f"tensor '{name}'", expected=expected, got=list(shape))
+    padded = (*shape[:-1], round_up(shape[-1], PANEL))
+    return Tensor("float32", padded, lambda: [_padded(load(), *padded)])
 
 
 def vocabulary(tokens: list[str], merges: list[tuple[int, int]]) -> Tensors:
@@ -142,9 +210,9 @@ def vocabulary(tokens: list[str], merges: list[tuple[int, int]]) -> Tensors:
     offsets = np.cumsum([0, *map(len, encoded)], dtype=np.uint32)
     text = np.frombuffer(b"".join(encoded), dtype=np.uint8)
     tensors = {
-        "tokenizer.vocab.text": _padded(text, round_up(len(text), 64)),
-        "tokenizer.vocab.offsets": _padded(offsets, round_up(len(offsets), PANEL)),
+        "tokenizer.vocab.text": stored(_padded(text, round_up(len(text), 64))),
+        "tokenizer.vocab.offsets": stored(_padded(offsets, round_up(len(offsets), PANEL))),
     }
     if merges:
-        tensors["tokenizer.merges"] = vector(np.array(merges, dtype=np.uint32).reshape(-1))
+        tensors["tokenizer.merges"] = stored(vector(np.array(merges, dtype=np.uint32).reshape(-1)))
     return tensors

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -123,36 +124,56 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
     return tensors
 
 
-def load(name: str, tensor: StoredTensor) -> np.ndarray:
-    """A tensor's values as float32, all of them finite."""
+def _row_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides of elements that lie row after row."""
+    return tuple(math.prod(shape[at + 1 :]) for at in range(len(shape)))
+
+
+def load(name: str, tensor: StoredTensor, begin: int = 0, end: int | None = None) -> np.ndarray:
+    """A tensor's values as float32, all of them finite; or its rows from `begin` to before `end`."""
     if tensor.dtype not in FLOAT_TYPES:
         expected = ", ".join(FLOAT_TYPES)
         raise fail(
             "has an element type that weights don't have", where=f"tensor '{name}'", expected=expected, got=tensor.dtype
         )
+    strides = tensor.strides if tensor.strides is not None else _row_strides(tensor.shape)
+    shape = tensor.shape if end is None else (end - begin, *tensor.shape[1:])
+    count = 1 + sum((n - 1) * stride for n, stride in zip(shape, strides)) if math.prod(shape) else 0
     element = ELEMENT_SIZES[tensor.dtype]
-    values = np.fromfile(
-        tensor.path, dtype=FLOAT_TYPES[tensor.dtype], count=tensor.size // element, offset=tensor.begin
-    )
-    if values.nbytes != tensor.size:
-        raise fail("became shorter while it was read", where=tensor.path, expected=tensor.size, got=values.nbytes)
+    offset = tensor.begin + (begin * strides[0] * element if begin else 0)
+    values = np.fromfile(tensor.path, dtype=FLOAT_TYPES[tensor.dtype], count=count, offset=offset)
+    if len(values) != count:
+        raise fail("became shorter while it was read", where=tensor.path, expected=count, got=len(values))
     if tensor.dtype == "BF16":
         values = (values.astype(np.uint32) << 16).view(np.float32)
-    if tensor.strides is not None and values.size:
-        strides = tuple(stride * values.itemsize for stride in tensor.strides)
-        values = np.ndarray(tensor.shape, values.dtype, values, strides=strides)  # throws if it left the buffer
+    if count:
+        in_bytes = tuple(stride * values.itemsize for stride in strides)
+        values = np.ndarray(shape, values.dtype, values, strides=in_bytes)  # throws if it left the buffer
     with np.errstate(over="ignore", invalid="ignore"):  # what float32 has no room for becomes infinity, refused below
-        values = np.ascontiguousarray(values, np.float32).reshape(tensor.shape)
+        values = np.ascontiguousarray(values, np.float32).reshape(shape)
     if not np.isfinite(values).all():
         at = np.argwhere(~np.isfinite(values))[0].tolist()
+        got = values[tuple(at)]
+        if at:
+            at[0] += begin
         raise fail(
             f"tensor '{name}' holds NaN or infinity",
             where=tensor.path,
             expected="finite weights",
-            got=f"{values[tuple(at)]} at {at}",
+            got=f"{got} at {at}",
             do="The checkpoint is damaged or its training diverged.",
         )
     return values
+
+
+def rows(name: str, tensor: StoredTensor, step: int) -> Iterator[np.ndarray]:
+    """The rows of a tensor, `step` at a time. Where they don't lie one after the other it is read whole."""
+    strides = tensor.strides
+    apart = strides is not None and strides[0] < math.prod(tensor.shape[1:])
+    whole = load(name, tensor) if apart else None
+    for begin in range(0, tensor.shape[0], step):
+        end = min(begin + step, tensor.shape[0])
+        yield load(name, tensor, begin, end) if whole is None else whole[begin:end]
 
 
 def sha256(path: Path) -> str:

@@ -12,6 +12,7 @@ from .container import read_tensors
 from .families import Family
 
 Json = dict[str, Any]
+Tensors = dict[str, np.ndarray]
 TABLES = {"word": "vocab_size", "token_type": "type_vocab_size", "position": "max_position_embeddings"}
 
 
@@ -21,7 +22,7 @@ def read_metadata(path: Path) -> Json:
         return {key: json.loads(value) for key, value in file.metadata().items()}
 
 
-def _linear(tensors: layout.Tensors, name: str, outputs: int, inputs: int) -> tuple[np.ndarray, np.ndarray]:
+def _linear(tensors: Tensors, name: str, outputs: int, inputs: int) -> tuple[np.ndarray, np.ndarray]:
     """A linear layer's weight [N, K] and bias [N], as float32."""
     panels = tensors[f"{name}.weight"]
     if panels.dtype == np.uint16:
@@ -34,7 +35,7 @@ def _linear(tensors: layout.Tensors, name: str, outputs: int, inputs: int) -> tu
     return weights[:outputs, :inputs], tensors[f"{name}.bias"][:outputs]
 
 
-def _table(tensors: layout.Tensors, name: str, rows: int, width: int) -> np.ndarray:
+def _table(tensors: Tensors, name: str, rows: int, width: int) -> np.ndarray:
     """An embedding table [V, H], as float32."""
     values = tensors[f"{name}.weight"]
     if values.dtype == np.int8:
@@ -44,17 +45,17 @@ def _table(tensors: layout.Tensors, name: str, rows: int, width: int) -> np.ndar
     return values[:rows, :width]
 
 
-def _named(name: str, values: tuple[np.ndarray, np.ndarray]) -> layout.Tensors:
+def _named(name: str, values: tuple[np.ndarray, np.ndarray]) -> Tensors:
     """A linear layer's two tensors by their names."""
     return dict(zip((f"{name}.weight", f"{name}.bias"), values))
 
 
-def _norm(tensors: layout.Tensors, name: str, new: str, size: int) -> layout.Tensors:
+def _norm(tensors: Tensors, name: str, new: str, size: int) -> Tensors:
     """A LayerNorm's vectors under the name that the reference model has for it."""
     return {f"{new}.{part}": tensors[f"{name}.{part}"][:size] for part in ("weight", "bias")}
 
 
-def _projections(tensors: layout.Tensors, name: str, config: Json) -> list[tuple[np.ndarray, np.ndarray]]:
+def _projections(tensors: Tensors, name: str, config: Json) -> list[tuple[np.ndarray, np.ndarray]]:
     """Query, key and value of one layer, out of their order by attention head."""
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
     size = hidden // heads
@@ -64,11 +65,11 @@ def _projections(tensors: layout.Tensors, name: str, config: Json) -> list[tuple
     return [(weight[:, i, :size].reshape(hidden, hidden), bias[:, i, :size].reshape(hidden)) for i in range(3)]
 
 
-def _layer(tensors: layout.Tensors, index: int, config: Json, family: Family) -> layout.Tensors:
+def _layer(tensors: Tensors, index: int, config: Json, family: Family) -> Tensors:
     """One encoder layer under the reference names."""
     hidden, inner, names = config["hidden_size"], config["intermediate_size"], family.names
     layer, new = f"encoder.layer.{index}", f"{names.layers}.{index}"
-    result: layout.Tensors = {}
+    result: Tensors = {}
     for name, values in zip((names.query, names.key, names.value), _projections(tensors, layer, config)):
         result |= _named(f"{new}.{name}", values)
     for old, name, outputs, inputs in (
@@ -81,11 +82,11 @@ def _layer(tensors: layout.Tensors, index: int, config: Json, family: Family) ->
     return result | _norm(tensors, f"{layer}.output.norm", f"{new}.{names.output_norm}", hidden)
 
 
-def reference_state(path: Path, family: Family) -> layout.Tensors:
+def reference_state(path: Path, family: Family) -> Tensors:
     """The float32 weights that a model file stands for, under transformers' names."""
     tensors, config = read_tensors(path), read_metadata(path)["config"]
     hidden, width = config["hidden_size"], config["embedding_size"]
-    encoder: layout.Tensors = {}
+    encoder: Tensors = {}
     for name, rows in TABLES.items():
         if config[rows] > 0:
             encoder[f"embeddings.{name}_embeddings.weight"] = _table(tensors, f"embeddings.{name}", config[rows], width)
@@ -95,7 +96,7 @@ def reference_state(path: Path, family: Family) -> layout.Tensors:
     for index in range(config["num_hidden_layers"]):
         encoder |= _layer(tensors, index, config, family)
     head = family.heads.get(config["head"])
-    outside: layout.Tensors = {}
+    outside: Tensors = {}
     if config["pooler"]:
         dense = head.dense if head else family.pooler
         values = _named(dense.name, _linear(tensors, "pooler.dense", hidden, hidden))
