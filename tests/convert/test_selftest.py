@@ -16,6 +16,8 @@ from bertha_convert.unpack import read_metadata
 try:
     import torch
     import transformers
+
+    torch.set_num_threads(1)  # small models, and other tests beside this one
 except ImportError:
     transformers = None
 

@@ -1,5 +1,7 @@
 """Normalisers of tokenizer.json as the steps of tools/format.md section 4."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 
