@@ -23,11 +23,11 @@
 #elif !defined(__cpp_exceptions)
 #error "bertha reports errors by exceptions (bertha::Error): compile without -fno-exceptions."
 #define BERTHA_STOP
-#elif defined(__FAST_MATH__)
+#elif defined(__FAST_MATH__) || __FINITE_MATH_ONLY__
 #if defined(BERTHA_ALLOW_FAST_MATH)
 #pragma message("bertha: -ffast-math voids the promise of equal results (BERTHA_ALLOW_FAST_MATH is set).")
 #else
-#error "bertha's results rest on IEEE 754: compile without -ffast-math, or define BERTHA_ALLOW_FAST_MATH and lose that."
+#error "bertha needs IEEE 754: compile without -ffast-math, -ffinite-math-only; or lose it by BERTHA_ALLOW_FAST_MATH."
 #define BERTHA_STOP
 #endif
 #endif

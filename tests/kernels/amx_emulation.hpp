@@ -25,9 +25,15 @@ struct Tiles {
   static constexpr std::size_t kBytes = 64;
   alignas(64) unsigned char bytes[8][16][kBytes];
 
+  /// Threads that have configured tiles and not yet released them, which a system would save at every switch.
+  static std::ptrdiff_t in_use() { return __atomic_load_n(&in_use_, __ATOMIC_RELAXED); }
+
   Tiles() { std::memset(bytes, 0xff, sizeof bytes); }
-  void configure() {}
-  void release() { std::memset(bytes, 0xff, sizeof bytes); }
+  void configure() { __atomic_fetch_add(&in_use_, 1, __ATOMIC_RELAXED); }
+  void release() {
+    std::memset(bytes, 0xff, sizeof bytes);
+    __atomic_fetch_sub(&in_use_, 1, __ATOMIC_RELAXED);
+  }
   template <int Tile>
   void zero() {
     std::memset(bytes[Tile], 0, sizeof bytes[Tile]);
@@ -64,6 +70,8 @@ struct Tiles {
   }
 
  private:
+  inline static std::ptrdiff_t in_use_ = 0;
+
   static float number(const unsigned char* bf16) {
     const unsigned char float32[4] = {0, 0, bf16[0], bf16[1]};
     float x;
@@ -73,16 +81,10 @@ struct Tiles {
 };
 
 #define BERTHA_LANE_INLINE BERTHA_INLINE
-#include <bertha/kernels/gemm_amx.inl>
-
-#include <bertha/kernels/operands_amx.inl>
-
-#include <bertha/kernels/attention_bf16.inl>
-
-#include <bertha/kernels/with_amx.inl>
+#include <bertha/kernels/level_amx.inl>
 #undef BERTHA_LANE_INLINE
 
-inline constexpr Table kTable = with_amx(avx2::kTable, "emulated_amx");
+inline constexpr Table kTable = table_over(avx2::kTable, "emulated_amx");
 
 }  // namespace kernels::emulated_amx
 
@@ -106,7 +108,7 @@ inline std::vector<const Table*> available_or_emulated() {
 inline bool use_level_that_splits() {
   if (preferred_table().gemm_split) return true;
 #if defined(__x86_64__)
-  if (cpu_features().avx2) return table(&emulated_amx::kTable).gemm_split != nullptr;
+  if (cpu_features().avx2) return table(&emulated_amx::kTable).gemm_split.run != nullptr;
 #endif
   return false;
 }

@@ -20,10 +20,8 @@ std::vector<const kernels::Table*> levels() {
   return tables;
 }
 
-/// Where number i of a row is, when it is in tiles that are followed by the next `tiles` tiles further.
-std::size_t in_tiles(std::size_t row, std::size_t i, std::size_t stride, std::size_t tiles) {
-  return row / 16 * 16 * stride + i / 32 * tiles * 512 + row % 16 * 32 + i % 32;
-}
+using kernels::Halves;
+using kernels::in_row_tiles;
 
 /// float32 operands, and what a level makes of them: rounded, or split into halves.
 struct Case {
@@ -36,7 +34,8 @@ struct Case {
         weights(kernels::padded(n) * k),
         bias(kernels::padded(n), 1),
         a(kernels::round_up(rows, 16) * (depth + 32), 1),
-        panels(kernels::padded(n) * depth) {
+        panels(kernels::padded(n) * depth),
+        scratch(rows) {
     Random random(seed);
     x.fill(random, 4.0f);
     weights.fill(random, 0.5f);
@@ -48,23 +47,28 @@ struct Case {
     op.rows = rows;
     op.k = depth;
     op.n_panels = kernels::padded(n) / 16;
+    op.scratch = scratch.data();
   }
   void prepare(const kernels::Table& level) {
     pack(level, 0, rows, a);
-    (split ? level.split_panels : level.round_panels)({weights.data(), op.n_panels, k, panels.data()});
+    (split ? level.split_panels
+           : level.round_panels)({.panels = weights.data(), .n_panels = op.n_panels, .k = k, .out = panels.data()});
   }
   void pack(const kernels::Table& level, std::size_t first, std::size_t count, Guarded<bf16>& to) {
-    (split ? level.split_rows : level.pack_rows)({x.data() + first * k, k, count, k, to.data(), op.a_stride});
+    (split ? level.split_rows : level.pack_rows)(
+        {.x = x.data() + first * k, .stride = k, .rows = count, .size = k, .y = to.data(), .y_stride = op.a_stride});
   }
   /// The sum of `f` of the pairs of numbers that a product multiplies.
   template <class F>
   double sum(std::size_t row, std::size_t column, const F& f) {
+    const kernels::PanelLayout<float> stored(op.n_panels * 16, k);
+    const kernels::PanelLayout<bf16> rounded(op.n_panels * 16, k);
     double total = 0;
     for (std::size_t i = 0; i < k; ++i) {
-      const float w = weights[(column / 16 * k + i) * 16 + column % 16];
+      const float w = weights[stored.at(column, i)];
       total += split ? f(double{x[row * k + i]}, double{w})
-                     : f(double{widened(a[in_tiles(row, i, op.a_stride, 1)])},
-                         double{widened(panels[(column / 16 * depth + i / 2 * 2) * 16 + column % 16 * 2 + i % 2])});
+                     : f(double{widened(a[in_row_tiles(row, i, op.a_stride, Halves::one)])},
+                         double{widened(panels[rounded.at(column, i)])});
     }
     return total;
   }
@@ -74,11 +78,15 @@ struct Case {
   std::size_t depth;
   Guarded<float> x, weights, bias;
   Guarded<bf16> a, panels;
+  ProductScratch scratch;
   kernels::GemmBf16 op;
 };
 
 class Amx : public EveryLevel {
  protected:
+#if defined(__x86_64__)
+  void TearDown() override { EXPECT_EQ(kernels::emulated_amx::Tiles::in_use(), 0) << "tiles were not released"; }
+#endif
   Gemm<kernels::GemmBf16> gemm(bool split) const {
     return split ? &kernels::Table::gemm_split : &kernels::Table::gemm_bf16;
   }
@@ -126,11 +134,22 @@ TEST_P(Amx, AppliesEveryActivationAndThenTheResidualInPlace) {
         x.op.activation = activation;
         (level().*gemm(split))(x.op);
         // Those sums, as a product with the identity, get the same activation and residual from gemm_f32.
-        Guarded<float> identity(48 * 48), zeros(48), expected(rows * 48);
-        for (std::size_t i = 0; i < 48 * 48; ++i) identity[i] = i / 768 * 16 + i % 16 == i % 768 / 16 ? 1.0f : 0.0f;
-        for (std::size_t i = 0; i < 48; ++i) zeros[i] = 0.0f;
-        level().gemm_f32({sums.data(), 48, identity.data(), zeros.data(), residual.data(), 48, expected.data(), 48,
-                          rows, 48, 3, activation});
+        const kernels::PanelLayout<float> layout(48, 48);
+        Guarded<float> identity(layout.size()), expected(rows * 48);
+        for (std::size_t n = 0; n < 48; ++n)
+          for (std::size_t i = 0; i < 48; ++i) identity[layout.at(n, i)] = n == i ? 1.0f : 0.0f;
+        level().gemm_f32({.a = sums.data(),
+                          .a_stride = 48,
+                          .panels = identity.data(),
+                          .residual = residual.data(),
+                          .residual_stride = 48,
+                          .out = expected.data(),
+                          .out_stride = 48,
+                          .rows = rows,
+                          .k = 48,
+                          .n_panels = 3,
+                          .activation = activation,
+                          .scratch = x.scratch.data()});
         EXPECT_TRUE(same_rows(out.data(), 48, expected.data(), 48, rows, 48));
         EXPECT_TRUE(out.guards_intact());
       }
@@ -218,7 +237,8 @@ TEST_P(Amx, PutsRoundedRowsIntoTilesAndFillsUpWithZeros) {
       level().round_rows({x.data(), size, rows, size, rounded.data(), depth});
       for (std::size_t r = 0; r < all; ++r)
         for (std::size_t i = 0; i < depth; ++i)
-          ASSERT_EQ(packed[in_tiles(r, i, stride, 1)], r < rows ? rounded[r * depth + i] : bf16{}) << size << ' ' << r;
+          ASSERT_EQ(packed[in_row_tiles(r, i, stride, Halves::one)], r < rows ? rounded[r * depth + i] : bf16{})
+              << size << ' ' << r;
       for (std::size_t r = 0; r < all; r += 16)
         for (std::size_t i = 16 * depth; i < 16 * stride; ++i) ASSERT_EQ(packed[r * stride + i], bf16{0xffff});
       ASSERT_TRUE(packed.guards_intact());
@@ -241,9 +261,9 @@ TEST_P(Amx, SplitsNumbersIntoTheirRoundedHalfAndTheRoundedRest) {
     level().round_rows({rest.data(), size, rows, size, low.data(), depth});
     for (std::size_t r = 0; r < all; ++r)
       for (std::size_t i = 0; i < depth; ++i) {
-        const bf16* at = split.data() + in_tiles(r, i, stride, 2);
+        const bf16* at = split.data() + in_row_tiles(r, i, stride, Halves::high_and_low);
         ASSERT_EQ(at[0], r < rows ? high[r * depth + i] : bf16{}) << size << ' ' << i;
-        ASSERT_EQ(at[512], r < rows ? low[r * depth + i] : bf16{}) << size << ' ' << i;
+        ASSERT_EQ(at[kernels::kTileNumbers], r < rows ? low[r * depth + i] : bf16{}) << size << ' ' << i;
       }
     for (std::size_t i = 32 * depth; i < 16 * stride; ++i) ASSERT_EQ(split[i], bf16{0xffff});
     ASSERT_TRUE(split.guards_intact());
@@ -254,23 +274,22 @@ TEST_P(Amx, SplitsPanelsIntoTilesOfHighAndOfLowHalves) {
   Random random(8);
   const std::size_t panels = 3;
   for (std::size_t k : Sizes{1, 2, 27, 31, 32, 33, 64, 90}) {
-    const std::size_t depth = kernels::round_up(k, 32);
-    Guarded<float> from(panels * k * 16), rest(panels * k * 16);
-    Guarded<bf16> split(panels * depth * 32), high(panels * depth * 16), low(panels * depth * 16);
+    const kernels::PanelLayout<float> stored(panels * 16, k);
+    const kernels::PanelLayout<bf16> layout(panels * 16, k);
+    Guarded<float> from(stored.size()), rest(stored.size());
+    Guarded<bf16> split(2 * layout.size()), high(layout.size()), low(layout.size());
     from.fill(random);
-    level().split_panels({from.data(), panels, k, split.data()});
-    level().round_panels({from.data(), panels, k, high.data()});
-    for (std::size_t p = 0; p < panels; ++p)
+    level().split_panels({.panels = from.data(), .n_panels = panels, .k = k, .out = split.data()});
+    level().round_panels({.panels = from.data(), .n_panels = panels, .k = k, .out = high.data()});
+    for (std::size_t n = 0; n < panels * 16; ++n)
       for (std::size_t i = 0; i < k; ++i)
-        for (std::size_t j = 0; j < 16; ++j) {
-          const std::size_t at = (p * k + i) * 16 + j;
-          rest[at] = from[at] - widened(high[(p * depth + i / 2 * 2) * 16 + j * 2 + i % 2]);
-        }
-    level().round_panels({rest.data(), panels, k, low.data()});
-    for (std::size_t tile = 0; tile < panels * depth / 32; ++tile)
-      for (std::size_t i = 0; i < 512; ++i) {
-        ASSERT_EQ(split[tile * 1024 + i], high[tile * 512 + i]) << k << ' ' << tile << ' ' << i;
-        ASSERT_EQ(split[tile * 1024 + 512 + i], low[tile * 512 + i]) << k << ' ' << tile << ' ' << i;
+        rest[stored.at(n, i)] = from[stored.at(n, i)] - widened(high[layout.at(n, i)]);
+    level().round_panels({.panels = rest.data(), .n_panels = panels, .k = k, .out = low.data()});
+    for (std::size_t n = 0; n < panels * 16; ++n)
+      for (std::size_t i = 0; i < layout.depth(); ++i) {
+        const bf16* at = split.data() + kernels::in_split_panels(n, i, layout);
+        ASSERT_EQ(at[0], high[layout.at(n, i)]) << k << ' ' << n << ' ' << i;
+        ASSERT_EQ(at[kernels::kTileNumbers], low[layout.at(n, i)]) << k << ' ' << n << ' ' << i;
       }
     ASSERT_TRUE(split.guards_intact());
   }

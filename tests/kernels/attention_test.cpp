@@ -32,7 +32,7 @@ struct Case {
     op.stride = 3 * width;
     op.length = length;
     op.head_size = head_size;
-    op.scale = 1.0f / std::sqrt(static_cast<float>(head_size));
+    op.scale = kernels::attention_scale(head_size);
     op.context = context.data();
     op.context_stride = head_size + 3;
     op.scratch = reinterpret_cast<std::byte*>(scratch.data());
@@ -60,7 +60,7 @@ struct Case {
   kernels::Attention op;
 };
 
-using Function = void (*kernels::Table::*)(const kernels::Attention&);
+using Function = kernels::Slot<void(const kernels::Attention&)> kernels::Table::*;
 constexpr Function kF32 = &kernels::Table::attention_f32, kBf16 = &kernels::Table::attention_bf16,
                    kS8 = &kernels::Table::attention_s8;
 constexpr Function kAll[] = {kF32, kBf16, kS8};
@@ -119,23 +119,31 @@ TEST_P(Attention, IsMadeOfRoundedOperandsAndProductsOfTheLevelInBFloat16) {
   for (std::size_t length : Sizes{1, 5, 33, 70, 130}) {
     const std::size_t size = 45, depth = 64, keys = kernels::round_up(length, 32), width = kernels::padded(length);
     Case x(length, size, 3);
-    Guarded<float> scaled(length * size), scores(length * width), sums(length * 48), key_panels(width * size),
-        value_panels(48 * length);
+    const kernels::PanelLayout<float> key_layout(length, size), value_layout(size, length);
+    Guarded<float> scaled(length * size), scores(length * width), sums(length * 48), key_panels(key_layout.size()),
+        value_panels(value_layout.size());
+    ProductScratch scratch(length);
     for (std::size_t i = 0; i < length; ++i)
       for (std::size_t d = 0; d < size; ++d) scaled[i * size + d] = x.query(i, d) * x.op.scale;
     for (std::size_t j = 0; j < width; ++j)
-      for (std::size_t d = 0; d < size; ++d)
-        key_panels[(j / 16 * size + d) * 16 + j % 16] = j < length ? x.key(j, d) : 0.0f;
+      for (std::size_t d = 0; d < size; ++d) key_panels[key_layout.at(j, d)] = j < length ? x.key(j, d) : 0.0f;
     for (std::size_t d = 0; d < 48; ++d)
-      for (std::size_t j = 0; j < length; ++j)
-        value_panels[(d / 16 * length + j) * 16 + d % 16] = d < size ? x.value(j, d) : 0.0f;
+      for (std::size_t j = 0; j < length; ++j) value_panels[value_layout.at(d, j)] = d < size ? x.value(j, d) : 0.0f;
     Guarded<bf16> q(kernels::round_up(length, 16) * depth), k(width * depth), v(48 * keys),
         p(kernels::round_up(length, 16) * keys);
-    level().pack_rows({scaled.data(), size, length, size, q.data(), depth});
-    level().round_panels({key_panels.data(), width / 16, size, k.data()});
-    level().round_panels({value_panels.data(), 3, length, v.data()});
-    level().gemm_bf16(
-        {q.data(), depth, k.data(), nullptr, nullptr, 0, scores.data(), width, length, depth, width / 16});
+    level().pack_rows(
+        {.x = scaled.data(), .stride = size, .rows = length, .size = size, .y = q.data(), .y_stride = depth});
+    level().round_panels({.panels = key_panels.data(), .n_panels = width / 16, .k = size, .out = k.data()});
+    level().round_panels({.panels = value_panels.data(), .n_panels = 3, .k = length, .out = v.data()});
+    level().gemm_bf16({.a = q.data(),
+                       .a_stride = depth,
+                       .panels = k.data(),
+                       .out = scores.data(),
+                       .out_stride = width,
+                       .rows = length,
+                       .k = depth,
+                       .n_panels = width / 16,
+                       .scratch = scratch.data()});
     std::vector<float> factor(length);
     for (std::size_t i = 0; i < length; ++i) {
       float most = -kInfinity, lanes[16] = {};
@@ -146,8 +154,17 @@ TEST_P(Attention, IsMadeOfRoundedOperandsAndProductsOfTheLevelInBFloat16) {
         for (std::size_t j = 0; j < half; ++j) lanes[j] += lanes[j + half];
       factor[i] = 1.0f / lanes[0];
     }
-    level().pack_rows({scores.data(), width, length, length, p.data(), keys});
-    level().gemm_bf16({p.data(), keys, v.data(), nullptr, nullptr, 0, sums.data(), 48, length, keys, 3});
+    level().pack_rows(
+        {.x = scores.data(), .stride = width, .rows = length, .size = length, .y = p.data(), .y_stride = keys});
+    level().gemm_bf16({.a = p.data(),
+                       .a_stride = keys,
+                       .panels = v.data(),
+                       .out = sums.data(),
+                       .out_stride = 48,
+                       .rows = length,
+                       .k = keys,
+                       .n_panels = 3,
+                       .scratch = scratch.data()});
     level().attention_bf16(x.op);
     for (std::size_t i = 0; i < length; ++i)
       for (std::size_t d = 0; d < size; ++d)

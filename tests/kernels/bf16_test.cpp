@@ -66,17 +66,15 @@ TEST_P(RoundPanels, PutsPairsOfKSideBySideAndFillsUpWithZeros) {
   Random random(2);
   for (std::size_t panels : Sizes{0, 1, 3})
     for (std::size_t k : Sizes{1, 2, 27, 31, 32, 33, 64, 90}) {
-      const std::size_t depth = kernels::round_up(k, 32);
-      Guarded<float> from(panels * k * 16);
-      Guarded<bf16> to(panels * depth * 16);
+      const kernels::PanelLayout<float> stored(panels * 16, k);
+      const kernels::PanelLayout<bf16> layout(panels * 16, k);
+      Guarded<float> from(stored.size());
+      Guarded<bf16> to(layout.size());
       from.fill(random);
-      level().round_panels({from.data(), panels, k, to.data()});
-      for (std::size_t p = 0; p < panels; ++p)
-        for (std::size_t i = 0; i < depth; ++i)
-          for (std::size_t j = 0; j < 16; ++j)
-            ASSERT_EQ(to[((p * depth + i / 2 * 2) * 16) + j * 2 + i % 2],
-                      i < k ? nearest(from[(p * k + i) * 16 + j]) : bf16{})
-                << k << ' ' << i << ' ' << j;
+      level().round_panels({.panels = from.data(), .n_panels = panels, .k = k, .out = to.data()});
+      for (std::size_t n = 0; n < panels * 16; ++n)
+        for (std::size_t i = 0; i < layout.depth(); ++i)
+          ASSERT_EQ(to[layout.at(n, i)], i < k ? nearest(from[stored.at(n, i)]) : bf16{}) << k << ' ' << n << ' ' << i;
       ASSERT_TRUE(to.guards_intact());
     }
 }
@@ -84,10 +82,12 @@ TEST_P(RoundPanels, PutsPairsOfKSideBySideAndFillsUpWithZeros) {
 /// Operands of one product. Numbers are multiples of 2^-23, so that no product or sum is subnormal.
 struct Bf16Case {
   Bf16Case(std::size_t rows, std::size_t k, std::size_t n, std::uint32_t seed)
-      : depth(kernels::round_up(k, 32)),
+      : layout(n, k),
+        depth(layout.depth()),
         a(rows * (depth + 2), 1),
-        panels(kernels::padded(n) * depth),
-        bias(kernels::padded(n), 1) {
+        panels(layout.size()),
+        bias(kernels::padded(n), 1),
+        scratch(rows) {
     Random random(seed);
     op.a = a.data();
     op.a_stride = depth + 2;
@@ -95,7 +95,8 @@ struct Bf16Case {
     op.bias = bias.data();
     op.rows = rows;
     op.k = depth;
-    op.n_panels = kernels::padded(n) / 16;
+    op.n_panels = layout.panels();
+    op.scratch = scratch.data();
     for (std::size_t r = 0; r < rows; ++r)
       for (std::size_t i = 0; i < depth; ++i) a[r * op.a_stride + i] = i < k ? nearest(random.number()) : bf16{};
     for (std::size_t c = 0; c < kernels::padded(n); ++c) {
@@ -103,9 +104,7 @@ struct Bf16Case {
       for (std::size_t i = 0; i < depth; ++i) weight(c, i) = i < k ? nearest(random.number()) : bf16{};
     }
   }
-  bf16& weight(std::size_t column, std::size_t i) {
-    return panels[(column / 16 * depth + i / 2 * 2) * 16 + column % 16 * 2 + i % 2];
-  }
+  bf16& weight(std::size_t column, std::size_t i) { return panels[layout.at(column, i)]; }
   float plain(std::size_t row, std::size_t column) {
     float sum = 0.0f;
     for (std::size_t i = 0; i < depth; i += 2)
@@ -114,15 +113,18 @@ struct Bf16Case {
     return sum + bias[column];
   }
 
+  kernels::PanelLayout<bf16> layout;
   std::size_t depth;
   Guarded<bf16> a, panels;
   Guarded<float> bias;
+  ProductScratch scratch;
   kernels::GemmBf16 op;
 };
 
 class GemmBf16 : public EveryLevel {
  protected:
   void SetUp() override {
+    EveryLevel::SetUp();
     if (has_own_order(level())) GTEST_SKIP() << "amx_test.cpp";
   }
 };

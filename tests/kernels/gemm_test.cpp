@@ -10,7 +10,7 @@ namespace {
 /// Operands of one float32 product; what is padding holds NaN.
 struct F32Case {
   F32Case(std::size_t rows, std::size_t k, std::size_t n, std::uint32_t seed)
-      : a(rows * (k + 3), 1), panels(kernels::padded(n) * k), bias(kernels::padded(n), 1) {
+      : layout(n, k), a(rows * (k + 3), 1), panels(layout.size()), bias(kernels::padded(n), 1), scratch(rows) {
     Random random(seed);
     op.a = a.data();
     op.a_stride = k + 3;
@@ -18,7 +18,8 @@ struct F32Case {
     op.bias = bias.data();
     op.rows = rows;
     op.k = k;
-    op.n_panels = kernels::padded(n) / 16;
+    op.n_panels = layout.panels();
+    op.scratch = scratch.data();
     for (std::size_t r = 0; r < rows; ++r)
       for (std::size_t i = 0; i < k; ++i) a[r * op.a_stride + i] = random.number();
     for (std::size_t column = 0; column < n; ++column) {
@@ -26,7 +27,7 @@ struct F32Case {
       bias[column] = random.number();
     }
   }
-  float& weight(std::size_t column, std::size_t i) { return panels[(column / 16 * op.k + i) * 16 + column % 16]; }
+  float& weight(std::size_t column, std::size_t i) { return panels[layout.at(column, i)]; }
   /// Line 4 of the contract, as it stands.
   float plain(std::size_t row, std::size_t column) {
     float sum = 0.0f;
@@ -34,7 +35,9 @@ struct F32Case {
     return sum + bias[column];
   }
 
+  kernels::PanelLayout<float> layout;
   Guarded<float> a, panels, bias;
+  ProductScratch scratch;
   kernels::GemmF32 op;
 };
 
@@ -188,13 +191,15 @@ TEST_P(GemmF32, LetsNanAndInfinityThroughInTheirRowOnly) {
 /// Operands of one int8 product.
 struct S8Case {
   S8Case(std::size_t rows, std::size_t k, std::size_t n, std::uint32_t seed, bool extreme)
-      : depth(kernels::round_up(k, 64)),
+      : layout(n, k),
+        depth(layout.depth()),
         a(rows * (depth + 1), 1),
-        panels(kernels::padded(n) * depth),
+        panels(layout.size()),
         a_scale(rows, 1),
         scale(kernels::padded(n)),
         bias(kernels::padded(n), 1),
-        sum(kernels::padded(n)) {
+        sum(kernels::padded(n)),
+        scratch(rows) {
     Random random(seed);
     op.a = a.data();
     op.a_stride = depth + 1;
@@ -205,7 +210,8 @@ struct S8Case {
     op.sum = sum.data();
     op.rows = rows;
     op.k = depth;
-    op.n_panels = kernels::padded(n) / 16;
+    op.n_panels = layout.panels();
+    op.scratch = scratch.data();
     for (std::size_t r = 0; r < rows; ++r) {
       for (std::size_t i = 0; i < depth; ++i)
         a[r * op.a_stride + i] = static_cast<std::int8_t>(i >= k ? 0 : value(random, extreme, 127));
@@ -224,9 +230,7 @@ struct S8Case {
     const int choices[] = {-lowest, 127, -lowest, -127, 127, 0};
     return choices[random.below(6)];
   }
-  std::int8_t& weight(std::size_t column, std::size_t i) {
-    return panels[(column / 16 * depth + i / 4 * 4) * 16 + column % 16 * 4 + i % 4];
-  }
+  std::int8_t& weight(std::size_t column, std::size_t i) { return panels[layout.at(column, i)]; }
   float plain(std::size_t row, std::size_t column) {
     std::int32_t total = 0;
     for (std::size_t i = 0; i < depth; ++i) total += a[row * op.a_stride + i] * weight(column, i);
@@ -234,10 +238,12 @@ struct S8Case {
     return std::fma(static_cast<float>(total), factor, bias[column]);
   }
 
+  kernels::PanelLayout<std::int8_t> layout;
   std::size_t depth;
   Guarded<std::int8_t> a, panels;
   Guarded<float> a_scale, scale, bias;
   Guarded<std::int32_t> sum;
+  ProductScratch scratch;
   kernels::GemmS8 op;
 };
 
@@ -264,7 +270,7 @@ TEST_P(GemmS8, IsExactForAllWeightsWithMinus128AndExtremeValues) {
 }
 
 TEST_P(GemmS8, IsExactAtTheDepthOfItsBound) {
-  const std::size_t k = std::size_t{1} << 17;
+  const std::size_t k = kernels::kMostInputsS8;
   S8Case x(2, k, 16, 1, false);
   std::memset(x.a.data(), 127, x.a.size());
   std::memset(x.panels.data(), 0x80, x.panels.size());

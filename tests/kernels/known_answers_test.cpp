@@ -40,10 +40,22 @@ TEST_P(KnownAnswers, OfGemmF32) {
   panels.fill(random, 0.5f);
   bias.fill(random);
   residual.fill(random);
+  ProductScratch scratch(rows);
   Fingerprint fingerprint;
   for (Activation activation : kActivations) {
-    level().gemm_f32(
-        {a.data(), k, panels.data(), bias.data(), residual.data(), n, out.data(), n, rows, k, n / 16, activation});
+    level().gemm_f32({.a = a.data(),
+                      .a_stride = k,
+                      .panels = panels.data(),
+                      .bias = bias.data(),
+                      .residual = residual.data(),
+                      .residual_stride = n,
+                      .out = out.data(),
+                      .out_stride = n,
+                      .rows = rows,
+                      .k = k,
+                      .n_panels = n / 16,
+                      .activation = activation,
+                      .scratch = scratch.data()});
     fingerprint.add(out.data(), rows, n, n);
   }
   EXPECT_EQ(fingerprint.value(), 8184914293387000089u);
@@ -62,15 +74,30 @@ TEST_P(KnownAnswers, OfQuantiseAndGemmS8) {
   residual.fill(random);
   for (std::size_t c = 0; c < n; ++c) {
     sum[c] = 0;
-    for (std::size_t i = 0; i < k; ++i) sum[c] += panels[(c / 16 * k + i / 4 * 4) * 16 + c % 16 * 4 + i % 4];
+    for (std::size_t i = 0; i < k; ++i) sum[c] += panels[kernels::PanelLayout<std::int8_t>(n, k).at(c, i)];
   }
+  ProductScratch scratch(rows);
   level().quantise_rows({x.data(), size, rows, size, q.data(), k, x_scale.data()});
   Fingerprint fingerprint;
   fingerprint.add(q.data(), rows, k, k);
   fingerprint.add(x_scale.data(), 1, rows, rows);
   for (Activation activation : kActivations) {
-    level().gemm_s8({q.data(), k, x_scale.data(), panels.data(), scale.data(), sum.data(), bias.data(), residual.data(),
-                     n, out.data(), n, rows, k, n / 16, activation});
+    level().gemm_s8({.a = q.data(),
+                     .a_stride = k,
+                     .a_scale = x_scale.data(),
+                     .panels = panels.data(),
+                     .scale = scale.data(),
+                     .sum = sum.data(),
+                     .bias = bias.data(),
+                     .residual = residual.data(),
+                     .residual_stride = n,
+                     .out = out.data(),
+                     .out_stride = n,
+                     .rows = rows,
+                     .k = k,
+                     .n_panels = n / 16,
+                     .activation = activation,
+                     .scratch = scratch.data()});
     fingerprint.add(out.data(), rows, n, n);
   }
   EXPECT_EQ(fingerprint.value(), 3085170164899773654u);
@@ -85,6 +112,7 @@ TEST_P(KnownAnswers, OfRoundingAndGemmBf16) {
   weights.fill(random, 0.5f);
   bias.fill(random);
   residual.fill(random);
+  ProductScratch scratch(rows);
   level().round_rows({x.data(), size, rows, size, a.data(), k});
   level().round_panels({weights.data(), n / 16, size, panels.data()});
   Fingerprint fingerprint;
@@ -92,8 +120,19 @@ TEST_P(KnownAnswers, OfRoundingAndGemmBf16) {
   fingerprint.add(panels.data(), 1, k * n, k * n);
   if (has_own_order(level())) return;
   for (Activation activation : kActivations) {
-    level().gemm_bf16(
-        {a.data(), k, panels.data(), bias.data(), residual.data(), n, out.data(), n, rows, k, n / 16, activation});
+    level().gemm_bf16({.a = a.data(),
+                       .a_stride = k,
+                       .panels = panels.data(),
+                       .bias = bias.data(),
+                       .residual = residual.data(),
+                       .residual_stride = n,
+                       .out = out.data(),
+                       .out_stride = n,
+                       .rows = rows,
+                       .k = k,
+                       .n_panels = n / 16,
+                       .activation = activation,
+                       .scratch = scratch.data()});
     fingerprint.add(out.data(), rows, n, n);
   }
   EXPECT_EQ(fingerprint.value(), 8354626562381437809u);
@@ -190,7 +229,7 @@ TEST_P(KnownAnswers, AreMissedByALevelThatComputesSomethingElse) {
   wrong.attention_s8 = level().attention_f32;
   EXPECT_NE(message(wrong).find("attention_s8"), std::string::npos);
   wrong = level();
-  wrong.gemm_f32 = [](const kernels::GemmF32&) {};
+  wrong.gemm_f32.run = [](const kernels::GemmF32&) {};
   EXPECT_NE(message(wrong).find("gemm_f32 of the level"), std::string::npos);
 }
 

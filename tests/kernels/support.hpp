@@ -74,6 +74,17 @@ class Guarded {
   std::vector<unsigned char> bytes_;
 };
 
+/// Scratch of a product of so many rows. Nothing beside it may be written.
+class ProductScratch {
+ public:
+  explicit ProductScratch(std::size_t rows) : bytes_(kernels::product_scratch(rows)) {}
+  ~ProductScratch() { EXPECT_TRUE(bytes_.guards_intact()) << "sums outside of their scratch"; }
+  std::byte* data() { return bytes_.data(); }
+
+ private:
+  Guarded<std::byte> bytes_;
+};
+
 /// Equal in bits, but that every NaN equals every other: their bits are not promised.
 inline bool same(float a, float b) {
   if (a != a || b != b) return a != a && b != b;
@@ -102,17 +113,20 @@ inline bool untouched(float x) {
 inline const kernels::Table& scalar() { return *kernels::available().front(); }
 
 /// AMX sums bfloat16 products in an order of its own: amx_test.cpp holds those, on every CPU.
-inline bool has_own_order(const kernels::Table& level) { return level.gemm_split != nullptr; }
+inline bool has_own_order(const kernels::Table& level) { return level.gemm_split.run != nullptr; }
 
 /// Base of the tests that run on every level of this CPU.
 class EveryLevel : public ::testing::TestWithParam<const kernels::Table*> {
  protected:
+  void SetUp() override {
+    if (!kernels::may_run(level())) GTEST_SKIP() << "the system refuses its registers";
+  }
   const kernels::Table& level() const { return *GetParam(); }
 };
 
 /// A product of some level.
 template <class Op>
-using Gemm = void (*kernels::Table::*)(const Op&);
+using Gemm = kernels::Slot<void(const Op&)> kernels::Table::*;
 
 /// `gemm` of both tables, each in place over the same residual: the same bits, and nothing outside is touched.
 template <class Op>

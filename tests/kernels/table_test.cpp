@@ -25,10 +25,6 @@ TEST(Table, OffersScalarFirstAndTheBestLevelLast) {
   EXPECT_EQ(tables.front()->level, "scalar");
 #if defined(__x86_64__)
   const auto features = kernels::cpu_features();
-  EXPECT_EQ(features.avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
-  EXPECT_EQ(features.avx512, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"));
-  EXPECT_EQ(features.avx512_bf16, features.avx512 && __builtin_cpu_supports("avx512bf16"));
   EXPECT_EQ(tables.back()->level, features.amx           ? "amx"
                                   : features.avx512_bf16 ? "avx512_bf16"
                                   : features.avx512      ? "avx512"
@@ -66,23 +62,61 @@ TEST(Table, RefusesALevelThatTheCpuLacksAndNamesTheOnesItHas) {
   }
 }
 
-TEST(Table, HasASlotForEveryFunction) {
-  for (const kernels::Table* table : kernels::available()) {
-    EXPECT_EQ(table->slots.front().operation, "gemm_f32");
-    EXPECT_EQ(table->slots.back().operation, "split_panels");
-    for (const kernels::Slot& slot : table->slots) {
-      const bool split = slot.operation.find("split") != std::string_view::npos;
-      const bool own = split || slot.operation == "gemm_bf16" || slot.operation == "attention_bf16" ||
-                       (slot.operation == "pack_rows" && table->level == "amx");
+TEST(Table, NamesTheLevelThatEachFunctionIsOf) {
+  for (const kernels::Table* table : kernels::tables_for(kernels::CpuFeatures::all())) {
+    std::size_t operations = 0;
+    kernels::for_each_slot([&]<auto slot>(std::string_view operation) {
+      const bool split = operation.find("split") != std::string_view::npos;
+      const bool own = split || operation == "gemm_bf16" || operation == "attention_bf16" ||
+                       (operation == "pack_rows" && table->level == "amx");
       const bool changes_another = table->level == "avx512_bf16" || table->level == "amx";
       const std::string_view expected = split && table->level != "amx" ? "none"
                                         : changes_another && !own      ? "avx512"
                                                                        : table->level;
-      EXPECT_EQ(slot.level, expected) << slot.operation;
-    }
-    EXPECT_EQ(table->gemm_split != nullptr, table->level == "amx");
-    EXPECT_EQ(table->split_rows != nullptr, table->level == "amx");
-    EXPECT_EQ(table->split_panels != nullptr, table->level == "amx");
+      EXPECT_EQ((table->*slot).level, expected) << operation;
+      EXPECT_EQ(static_cast<bool>(table->*slot), expected != "none") << operation;
+      ++operations;
+    });
+    EXPECT_EQ(operations, kernels::kOperations);
+  }
+}
+
+TEST(Table, OfALevelOverAnotherHasItsOwnFunctionsAndTheOthers) {
+  const kernels::Table& base = *kernels::available().front();
+  const kernels::Table own = {.level = "own", .softmax = {base.sigmoid.run}};
+  const kernels::Table over = kernels::level_over(base, own);
+  EXPECT_EQ(over.level, "own");
+  EXPECT_EQ(over.softmax.run, base.sigmoid.run);
+  EXPECT_EQ(over.softmax.level, "own");
+  EXPECT_EQ(over.sigmoid.run, base.sigmoid.run);
+  EXPECT_EQ(over.sigmoid.level, base.level);
+  EXPECT_FALSE(over.gemm_split);
+}
+
+std::vector<std::string> asked;
+bool refuses_the_best(const kernels::Table& table) {
+  asked.emplace_back(table.level);
+  return &table != kernels::tables_for(kernels::CpuFeatures::all()).back();
+}
+
+TEST(Table, AsksTheSystemOnlyForWhatIsToBeUsed) {
+  const auto all = kernels::tables_for(kernels::CpuFeatures::all());
+  asked.clear();
+  EXPECT_EQ(&kernels::select_table("scalar", all, refuses_the_best), all.front());
+  EXPECT_EQ(asked, std::vector<std::string>{"scalar"});
+  asked.clear();
+  EXPECT_EQ(&kernels::select_table("", all, refuses_the_best), all[all.size() - 2]);
+  EXPECT_EQ(asked.size(), 2u);
+}
+
+TEST(Table, RefusesALevelThatTheSystemDoesNotPermit) {
+  const auto all = kernels::tables_for(kernels::CpuFeatures::all());
+  try {
+    kernels::select_table(all.back()->level, all, refuses_the_best);
+    ADD_FAILURE() << "not refused";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::unsupported);
+    EXPECT_NE(std::string_view(error.what()).find("the system refuses"), std::string_view::npos) << error.what();
   }
 }
 

@@ -207,6 +207,8 @@ void add_products(std::vector<Job>& jobs, Operands& m, const Table& table, std::
   const double flop = 2.0 * static_cast<double>(rows * k * n);
   // Rows a line further apart than their numbers, as those of an encoder are: not a multiple of 1 KB.
   const std::size_t out_stride = n + 16, a_stride = k + 16, s8_stride = k + 64, bf16_stride = round_up(k, 32) + 32;
+  m.scratch.emplace_back(product_scratch(rows));
+  std::byte* scratch = m.scratch.back().data();
   GemmF32 f32{.a = filled(m.floats, rows * a_stride, 0.5f),
               .a_stride = a_stride,
               .panels = filled(m.floats, k * n, 0.01f),
@@ -215,7 +217,8 @@ void add_products(std::vector<Job>& jobs, Operands& m, const Table& table, std::
               .out_stride = out_stride,
               .rows = rows,
               .k = k,
-              .n_panels = n / 16};
+              .n_panels = n / 16,
+              .scratch = scratch};
   jobs.push_back({"gemm_f32/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_f32(f32); }, flop,
                   float32_peak(table.level)});
   f32.activation = Activation::gelu;
@@ -232,7 +235,8 @@ void add_products(std::vector<Job>& jobs, Operands& m, const Table& table, std::
                   .out_stride = out_stride,
                   .rows = rows,
                   .k = k,
-                  .n_panels = n / 16};
+                  .n_panels = n / 16,
+                  .scratch = scratch};
   jobs.push_back({"gemm_s8/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_s8(s8); }, flop});
   const std::size_t k_pairs = round_up(k, 32);
   const GemmBf16 rounded{.a = varied(m.halves, rows * bf16_stride),
@@ -243,7 +247,8 @@ void add_products(std::vector<Job>& jobs, Operands& m, const Table& table, std::
                          .out_stride = out_stride,
                          .rows = rows,
                          .k = k_pairs,
-                         .n_panels = n / 16};
+                         .n_panels = n / 16,
+                         .scratch = scratch};
   jobs.push_back({"gemm_bf16/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_bf16(rounded); }, flop,
                   bfloat16_peak(table.level)});
 }

@@ -65,7 +65,9 @@ ordered_json facts(const std::string& model) {
   json["level"] = bertha::kernels::table().level;
   json["levels"] = ordered_json::array();
   for (const auto* table : bertha::kernels::available()) json["levels"].push_back(table->level);
-  for (const auto& slot : bertha::kernels::table().slots) json["kernels"][std::string(slot.operation)] = slot.level;
+  bertha::kernels::for_each_slot([&]<auto slot>(std::string_view operation) {
+    json["kernels"][std::string(operation)] = (bertha::kernels::table().*slot).level;
+  });
   if (file.config().has_encoder) json["splits_float32"] = bertha::AnyEncoder::splits(file.config());
   return json;
 }

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "calls.hpp"
@@ -17,15 +17,6 @@ namespace {
 
 using bertha::kernels::Table;
 using nlohmann::ordered_json;
-
-constexpr auto kFunctions =
-    std::make_tuple(&Table::gemm_f32, &Table::gemm_s8, &Table::gemm_bf16, &Table::attention_f32, &Table::attention_bf16,
-                    &Table::attention_s8, &Table::embed_f32, &Table::embed_s8, &Table::embed_bf16, &Table::layer_norm,
-                    &Table::quantise_rows, &Table::round_rows, &Table::pack_rows, &Table::round_panels, &Table::softmax,
-                    &Table::sigmoid, &Table::gemm_split, &Table::split_rows, &Table::split_panels);
-constexpr std::size_t kSlots = std::tuple_size_v<decltype(kFunctions)>;
-static_assert(kSlots == std::tuple_size_v<decltype(Table::slots)>,
-              "kFunctions has every function, in order of `slots`");
 
 enum Stage : std::size_t {
   kEmbeddings,
@@ -51,8 +42,10 @@ struct Noted {
 struct Notes {
   const Table* real = nullptr;
   bertha::ModelConfig config;
-  Noted noted[kSlots][kStages];  // from any thread
 } notes;
+/// What was noted of one operation, from any thread.
+template <auto slot>
+Noted noted[kStages];
 
 bool nearer(std::size_t size, std::size_t to, std::size_t than) {
   const auto distance = [size](std::size_t other) { return size > other ? size - other : other - size; };
@@ -92,30 +85,32 @@ std::pair<Stage, std::uint64_t> describe(const Operands& args, const Rest&...) {
 }
 
 /// A function of the table, timed.
-template <std::size_t kSlot, class... Operands>
+template <auto slot, class... Operands>
 void timed(Operands... operands) {
   const auto [stage, flop] = describe(operands...);
   const auto begin = std::chrono::steady_clock::now();
-  (notes.real->*std::get<kSlot>(kFunctions))(operands...);
+  (notes.real->*slot)(operands...);
   const std::chrono::nanoseconds passed = std::chrono::steady_clock::now() - begin;
-  Noted& noted = notes.noted[kSlot][stage];
-  noted.calls.fetch_add(1, std::memory_order_relaxed);
-  noted.ns.fetch_add(static_cast<std::uint64_t>(passed.count()), std::memory_order_relaxed);
-  const bool halves = notes.real->slots[kSlot].operation == "gemm_split";  // k counts both halves of a number
-  noted.flop.fetch_add(halves ? flop / 2 : flop, std::memory_order_relaxed);
+  Noted& note = noted<slot>[stage];
+  note.calls.fetch_add(1, std::memory_order_relaxed);
+  note.ns.fetch_add(static_cast<std::uint64_t>(passed.count()), std::memory_order_relaxed);
+  constexpr bool kHalves = [] {  // k counts both halves of a number
+    if constexpr (std::is_same_v<decltype(slot), decltype(&Table::gemm_split)>) return slot == &Table::gemm_split;
+    return false;
+  }();
+  note.flop.fetch_add(kHalves ? flop / 2 : flop, std::memory_order_relaxed);
 }
 
-template <std::size_t kSlot, class... Operands>
-void wrap(Table& table, void (*Table::*function)(Operands...)) {
-  if (table.*function) table.*function = &timed<kSlot, Operands...>;
+template <auto slot, class... Operands>
+void time(bertha::kernels::Slot<void(Operands...)>& function) {
+  if (function) function.run = &timed<slot, Operands...>;
 }
 
 /// The level's table with every function timed.
 const Table& timing_table() {
   static const Table timing = [] {
     Table table = *notes.real;
-    [&]<std::size_t... kSlot>(std::index_sequence<kSlot...>) { (wrap<kSlot>(table, std::get<kSlot>(kFunctions)), ...); }
-    (std::make_index_sequence<kSlots>());
+    bertha::kernels::for_each_slot([&]<auto slot>(std::string_view) { time<slot>(table.*slot); });
     return table;
   }();
   return timing;
@@ -134,8 +129,9 @@ int profile(const BenchArguments& arguments, Output& out) {
   const auto encodings =
       random_encodings(arguments.batch, arguments.length, std::max<std::size_t>(1, notes.config.vocab_size));
   for (int i = 0; i < 2; ++i) call(encodings);  // to warm up
-  for (auto& slot : notes.noted)
-    for (Noted& noted : slot) noted.calls = noted.ns = noted.flop = 0;
+  bertha::kernels::for_each_slot([]<auto slot>(std::string_view) {
+    for (Noted& note : noted<slot>) note.calls = note.ns = note.flop = 0;
+  });
   const double repeat = static_cast<double>(arguments.repeat);
   const double ms = time_ms([&] {
                       for (std::size_t i = 0; i < arguments.repeat; ++i) call(encodings);
@@ -150,18 +146,19 @@ int profile(const BenchArguments& arguments, Output& out) {
   const auto add = [&](const char* stage, double stage_ms) -> ordered_json& {
     return stages.emplace_back(ordered_json{{"stage", stage}, {"ms", stage_ms}, {"share", stage_ms / all_ms}});
   };
-  for (std::size_t slot = 0; slot < kSlots; ++slot)
+  bertha::kernels::for_each_slot([&]<auto slot>(std::string_view operation) {
     for (std::size_t stage = 0; stage < kStages; ++stage) {
-      const Noted& noted = notes.noted[slot][stage];
-      if (noted.calls == 0) continue;
-      const double ns = static_cast<double>(noted.ns);
+      const Noted& note = noted<slot>[stage];
+      if (note.calls == 0) continue;
+      const double ns = static_cast<double>(note.ns);
       kernels_ms += ns / 1e6 / repeat;
       ordered_json& row = add(kStageNames[stage], ns / 1e6 / repeat);
-      row["kernel"] = notes.real->slots[slot].operation;
-      row["level"] = notes.real->slots[slot].level;
-      row["calls"] = noted.calls / arguments.repeat;
-      if (noted.flop > 0) row["gflop_per_s"] = static_cast<double>(noted.flop) / ns;
+      row["kernel"] = operation;
+      row["level"] = (notes.real->*slot).level;
+      row["calls"] = note.calls / arguments.repeat;
+      if (note.flop > 0) row["gflop_per_s"] = static_cast<double>(note.flop) / ns;
     }
+  });
   add("outside of kernels", std::max(0.0, all_ms - kernels_ms));
   std::sort(stages.begin(), stages.end(),
             [](const ordered_json& a, const ordered_json& b) { return a["ms"].get<double>() > b["ms"].get<double>(); });

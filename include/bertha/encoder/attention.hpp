@@ -12,7 +12,6 @@
 #pragma once
 
 #include <bertha/encoder/linear.hpp>
-#include <cmath>
 #include <span>
 #include <string>
 
@@ -30,7 +29,7 @@ class SelfAttention {
       : num_attention_heads_(config.num_attention_heads),
         head_size_(config.head_size()),
         padded_head_size_(kernels::round_up(head_size_, 16)),
-        scale_(1.0f / std::sqrt(static_cast<float>(head_size_))),
+        scale_(kernels::attention_scale(head_size_)),
         query_key_value_(file, layer.weights + ".attention.query_key_value",
                          3 * padded_head_size_ * num_attention_heads_, config.hidden_size, layer.needs_bias),
         output_(file, layer.weights + ".attention.output", config.hidden_size, config.hidden_size, layer.needs_bias) {}

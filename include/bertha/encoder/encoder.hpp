@@ -44,7 +44,8 @@ class Encoder {
   /// What it runs in, whatever the file and the configuration say.
   static constexpr PrecisionKind precision = P::kind;
 
-  /// Takes the encoder's tensors out of `file`, of whichever precision. Throws Error{missing_tensor | shape}.
+  /// Takes the encoder's tensors out of `file`, of whichever precision. Throws Error{missing_tensor | shape}, and
+  /// Error{unsupported} where sums of integers could overflow.
   Encoder(WeightFile& file, const ModelConfig& config) : Encoder(FloatEnvironment(), file, config) {}
 
   /// Hidden states of the last layer. Throws Error{input} when an id, a type or a sequence is too large for the model,
@@ -80,6 +81,10 @@ class Encoder {
       : config_(config), embeddings_(file, config) {
     // Before any call: refuses a level that BERTHA_ISA names in vain, and a build that computes something else.
     kernels::require_known_answers();
+    if (config.max_position_embeddings > P::kMostKeys)
+      throw_error(ErrorCode::unsupported,
+                  {file.name(), ": 'max_position_embeddings' is ", config.max_position_embeddings,
+                   "; attention in this precision is exact up to ", P::kMostKeys, " tokens; run the model in float32"});
     for (std::size_t i = 0; i < config.num_hidden_layers; ++i) layers_.emplace_back(file, config, config.layer(i));
     if (config.has_pooler) pooler_.emplace(file, config);
   }
@@ -139,7 +144,8 @@ class AnyEncoder {
 
   /// Whether a model of that configuration runs as Float32Split in this process. Throws what kernels::table() throws.
   static bool splits(const ModelConfig& config) {
-    return config.precision == PrecisionKind::float32 && config.float32_split && kernels::table().gemm_split;
+    return config.precision == PrecisionKind::float32 && config.float32_split &&
+           kernels::table().gemm_split.run != nullptr;
   }
 
  private:

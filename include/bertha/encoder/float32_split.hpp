@@ -12,6 +12,7 @@ BERTHA_NAMESPACE_BEGIN
 /// kernels::Table::gemm_split. The bits are those of one level, in any batch and at any number of threads.
 struct Float32Split {
   static constexpr PrecisionKind kind = PrecisionKind::float32;
+  static constexpr std::size_t kMostKeys = detail::kAnyNumber;
   using Operand = MatrixView<const bf16>;  // [rows, 2 K'], K' = K rounded up to 32
 
   /// The weights of one linear layer, [N'/16, K'/32, 2, 16, 16, 2]: split when they are loaded, or, with Memory::low,
@@ -24,12 +25,13 @@ struct Float32Split {
 
     void reserve(ChunkMemory& memory, std::size_t rows) const { detail::rounded_matrix(memory, rows, 2 * padded_); }
     void reserve(ThreadMemory& memory, std::size_t rows, std::size_t panels) const {
+      memory.product.reserve(kernels::product_scratch(rows));
       detail::product_sums(memory, rows, 2 * padded_, panels);
       if (!split_at_load()) split_panels(memory, panels);
     }
     /// Splits the rows of x [rows, K] into the memory that the team shares.
     Operand prepare(MatrixView<const float> x, const Team& team) const {
-      return detail::rounded_rows(x, inputs_, 2 * padded_, kernels::table().split_rows, team);
+      return detail::rounded_rows(x, inputs_, 2 * padded_, kernels::table().split_rows.run, team);
     }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
                  ThreadMemory& memory) const;
@@ -82,7 +84,7 @@ inline void Float32Split::Panels::product(const Operand& x, PanelRange range, co
                                    .out = split});
     MatrixView<float> part_out = out;
     part_out.data += (part.begin - range.begin) * 16;
-    auto operation = detail::product_rows<bf16>(x, nullptr, 0, part, bias, part_out, epilogue);
+    auto operation = detail::product_rows<bf16>(x, nullptr, 0, part, bias, part_out, epilogue, memory);
     operation.panels = split;
     operation.k = 2 * padded_;
     operation.sums = detail::product_sums(memory, x.rows, operation.k, operation.n_panels);

@@ -20,13 +20,12 @@ BERTHA_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// The kernel's operation for `range` of a layer's panels, whose weights have rows of k; `out` begins at their first
-/// output.
+/// The kernel's operation for `range` of a layer's panels; `out` begins at their first output.
 template <class Element>
 kernels::GemmRows<Element> product_rows(MatrixView<const Element> x, const Element* panels, std::size_t k,
                                         PanelRange range, const float* bias, MatrixView<float> out,
-                                        const Epilogue& epilogue) {
-  const std::size_t column = range.begin * 16;
+                                        const Epilogue& epilogue, ThreadMemory& memory) {
+  const std::size_t column = range.begin * kernels::kLanes;
   return {.a = x.data,
           .a_stride = x.stride,
           .panels = panels + column * k,
@@ -38,12 +37,13 @@ kernels::GemmRows<Element> product_rows(MatrixView<const Element> x, const Eleme
           .rows = x.rows,
           .k = k,
           .n_panels = range.end - range.begin,
-          .activation = epilogue.activation};
+          .activation = epilogue.activation,
+          .scratch = memory.product.reserve(kernels::product_scratch(x.rows))};
 }
 
-/// Memory for `rows` rows of `width` bfloat16 numbers. Sixteen rows at least: they may lie in tiles.
+/// Memory for `rows` rows of `width` bfloat16 numbers. Whole tiles of rows: a level may lay them out so.
 inline MatrixView<bf16> rounded_matrix(ChunkMemory& memory, std::size_t rows, std::size_t width) {
-  return memory.rounded.matrix(kernels::round_up(rows, 16), width);
+  return memory.rounded.matrix(kernels::round_up(rows, kernels::kTileRows), width);
 }
 
 /// Memory for the sums of `panels` panels of a product whose rows have k bfloat16 numbers, or null: it needs none.
@@ -56,7 +56,7 @@ inline float* product_sums(ThreadMemory& memory, std::size_t rows, std::size_t k
 inline kernels::GemmBf16 rounded_product(MatrixView<const bf16> x, const bf16* panels, std::size_t k, PanelRange range,
                                          const float* bias, MatrixView<float> out, const Epilogue& epilogue,
                                          ThreadMemory& memory) {
-  kernels::GemmBf16 operation = product_rows<bf16>(x, panels, k, range, bias, out, epilogue);
+  kernels::GemmBf16 operation = product_rows<bf16>(x, panels, k, range, bias, out, epilogue, memory);
   operation.sums = product_sums(memory, x.rows, k, operation.n_panels);
   return operation;
 }
@@ -66,8 +66,8 @@ inline kernels::GemmBf16 rounded_product(MatrixView<const bf16> x, const bf16* p
 inline MatrixView<const bf16> rounded_rows(MatrixView<const float> x, std::size_t size, std::size_t width,
                                            void (*round)(const kernels::RoundRows&), const Team& team) {
   const MatrixView<bf16> rounded = rounded_matrix(team.chunk(), x.rows, width);
-  team.split(rounded.rows / 16, [&](std::size_t first, std::size_t last, ThreadMemory&) {
-    const std::size_t begin = first * 16, end = std::min(x.rows, last * 16);
+  team.split(rounded.rows / kernels::kTileRows, [&](std::size_t first, std::size_t last, ThreadMemory&) {
+    const std::size_t begin = first * kernels::kTileRows, end = std::min(x.rows, last * kernels::kTileRows);
     round({.x = x.row(begin),
            .stride = x.stride,
            .rows = end - begin,
@@ -83,9 +83,10 @@ inline MatrixView<const bf16> rounded_rows(MatrixView<const float> x, std::size_
 /// binary32 weights and activations; products by fused multiply-add, k ascending.
 struct Float32 {
   static constexpr PrecisionKind kind = PrecisionKind::float32;
+  static constexpr std::size_t kMostKeys = detail::kAnyNumber;
   using Operand = MatrixView<const float>;  // [rows, K]
 
-  /// The weights of one linear layer, [N'/16, K, 16].
+  /// The weights of one linear layer.
   class Panels {
    public:
     /// Takes `<name>.weight` of a float32 file, or what another precision has in its place.
@@ -95,11 +96,14 @@ struct Float32 {
     Panels(std::span<const float> rows, std::size_t outputs, std::size_t inputs, std::size_t stride);
 
     void reserve(ChunkMemory&, std::size_t) const {}
-    void reserve(ThreadMemory&, std::size_t, std::size_t) const {}
+    void reserve(ThreadMemory& memory, std::size_t rows, std::size_t) const {
+      memory.product.reserve(kernels::product_scratch(rows));
+    }
     Operand prepare(MatrixView<const float> x, const Team&) const { return x; }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
-                 ThreadMemory&) const {
-      kernels::table().gemm_f32(detail::product_rows<float>(x, weight_.data(), inputs_, range, bias, out, epilogue));
+                 ThreadMemory& memory) const {
+      kernels::table().gemm_f32(
+          detail::product_rows<float>(x, weight_.data(), inputs_, range, bias, out, epilogue, memory));
     }
 
    private:
@@ -114,30 +118,33 @@ struct Float32 {
 /// Float32.
 struct BFloat16 {
   static constexpr PrecisionKind kind = PrecisionKind::bfloat16;
+  static constexpr std::size_t kMostKeys = detail::kAnyNumber;
   using Operand = MatrixView<const bf16>;  // [rows, K rounded up to 32]
 
-  /// The weights of one linear layer, [N'/16, K2/2, 16, 2].
+  /// The weights of one linear layer.
   class Panels {
    public:
     /// Takes `<name>.weight` of a bfloat16 file, or rounds what another precision has in its place.
     Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
 
-    void reserve(ChunkMemory& memory, std::size_t rows) const { detail::rounded_matrix(memory, rows, padded_); }
+    void reserve(ChunkMemory& memory, std::size_t rows) const { detail::rounded_matrix(memory, rows, layout_.depth()); }
     void reserve(ThreadMemory& memory, std::size_t rows, std::size_t panels) const {
-      detail::product_sums(memory, rows, padded_, panels);
+      memory.product.reserve(kernels::product_scratch(rows));
+      detail::product_sums(memory, rows, layout_.depth(), panels);
     }
     /// Rounds the rows of x [rows, K] into the memory that the team shares.
     Operand prepare(MatrixView<const float> x, const Team& team) const {
-      return detail::rounded_rows(x, inputs_, padded_, kernels::table().pack_rows, team);
+      return detail::rounded_rows(x, inputs_, layout_.depth(), kernels::table().pack_rows.run, team);
     }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
                  ThreadMemory& memory) const {
       kernels::table().gemm_bf16(
-          detail::rounded_product(x, weight_.data(), padded_, range, bias, out, epilogue, memory));
+          detail::rounded_product(x, weight_.data(), layout_.depth(), range, bias, out, epilogue, memory));
     }
 
    private:
-    std::size_t inputs_, padded_;
+    std::size_t inputs_;
+    kernels::PanelLayout<bf16> layout_;
     Weights<bf16> weight_;
   };
 
@@ -147,26 +154,29 @@ struct BFloat16 {
 /// int8 weights with a scale for each output, activations quantised row by row, exact int32 sums.
 struct Int8 {
   static constexpr PrecisionKind kind = PrecisionKind::int8;
+  static constexpr std::size_t kMostKeys = kernels::kMostKeysS8;
   struct Operand {
     MatrixView<const std::int8_t> values;  // [rows, K rounded up to 64]
     const float* scale = nullptr;          // [rows]
   };
 
-  /// The weights of one linear layer: values [N'/16, K4/4, 16, 4], scale and sum [N'].
+  /// The weights of one linear layer: values in panels, scale and sum [N'].
   class Panels {
    public:
     /// Takes `<name>.weight`, `.scale` and `.sum` of an int8 file, or quantises what another precision has in its
-    /// place.
+    /// place. Throws Error{unsupported} when there are so many inputs that their sums could overflow.
     Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
 
     void reserve(ChunkMemory& memory, std::size_t rows) const {
-      memory.quantised.matrix(rows, padded_);
+      memory.quantised.matrix(rows, layout_.depth());
       memory.quantised_scale.reserve(rows);
     }
-    void reserve(ThreadMemory&, std::size_t, std::size_t) const {}
+    void reserve(ThreadMemory& memory, std::size_t rows, std::size_t) const {
+      memory.product.reserve(kernels::product_scratch(rows));
+    }
     /// Quantises the rows of x [rows, K] into the memory that the team shares.
     Operand prepare(MatrixView<const float> x, const Team& team) const {
-      const MatrixView<std::int8_t> values = team.chunk().quantised.matrix(x.rows, padded_);
+      const MatrixView<std::int8_t> values = team.chunk().quantised.matrix(x.rows, layout_.depth());
       float* scale = team.chunk().quantised_scale.reserve(x.rows);
       team.split(x.rows, [&](std::size_t begin, std::size_t end, ThreadMemory&) {
         kernels::table().quantise_rows({.x = x.row(begin),
@@ -180,12 +190,12 @@ struct Int8 {
       return {values, scale};
     }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
-                 ThreadMemory&) const {
-      const std::size_t column = range.begin * 16;
+                 ThreadMemory& memory) const {
+      const std::size_t column = range.begin * kernels::kLanes;
       kernels::table().gemm_s8({.a = x.values.data,
                                 .a_stride = x.values.stride,
                                 .a_scale = x.scale,
-                                .panels = values_.data() + column * padded_,
+                                .panels = values_.data() + layout_.at(column, 0),
                                 .scale = scale_.data() + column,
                                 .sum = sum_.data() + column,
                                 .bias = bias + column,
@@ -194,15 +204,17 @@ struct Int8 {
                                 .out = out.data,
                                 .out_stride = out.stride,
                                 .rows = x.values.rows,
-                                .k = padded_,
+                                .k = layout_.depth(),
                                 .n_panels = range.end - range.begin,
-                                .activation = epilogue.activation});
+                                .activation = epilogue.activation,
+                                .scratch = memory.product.reserve(kernels::product_scratch(x.values.rows))});
     }
 
    private:
-    void quantise(const float* float32_panels, std::size_t n_panels);
+    void quantise(const float* float32_panels);
 
-    std::size_t inputs_, padded_;
+    std::size_t inputs_;
+    kernels::PanelLayout<std::int8_t> layout_;
     Weights<std::int8_t> values_;
     Weights<float> scale_;
     Weights<std::int32_t> sum_;
@@ -212,57 +224,57 @@ struct Int8 {
 };
 
 inline Float32::Panels::Panels(std::span<const float> rows, std::size_t outputs, std::size_t inputs, std::size_t stride)
-    : inputs_(inputs) {
-  AlignedBuffer<float> out(kernels::round_up(outputs, 16) * inputs);
-  std::fill_n(out.data(), out.size(), 0.0f);
-  for (std::size_t n = 0; n < outputs; ++n)
-    for (std::size_t k = 0; k < inputs; ++k) out.data()[(n / 16 * inputs + k) * 16 + n % 16] = rows[n * stride + k];
-  weight_ = Weights<float>(std::move(out));
-}
+    : inputs_(inputs), weight_(detail::made_panels(outputs, inputs, [&](std::size_t n, std::size_t k) {
+        return n < outputs ? rows[n * stride + k] : 0.0f;
+      })) {}
 
 inline BFloat16::Panels::Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs)
-    : inputs_(inputs), padded_(kernels::round_up(inputs, 32)) {
-  const std::size_t panels = kernels::round_up(outputs, 16) / 16;
-  const std::string weight = name + ".weight";
-  if (file.dtype(weight) == DType::bf16) {
-    weight_ = Weights<bf16>(file, weight, {panels, padded_ / 2, 16, 2});
+    : inputs_(inputs), layout_(outputs, inputs) {
+  if (file.dtype(name + ".weight") == DType::bf16) {
+    weight_ = detail::take_panels(file, name + ".weight", layout_);
     return;
   }
   const Weights<float> stored = float32_panels(file, name, outputs, inputs);
-  AlignedBuffer<bf16> rounded(panels * padded_ * 16);
-  kernels::table().round_panels({.panels = stored.data(), .n_panels = panels, .k = inputs, .out = rounded.data()});
+  AlignedBuffer<bf16> rounded(layout_.size());
+  kernels::table().round_panels(
+      {.panels = stored.data(), .n_panels = layout_.panels(), .k = inputs, .out = rounded.data()});
   weight_ = Weights<bf16>(std::move(rounded));
 }
 
 inline Int8::Panels::Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs)
-    : inputs_(inputs), padded_(kernels::round_up(inputs, 64)) {
-  const std::size_t panels = kernels::round_up(outputs, 16) / 16;
-  const std::string weight = name + ".weight";
-  if (file.dtype(weight) != DType::i8) {
-    quantise(float32_panels(file, name, outputs, inputs).data(), panels);
+    : inputs_(inputs), layout_(outputs, inputs) {
+  if (layout_.depth() > kernels::kMostInputsS8)
+    throw_error(ErrorCode::unsupported,
+                {file.name(), ": tensor '", name, ".weight' has ", inputs, " inputs; int8 products are exact up to ",
+                 kernels::kMostInputsS8, "; run the model in float32"});
+  if (file.dtype(name + ".weight") != DType::i8) {
+    quantise(float32_panels(file, name, outputs, inputs).data());
     return;
   }
-  values_ = Weights<std::int8_t>(file, weight, {panels, padded_ / 4, 16, 4});
-  scale_ = Weights<float>(file, name + ".scale", {panels * 16});
-  sum_ = Weights<std::int32_t>(file, name + ".sum", {panels * 16});
+  const std::size_t padded = kernels::padded(outputs);
+  values_ = detail::take_panels(file, name + ".weight", layout_);
+  scale_ = Weights<float>(file, name + ".scale", {padded});
+  sum_ = Weights<std::int32_t>(file, name + ".sum", {padded});
 }
 
-inline void Int8::Panels::quantise(const float* float32_panels, std::size_t n_panels) {
-  AlignedBuffer<std::int8_t> values(n_panels * padded_ * 16), row_values(padded_);
-  AlignedBuffer<float> scale(n_panels * 16), row(kernels::round_up(inputs_, 16));
-  AlignedBuffer<std::int32_t> sum(n_panels * 16);
-  for (std::size_t n = 0; n < n_panels * 16; ++n) {
-    for (std::size_t k = 0; k < inputs_; ++k) row.data()[k] = float32_panels[(n / 16 * inputs_ + k) * 16 + n % 16];
+inline void Int8::Panels::quantise(const float* float32_panels) {
+  const std::size_t outputs = layout_.panels() * kernels::kLanes;
+  const kernels::PanelLayout<float> from(outputs, inputs_);
+  AlignedBuffer<std::int8_t> values(layout_.size()), row_values(layout_.depth());
+  AlignedBuffer<float> scale(outputs), row(kernels::padded(inputs_));
+  AlignedBuffer<std::int32_t> sum(outputs);
+  for (std::size_t n = 0; n < outputs; ++n) {
+    for (std::size_t k = 0; k < inputs_; ++k) row.data()[k] = float32_panels[from.at(n, k)];
     kernels::table().quantise_rows({.x = row.data(),
                                     .stride = row.size(),
                                     .rows = 1,
                                     .size = inputs_,
                                     .q = row_values.data(),
-                                    .q_stride = padded_,
+                                    .q_stride = layout_.depth(),
                                     .scale = scale.data() + n});
     sum.data()[n] = 0;
-    for (std::size_t k = 0; k < padded_; ++k) {
-      values.data()[((n / 16 * padded_ + k / 4 * 4) * 16) + n % 16 * 4 + k % 4] = row_values.data()[k];
+    for (std::size_t k = 0; k < layout_.depth(); ++k) {
+      values.data()[layout_.at(n, k)] = row_values.data()[k];
       sum.data()[n] += row_values.data()[k];
     }
   }

@@ -7,6 +7,7 @@
 #include <bertha/file/model_file.hpp>
 #include <bertha/kernels/table.hpp>
 #include <concepts>
+#include <limits>
 #include <string>
 
 BERTHA_NAMESPACE_BEGIN
@@ -23,15 +24,21 @@ struct PanelRange {
   std::size_t end = 0;
 };
 
+namespace detail {
+inline constexpr std::size_t kAnyNumber = std::numeric_limits<std::size_t>::max();  // of keys, where sums are float32
+}
+
 /// What the blocks of an encoder ask of the precision that they run in: the weights of a linear layer as `Panels`,
 /// loaded by name; what products read, as `prepare` makes it of float32 rows; the product; and attention. `reserve` is
-/// told how many rows, and how many panels at a time: then neither call allocates.
+/// told how many rows, and how many panels at a time: then neither call allocates. Up to kMostKeys tokens of a sequence
+/// attention's sums can't overflow.
 template <class P>
 concept Precision = requires(std::size_t n, const typename P::Panels& panels, ChunkMemory& chunk, ThreadMemory& thread,
                              MatrixView<const float> x, const Team& team, const typename P::Operand& operand,
                              PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
                              const kernels::Attention& attention) {
   { P::kind } -> std::convertible_to<PrecisionKind>;
+  { P::kMostKeys } -> std::convertible_to<std::size_t>;
   requires std::constructible_from<typename P::Panels, WeightFile&, const std::string&, std::size_t, std::size_t>;
   panels.reserve(chunk, n);
   panels.reserve(thread, n, n);

@@ -11,33 +11,46 @@ BERTHA_NAMESPACE_BEGIN
 
 namespace detail {
 
+/// Takes the panels that the layout describes.
+template <class Element>
+Weights<Element> take_panels(WeightFile& file, const std::string& tensor, const kernels::PanelLayout<Element>& layout) {
+  const auto shape = layout.shape();
+  if constexpr (shape.size() == 3)
+    return Weights<Element>(file, tensor, {shape[0], shape[1], shape[2]});
+  else
+    return Weights<Element>(file, tensor, {shape[0], shape[1], shape[2], shape[3]});
+}
+
+/// number(n, k), the weight of an output and an input, for all of a matrix [outputs, inputs], in float32 panels.
+template <class Number>
+Weights<float> made_panels(std::size_t outputs, std::size_t inputs, const Number& number) {
+  const kernels::PanelLayout<float> layout(outputs, inputs);
+  AlignedBuffer<float> panels(layout.size());
+  for (std::size_t first = 0; first < layout.panels() * kernels::kLanes; first += kernels::kLanes)
+    for (std::size_t k = 0; k < inputs; ++k)  // in the order of memory
+      for (std::size_t n = first; n < first + kernels::kLanes; ++n) panels.data()[layout.at(n, k)] = number(n, k);
+  return Weights<float>(std::move(panels));
+}
+
 /// int8 panels times their scales.
-inline Weights<float> dequantised_panels(WeightFile& file, const std::string& name, std::size_t panels,
+inline Weights<float> dequantised_panels(WeightFile& file, const std::string& name, std::size_t outputs,
                                          std::size_t inputs) {
-  const std::size_t groups = kernels::round_up(inputs, 64) / 4;
-  const auto quantised = file.take<std::int8_t>(name + ".weight", {panels, groups, 16, 4});
-  const auto scale = file.take<float>(name + ".scale", {panels * 16});
-  file.take<std::int32_t>(name + ".sum", {panels * 16});
-  AlignedBuffer<float> out(panels * inputs * 16);
-  for (std::size_t p = 0; p < panels; ++p)
-    for (std::size_t k = 0; k < inputs; ++k)
-      for (std::size_t j = 0; j < 16; ++j)
-        out.data()[(p * inputs + k) * 16 + j] =
-            static_cast<float>(quantised[((p * groups + k / 4) * 16 + j) * 4 + k % 4]) * scale[p * 16 + j];
-  return Weights<float>(std::move(out));
+  const kernels::PanelLayout<std::int8_t> layout(outputs, inputs);
+  const auto quantised = take_panels(file, name + ".weight", layout);
+  const auto scale = file.take<float>(name + ".scale", {kernels::padded(outputs)});
+  file.take<std::int32_t>(name + ".sum", {kernels::padded(outputs)});
+  return made_panels(outputs, inputs, [&](std::size_t n, std::size_t k) {
+    return static_cast<float>(quantised.data()[layout.at(n, k)]) * scale[n];
+  });
 }
 
 /// bfloat16 panels, widened.
-inline Weights<float> widened_panels(WeightFile& file, const std::string& name, std::size_t panels,
+inline Weights<float> widened_panels(WeightFile& file, const std::string& name, std::size_t outputs,
                                      std::size_t inputs) {
-  const std::size_t pairs = kernels::round_up(inputs, 32) / 2;
-  const auto stored = file.take<bf16>(name + ".weight", {panels, pairs, 16, 2});
-  AlignedBuffer<float> out(panels * inputs * 16);
-  for (std::size_t p = 0; p < panels; ++p)
-    for (std::size_t k = 0; k < inputs; ++k)
-      for (std::size_t j = 0; j < 16; ++j)
-        out.data()[(p * inputs + k) * 16 + j] = widened(stored[((p * pairs + k / 2) * 16 + j) * 2 + k % 2]);
-  return Weights<float>(std::move(out));
+  const kernels::PanelLayout<bf16> layout(outputs, inputs);
+  const auto stored = take_panels(file, name + ".weight", layout);
+  return made_panels(outputs, inputs,
+                     [&](std::size_t n, std::size_t k) { return widened(stored.data()[layout.at(n, k)]); });
 }
 
 }  // namespace detail
@@ -46,11 +59,10 @@ inline Weights<float> widened_panels(WeightFile& file, const std::string& name, 
 /// panels [N'/16, K, 16], mapped where the file has them so. Throws Error{missing_tensor | shape}.
 inline Weights<float> float32_panels(WeightFile& file, const std::string& name, std::size_t outputs,
                                      std::size_t inputs) {
-  const std::size_t panels = kernels::round_up(outputs, 16) / 16;
   const DType stored = file.dtype(name + ".weight");
-  if (stored == DType::i8) return detail::dequantised_panels(file, name, panels, inputs);
-  if (stored == DType::bf16) return detail::widened_panels(file, name, panels, inputs);
-  return Weights<float>(file, name + ".weight", {panels, inputs, 16});
+  if (stored == DType::i8) return detail::dequantised_panels(file, name, outputs, inputs);
+  if (stored == DType::bf16) return detail::widened_panels(file, name, outputs, inputs);
+  return detail::take_panels(file, name + ".weight", kernels::PanelLayout<float>(outputs, inputs));
 }
 
 BERTHA_NAMESPACE_END

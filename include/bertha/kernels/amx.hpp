@@ -62,16 +62,10 @@ struct Tiles {
 };
 
 #define BERTHA_LANE_INLINE BERTHA_INLINE
-#include <bertha/kernels/gemm_amx.inl>
-
-#include <bertha/kernels/operands_amx.inl>
-
-#include <bertha/kernels/attention_bf16.inl>
-
-#include <bertha/kernels/with_amx.inl>
+#include <bertha/kernels/level_amx.inl>
 #undef BERTHA_LANE_INLINE
 
-inline constexpr Table kTable = with_amx(avx512_bf16::kTable, "amx");
+inline constexpr Table kTable = table_over(avx512_bf16::kTable, "amx");
 
 }  // namespace kernels::amx
 

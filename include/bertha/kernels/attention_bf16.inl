@@ -5,33 +5,34 @@
 /// bfloat16; both products are GemmBf16. Keys and values lie in panels, like weights.
 inline void attention_bf16(const Attention& op) {
   const std::size_t keys = round_up(op.length, 32), size = round_up(op.head_size, 32);  // k' of the two products
-  const std::size_t key_panel_count = padded(op.length) / kLanes, value_panel_count = padded(op.head_size) / kLanes;
   const std::size_t score_stride = padded(op.length) + kLanes, width = padded(op.head_size);
-  Pieces pieces{op.scratch};
-  bf16* key_panels = pieces.halves(key_panel_count * size * kLanes);      // [keys/16][size/2][16][2]
-  bf16* value_panels = pieces.halves(value_panel_count * keys * kLanes);  // [size/16][keys/2][16][2]
-  bf16* query = pieces.halves(kQueryBlockBf16 * size);                    // as pack_rows writes it
-  bf16* probabilities = pieces.halves(kQueryBlockBf16 * keys);            // the same
-  float* scores = pieces.floats(kQueryBlockBf16 * score_stride);          // [kQueryBlockBf16, keys]
-  float* rows_of_size = pieces.floats(kQueryBlockBf16 * width);           // [kQueryBlockBf16, size]
+  const PanelLayout<bf16> key_layout(op.length, op.head_size), value_layout(op.head_size, op.length);
+  ScratchArrays scratch{op.scratch};
+  bf16* key_panels = scratch.take<bf16>(key_layout.size());
+  bf16* value_panels = scratch.take<bf16>(value_layout.size());
+  bf16* query = scratch.take<bf16>(kQueryBlockBf16 * size);             // as pack_rows writes it
+  bf16* probabilities = scratch.take<bf16>(kQueryBlockBf16 * keys);     // the same
+  float* scores = scratch.take<float>(kQueryBlockBf16 * score_stride);  // [kQueryBlockBf16, keys]
+  float* rows_of_size = scratch.take<float>(kQueryBlockBf16 * width);   // [kQueryBlockBf16, size]
+  std::byte* product = scratch.take<std::byte>(product_scratch(kQueryBlockBf16));
   float factor[kQueryBlockBf16];
 
   for (std::size_t j = 0; j < padded(op.length); ++j) {
     const float* key = op.key + j * op.stride;
-    alignas(64) bf16 rounded[2 * kLanes];
-    for (std::size_t d = 0; d < size; d += kLanes) {
+    bf16* to = key_panels + key_layout.at(j, 0);
+    alignas(64) bf16 rounded[kLanes];
+    for (std::size_t d = 0; d < size; d += kLanes, to += kLanes * kLanes) {
       const std::size_t left = j < op.length && d < op.head_size ? op.head_size - d : 0;
       store_bf16(rounded, to_bf16(left < kLanes ? load_first(key + smaller(d, op.head_size), left) : load(key + d)));
-      bf16* to = key_panels + (j / kLanes * size + d) * kLanes + j % kLanes * 2;
       for (std::size_t pair = 0; pair < kLanes; pair += 2) __builtin_memcpy(to + pair * kLanes, rounded + pair, 4);
     }
   }
-  for (std::size_t panel = 0; panel < value_panel_count; ++panel)
+  for (std::size_t d = 0; d < width; d += kLanes)
     for (std::size_t j = 0; j < keys; j += 2) {
-      const float* value = op.value + j * op.stride + panel * kLanes;
+      const float* value = op.value + j * op.stride + d;
       const F32x16 even = j < op.length ? load(value) : broadcast(0.0f);
       const F32x16 odd = j + 1 < op.length ? load(value + op.stride) : broadcast(0.0f);
-      store_bf16_pairs(value_panels + (panel * keys + j) * kLanes, to_bf16(even), to_bf16(odd));
+      store_bf16_pairs(value_panels + value_layout.at(d, j), to_bf16(even), to_bf16(odd));
     }
 
   const F32x16 scale = broadcast(op.scale);
@@ -40,12 +41,28 @@ inline void attention_bf16(const Attention& op) {
     for (std::size_t r = 0; r < rows; ++r)
       for (std::size_t d = 0; d < width; d += kLanes)
         store(rows_of_size + r * width + d, mul(load(op.query + (i + r) * op.stride + d), scale));
-    pack_rows({rows_of_size, width, rows, op.head_size, query, size});
-    gemm_bf16({query, size, key_panels, nullptr, nullptr, 0, scores, score_stride, rows, size, key_panel_count});
+    pack_rows({.x = rows_of_size, .stride = width, .rows = rows, .size = op.head_size, .y = query, .y_stride = size});
+    gemm_bf16({.a = query,
+               .a_stride = size,
+               .panels = key_panels,
+               .out = scores,
+               .out_stride = score_stride,
+               .rows = rows,
+               .k = size,
+               .n_panels = key_layout.panels(),
+               .scratch = product});
     for (std::size_t r = 0; r < rows; ++r) factor[r] = 1.0f / exponentials(scores + r * score_stride, op.length);
-    pack_rows({scores, score_stride, rows, op.length, probabilities, keys});
-    gemm_bf16(
-        {probabilities, keys, value_panels, nullptr, nullptr, 0, rows_of_size, width, rows, keys, value_panel_count});
+    pack_rows(
+        {.x = scores, .stride = score_stride, .rows = rows, .size = op.length, .y = probabilities, .y_stride = keys});
+    gemm_bf16({.a = probabilities,
+               .a_stride = keys,
+               .panels = value_panels,
+               .out = rows_of_size,
+               .out_stride = width,
+               .rows = rows,
+               .k = keys,
+               .n_panels = value_layout.panels(),
+               .scratch = product});
     for (std::size_t r = 0; r < rows; ++r)
       for (std::size_t d = 0; d < op.head_size; d += kLanes)
         store_context(op.context + (i + r) * op.context_stride + d,

@@ -38,16 +38,8 @@ BERTHA_INLINE F32x16 dot_pairs(F32x16 acc, PairBf16 a, PairRowBf16 w) { return {
 #include <bertha/kernels/attention_bf16.inl>
 #undef BERTHA_LANE_INLINE
 
-constexpr Table changed_table() {
-  Table table = avx512::kTable;
-  table.level = "avx512_bf16";
-  table.gemm_bf16 = gemm_bf16;
-  table.attention_bf16 = attention_bf16;
-  for (Slot& slot : table.slots)
-    if (slot.operation == "gemm_bf16" || slot.operation == "attention_bf16") slot.level = table.level;
-  return table;
-}
-inline constexpr Table kTable = changed_table();
+inline constexpr Table kTable =
+    level_over(avx512::kTable, {.level = "avx512_bf16", .gemm_bf16 = {gemm_bf16}, .attention_bf16 = {attention_bf16}});
 
 }  // namespace kernels::avx512_bf16
 

@@ -1,6 +1,5 @@
 // bfloat16: embeddings and rounding, written once on sixteen lanes; each level includes it inside its region,
-// after gemm.inl, in its namespace. A number travels as its 16 bits, which are the upper half of the float32 number
-// that it is.
+// after gemm.inl, in its namespace.
 
 inline void embed_bf16(const EmbedBf16& op) { embed(op); }
 
@@ -18,12 +17,10 @@ inline void round_rows(const RoundRows& op) {
 inline void pack_rows(const RoundRows& op) { round_rows(op); }
 
 inline void round_panels(const RoundPanels& op) {
-  const std::size_t depth = round_up(op.k, 32);
-  for (std::size_t panel = 0; panel < op.n_panels; ++panel) {
-    const float* from = op.panels + panel * op.k * kLanes;
-    bf16* to = op.out + panel * depth * kLanes;
-    for (std::size_t k = 0; k < depth; k += 2)
-      store_bf16_pairs(to + k * kLanes, k < op.k ? to_bf16(load(from + k * kLanes)) : zero_s32(),
-                       k + 1 < op.k ? to_bf16(load(from + (k + 1) * kLanes)) : zero_s32());
-  }
+  const PanelLayout<float> from(op.n_panels * kLanes, op.k);
+  const PanelLayout<bf16> to(op.n_panels * kLanes, op.k);
+  for (std::size_t n = 0; n < op.n_panels * kLanes; n += kLanes)
+    for (std::size_t k = 0; k < to.depth(); k += 2)
+      store_bf16_pairs(op.out + to.at(n, k), k < op.k ? to_bf16(load(op.panels + from.at(n, k))) : zero_s32(),
+                       k + 1 < op.k ? to_bf16(load(op.panels + from.at(n, k + 1))) : zero_s32());
 }

@@ -1,5 +1,5 @@
 // What this CPU and its system can run: CPUID for the instructions, XGETBV for the registers that the system saves, and
-// for the large ones of AMX the permission that Linux gives a process that asks.
+// for the large ones of AMX the permission that Linux gives a process that asks: only before they are used.
 
 #pragma once
 
@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
+#include <cstdint>
 
 BERTHA_NAMESPACE_BEGIN
 
@@ -19,45 +20,72 @@ struct CpuFeatures {
   bool avx2 = false;    ///< AVX2, FMA and F16C, and the system saves the 256-bit registers
   bool avx512 = false;  ///< avx2, and AVX-512 F, BW, DQ and VL, and the system saves the 512-bit and mask registers
   bool avx512_bf16 = false;  ///< avx512, and AVX512_BF16
-  bool amx = false;          ///< avx512_bf16, AMX-TILE and AMX-BF16, and the system lets this process have the tiles
+  bool amx = false;          ///< avx512_bf16, AMX-TILE and AMX-BF16, and the system saves the tiles of who may use them
   bool neon = false;         ///< aarch64, all of whose CPUs have it
 
   static constexpr CpuFeatures all() { return {true, true, true, true, true}; }
 };
 
 #if defined(__x86_64__)
+
+/// What the CPU says of itself and its system: registers of CPUID by leaf and subleaf, and XCR0.
+struct CpuRegisters {
+  std::uint32_t leaf_1_ecx = 0;
+  std::uint32_t leaf_7_0_ebx = 0;
+  std::uint32_t leaf_7_0_edx = 0;
+  std::uint32_t leaf_7_1_eax = 0;
+  std::uint32_t xcr0 = 0;  ///< the registers that the system saves; 0 where it says by OSXSAVE that there is no XCR0
+};
+
+/// Reads them. Thread-safe.
+inline CpuRegisters read_cpu_registers() noexcept {
+  CpuRegisters read;
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx)) return read;
+  read.leaf_1_ecx = ecx;
+  if (ecx & bit_OSXSAVE) {
+    unsigned high = 0;
+    __asm__("xgetbv" : "=a"(read.xcr0), "=d"(high) : "c"(0));
+  }
+  if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return read;
+  read.leaf_7_0_ebx = ebx;
+  read.leaf_7_0_edx = edx;
+  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx)) read.leaf_7_1_eax = eax;
+  return read;
+}
+
+/// The features of a CPU with these registers.
+constexpr CpuFeatures features_of(const CpuRegisters& cpu) noexcept {
+  const auto has = [](std::uint32_t bits, std::uint32_t wanted) { return (bits & wanted) == wanted; };
+  constexpr std::uint32_t kXmmAndYmm = 0x6, kMasksAndZmm = 0xe0, kTiles = 0x60000;  // of XCR0
+  constexpr std::uint32_t kFmaAndF16c = bit_FMA | bit_F16C, kAvx512Bf16 = 1u << 5, kAmx = 1u << 24 | 1u << 22;
+  constexpr std::uint32_t kAvx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
+  CpuFeatures features;
+  features.avx2 = has(cpu.leaf_7_0_ebx, bit_AVX2) && has(cpu.leaf_1_ecx, kFmaAndF16c) && has(cpu.xcr0, kXmmAndYmm);
+  features.avx512 = features.avx2 && has(cpu.leaf_7_0_ebx, kAvx512) && has(cpu.xcr0, kMasksAndZmm);
+  features.avx512_bf16 = features.avx512 && has(cpu.leaf_7_1_eax, kAvx512Bf16);
+  features.amx = features.avx512_bf16 && has(cpu.leaf_7_0_edx, kAmx) && has(cpu.xcr0, kTiles);
+  return features;
+}
+
 /// Asks Linux for the registers of AMX, for all threads of the process. From then on the kernel refuses signal stacks
 /// that can't hold them (Documentation/arch/x86/xstate.rst).
 inline bool may_use_tiles() noexcept {
   constexpr long kRequestPermission = 0x1023, kTileData = 18;
   return ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
+
 #endif
 
-/// Asks the CPU and its system. Thread-safe.
+/// The features of this CPU. Thread-safe.
 inline CpuFeatures cpu_features() noexcept {
-  CpuFeatures features;
 #if defined(__x86_64__)
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx)) return features;
-  const bool fma = ecx & bit_FMA, f16c = ecx & bit_F16C, osxsave = ecx & bit_OSXSAVE;
-  if (!osxsave) return features;
-  unsigned saved = 0, high = 0;
-  __asm__("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
-  constexpr unsigned kXmmAndYmm = 0x6, kMasksAndZmm = 0xe0, kTiles = 0x60000;
-  if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return features;
-  features.avx2 = (ebx & bit_AVX2) && fma && f16c && (saved & kXmmAndYmm) == kXmmAndYmm;
-  constexpr unsigned kAvx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
-  features.avx512 = features.avx2 && (ebx & kAvx512) == kAvx512 && (saved & kMasksAndZmm) == kMasksAndZmm;
-  constexpr unsigned kAmx = 1u << 24 | 1u << 22;  // AMX-TILE, AMX-BF16
-  const bool amx = (edx & kAmx) == kAmx && (saved & kTiles) == kTiles;
-  constexpr unsigned kAvx512Bf16 = 1 << 5;
-  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx)) features.avx512_bf16 = features.avx512 && (eax & kAvx512Bf16);
-  features.amx = features.avx512_bf16 && amx && may_use_tiles();
-#elif defined(__aarch64__)
+  return features_of(read_cpu_registers());
+#else
+  CpuFeatures features;
   features.neon = true;
-#endif
   return features;
+#endif
 }
 
 }  // namespace kernels

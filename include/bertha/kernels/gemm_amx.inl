@@ -14,10 +14,9 @@
 // then the tile's sum, and takes subnormal numbers for zero: so the bits are the level's own, and the same for a row
 // alone and in any batch.
 
-inline constexpr std::size_t kTileSide = 16;       // rows of a tile, and of a panel's outputs
-inline constexpr std::size_t kTileFloats = 256;    // of a tile of sums
-inline constexpr std::size_t kTileHalves = 512;    // of a tile of operands
-inline constexpr std::size_t kPassBytes = 24'576;  // of two panels: half of the first cache
+inline constexpr std::size_t kTileSums = kTileRows * kLanes;  // numbers of a tile of sums
+inline constexpr std::size_t kRowTiles = 2;                   // that are multiplied at once
+inline constexpr std::size_t kPassBytes = 24'576;             // of two panels: half of the first cache
 // As kBlockBytes, for CPUs that have AMX and so 2 MB of L2.
 inline constexpr std::size_t kBlockBytesAmx = 1'048'576;
 
@@ -34,23 +33,23 @@ BERTHA_LANE_INLINE void finish(Unfinished& left, std::size_t rows) {
   const GemmBf16& op = *left.op;
   const std::size_t end = smaller(left.rows, left.next + rows);
   while (left.next < end) {
-    const std::size_t row = left.next % kTileSide, count = smaller(kTileSide - row, end - left.next);
+    const std::size_t row = left.next % kTileRows, count = smaller(kTileRows - row, end - left.next);
     for (std::size_t p = 0; p < 2 && left.panel + p < op.n_panels; ++p) {
-      const std::size_t column = (left.panel + p) * kLanes;
-      const float* sums = left.sums + (left.next / kTileSide * 2 + p) * kTileFloats + row * kLanes;
-      write(AddBias{sums, op.bias ? load(op.bias + column) : broadcast(0.0f)}, count, op.activation,
-            destination(op.residual, op.residual_stride, op.out, op.out_stride, left.first_row + left.next, column));
+      const float* sums = left.sums + (left.next / kTileRows * 2 + p) * kTileSums + row * kLanes;
+      const F32x16 bias = op.bias ? load(op.bias + (left.panel + p) * kLanes) : broadcast(0.0f);
+      write_rows(AddBias{sums, bias}, op.activation,
+                 destination(op, left.panel + p, left.first_row + left.next, count));
     }
     left.next += count;
   }
 }
 
-/// `n` things in even parts, one for each of so many calls.
-struct Parts {
-  std::size_t part, sum = 0;  // in 1/65536
-  Parts(std::size_t n, std::size_t calls) : part((n * 65'536 + calls - 1) / calls) {}
+/// `n` things in even shares, one for each of so many calls.
+struct Shares {
+  std::size_t share, sum = 0;  // in 1/65536
+  Shares(std::size_t n, std::size_t calls) : share((n * 65'536 + calls - 1) / calls) {}
   BERTHA_LANE_INLINE std::size_t take() {
-    sum += part;
+    sum += share;
     const std::size_t whole = sum / 65'536;
     sum %= 65'536;
     return whole;
@@ -61,10 +60,10 @@ struct Parts {
 /// finishes the two panels before, and fetches into L2 what the next pass reads of two panels.
 struct Beside {
   Unfinished left;
-  Parts rows{0, 1};
+  Shares rows{0, 1};
   const bf16* fetch = nullptr;
   std::size_t panel_size = 0;
-  Parts lines{0, 1};
+  Shares lines{0, 1};
   /// Returns itself: a loop that calls it needn't keep the address in a register, of which calls leave it six.
   BERTHA_NOINLINE Beside* work() {
     for (std::size_t n = lines.take(); n > 0; --n, fetch += 32) {
@@ -77,19 +76,36 @@ struct Beside {
   BERTHA_NOINLINE void finish_all() { finish(left, left.rows); }
 };
 
+/// Steps of a pass: tiles of one or two row tiles of `a` and of two panels, in order of k. Each step adds to the sums
+/// that lie in tiles.
+struct Steps {
+  const bf16* a;
+  const bf16* second;  // the second row tile of `a`, or null: there is none
+  const bf16 *w0, *w1;
+  std::size_t left;
+  /// Goes on to the next, whose tiles are `numbers` further.
+  template <bool TwoRowTiles>
+  BERTHA_INLINE void next(std::size_t numbers) {
+    a += numbers;
+    if constexpr (TwoRowTiles) second += numbers;
+    w0 += numbers;
+    w1 += numbers;
+    --left;
+  }
+};
+
 /// Products of bfloat16 numbers: a step is a tile of each operand.
 struct StepBf16 {
   static constexpr std::size_t kTiles = 1, kWorks = 1;
   template <bool TwoRowTiles>
-  static BERTHA_LANE_INLINE void run(Tiles& tiles, const bf16* a, const bf16* second, const bf16* w0, const bf16* w1,
-                                     Beside*& beside) {
-    tiles.load<6>(w0, 64);
-    tiles.load_once<4>(a, 64);
+  static BERTHA_INLINE void run(Tiles& tiles, const Steps& at, Beside*& beside) {
+    tiles.load<6>(at.w0, 64);
+    tiles.load_once<4>(at.a, 64);
     tiles.dot<0, 4, 6>();
-    tiles.load<7>(w1, 64);
+    tiles.load<7>(at.w1, 64);
     tiles.dot<1, 4, 7>();
     if constexpr (TwoRowTiles) {
-      tiles.load_once<5>(second, 64);
+      tiles.load_once<5>(at.second, 64);
       tiles.dot<2, 5, 6>();
       tiles.dot<3, 5, 7>();
     }
@@ -102,34 +118,33 @@ struct StepBf16 {
 struct StepSplit {
   static constexpr std::size_t kTiles = 2, kWorks = 3;  // tiles of high halves, and of the low ones
   template <bool TwoRowTiles>
-  static BERTHA_LANE_INLINE void run(Tiles& tiles, const bf16* a, const bf16* second, const bf16* w0, const bf16* w1,
-                                     Beside*& beside) {
-    constexpr std::size_t kLow = kTileHalves;
-    tiles.load<6>(w0 + kLow, 64);
-    tiles.load_once<4>(a, 64);
+  static BERTHA_INLINE void run(Tiles& tiles, const Steps& at, Beside*& beside) {
+    constexpr std::size_t kLow = kTileNumbers;
+    tiles.load<6>(at.w0 + kLow, 64);
+    tiles.load_once<4>(at.a, 64);
     tiles.dot<0, 4, 6>();
-    tiles.load<7>(w1 + kLow, 64);
+    tiles.load<7>(at.w1 + kLow, 64);
     tiles.dot<1, 4, 7>();
     if constexpr (TwoRowTiles) {
-      tiles.load_once<5>(second, 64);
+      tiles.load_once<5>(at.second, 64);
       tiles.dot<2, 5, 6>();
       tiles.dot<3, 5, 7>();
     }
     beside = beside->work();
-    tiles.load<6>(w0, 64);
+    tiles.load<6>(at.w0, 64);
     tiles.dot<0, 4, 6>();
-    tiles.load<7>(w1, 64);
+    tiles.load<7>(at.w1, 64);
     tiles.dot<1, 4, 7>();
     if constexpr (TwoRowTiles) {
       tiles.dot<2, 5, 6>();
       tiles.dot<3, 5, 7>();
     }
     beside = beside->work();
-    tiles.load_once<4>(a + kLow, 64);
+    tiles.load_once<4>(at.a + kLow, 64);
     tiles.dot<0, 4, 6>();
     tiles.dot<1, 4, 7>();
     if constexpr (TwoRowTiles) {
-      tiles.load_once<5>(second + kLow, 64);
+      tiles.load_once<5>(at.second + kLow, 64);
       tiles.dot<2, 5, 6>();
       tiles.dot<3, 5, 7>();
     }
@@ -137,41 +152,39 @@ struct StepSplit {
   }
 };
 
-/// Adds `steps` steps to the sums in the tiles; `second` is the second row tile of `a`, or null: there is none.
+template <class Step, bool TwoRowTiles>
+BERTHA_INLINE void add_steps(Tiles& tiles, Steps steps, Beside* beside) {
+  for (; steps.left > 0; steps.next<TwoRowTiles>(Step::kTiles * kTileNumbers))
+    Step::template run<TwoRowTiles>(tiles, steps, beside);
+}
 template <class Step>
-BERTHA_INLINE void add_steps(Tiles& tiles, const bf16* a, const bf16* second, const bf16* w0, const bf16* w1,
-                             std::size_t steps, Beside* beside) {
-  constexpr std::size_t kStep = Step::kTiles * kTileHalves;
-  if (second)
-    for (; steps > 0; --steps, a += kStep, second += kStep, w0 += kStep, w1 += kStep)
-      Step::template run<true>(tiles, a, second, w0, w1, beside);
+BERTHA_INLINE void add_steps(Tiles& tiles, const Steps& steps, Beside* beside) {
+  if (steps.second)
+    add_steps<Step, true>(tiles, steps, beside);
   else
-    for (; steps > 0; --steps, a += kStep, w0 += kStep, w1 += kStep)
-      Step::template run<false>(tiles, a, nullptr, w0, w1, beside);
+    add_steps<Step, false>(tiles, steps, beside);
 }
 // Out of line, so that tests/package/inner_loops.py can look at them.
-BERTHA_NOINLINE void tiles_bf16(Tiles& tiles, const bf16* a, const bf16* second, const bf16* w0, const bf16* w1,
-                                std::size_t steps, Beside* beside) {
-  add_steps<StepBf16>(tiles, a, second, w0, w1, steps, beside);
+BERTHA_NOINLINE void tiles_bf16(Tiles& tiles, const Steps& steps, Beside* beside) {
+  add_steps<StepBf16>(tiles, steps, beside);
 }
-BERTHA_NOINLINE void tiles_split(Tiles& tiles, const bf16* a, const bf16* second, const bf16* w0, const bf16* w1,
-                                 std::size_t steps, Beside* beside) {
-  add_steps<StepSplit>(tiles, a, second, w0, w1, steps, beside);
+BERTHA_NOINLINE void tiles_split(Tiles& tiles, const Steps& steps, Beside* beside) {
+  add_steps<StepSplit>(tiles, steps, beside);
 }
 
 BERTHA_LANE_INLINE void load_sums(Tiles& tiles, const float* sums, bool two_row_tiles) {
   tiles.load<0>(sums, 64);
-  tiles.load<1>(sums + kTileFloats, 64);
+  tiles.load<1>(sums + kTileSums, 64);
   if (!two_row_tiles) return;
-  tiles.load<2>(sums + 2 * kTileFloats, 64);
-  tiles.load<3>(sums + 3 * kTileFloats, 64);
+  tiles.load<2>(sums + 2 * kTileSums, 64);
+  tiles.load<3>(sums + 3 * kTileSums, 64);
 }
 BERTHA_LANE_INLINE void store_sums(Tiles& tiles, float* sums, bool two_row_tiles) {
   tiles.store<0>(sums, 64);
-  tiles.store<1>(sums + kTileFloats, 64);
+  tiles.store<1>(sums + kTileSums, 64);
   if (!two_row_tiles) return;
-  tiles.store<2>(sums + 2 * kTileFloats, 64);
-  tiles.store<3>(sums + 3 * kTileFloats, 64);
+  tiles.store<2>(sums + 2 * kTileSums, 64);
+  tiles.store<3>(sums + 3 * kTileSums, 64);
 }
 BERTHA_LANE_INLINE void zero_sums(Tiles& tiles) {
   tiles.zero<0>();
@@ -180,33 +193,43 @@ BERTHA_LANE_INLINE void zero_sums(Tiles& tiles) {
   tiles.zero<3>();
 }
 
-/// Adds `steps` steps of two panels to the sums of all rows; the first time there are none to go on from.
+/// Some steps of two panels, for all rows of a block.
+struct Pass {
+  const bf16* a;
+  std::size_t row_tile;  // numbers from a row tile to the next
+  std::size_t rows;
+  const bf16 *w0, *w1;
+  std::size_t steps;
+  bool first;   // there are no sums to go on from
+  float* sums;  // [rows/32][two row tiles][two panels][16][16]
+};
+
 template <auto AddSteps>
-BERTHA_INLINE void add_pass(Tiles& tiles, const bf16* a, std::size_t row_tile, std::size_t rows, const bf16* w0,
-                            const bf16* w1, std::size_t steps, bool first, float* sums, Beside& beside) {
-  for (std::size_t row = 0; row < rows; row += 2 * kTileSide, a += 2 * row_tile, sums += 4 * kTileFloats) {
-    const bool two = rows - row > kTileSide;
-    if (first)
+BERTHA_INLINE void add_pass(Tiles& tiles, Pass pass, Beside& beside) {
+  for (std::size_t row = 0; row < pass.rows; row += kRowTiles * kTileRows) {
+    const bool two = pass.rows - row > kTileRows;
+    if (pass.first)
       zero_sums(tiles);
     else
-      load_sums(tiles, sums, two);
-    AddSteps(tiles, a, two ? a + row_tile : nullptr, w0, w1, steps, &beside);
-    store_sums(tiles, sums, two);
+      load_sums(tiles, pass.sums, two);
+    AddSteps(tiles, {pass.a, two ? pass.a + pass.row_tile : nullptr, pass.w0, pass.w1, pass.steps}, &beside);
+    store_sums(tiles, pass.sums, two);
+    pass.a += kRowTiles * pass.row_tile;
+    pass.sums += 2 * kRowTiles * kTileSums;
   }
 }
 
 /// The product whose steps `AddSteps` adds.
 template <class Step, auto AddSteps>
 BERTHA_INLINE void gemm_amx(const GemmBf16& op) {
-  constexpr std::size_t kStep = Step::kTiles * kTileHalves;
+  constexpr std::size_t kStep = Step::kTiles * kTileNumbers, kBlock = kRowTiles * kTileRows;
   Tiles tiles;
   tiles.configure();
-  alignas(64) float two_sums[2][kWaitingRows * 2 * kLanes];
+  float* scratch = reinterpret_cast<float*>(op.scratch);  // two panels' sums, and those of the two before
   const std::size_t steps = op.k * kLanes / kStep, panel_size = op.k * kLanes, row_bytes = op.k * sizeof(bf16);
-  const std::size_t row_tile = kTileSide * op.a_stride;
   for (std::size_t row = 0, rows; row < op.rows; row += rows) {
-    rows = block_rows(op.rows - row, op.sums ? 0 : row_bytes, 2 * kTileSide, kWaitingRows, kBlockBytesAmx);
-    const std::size_t blocks = (rows + 2 * kTileSide - 1) / (2 * kTileSide);
+    rows = block_rows<kBlock, kWaitingRows, kBlockBytesAmx>(op.rows - row, op.sums ? 0 : row_bytes);
+    const std::size_t blocks = (rows + kBlock - 1) / kBlock, block_sums = blocks * 2 * kRowTiles * kTileSums;
     const std::size_t slices = op.sums ? (rows * row_bytes + kBlockBytesAmx - 1) / kBlockBytesAmx : 1;
     const std::size_t slice = (steps + slices - 1) / slices;
     const std::size_t pass = blocks == 1 ? slice : kPassBytes / (2 * kStep * sizeof(bf16));
@@ -216,21 +239,29 @@ BERTHA_INLINE void gemm_amx(const GemmBf16& op) {
       for (std::size_t panel = 0; panel < op.n_panels; panel += 2) {
         const bf16* w0 = op.panels + panel * panel_size;
         const bf16* w1 = panel + 1 < op.n_panels ? w0 + panel_size : w0;  // the last of an odd number: twice
-        float* sums = slices > 1 ? op.sums + panel / 2 * blocks * 4 * kTileFloats : two_sums[panel / 2 % 2];
+        float* sums = slices > 1 ? op.sums + panel / 2 * block_sums : scratch + panel / 2 % 2 * block_sums;
         for (std::size_t begin = from; begin < until; begin += pass) {
           const std::size_t end = smaller(until, begin + pass);
           // What comes next: of these panels, of the two after them, or of the first two again.
           beside.fetch = end < until                                 ? w0 + end * kStep
                          : until < steps && panel + 2 >= op.n_panels ? op.panels + until * kStep
                                                                      : w0 + 2 * panel_size + from * kStep;
-          beside.lines = Parts((end - begin) * kStep / 32, (end - begin) * blocks * Step::kWorks);
-          add_pass<AddSteps>(tiles, op.a + row * op.a_stride + begin * kStep, row_tile, rows, w0 + begin * kStep,
-                             w1 + begin * kStep, end - begin, begin == 0, sums, beside);
+          beside.lines = Shares((end - begin) * kStep / kTileInputs, (end - begin) * blocks * Step::kWorks);
+          add_pass<AddSteps>(tiles,
+                             {.a = op.a + row * op.a_stride + begin * kStep,
+                              .row_tile = kTileRows * op.a_stride,
+                              .rows = rows,
+                              .w0 = w0 + begin * kStep,
+                              .w1 = w1 + begin * kStep,
+                              .steps = end - begin,
+                              .first = begin == 0,
+                              .sums = sums},
+                             beside);
         }
         if (until < steps) continue;
         beside.finish_all();
         beside.left = {&op, sums, row, rows, panel, 0};
-        beside.rows = Parts(rows, blocks * (until - from) * Step::kWorks);
+        beside.rows = Shares(rows, blocks * (until - from) * Step::kWorks);
       }
     }
     beside.finish_all();

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -26,9 +27,9 @@ struct KnownAnswers {
   alignas(64) float x[kRows * 3 * kStride], y[kRows * 3 * kStride], out[kRows * 3 * kStride];
   alignas(64) float panels[kN * kSize], vector[kStride], other[kStride], row_scale[kRows + 3];
   alignas(64) std::int8_t q[kRows * kWide], q_panels[kN * kWide];
-  alignas(64) bf16 halves[padded(kRows) * 2 * kWide], half_panels[kN * 2 * kWide];
+  alignas(64) bf16 rounded[padded(kRows) * 2 * kWide], rounded_panels[kN * 2 * kWide];
   alignas(64) std::int32_t sum[kN];
-  alignas(64) std::byte scratch[attention_scratch(kRows, kSize)];
+  alignas(64) std::byte scratch[attention_scratch(kRows, kSize)], product[product_scratch(kRows)];
 
   template <std::size_t N>
   void fill(float (&numbers)[N]) {
@@ -73,8 +74,7 @@ void known_answers(const Table& table, const Check& check) {
   for (std::int8_t& value : k->q_panels) value = static_cast<std::int8_t>(k->next() >> 24);
   for (std::size_t c = 0; c < n; ++c) {
     k->sum[c] = 0;
-    for (std::size_t i = 0; i < wide; ++i)
-      k->sum[c] += k->q_panels[(c / 16 * wide + i / 4 * 4) * 16 + c % 16 * 4 + i % 4];
+    for (std::size_t i = 0; i < wide; ++i) k->sum[c] += k->q_panels[PanelLayout<std::int8_t>(n, wide).at(c, i)];
   }
   table.gemm_f32({.a = k->x,
                   .a_stride = stride,
@@ -87,7 +87,8 @@ void known_answers(const Table& table, const Check& check) {
                   .rows = rows,
                   .k = size,
                   .n_panels = n / 16,
-                  .activation = Activation::gelu});
+                  .activation = Activation::gelu,
+                  .scratch = k->product});
   check("gemm_f32", Known::hash(k->out, rows, stride, n));
   table.quantise_rows(
       {.x = k->x, .stride = stride, .rows = rows, .size = size, .q = k->q, .q_stride = wide, .scale = k->row_scale});
@@ -106,7 +107,8 @@ void known_answers(const Table& table, const Check& check) {
                  .rows = rows,
                  .k = wide,
                  .n_panels = n / 16,
-                 .activation = Activation::tanh});
+                 .activation = Activation::tanh,
+                 .scratch = k->product});
   check("gemm_s8", Known::hash(k->out, rows, stride, n));
   const Attention attention = {.query = k->x,
                                .key = k->x + stride,
@@ -134,17 +136,18 @@ void known_answers(const Table& table, const Check& check) {
   // product of halves is that of float32.
   k->fill_whole(k->x, 300);
   k->fill_whole(k->panels, 100);
-  const auto product_of = [&](auto* make_rows, auto* make_panels, auto* product, std::size_t depth) {
-    make_rows({.x = k->x, .stride = stride, .rows = rows, .size = size, .y = k->halves, .y_stride = depth});
-    make_panels({.panels = k->panels, .n_panels = n / 16, .k = size, .out = k->half_panels});
-    product({.a = k->halves,
+  const auto product_of = [&](const auto& make_rows, const auto& make_panels, const auto& product, std::size_t depth) {
+    make_rows({.x = k->x, .stride = stride, .rows = rows, .size = size, .y = k->rounded, .y_stride = depth});
+    make_panels({.panels = k->panels, .n_panels = n / 16, .k = size, .out = k->rounded_panels});
+    product({.a = k->rounded,
              .a_stride = depth,
-             .panels = k->half_panels,
+             .panels = k->rounded_panels,
              .out = k->out,
              .out_stride = stride,
              .rows = rows,
              .k = depth,
-             .n_panels = n / 16});
+             .n_panels = n / 16,
+             .scratch = k->product});
   };
   product_of(table.pack_rows, table.round_panels, table.gemm_bf16, wide);
   check("gemm_bf16", Known::hash(k->out, rows, stride, n));
@@ -158,8 +161,51 @@ void known_answers(const Table& table, const Check& check) {
                     .out_stride = stride,
                     .rows = rows,
                     .k = size,
-                    .n_panels = n / 16});
+                    .n_panels = n / 16,
+                    .scratch = k->product});
   check("gemm_split", Known::hash(k->out, rows, stride, n));
+  // Scores of whole numbers are so far apart that all weight is one key's: then neither sum depends on its order.
+  Attention apart = attention;
+  apart.scale = 1;
+  k->fill_whole(k->x, 300);
+  table.attention_bf16(apart);
+  check("attention_bf16", Known::hash(k->out, rows, stride, size));
+  for (std::size_t i = 0; i < std::size(k->x); ++i) k->x[i] = attention_scale(i + 1);
+  check("attention_scale", Known::hash(k->x, 1, 0, std::size(k->x)));
+  // Embeddings, from what is there: rows of x, y and the panels' numbers as tables.
+  std::uint32_t ids[rows], positions[rows], types[rows];
+  for (std::size_t i = 0; i < rows; ++i) {
+    ids[i] = k->next() >> 16 & 7;
+    positions[i] = static_cast<std::uint32_t>(i);
+    types[i] = i % 2;
+  }
+  const auto embedding = [&](auto operation) {
+    operation.ids = ids;
+    operation.types = types;
+    operation.positions = positions;
+    operation.out = k->out;
+    operation.out_stride = stride;
+    operation.rows = rows;
+    operation.size = size;
+    return operation;
+  };
+  k->fill(k->x);
+  table.embed_f32(
+      embedding(EmbedF32{.word = k->x, .token_type = k->y, .position = k->x + rows, .table_stride = stride}));
+  check("embed_f32", Known::hash(k->out, rows, stride, size));
+  table.embed_s8(embedding(EmbedS8{.word = k->q_panels,
+                                   .token_type = k->q,
+                                   .position = k->q_panels + 8 * wide,
+                                   .word_scale = k->vector,
+                                   .token_type_scale = k->other,
+                                   .position_scale = k->vector + rows,
+                                   .table_stride = wide}));
+  check("embed_s8", Known::hash(k->out, rows, stride, size));
+  table.round_rows({.x = k->x, .stride = stride, .rows = rows, .size = size, .y = k->rounded, .y_stride = wide});
+  check("round_rows", Known::hash(k->rounded, rows, wide, wide));
+  table.embed_bf16(
+      embedding(EmbedBf16{.word = k->rounded, .token_type = k->rounded, .position = k->rounded, .table_stride = wide}));
+  check("embed_bf16", Known::hash(k->out, rows, stride, size));
 }
 
 /// Throws Error{self_test} naming the operation of `table` whose bits are not those that every build must come to. The
@@ -170,11 +216,14 @@ inline void require_known_answers(const Table& table) {
     std::uint64_t number;
   };
   static constexpr Answer kAnswers[] = {
-      {"gemm_f32", 364760413683791548u},       {"quantise_rows", 758397406513572878u},
-      {"gemm_s8", 7310611525431732370u},       {"attention_f32", 5587004983086325823u},
-      {"attention_s8", 12506961876928970397u}, {"layer_norm", 13684477137751244655u},
-      {"softmax", 3505937367269179318u},       {"sigmoid", 2978801089750089721u},
-      {"gemm_bf16", 16985043051143565511u},    {"gemm_split", 3571076674059719530u}};
+      {"gemm_f32", 364760413683791548u},         {"quantise_rows", 758397406513572878u},
+      {"gemm_s8", 7310611525431732370u},         {"attention_f32", 5587004983086325823u},
+      {"attention_s8", 12506961876928970397u},   {"layer_norm", 13684477137751244655u},
+      {"softmax", 3505937367269179318u},         {"sigmoid", 2978801089750089721u},
+      {"gemm_bf16", 16985043051143565511u},      {"gemm_split", 3571076674059719530u},
+      {"attention_bf16", 12211537341093542655u}, {"attention_scale", 11289490784947642546u},
+      {"embed_f32", 15926492453797610520u},      {"embed_s8", 10223466795203778925u},
+      {"round_rows", 5819441580727689750u},      {"embed_bf16", 10650807531880031481u}};
   const Answer* next = kAnswers;
   known_answers(table, [&](std::string_view operation, std::uint64_t number) {
     if (next->operation != operation || next->number != number)

@@ -24,8 +24,8 @@ BERTHA_NEON_BEGIN
 namespace kernels::neon {
 
 /// Rows of the products' tiles, for 32 registers. float32: 24 accumulators, 4 of weights, one of a. int8: 16, weights
-/// 4, one of a, the rest for products. int16: 20, weights 4, one of a. bfloat16: 20, widened weights 8, one of a.
-inline constexpr std::size_t kTileRowsF32 = 6, kTileRowsS8 = 4, kTileRowsS16 = 5, kTileRowsBf16 = 5;
+/// 4, one of a, the rest for products. int16: 20, weights 4, one of a. bfloat16: 16, widened weights 8, one of a.
+inline constexpr std::size_t kTileRowsF32 = 6, kTileRowsS8 = 4, kTileRowsS16 = 5, kTileRowsBf16 = 4;
 inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsBf16 = 0;
 
 struct F32x16 {

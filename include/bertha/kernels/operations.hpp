@@ -8,9 +8,9 @@
 
 #pragma once
 
-#include <array>
 #include <bertha/bf16.hpp>
 #include <bertha/config.hpp>
+#include <bertha/kernels/layout.hpp>
 #include <bertha/version.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -20,11 +20,11 @@ BERTHA_NAMESPACE_BEGIN
 
 namespace kernels {
 
-inline constexpr std::size_t kLanes = 16;
-
-constexpr std::size_t round_up(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit * unit; }
-/// N': n rounded up to whole vectors of 16.
-constexpr std::size_t padded(std::size_t n) { return round_up(n, kLanes); }
+/// Up to here int32 sums of int8 numbers can't overflow: inputs of a linear layer (each product is at most 127 128),
+/// and of an attention head, which has no more; keys of a sequence in attention (255 127). Whoever loads or calls
+/// checks.
+inline constexpr std::size_t kMostInputsS8 = 131'072, kMostKeysS8 = 65'536;
+static_assert(kMostInputsS8 * 127 * 128 <= 0x7fffffff && kMostKeysS8 * 255 * 127 <= 0x7fffffff);
 
 /// out[r, n] = activation(sum_k a[r, k] w[n, k] + bias[n]) + residual[r, n], for the n of n_panels panels. In float32
 /// k' is k. In bfloat16 k' is k rounded up to 32, rows are zero-filled, and sums are
@@ -35,7 +35,7 @@ template <class Element>
 struct GemmRows {
   const Element* a = nullptr;  // [rows, k']; of bfloat16 as the level's pack_rows writes it
   std::size_t a_stride = 0;
-  const Element* panels = nullptr;  // [N'/16, k, 16], or of bfloat16 [N'/16, k'/2, 16, 2]; 64-byte aligned
+  const Element* panels = nullptr;  // PanelLayout<Element>; 64-byte aligned
   const float* bias = nullptr;      // [N'] or null
   const float* residual = nullptr;  // [rows, N'] or null; may be `out`
   std::size_t residual_stride = 0;
@@ -45,6 +45,7 @@ struct GemmRows {
   std::size_t k = 0;         // k'
   std::size_t n_panels = 0;  // of 16 outputs
   Activation activation = Activation::none;
+  std::byte* scratch = nullptr;  // product_scratch(rows) bytes, 64-byte aligned
   float* sums = nullptr;  // product_sums(rows, k, n_panels) numbers, 64-byte aligned, or null: for levels that cut k
 };
 using GemmF32 = GemmRows<float>;
@@ -55,13 +56,13 @@ using GemmBf16 = GemmRows<bf16>;
 /// every 32 k are 32 high halves followed by their 32 low halves, so `k` counts k' twice. An infinity gives NaN.
 using GemmSplit = GemmBf16;
 
-/// GemmF32 with acc = sum_k a[r, k] w[n, k] in int32 (so k <= 2^17) and fma(float(acc), a_scale[r] * scale[n],
+/// GemmF32 with acc = sum_k a[r, k] w[n, k] in int32 (so k <= kMostInputsS8) and fma(float(acc), a_scale[r] * scale[n],
 /// bias[n]) before the activation. Exact for every int8 weight, -128 too.
 struct GemmS8 {
   const std::int8_t* a = nullptr;  // [rows, k'], k' = k rounded up to 64, zero-filled; in [-127, 127]
   std::size_t a_stride = 0;
   const float* a_scale = nullptr;       // [rows]
-  const std::int8_t* panels = nullptr;  // [N'/16, k'/4, 16, 4], 64-byte aligned
+  const std::int8_t* panels = nullptr;  // PanelLayout<std::int8_t>; 64-byte aligned
   const float* scale = nullptr;         // [N']
   const std::int32_t* sum = nullptr;    // [N'], sum over k of w[n, k]: for levels that multiply unsigned by signed
   const float* bias = nullptr;          // [N'] (zeros when the layer has none)
@@ -73,6 +74,7 @@ struct GemmS8 {
   std::size_t k = 0;  // k'
   std::size_t n_panels = 0;
   Activation activation = Activation::none;
+  std::byte* scratch = nullptr;  // product_scratch(rows) bytes, 64-byte aligned
 };
 
 /// context[i, :] = softmax_j(q[i] . k[j] * scale) v[j], for all rows i of one sequence, one attention head.
@@ -83,7 +85,7 @@ struct Attention {
   std::size_t stride = 0;  // of all three; a multiple of 16, and rows are readable up to head_size rounded up to 16
   std::size_t length = 0;
   std::size_t head_size = 0;
-  float scale = 0;           // 1 / sqrt(head_size)
+  float scale = 0;           // BERT's is attention_scale(head_size)
   float* context = nullptr;  // [length, head_size]: nothing past head_size is written
   std::size_t context_stride = 0;
   std::byte* scratch = nullptr;  // attention_scratch(length, head_size) bytes, 64-byte aligned
@@ -160,63 +162,88 @@ struct RoundPanels {
   bf16* out = nullptr;  // [n_panels, k'/2, 16, 2], k' = k rounded up to 32; 64-byte aligned
 };
 
-/// The level whose kernel stands in a slot of a table, or kNoLevel. For `inspect`.
-struct Slot {
-  std::string_view operation;
-  std::string_view level;
-};
-inline constexpr std::string_view kNoLevel = "none";
+/// A function of a table, with the name of the level whose it is: levels inherit functions from each other.
+template <class F>
+struct Slot;
+template <class... Operands>
+struct Slot<void(Operands...)> {
+  void (*run)(Operands...) = nullptr;  ///< null where the level lacks the operation
+  std::string_view level = "none";
 
-/// The functions of one level. Slots that a level has no better kernel for hold that of a lower level.
+  void operator()(Operands... operands) const { run(operands...); }
+  explicit constexpr operator bool() const { return run != nullptr; }
+};
+
+/// The functions of one level.
 struct Table {
-  std::string_view level;
-  void (*gemm_f32)(const GemmF32&);
-  void (*gemm_s8)(const GemmS8&);
-  void (*gemm_bf16)(const GemmBf16&);
-  void (*attention_f32)(const Attention&);   ///< products in float32
-  void (*attention_bf16)(const Attention&);  ///< products in bfloat16
-  void (*attention_s8)(const Attention&);    ///< q, k and v quantised per row, row and column; probabilities in 8 bits
-  void (*embed_f32)(const EmbedF32&);
-  void (*embed_s8)(const EmbedS8&);
-  void (*embed_bf16)(const EmbedBf16&);
-  void (*layer_norm)(const LayerNormRows&);
-  void (*quantise_rows)(const QuantiseRows&);
-  void (*round_rows)(const RoundRows&);
-  void (*pack_rows)(const RoundRows&);  ///< rounded rows in the layout in which the level's gemm_bf16 reads `a`
-  void (*round_panels)(const RoundPanels&);
-  void (*softmax)(float* x, std::size_t n);  ///< in place, over n numbers; nothing past them is touched
-  void (*sigmoid)(float* x, std::size_t n);  ///< in place; nothing past the n numbers is touched
-  std::array<Slot, 19> slots;                ///< one for each function, in this order
+  std::string_view level = {};
+  Slot<void(const GemmF32&)> gemm_f32 = {};
+  Slot<void(const GemmS8&)> gemm_s8 = {};
+  Slot<void(const GemmBf16&)> gemm_bf16 = {};
+  Slot<void(const Attention&)> attention_f32 = {};   ///< products in float32
+  Slot<void(const Attention&)> attention_bf16 = {};  ///< products in bfloat16
+  /// q, k and v quantised per row, row and column; probabilities in 8 bits. Of at most kMostKeysS8 keys.
+  Slot<void(const Attention&)> attention_s8 = {};
+  Slot<void(const EmbedF32&)> embed_f32 = {};
+  Slot<void(const EmbedS8&)> embed_s8 = {};
+  Slot<void(const EmbedBf16&)> embed_bf16 = {};
+  Slot<void(const LayerNormRows&)> layer_norm = {};
+  Slot<void(const QuantiseRows&)> quantise_rows = {};
+  Slot<void(const RoundRows&)> round_rows = {};
+  Slot<void(const RoundRows&)> pack_rows = {};  ///< rounded rows as the level's gemm_bf16 reads `a`
+  Slot<void(const RoundPanels&)> round_panels = {};
+  Slot<void(float* x, std::size_t n)> softmax = {};  ///< in place, over n numbers; nothing past them is touched
+  Slot<void(float* x, std::size_t n)> sigmoid = {};  ///< in place; nothing past the n numbers is touched
   // Where splitting float32 numbers makes a product faster; else null. Operands as for bfloat16, but with low halves.
-  void (*gemm_split)(const GemmSplit&) = nullptr;
-  void (*split_rows)(const RoundRows&) = nullptr;      ///< to y [rows, 2 k']
-  void (*split_panels)(const RoundPanels&) = nullptr;  ///< to out [n_panels, k'/32, 2, 16, 16, 2]
+  Slot<void(const GemmSplit&)> gemm_split = {};
+  Slot<void(const RoundRows&)> split_rows = {};      ///< to y [rows, 2 k']; in tiles, as in_row_tiles says
+  Slot<void(const RoundPanels&)> split_panels = {};  ///< as in_split_panels says
 };
 
-/// The slots of a level whose functions are its own, and that doesn't split.
-constexpr std::array<Slot, 19> slots_of(std::string_view level) {
-  return {{{"gemm_f32", level},
-           {"gemm_s8", level},
-           {"gemm_bf16", level},
-           {"attention_f32", level},
-           {"attention_bf16", level},
-           {"attention_s8", level},
-           {"embed_f32", level},
-           {"embed_s8", level},
-           {"embed_bf16", level},
-           {"layer_norm", level},
-           {"quantise_rows", level},
-           {"round_rows", level},
-           {"pack_rows", level},
-           {"round_panels", level},
-           {"softmax", level},
-           {"sigmoid", level},
-           {"gemm_split", kNoLevel},
-           {"split_rows", kNoLevel},
-           {"split_panels", kNoLevel}}};
+/// visit.operator()<&Table::operation>("operation") for every operation.
+template <class Visit>
+constexpr void for_each_slot(Visit&& visit) {
+#define BERTHA_SLOT(operation) visit.template operator()<&Table::operation>(#operation)
+  BERTHA_SLOT(gemm_f32);
+  BERTHA_SLOT(gemm_s8);
+  BERTHA_SLOT(gemm_bf16);
+  BERTHA_SLOT(attention_f32);
+  BERTHA_SLOT(attention_bf16);
+  BERTHA_SLOT(attention_s8);
+  BERTHA_SLOT(embed_f32);
+  BERTHA_SLOT(embed_s8);
+  BERTHA_SLOT(embed_bf16);
+  BERTHA_SLOT(layer_norm);
+  BERTHA_SLOT(quantise_rows);
+  BERTHA_SLOT(round_rows);
+  BERTHA_SLOT(pack_rows);
+  BERTHA_SLOT(round_panels);
+  BERTHA_SLOT(softmax);
+  BERTHA_SLOT(sigmoid);
+  BERTHA_SLOT(gemm_split);
+  BERTHA_SLOT(split_rows);
+  BERTHA_SLOT(split_panels);
+#undef BERTHA_SLOT
 }
 
-/// Rows of a product of bfloat16 numbers whose sums may wait at a time.
+/// The number of operations; for_each_slot visits them all.
+inline constexpr std::size_t kOperations = (sizeof(Table) - sizeof(Table::level)) / sizeof(Table::gemm_f32);
+static_assert([] {
+  std::size_t visited = 0;
+  for_each_slot([&]<auto>(std::string_view) { ++visited; });
+  return visited == kOperations;
+}());
+
+/// A level: the functions of `own`, whose slots need no name of a level, and for the others those of `base`.
+constexpr Table level_over(Table base, const Table& own) {
+  base.level = own.level;
+  for_each_slot([&]<auto slot>(std::string_view) {
+    if (own.*slot) base.*slot = {(own.*slot).run, own.level};
+  });
+  return base;
+}
+
+/// Rows of a product whose sums may wait at a time.
 inline constexpr std::size_t kWaitingRows = 384;
 
 /// Numbers for the sums of a product of bfloat16 numbers that wait while the rest of k is multiplied; 0 where k is so
@@ -226,17 +253,32 @@ constexpr std::size_t product_sums(std::size_t rows, std::size_t k, std::size_t 
   return k < kLongK ? 0 : round_up(rows < kWaitingRows ? rows : kWaitingRows, 32) * round_up(n_panels, 2) * kLanes;
 }
 
+/// Bytes of scratch of a product of so many rows, the same on every level: the sums of two panels, or, on AMX, of two
+/// pairs of panels, while they wait for their activation. More than kWaitingRows rows take no more.
+constexpr std::size_t product_scratch(std::size_t rows) {
+  return sizeof(float) * 4 * kLanes * round_up(rows < kWaitingRows ? rows : kWaitingRows, 32);
+}
+
 /// Rows of queries that attention works on at a time; a constant, so that results don't depend on the length.
 inline constexpr std::size_t kQueryBlock = 48;
 
 inline constexpr std::size_t kQueryBlockBf16 = 64;  // whole tiles of AMX
 
 /// Bytes of scratch that any attention needs for a sequence of `length`; the same on every level.
-/// Keys and values in panels, a block's score rows and rounded or quantised probabilities, queries, scales.
+/// Keys and values in panels, a block's score rows and rounded or quantised probabilities, queries, scales, and what
+/// the products take.
 constexpr std::size_t attention_scratch(std::size_t length, std::size_t head_size) {
   const std::size_t keys = round_up(length, 32), size = round_up(head_size, 32);
-  return sizeof(float) * (2 * keys * size + kQueryBlockBf16 * (2 * keys + kLanes + 2 * size) + keys + 3 * size);
+  return sizeof(float) * (2 * keys * size + kQueryBlockBf16 * (2 * keys + kLanes + 2 * size) + keys + 3 * size) +
+         product_scratch(kQueryBlockBf16);
 }
+
+BERTHA_STRICT_BEGIN
+/// 1 / sqrt(head_size), the same bits whatever the flags of the caller's source.
+BERTHA_NOINLINE float attention_scale(std::size_t head_size) {
+  return 1.0f / __builtin_sqrtf(static_cast<float>(head_size));
+}
+BERTHA_STRICT_END
 
 }  // namespace kernels
 

@@ -28,12 +28,19 @@ namespace kernels {
 /// The tables of a CPU with these features, best last. Every level that this build knows is there with all features.
 BERTHA_FUNCTION std::vector<const Table*> tables_for(const CpuFeatures& features);
 
-/// The tables that this CPU can run, best last. For tests and `inspect`. Thread-safe.
+/// The tables that this CPU and its system have the registers for, best last; see may_run. For tests and `inspect`.
+/// Thread-safe.
 BERTHA_FUNCTION const std::vector<const Table*>& available();
 
-/// The table of `level` among `tables`; of an empty name, the best one.
-/// Throws Error{unsupported} that lists the names when there is no such level, or the CPU lacks it.
-BERTHA_FUNCTION const Table& select_table(std::string_view level, const std::vector<const Table*>& tables);
+/// Whether the system lets this process run functions of one of `available()`: asks it for the registers of AMX where
+/// `table` needs them. Thread-safe.
+BERTHA_FUNCTION bool may_run(const Table& table);
+
+/// The table of `level` among `tables`; of an empty name, the best one that is `permitted`, which is asked of no level
+/// below the one that is returned, and, where it is named, of no other. Throws Error{unsupported} that lists the names
+/// when there is no such level, the CPU lacks it, or it is not permitted.
+BERTHA_FUNCTION const Table& select_table(std::string_view level, const std::vector<const Table*>& tables,
+                                          bool (*permitted)(const Table&) = may_run);
 
 /// The table of the best level of this CPU, or of the one that the environment variable BERTHA_ISA names (empty counts
 /// as unset). Throws Error{unsupported} when that name is unknown or the CPU lacks it. Thread-safe.
@@ -64,23 +71,42 @@ BERTHA_FUNCTION const std::vector<const Table*>& available() {
   return tables;
 }
 
-BERTHA_FUNCTION const Table& select_table(std::string_view level, const std::vector<const Table*>& tables) {
-  if (level.empty()) return *tables.back();
+BERTHA_FUNCTION bool may_run([[maybe_unused]] const Table& table) {
+#if defined(__x86_64__)
+  if (&table == &amx::kTable) return may_use_tiles();
+#endif
+  return true;
+}
+
+BERTHA_FUNCTION const Table& select_table(std::string_view level, const std::vector<const Table*>& tables,
+                                          bool (*permitted)(const Table&)) {
+  if (level.empty()) {
+    std::size_t best = tables.size() - 1;
+    while (best > 0 && !permitted(*tables[best])) --best;
+    return *tables[best];
+  }
+  const auto named = [level](const std::vector<const Table*>& list) -> const Table* {
+    for (const Table* table : list)
+      if (table->level == level) return table;
+    return nullptr;
+  };
   const auto names = [](const std::vector<const Table*>& list) {
     std::string text;
     for (const Table* table : list) text.append(text.empty() ? "" : ", ").append(table->level);
     return text;
   };
+  const Table* table = named(tables);
+  if (table && permitted(*table)) return *table;
+  if (table)
+    throw_error(ErrorCode::unsupported, {"BERTHA_ISA: the system refuses this process the registers of the level '",
+                                         level, "'; unset BERTHA_ISA or name another of ", names(tables)});
   const std::vector<const Table*> known = tables_for(CpuFeatures::all());
-  for (const Table* table : tables)
-    if (table->level == level) return *table;
-  for (const Table* table : known)
-    if (table->level == level)
-      throw Error(ErrorCode::unsupported, "BERTHA_ISA: this CPU can't run the level '" + std::string(level) +
-                                              "'; it can run " + names(tables) + "; unset BERTHA_ISA or name one");
-  throw Error(ErrorCode::unsupported, "BERTHA_ISA: there is no level '" + std::string(level) + "'; this build has " +
-                                          names(known) + ", this CPU can run " + names(tables) +
-                                          "; unset BERTHA_ISA or name one of those");
+  if (named(known))
+    throw_error(ErrorCode::unsupported, {"BERTHA_ISA: this CPU can't run the level '", level, "'; it can run ",
+                                         names(tables), "; unset BERTHA_ISA or name one"});
+  throw_error(ErrorCode::unsupported,
+              {"BERTHA_ISA: there is no level '", level, "'; this build has ", names(known), ", this CPU can run ",
+               names(tables), "; unset BERTHA_ISA or name one of those"});
 }
 
 BERTHA_FUNCTION const Table& preferred_table() {

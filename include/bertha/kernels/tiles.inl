@@ -16,12 +16,26 @@
 
 inline constexpr std::size_t kPrefetch = 8192;  // bytes of weights ahead: hardware stops at the end of a page
 
-/// partial[p][r][16] = a[Rows, k] times Panels panels, which are k rows apart; k a multiple of the product's group.
-/// Weights are prefetched `ahead` bytes from where they are read.
+/// What one call of a product's tiles computes: sums[p][r][0..15] = a[r, 0..k) times the p-th of `panels` panels.
+template <class Product>
+struct TileWork {
+  const typename Product::Element* a;  // [rows, k]
+  std::size_t a_stride;
+  std::size_t rows;
+  const typename Product::Weight* w;  // [panels][k][16]
+  std::size_t k;                      // a multiple of Product::kGroup
+  std::size_t panels;                 // as panels_at_once says
+  typename Product::Stored* sums;     // [panels][sums_rows][16], of which `rows` are written
+  std::size_t sums_rows;
+  /// The part of `count` rows from `first` on.
+  BERTHA_LANE_INLINE TileWork part(std::size_t first, std::size_t count) const {
+    return {a + first * a_stride, a_stride, count, w, k, panels, sums + first * kLanes, sums_rows};
+  }
+};
+
+/// `work` of Rows rows and Panels panels. Weights are prefetched `ahead` bytes from where they are read.
 template <class Product, std::size_t Rows, std::size_t Panels>
-BERTHA_INLINE void tile(const typename Product::Element* a, std::size_t a_stride, const typename Product::Weight* w,
-                        std::size_t k, typename Product::Stored* partial, std::size_t partial_stride,
-                        std::size_t ahead) {
+BERTHA_INLINE void tile(const TileWork<Product>& work, std::size_t ahead) {
   typename Product::Accumulator acc[Rows][Panels];
   BERTHA_UNROLL
   for (std::size_t r = 0; r < Rows; ++r) {
@@ -30,10 +44,12 @@ BERTHA_INLINE void tile(const typename Product::Element* a, std::size_t a_stride
   }
   // One pointer for three rows, which an address of base and scaled stride reaches: more pointers than registers would
   // go to the stack. The empty assembly keeps the compiler from making a pointer for each row after all.
+  const std::size_t a_stride = work.a_stride;
   const typename Product::Element* third[(Rows + 2) / 3];
   BERTHA_UNROLL
-  for (std::size_t r = 0; r < Rows; r += 3) third[r / 3] = a + r * a_stride;
-  const std::size_t panel = k * kLanes;
+  for (std::size_t r = 0; r < Rows; r += 3) third[r / 3] = work.a + r * a_stride;
+  const typename Product::Weight* w = work.w;
+  const std::size_t k = work.k, panel = k * kLanes;
   for (std::size_t i = 0; i < k; i += Product::kGroup, w += Product::kGroup * kLanes) {
     BERTHA_UNROLL
     for (std::size_t r = 0; r < Rows; r += 3) __asm__("" : "+r"(third[r / 3]));
@@ -55,35 +71,28 @@ BERTHA_INLINE void tile(const typename Product::Element* a, std::size_t a_stride
   BERTHA_UNROLL
   for (std::size_t r = 0; r < Rows; ++r) {
     BERTHA_UNROLL
-    for (std::size_t p = 0; p < Panels; ++p) store(partial + p * partial_stride + r * kLanes, acc[r][p]);
+    for (std::size_t p = 0; p < Panels; ++p) store(work.sums + (p * work.sums_rows + r) * kLanes, acc[r][p]);
   }
 }
 
-/// `tile` of a height from Least to Rows.
+/// `work` of Least to Rows rows: the tile of their number.
 template <class Product, std::size_t Rows, std::size_t Least, std::size_t Panels>
-BERTHA_INLINE void tile_of_height(std::size_t height, const typename Product::Element* a, std::size_t a_stride,
-                                  const typename Product::Weight* w, std::size_t k, typename Product::Stored* partial,
-                                  std::size_t partial_stride, std::size_t ahead) {
+BERTHA_INLINE void tile_of_height(const TileWork<Product>& work, std::size_t ahead) {
   if constexpr (Rows > Least)
-    if (height < Rows)
-      return tile_of_height<Product, Rows - 1, Least, Panels>(height, a, a_stride, w, k, partial, partial_stride,
-                                                              ahead);
-  tile<Product, Rows, Panels>(a, a_stride, w, k, partial, partial_stride, ahead);
+    if (work.rows < Rows) return tile_of_height<Product, Rows - 1, Least, Panels>(work, ahead);
+  tile<Product, Rows, Panels>(work, ahead);
 }
 
 /// The same for any number of rows, cut into tiles of nearly equal height; for two panels, more than kRows rows.
 template <class Product, std::size_t Rows, std::size_t Least, std::size_t Panels>
-BERTHA_INLINE void tiles_of(const typename Product::Element* a, std::size_t a_stride, std::size_t rows,
-                            const typename Product::Weight* w, std::size_t k, typename Product::Stored* partial,
-                            std::size_t partial_stride) {
-  std::size_t left = (rows + Rows - 1) / Rows;
+BERTHA_INLINE void tiles_of(const TileWork<Product>& work) {
+  std::size_t left = (work.rows + Rows - 1) / Rows;
   const bool several = left > 1;
-  for (std::size_t row = 0; row < rows; --left) {
-    const std::size_t height = (rows - row + left - 1) / left;
+  for (std::size_t row = 0; row < work.rows; --left) {
+    const std::size_t height = (work.rows - row + left - 1) / left;
     // The last of several fetches the panels that come next: it is the one that would wait for none of its own.
-    const std::size_t ahead = several && left == 1 ? Panels * k * kLanes * sizeof(*w) : kPrefetch;
-    tile_of_height<Product, Rows, Least, Panels>(height, a + row * a_stride, a_stride, w, k, partial + row * kLanes,
-                                                 partial_stride, ahead);
+    const std::size_t ahead = several && left == 1 ? Panels * work.k * kLanes * sizeof(*work.w) : kPrefetch;
+    tile_of_height<Product, Rows, Least, Panels>(work.part(row, height), ahead);
     row += height;
   }
 }
@@ -105,13 +114,10 @@ BERTHA_LANE_INLINE std::size_t panels_at_once(std::size_t rows, std::size_t left
 }
 
 template <class Product>
-BERTHA_INLINE void tiles(const typename Product::Element* a, std::size_t a_stride, std::size_t rows,
-                         const typename Product::Weight* w, std::size_t k, std::size_t panels,
-                         typename Product::Stored* partial, std::size_t partial_stride) {
+BERTHA_INLINE void tiles(const TileWork<Product>& work) {
   if constexpr (Product::kPairRows > 0) {
     constexpr std::size_t kLeast = least_height(Product::kRows, Product::kPairRows);
-    if (panels == 2)
-      return tiles_of<Product, Product::kPairRows, kLeast, 2>(a, a_stride, rows, w, k, partial, partial_stride);
+    if (work.panels == 2) return tiles_of<Product, Product::kPairRows, kLeast, 2>(work);
   }
-  tiles_of<Product, Product::kRows, 1, 1>(a, a_stride, rows, w, k, partial, partial_stride);
+  tiles_of<Product, Product::kRows, 1, 1>(work);
 }
