@@ -24,6 +24,17 @@ class Files(ProgramTest):
     def test_a_folder_is_refused(self):
         self.refuse_by_all(str(MODELS), (str(MODELS), "directory"))
 
+    def test_a_checkpoint_is_recognised_and_the_message_says_what_to_do(self):
+        header = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+        with tempfile.TemporaryDirectory() as folder:
+            files = {"model.safetensors": len(header).to_bytes(8, "little") + header + bytes(4),
+                     "config.json": b'{"model_type": "bert"}', "pytorch_model.bin": b"PK\3\4" + bytes(100)}
+            for name, data in files.items():
+                pathlib.Path(folder, name).write_bytes(data)
+            convert = f"python3 tools/convert.py {folder} "
+            for path in (folder, *(os.path.join(folder, name) for name in files)):
+                self.refuse_by_all(path, (path, "heckpoint", convert))
+
     def test_files_that_are_cut_off_are_refused(self):
         whole = pathlib.Path(CLASSIFIER).read_bytes()
         header = 8 + int.from_bytes(whole[:8], "little")

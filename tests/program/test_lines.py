@@ -75,6 +75,12 @@ class TextsAndLines(ProgramTest):
         objects = "\n".join(json.dumps({"context": c, "question": "Where?"}) for c in contexts)
         self.assertEqual(self.ask("qa", ASKER, "--jsonl", stdin=objects), out)
 
+    def test_an_empty_text_pair_is_none_to_classify_and_to_logits(self):
+        stdin = '{"text":"Ada","text_pair":""}\n{"text":"Ada"}'
+        for command in ("classify", "logits"):
+            with_empty, without = self.ask(command, CLASSIFIER, "--jsonl", stdin=stdin)
+            self.assertEqual(with_empty, without)
+
     def test_pairs_are_not_two_texts_in_one(self):
         pair = json.dumps({"text": "one bank", "text_pair": "in Lima"})
         [encoding] = self.ask("tokenize", CLASSIFIER, "--jsonl", stdin=pair)
@@ -133,6 +139,11 @@ class OtherKeys(ProgramTest):
         stdin = json.dumps({**names, "text": "a"}) + '\n{"te\\u0078t":"a"}\n{"text":"a"}'
         self.assertEqual(len(set(self.out("classify", CLASSIFIER, "--jsonl", stdin=stdin))), 1)
 
+    def test_a_key_may_be_written_with_escapes(self):
+        [line] = self.out("classify", CLASSIFIER, "--jsonl", stdin='{"te\\u0078t":"a","i\\u0064":1}')
+        self.assertEqual(list(json.loads(line)), ["id", "result"])
+        self.assertTrue(line.startswith('{"i\\u0064":1,"result":'), line)
+
 
 class CutTexts(ProgramTest):
     """Text that doesn't go into the model is never left out in silence."""
@@ -167,6 +178,8 @@ class CutTexts(ProgramTest):
 
 
 class BadLines(ProgramTest):
+    """Nothing that one line holds touches the others of its batch."""
+
     BAD = {'{"text":': "not valid JSON", '{"txt":"a"}': '"text"', '{"text":5}': "number", '{"text":null}': "null",
            '["a"]': "object", '"a"': "object", "null": "object", "nonsense": "not valid JSON",
            r'{"text":"\ud800"}': "not valid JSON", r'{"text":"\udc00x"}': "not valid JSON",
@@ -184,6 +197,27 @@ class BadLines(ProgramTest):
             for i, says in enumerate(self.BAD.values()):
                 out[2 * i + 1].pop("txt", None)
                 self.check_error(out[2 * i + 1], 2 * i + 2, says=says)
+
+    def test_a_message_is_short_however_long_the_line_is(self):
+        for bad in ('{"text":"' + "a" * 1_000_000, '"' + "a" * 1_000_000, "a" * 1_000_000, '{"text":"a"} ' + "b" * 1_000_000):
+            process = run("classify", CLASSIFIER, "--jsonl", stdin=bad)
+            self.check_error(lines(process)[0], 1, says="not valid JSON")
+            self.assertLess(len(process.stdout), 1000)
+
+    def test_each_command_goes_on_after_a_bad_line(self):
+        for command, model, line, too_long in (
+                ("classify", CLASSIFIER, {"text": "Ada"}, {"text": "bank " * 600}),
+                ("ner", TAGGER, {"text": "Ada"}, {"text": "a", "text_pair": "b"}),
+                ("logits", CLASSIFIER, {"text": "Ada"}, {"text": "bank " * 600}),
+                ("tokenize", CLASSIFIER, {"text": "Ada"}, {"text": None}),
+                ("qa", ASKER, {"question": "Where?", "context": "in Boston"}, {"question": "bank " * 600, "context": "a"})):
+            good, bad = json.dumps(line), json.dumps(too_long)
+            [expected] = self.ask(command, model, "--jsonl", stdin=good)
+            out = self.ask(command, model, "--jsonl", stdin="\n".join([bad, good, bad, bad, good]), status=1)
+            self.assertEqual([out[1], out[4]], [expected] * 2)
+            for i in (0, 2, 3):
+                self.check_error(out[i], i + 1)
+                self.assertNotRegex(out[i]["error"]["message"], r"\bof 5\b")  # of the batch: it means nothing here
 
     def test_a_null_text_pair_is_none(self):
         out = self.ask("classify", CLASSIFIER, "--jsonl", stdin='{"text":"a","text_pair":null}\n{"text":"a"}')

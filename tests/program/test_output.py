@@ -37,6 +37,11 @@ class Options(ProgramTest):
         cut = run("classify", CLASSIFIER, "--truncation", "--max-length", "9", long)
         self.assertEqual(lines(cut), self.ask("classify", CLASSIFIER, "bank " * 7))
         self.assertEqual(self.ask("classify", CLASSIFIER, "--truncation", "a"), self.ask("classify", CLASSIFIER, "a"))
+        [error] = self.ask("ner", TAGGER, "--no-truncation", long, status=1)
+        self.check_error(error, 1, says="602")
+        cut = run("ner", TAGGER, long)
+        self.assertEqual(cut.stderr, b"bertha: 1 of 1 texts was cut; with --no-truncation that is an error\n")
+        self.assertEqual(lines(cut), self.ask("ner", TAGGER, "--no-truncation", "bank " * 126))
 
     def test_ignore_labels(self):
         text = "Ada moved to Lima and Oslo with the bank of Sinan."
@@ -67,8 +72,17 @@ class Options(ProgramTest):
         small = self.ask(*self.QUESTION, "--top-k", "5", "--max-seq-len", "24", "--doc-stride", "4")
         self.assertNotEqual(small, default)
         self.assertNotEqual(small, self.ask(*self.QUESTION, "--top-k", "5", "--max-seq-len", "24", "--doc-stride", "8"))
-        [error] = self.ask(*self.QUESTION, "--max-seq-len", "24", "--doc-stride", "25", status=1)
-        self.check_error(error, 1, says="25")
+        self.refuse(*self.QUESTION, "--max-seq-len", "24", "--doc-stride", "25", says="doc_stride (25)")
+        self.refuse(*self.QUESTION, "--max-seq-len", "129", says=("129", "128"))
+
+    def test_score_rule(self):
+        context = "Boston. " * 8  # equal answers, whose scores add up
+        ask = ("qa", ASKER, "--question", "Where?", "--context", context, "--no-align-to-words", "--max-answer-len", "1",
+               "--top-k", "20")
+        [summed], [best] = self.ask(*ask), self.ask(*ask, "--score-rule", "best")
+        self.assertEqual(self.ask(*ask, "--score-rule", "hf_4_57"), [summed])
+        self.assertEqual({x["answer"] for x in summed}, {x["answer"] for x in best})
+        self.assertGreater(summed[0]["score"], max(x["score"] for x in best))
 
     def test_no_answer_and_parts_of_words(self):
         [plain] = self.ask(*self.QUESTION, "--top-k", "500")

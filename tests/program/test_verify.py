@@ -48,7 +48,9 @@ class Verify(ProgramTest):
         def set_logit(cases):
             cases[2]["logits"][0][0] += 1e-2
         def set_label(cases):
-            cases[2]["answer"] = cases[2]["answer"].replace("tive", "tion")
+            answer = json.loads(cases[2]["answer"])
+            answer[0]["label"] = {"positive": "negative", "negative": "positive"}[answer[0]["label"]]
+            cases[2]["answer"] = json.dumps(answer)
         def set_score(cases):
             answer = json.loads(cases[2]["answer"])
             answer[0]["score"] += 1e-3
@@ -78,6 +80,26 @@ class Verify(ProgramTest):
                 case["answer"] = json.dumps(answer)
         [result] = self.ask("verify", self.edited(CLASSIFIER, move_scores))
         self.assertIs(result["verified"], True)
+
+    def test_a_self_test_that_says_nonsense_is_refused_by_the_name_of_the_file(self):
+        def no_context(cases):
+            cases[0]["text_pair"] = None
+        def no_json(cases):
+            cases[0]["answer"] = "nonsense"
+        def half(cases):
+            cases[0]["answer"] = '{"score":'
+        def no_string(cases):
+            cases[0]["answer"] = {"score": 1}
+        def deep(cases):
+            cases[0]["answer"] = "[" * 100_000 + "]" * 100_000
+        for edit in (no_context, no_json, half, no_string, deep):
+            for model in (ASKER, CLASSIFIER, TAGGER):
+                if edit is no_context and model != ASKER:
+                    continue
+                path = self.edited(model, edit)
+                for arguments in (("verify", path), ("inspect", path), ("tokenize", path, "a")):
+                    self.refuse(*arguments, says=path)
+                    self.assertNotIn(b"json.exception", run(*arguments).stderr)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,11 @@ class Waiting(ProgramTest):
                     process.stdin.write(text)
                     self.assertEqual(wait_for_line(process.stdout), expected)
                 self.assertEqual(process.communicate(timeout=60), (b"", b""))
+        with start("bench", CLASSIFIER, "--jsonl", bufsize=0) as process:
+            for tokens in (1, 2):
+                process.stdin.write(json.dumps({"ids": [[1] * tokens]}).encode() + b"\n")
+                self.assertEqual(json.loads(wait_for_line(process.stdout))["tokens"], tokens)
+            self.assertEqual(process.communicate(timeout=60), (b"", b""))
         stdin = b'\n{"id":1,"text":"a"}\n \n'  # and a blank line is not waited behind
         with start("classify", CLASSIFIER, "--jsonl", bufsize=0) as process:
             process.stdin.write(stdin)
@@ -127,12 +132,14 @@ def default_signals():
         signal.signal(number, signal.SIG_DFL)
 
 
-def waiting_bytes(pipe):
-    """How many a pipe holds."""
-    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
-
-
 class Signals(ProgramTest):
+    def wait_until_full(self, pipe):
+        """Until the program waits in the middle of a write."""
+        size = before = 0
+        while size != before or size < 50_000:
+            time.sleep(0.1)
+            before, size = size, int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
     def test_ctrl_c_leaves_whole_lines(self):
         text = b"one bank in Lima and there\n" * 200000
         whole = run("tokenize", CLASSIFIER, stdin=b"one bank in Lima and there\n").stdout
@@ -143,11 +150,11 @@ class Signals(ProgramTest):
                 process = start("tokenize", CLASSIFIER, "--batch-size", "1000", stdin=stdin, bufsize=0,
                                 preexec_fn=default_signals)
             with process:
-                while waiting_bytes(process.stdout) < 60_000:  # then it waits in the middle of a write
-                    time.sleep(0.01)
-                time.sleep(0.1)
+                self.wait_until_full(process.stdout)
+                out = os.read(process.stdout.fileno(), 10_000)  # room for a part of what it wants to write
+                self.wait_until_full(process.stdout)
                 process.send_signal(number)
-                out = process.stdout.read()
+                out += process.stdout.read()
                 self.assertEqual(process.wait(60), -number)
                 self.assertEqual(process.stderr.read(), b"")
             self.assertEqual(out, whole * (len(out) // len(whole)))
@@ -158,7 +165,7 @@ class ProgressLine(ProgramTest):
     def watch(self, *arguments, texts=b"", stdout=subprocess.DEVNULL):
         """What a terminal on standard error shows."""
         ours, theirs = pty.openpty()
-        with start(*arguments, stderr=theirs, stdout=stdout) as process:
+        with start(*arguments, stderr=theirs, stdout=stdout or theirs) as process:
             os.close(theirs)
             feeder = threading.Thread(target=process.communicate, args=(texts,))
             feeder.start()
@@ -176,6 +183,10 @@ class ProgressLine(ProgramTest):
 
     def test_quiet_shows_nothing(self):
         self.assertEqual(self.watch("classify", CLASSIFIER, "--quiet", texts=b"bank\n" * 10), "")
+
+    def test_a_terminal_that_shows_the_results_shows_nothing_else(self):
+        shown = self.watch("classify", CLASSIFIER, texts=b"bank\n" * 10, stdout=None)
+        self.assertEqual(shown.replace("\r\n", "\n"), run("classify", CLASSIFIER, stdin=b"bank\n" * 10).stdout.decode())
 
     def test_no_terminal_shows_nothing(self):
         self.assertEqual(run("classify", CLASSIFIER, stdin=b"bank\n" * 10).stderr, b"")

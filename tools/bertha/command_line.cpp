@@ -99,8 +99,8 @@ void add_classify(CLI::App& app, ClassifyArguments& arguments) {
                                   {{"softmax", bertha::FunctionToApply::softmax},
                                    {"sigmoid", bertha::FunctionToApply::sigmoid},
                                    {"none", bertha::FunctionToApply::none}});
-  auto* truncation = command->add_flag("--truncation", options.truncation,
-                                       "Cut texts that are too long, the longer one of a pair; else they are errors");
+  auto* truncation =
+      command->add_flag("--truncation", options.truncation, "Cut texts that are too long; else they are errors");
   count(command->add_option("--max-length", options.max_length, "Tokens that are kept; the model's if not given"), 1)
       ->needs(truncation);
   add_lines(*command, arguments.lines);
@@ -125,6 +125,8 @@ void add_ner(CLI::App& app, NerArguments& arguments) {
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->default_str("O");
+  command->add_flag("--truncation,!--no-truncation", options.truncation,
+                    "Cut texts that are too long, which is the default, or give errors");
   add_offsets(*command, arguments.lines.unit);
   add_lines(*command, arguments.lines);
   add_threads(*command, arguments.lines.threads);
@@ -148,6 +150,11 @@ void add_qa(CLI::App& app, QaArguments& arguments) {
                             "Tokens that neighbouring windows share; half a window, 128 at most, if not given"),
         0);
   command->add_flag("--handle-impossible-answer", options.handle_impossible_answer, "\"\" is one of the answers");
+  choose<bertha::ScoreRule>(
+      command->add_option("--score-rule", options.score_rule,
+                          "hf_4_57: equal answers add up, as in transformers; best: the best counts"),
+      {{"hf_4_57", bertha::ScoreRule::hf_4_57}, {"best", bertha::ScoreRule::best}})
+      ->default_str("hf_4_57");
   command->add_flag("--align-to-words,!--no-align-to-words", options.align_to_words,
                     "Answers begin and end with whole words, as they do by default, or with tokens");
   add_offsets(*command, arguments.lines.unit);

@@ -85,7 +85,9 @@ Line parse_line(const std::string& text, const Keys& keys) {
     const json object = parse_object(text);
     if (object.size() > object.count(keys.text) + object.count(keys.pair)) line.others = other_members(text, keys);
     line.text = *text_at(object, keys.text, true);
-    line.pair = text_at(object, keys.pair, keys.pair_required);
+    line.pair = text_at(object, keys.pair, keys.second == Second::required);
+    if (line.pair && keys.second == Second::refused)
+      throw_error(ErrorCode::input, {"the line has a ", keys.pair, "; this command reads a text alone"});
   } catch (const bertha::Error& error) {
     line.error = error;
   }

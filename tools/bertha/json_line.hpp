@@ -17,11 +17,14 @@ struct Line {
   std::optional<bertha::Error> error;
 };
 
-/// The two keys that a command reads, and whether the second one must be there.
+/// Whether a command reads the second of two keys.
+enum class Second { optional, required, refused };
+
+/// The two keys that commands read.
 struct Keys {
   const char* text = "text";
   const char* pair = "text_pair";
-  bool pair_required = false;
+  Second second = Second::optional;
 };
 
 /// The object of a line. Throws Error{input} when it is none.

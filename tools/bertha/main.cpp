@@ -24,7 +24,6 @@ int fail(int status, const char* message) {
 
 int main(int argc, char** argv) {
   try {
-    program::open_standard_streams();
     program::Output out(STDOUT_FILENO);
     const int status = program::run_command_line(argc, argv, out);
     out.close();

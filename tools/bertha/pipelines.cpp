@@ -5,19 +5,32 @@
 #include "texts.hpp"
 
 namespace program {
+namespace {
+
+/// The results of a batch: what `json(i, found)` makes of what was found in line i.
+template <class Found, class ToJson>
+std::vector<Result> written(const std::vector<bertha::Outcome<Found>>& outcomes, const ToJson& json) {
+  std::vector<Result> results(outcomes.size());
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    if (outcomes[i])
+      results[i] = {json(i, *outcomes[i]), outcomes[i]->info.truncated, {}};
+    else
+      results[i].error = outcomes[i].error();
+  }
+  return results;
+}
+
+}  // namespace
 
 int classify(const ClassifyArguments& arguments, Output& out) {
   const auto model = bertha::TextClassifier::load(arguments.model, arguments.load);
   const auto run = [&](const std::vector<const Line*>& lines) {
     std::vector<bertha::TextInput> inputs;
-    for (const Line* line : lines)
-      inputs.push_back(line->pair ? bertha::TextInput(line->text, *line->pair) : bertha::TextInput(line->text));
-    std::vector<Result> results;
-    for (const auto& result : model.run(inputs, arguments.options, call_options(arguments.lines)))
-      results.push_back({to_json(result), result.info.truncated, {}});
-    return results;
+    for (const Line* line : lines) inputs.push_back(text_input(*line));
+    return written(model.try_run(inputs, arguments.options, call_options(arguments.lines)),
+                   [](std::size_t, const auto& labels) { return to_json(labels); });
   };
-  return run_texts({{}, each_or_alone(run), "without --truncation that is an error"}, arguments, out);
+  return run_texts({{}, run, "without --truncation that is an error"}, arguments, out);
 }
 
 int ner(const NerArguments& arguments, Output& out) {
@@ -25,18 +38,13 @@ int ner(const NerArguments& arguments, Output& out) {
   const bool aggregated = arguments.options.aggregation_strategy != bertha::AggregationStrategy::none;
   const auto run = [&](const std::vector<const Line*>& lines) {
     std::vector<std::string_view> texts;
-    for (const Line* line : lines) {
-      if (line->pair)
-        bertha::throw_error(bertha::ErrorCode::input, {"the line has a text_pair; entities are found in a text alone"});
-      texts.push_back(line->text);
-    }
-    std::vector<Result> results;
-    for (const auto& entities : model.run(texts, arguments.options, call_options(arguments.lines)))
-      results.push_back(
-          {to_json(entities, texts[results.size()], arguments.lines.unit, aggregated), entities.info.truncated, {}});
-    return results;
+    for (const Line* line : lines) texts.push_back(line->text);
+    return written(model.try_run(texts, arguments.options, call_options(arguments.lines)),
+                   [&](std::size_t i, const auto& entities) {
+                     return to_json(entities, texts[i], arguments.lines.unit, aggregated);
+                   });
   };
-  return run_texts({{}, each_or_alone(run), "the rest has no entities here"}, arguments, out);
+  return run_texts({{.second = Second::refused}, run, "with --no-truncation that is an error"}, arguments, out);
 }
 
 int qa(const QaArguments& arguments, Output& out) {
@@ -48,17 +56,15 @@ int qa(const QaArguments& arguments, Output& out) {
     for (const Line* line : lines)
       questions.push_back(line->pair ? bertha::Question{line->text, *line->pair}
                                      : bertha::Question{question, line->text});
-    std::vector<Result> results;
-    for (const auto& answers : model.run(questions, arguments.options, call_options(arguments.lines)))
-      results.push_back(
-          {to_json(answers, questions[results.size()].context, arguments.lines.unit, arguments.options.top_k),
-           answers.info.truncated,
-           {}});
-    return results;
+    return written(model.try_run(questions, arguments.options, call_options(arguments.lines)),
+                   [&](std::size_t i, const auto& answers) {
+                     return to_json(answers, questions[i].context, arguments.lines.unit, arguments.options.top_k);
+                   });
   };
   std::vector<Line> lines;
   if (arguments.context) lines.push_back({*arguments.question, arguments.context, {}, {}});
-  return run_lines({{"question", "context", true}, each_or_alone(run), {}}, arguments.lines, std::move(lines), out);
+  const Keys keys = {"question", "context", Second::required};
+  return run_lines({keys, run, {}}, arguments.lines, std::move(lines), out);
 }
 
 }  // namespace program

@@ -1,6 +1,5 @@
 #include "streams.hpp"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
@@ -37,14 +36,6 @@ void wait_for(int descriptor, short event) {
 
 StreamError::StreamError(const std::string& stream, int error_number)
     : std::runtime_error(stream + ": " + std::generic_category().message(error_number)) {}
-
-void open_standard_streams() {
-  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-    const int unusable = descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY;
-    if (fcntl(descriptor, F_GETFD) == -1 && errno == EBADF && open("/dev/null", unusable) != descriptor)
-      throw StreamError("/dev/null", errno);
-  }
-}
 
 void wait_until_readable(int descriptor) { wait_for(descriptor, POLLIN); }
 void wait_until_writable(int descriptor) { wait_for(descriptor, POLLOUT); }

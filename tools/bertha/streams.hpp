@@ -18,10 +18,6 @@ class StreamError : public std::runtime_error {
 /// Whoever read standard output has gone, and the signal that says so is ignored: the program ends without a word.
 struct ClosedPipe {};
 
-/// Opens those of the three standard streams that are closed, so that using them fails: a file that the program opens
-/// would get their numbers, and be read as standard input.
-void open_standard_streams();
-
 /// Waits until reading from `descriptor`, or writing to it, would not block.
 void wait_until_readable(int descriptor);
 void wait_until_writable(int descriptor);

@@ -8,8 +8,6 @@ namespace program {
 namespace {
 
 using bertha::Encoding;
-using bertha::Error;
-using bertha::ErrorCode;
 using bertha::HeadKind;
 
 /// Texts are cut to what the model takes, unless told how far.
@@ -18,45 +16,39 @@ bertha::EncodeOptions with_length(bertha::EncodeOptions options, const bertha::M
   return options;
 }
 
-/// f(i) gives the JSON of line i; what it throws is the line's result.
-template <class F>
-std::vector<Result> each(std::size_t lines, const F& f) {
-  std::vector<Result> results(lines);
-  for (std::size_t i = 0; i < lines; ++i) {
-    try {
-      results[i].json = f(i);
-    } catch (const Error& error) {
-      results[i].error = error;
-    }
-  }
-  return results;
-}
+/// What the head gave, unrounded, as JSON: a row of logits, or one for each token.
+struct LogitsTask {
+  using Input = bertha::TextInput;
+  using Options = bertha::EncodeOptions;
+  using Result = std::string;
+  static constexpr std::string_view noun = "text";
 
-/// What the head gave, unrounded: a row of logits, or one for each token.
+  /// As classify has it, for which an empty text_pair is none.
+  std::vector<Encoding> encode(const bertha::TextInput& input) const {
+    const bool is_pair = input.text_pair && !input.text_pair->empty();
+    return {is_pair ? tokenizer.encode(input.text, *input.text_pair, options) : tokenizer.encode(input.text, options)};
+  }
+  std::string decode(const bertha::TextInput&, std::span<const Encoding> windows,
+                     std::span<const bertha::MatrixView<const float>> logits) const {
+    return "{\"logits\":" + list_of_rows(logits[0].data, logits[0].rows, logits[0].cols) +
+           (windows[0].truncated ? ",\"truncated\":true}" : "}");
+  }
+
+  const bertha::Tokenizer& tokenizer;
+  const bertha::EncodeOptions options;
+};
+
 template <class H>
 int print_logits(const LogitsArguments& arguments, Output& out) {
   const auto model = bertha::Model<H>::load(arguments.model, arguments.load);
-  const auto options = with_length(arguments.options, model.config());
+  const LogitsTask task = {model.tokenizer(), with_length(arguments.options, model.config())};
   const auto run = [&](const std::vector<const Line*>& lines) {
-    std::vector<Encoding> encodings;
-    std::vector<std::size_t> owners;  // the lines of the encodings
-    std::vector<Result> results = each(lines.size(), [&](std::size_t i) {
-      const Line& line = *lines[i];
-      const auto& tokenizer = model.tokenizer();
-      Encoding encoding =
-          line.pair ? tokenizer.encode(line.text, *line.pair, options) : tokenizer.encode(line.text, options);
-      if (encoding.size() > model.max_length())
-        bertha::throw_error(ErrorCode::input, {"the text has ", encoding.size(),
-                                               " tokens, special tokens included; the model takes at most ",
-                                               model.max_length(), "; shorten it or allow truncation"});
-      owners.push_back(i);
-      encodings.push_back(std::move(encoding));
-      return std::string();
-    });
-    model.run_each(encodings, call_options(arguments.lines), [&](std::size_t i, const auto& logits) {
-      results[owners[i]].json = "{\"logits\":" + list_of_rows(logits.data, logits.rows, logits.cols) +
-                                (encodings[i].truncated ? ",\"truncated\":true}" : "}");
-    });
+    std::vector<bertha::TextInput> inputs;
+    for (const Line* line : lines) inputs.push_back(text_input(*line));
+    std::vector<Result> results;
+    for (const auto& outcome :
+         bertha::run_task(model, task, std::span<const bertha::TextInput>(inputs), call_options(arguments.lines)))
+      results.push_back(outcome ? Result{*outcome, false, {}} : Result{{}, false, outcome.error()});
     return results;
   };
   return run_texts({{}, run, {}}, arguments, out);
@@ -72,7 +64,7 @@ int logits(const LogitsArguments& arguments, Output& out) {
     case HeadKind::none:
     case HeadKind::custom: break;
   }
-  bertha::throw_error(ErrorCode::unsupported,
+  bertha::throw_error(bertha::ErrorCode::unsupported,
                       {arguments.model,
                        ": the file has no head that the program can run; expected one of sequence classification, "
                        "token classification or question answering"});
@@ -94,7 +86,15 @@ int tokenize(const TokenizeArguments& arguments, Output& out) {
                                : tokenizer.encode(line.text, options));
   };
   const auto run = [&](const std::vector<const Line*>& lines) {
-    return each(lines.size(), [&](std::size_t i) { return describe(*lines[i]); });
+    std::vector<Result> results(lines.size());
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      try {
+        results[i].json = describe(*lines[i]);
+      } catch (const bertha::Error& error) {
+        results[i].error = error;
+      }
+    }
+    return results;
   };
   return run_texts({{}, run, {}}, arguments, out);
 }
