@@ -49,6 +49,7 @@ Tokenizer byte_bpe_of(const Json& options) {
   const auto [tokens, merges] = byte_bpe_data();
   TokenizerConfig config = roberta_config(static_cast<std::uint32_t>(tokens.size()));
   config.model = ByteBpeOptions{options.at("add_prefix_space"), options.at("trim_offsets"), merges.size() / 2};
+  config.normalizer = steps_of(options.value("steps", Json::array()));
   add_tokens(options, config);
   return make_tokenizer(tokens, config, merges);
 }
@@ -61,6 +62,7 @@ Tokenizer word_piece_of(const Json& options) {
   model.strip_accents = options.at("strip_accents");
   model.clean_text = options.at("clean_text");
   model.handle_chinese_chars = options.at("handle_chinese_chars");
+  config.normalizer = steps_of(options.value("steps", Json::array()));
   add_tokens(options, config);
   return make_tokenizer(tokens, config);
 }
@@ -138,6 +140,12 @@ TEST(TokenizerGolden, EqualsTokenizersInEveryFieldAndWindow) {
 }
 
 TEST(TokenizerGolden, EqualsTokenizersInByteLevelBpe) { expect_equal(kByteBpeData + "encode.jsonl", 400, byte_bpe_of); }
+
+TEST(TokenizerGolden, EqualsTokenizersBehindNormalisersMadeOfSteps) {
+  const std::string data = std::string(BERTHA_TEST_DATA) + "/data/normalizer/";
+  expect_equal(data + "wordpiece.jsonl", 250, word_piece_of);
+  expect_equal(data + "byte_bpe.jsonl", 500, byte_bpe_of);
+}
 
 TEST(TokenizerGolden, DecodesByteLevelTokensAsTokenizers) {
   const auto lines = lines_of(kByteBpeData + "decode.jsonl");

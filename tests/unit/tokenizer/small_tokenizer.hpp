@@ -9,6 +9,7 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -102,6 +103,36 @@ inline bertha::Tokenizer make_tokenizer(const std::vector<std::string>& all_toke
 inline bertha::Tokenizer make_tokenizer(const std::vector<std::string>& tokens) {
   const auto all = with_special(tokens);
   return make_tokenizer(all, bert_config(all.size()));
+}
+
+/// The kind of a normaliser's step by its name in the file.
+inline bertha::NormalizerStep::Kind step_kind(std::string_view name) {
+  static constexpr std::string_view kNames[] = {"clean_text",
+                                                "handle_chinese_chars",
+                                                "nfd",
+                                                "nfkd",
+                                                "nfc",
+                                                "nfkc",
+                                                "strip_nonspacing_marks",
+                                                "strip_marks",
+                                                "lowercase",
+                                                "strip_left",
+                                                "strip_right",
+                                                "replace"};
+  std::size_t i = 0;
+  while (kNames[i] != name) ++i;
+  return static_cast<bertha::NormalizerStep::Kind>(i);
+}
+
+/// The steps of a JSON list.
+template <class Json>
+std::vector<bertha::NormalizerStep> steps_of(const Json& list) {
+  std::vector<bertha::NormalizerStep> steps;
+  for (const Json& step : list) {
+    steps.push_back({step_kind(step.at("step").template get<std::string>()), step.value("pattern", std::string()),
+                     step.value("content", std::string())});
+  }
+  return steps;
 }
 
 /// The lines of a file, without their ends.

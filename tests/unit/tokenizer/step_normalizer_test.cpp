@@ -28,27 +28,12 @@ NormalizerStep replace(std::string pattern, std::string content) {
 }
 
 TEST(StepNormalizer, EqualsTokenizersInTextAndOrigins) {
-  const std::map<std::string, Kind> kinds = {{"clean_text", Kind::clean_text},
-                                             {"handle_chinese_chars", Kind::handle_chinese_chars},
-                                             {"nfd", Kind::nfd},
-                                             {"nfkd", Kind::nfkd},
-                                             {"nfc", Kind::nfc},
-                                             {"nfkc", Kind::nfkc},
-                                             {"strip_nonspacing_marks", Kind::strip_nonspacing_marks},
-                                             {"strip_marks", Kind::strip_marks},
-                                             {"lowercase", Kind::lowercase},
-                                             {"strip_left", Kind::strip_left},
-                                             {"strip_right", Kind::strip_right},
-                                             {"replace", Kind::replace}};
   const auto lines = lines_of(std::string(BERTHA_TEST_DATA) + "/data/normalizer/steps.jsonl");
   ASSERT_GT(lines.size(), 2000u);
   std::map<std::string, std::vector<NormalizerStep>> normalizers;
   const Json head = Json::parse(lines[0]);
   for (const auto& [name, normalizer] : head.at("normalizers").items()) {
-    for (const Json& step : normalizer.at("steps")) {
-      normalizers[name].push_back(
-          {kinds.at(step.at("step")), step.value("pattern", std::string()), step.value("content", std::string())});
-    }
+    normalizers[name] = steps_of(normalizer.at("steps"));
   }
   for (std::size_t i = 1; i < lines.size(); ++i) {
     const Json golden = Json::parse(lines[i]);

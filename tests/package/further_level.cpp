@@ -1,0 +1,20 @@
+// What a level of instruction set costs to compile that stands on another: bfloat16 products on avx512, AMX on those.
+
+#include <bertha/kernels/avx512.hpp>
+
+namespace kernels = bertha::kernels;
+
+const kernels::Table* avx512();
+const kernels::Table* avx512() { return &kernels::avx512::kTable; }
+
+#if defined(WITH_AVX512_BF16)
+#include <bertha/kernels/avx512_bf16.hpp>
+const kernels::Table* avx512_bf16();
+const kernels::Table* avx512_bf16() { return &kernels::avx512_bf16::kTable; }
+#endif
+
+#if defined(WITH_AMX)
+#include <bertha/kernels/amx.hpp>
+const kernels::Table* amx();
+const kernels::Table* amx() { return &kernels::amx::kTable; }
+#endif
