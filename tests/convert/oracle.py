@@ -23,7 +23,7 @@ NEEDS = f"needs transformers {' or '.join(ORACLES.values())}"
 
 def loaded_folders(make_folder: Callable[[Path, random.Random], Any], count: int) -> Iterator[tuple[int, Path, Any]]:
     """(seed, folder, the tokenizer that transformers loads from it) of `count` generated folders. The tokenizer is None
-    where transformers can't load it: there any clear answer of ours is right."""
+    where transformers refuses the folder: it must be refused here too."""
     for seed in range(count):
         with tempfile.TemporaryDirectory() as name:
             make_folder(Path(name), random.Random(seed))

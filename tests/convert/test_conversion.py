@@ -350,6 +350,23 @@ class Configuration(FolderTest):
     def test_what_is_not_understood_is_refused(self) -> None:
         folders.write_folder(self.folder)
         text = (self.folder / "config.json").read_text()
+        other_shape = "has another shape than config.json asks for"
+        bad_size = "is no valid size; expected 1 to 16777216"
+        says = {  # by key, and where values of one key are refused for several reasons, by value
+            "hidden_act": "hidden_act is not supported; expected gelu or .*; got",
+            "position_embedding_type": "position_embedding_type is not supported; expected absolute; got relative_key",
+            "is_decoder": "is_decoder is not supported; expected False; got True",
+            "add_cross_attention": "add_cross_attention is not supported; expected False; got True",
+            "pruned_heads": "pruned attention heads are not supported; got {'0': .1.}",
+            "architectures": "architectures is no list; expected a list of class names; got",
+            "hidden_size": {13: "no multiple of num_attention_heads; got 13 / 3", 24: other_shape},
+            "num_attention_heads": {5: "no multiple of num_attention_heads; got 12 / 5"},
+            "num_hidden_layers": {3: "'encoder.layer.2.*is missing", 1: "a Bert doesn't; got 'encoder.layer.1"},
+            "vocab_size": {16: other_shape, 18: other_shape, 12: "token 'e' has no row|" + other_shape},
+            "type_vocab_size": {1: other_shape, 3: other_shape},
+            "layer_norm_eps": "layer_norm_eps is no valid number; expected above 0, below 1; got",
+            "model_type": {"distilbert": "is missing", "modernbert": "'modernbert' is not converted yet", 3: "'3' is not conv"},
+        }
         bad = {
             "hidden_act": ["gelu_10", "quick_gelu", None, 3, ["gelu"]],
             "position_embedding_type": ["relative_key", "relative_key_query"],
@@ -369,7 +386,8 @@ class Configuration(FolderTest):
             for value in values:
                 with self.subTest(key=key, value=value):
                     self.edit("config.json", **{key: value})
-                    self.assert_refused("")
+                    pattern = says[key] if isinstance(says[key], str) else says[key].get(value, f"{key} {bad_size}")
+                    self.assert_refused(pattern)
                 (self.folder / "config.json").write_text(text)
 
     def test_other_families_are_refused_by_name(self) -> None:
@@ -546,15 +564,19 @@ class Configuration(FolderTest):
     def test_odd_values_in_config_json_give_a_message(self) -> None:
         folders.write_folder(self.folder, "sequence-classification")
         text = (self.folder / "config.json").read_text()
-        for key in [*folders.CONFIG, "id2label", "num_labels", "problem_type", "architectures", "tokenizer_class"]:
-            for value in ODD:
-                (self.folder / "config.json").write_text(text)
-                self.edit("config.json", **{key: value})
-                with self.subTest(key=key, value=value):
-                    try:
-                        self.convert()
-                    except ConvertError as error:
-                        self.assertGreater(len(str(error)), 20)
+        taken: dict[str, tuple[Any, ...]] = {key: () for key in folders.CONFIG}
+        taken |= dict.fromkeys(("model_type", "id2label", "problem_type"), (None,))
+        taken |= dict.fromkeys(("num_labels", "tokenizer_class"), ODD)  # id2label and tokenizer_config.json decide
+        taken["architectures"] = (None, 0, "", [], ["x"], [1], {}, [[]])
+        for key, value in itertools.product(taken, ODD):
+            (self.folder / "config.json").write_text(text)
+            self.edit("config.json", **{key: value})
+            with self.subTest(key=key, value=value):
+                if repr(value) in map(repr, taken[key]):
+                    self.convert(head="sequence-classification")
+                    self.out.unlink()
+                else:
+                    self.assert_refused(f"config.json: .*{key}")
 
     def test_odd_values_in_the_tokenizers_files_give_a_message(self) -> None:
         keys = {
@@ -579,16 +601,31 @@ class Configuration(FolderTest):
                 "decoder",
             ],
         }
+        taken = {  # how many of the odd values mean something: by key, and where the versions differ as (v5, v4)
+            **dict.fromkeys(("[CLS]", "x", "auto_map", "split_special_tokens", "tokenizer_class"), 5),
+            **dict.fromkeys(("added_tokens_decoder", "do_lower_case", "tokenize_chinese_chars"), 1),
+            **{"strip_accents": 2, "max_len": 3, "model_max_length": 3, "mask_token": 12},
+            **{"additional_special_tokens": (15, 16), "extra_special_tokens": 15},
+            **{"cls_token": (1, 0), "foo_token": (12, 16), "padding_side": (16, 0)},
+        }
         self.folder.mkdir()
         (self.folder / "vocab.txt").write_text("\n".join(folders.TOKENS), encoding="utf-8")
         for name, names in keys.items():
-            for key, value, answering in itertools.product(names, ODD, (False, True)):
-                folders.write_json(self.folder / name, {key: value})
-                with self.subTest(name=name, key=key, value=value, answering=answering):
-                    try:
-                        tokenizer.resolve(self.folder, {}, answering)
-                    except ConvertError as error:
-                        self.assertGreater(len(str(error)), 20)
+            for key, answering in itertools.product(names, (False, True)):
+                count = 0
+                for value in ODD:
+                    folders.write_json(self.folder / name, {key: value})
+                    with self.subTest(name=name, key=key, value=value, answering=answering):
+                        try:
+                            tokenizer.resolve(self.folder, {}, answering)
+                            count += 1
+                        except ConvertError as error:
+                            places = f"{name}|tokenizer_config.json|{re.escape(key)}|tokenizer class|unknown token"
+                            self.assertRegex(str(error), f"{places}|{self.folder}: the tokenizer files can't be understood")
+                expected = taken.get(key, 0)
+                expected = expected[answering] if isinstance(expected, tuple) else expected
+                with self.subTest(name=name, key=key, answering=answering):
+                    self.assertEqual(count, expected)
             (self.folder / name).unlink()
 
 

@@ -134,6 +134,8 @@ class RobertaRules(unittest.TestCase):
         for seed, folder, loaded in loaded_folders(make_folder, FOLDERS):
             with self.subTest(seed=seed):
                 if loaded is None:
+                    with self.assertRaises(ConvertError):
+                        tokenizer.resolve(folder, {"model_type": "roberta"}, question_answering=RULES == "v4")
                     refused += 1
                     continue
                 engine = loaded.backend_tokenizer

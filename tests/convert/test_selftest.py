@@ -172,6 +172,43 @@ class SelfTest(unittest.TestCase):
         return [(a, d), (a, c), (b, c)]
 
     @unittest.skipUnless(transformers, "needs torch and transformers")
+    def test_the_split_is_of_three_products_of_rounded_halves(self) -> None:
+        """On numbers whose products and sums float32 holds exactly, so that any other number of halves shows."""
+        folders.write_folder(self.folder, "token-classification")
+        model = transformers.BertForTokenClassification.from_pretrained(str(self.folder)).float().eval()
+        selftest.as_split(model)
+        layer = model.bert.encoder.layer[1].attention.self.key
+        whole, small, tiny = 1.0, 2.0**-9, 2.0**-21  # bfloat16 has 8 bits: the halves are the first two, the third is lost
+        for x, w, expected in (
+            (whole + small, 3.0, 3 * (whole + small)),
+            (3.0, whole + small, 3 * (whole + small)),
+            (whole + small + tiny, 1.0, whole + small),
+            (1.0, whole + small + tiny, whole + small),
+            (whole + small, whole + small, whole + 2 * small),  # without the product of both low halves
+        ):
+            with torch.no_grad():
+                layer.weight.zero_()
+                layer.bias.fill_(0.5)
+                layer.weight[5, 7] = w
+                found = layer(torch.eye(12)[7:8] * x)[0]
+            self.assertEqual(found.tolist(), [0.5] * 5 + [0.5 + expected] + [0.5] * 6)
+        with torch.no_grad():  # the heads and the embeddings are no part of it
+            model.classifier.weight.fill_(whole + small + tiny)
+            model.classifier.bias.zero_()
+            self.assertEqual(model.classifier(torch.eye(12)[:1])[0, 0].item(), whole + small + tiny)
+
+    def test_the_promise_of_the_split_is_a_quarter_of_that_of_float32(self) -> None:
+        rng = np.random.default_rng(2)
+        expected = [rng.normal(0, 4, (5, 3)) for _ in range(4)]
+        for case, row, column in ((0, 0, 0), (3, 4, 2), (2, 1, 1)):
+            for logit in (0.3, -0.9, 1.0, 20.0, -300.0):
+                for factor, kept in ((0.98, True), (-0.98, True), (1.02, False), (-1.02, False), (np.nan, False)):
+                    expected[case][row, column] = logit
+                    found = [values.copy() for values in expected]
+                    found[case][row, column] += factor * 0.25 * 2e-4 * max(1, abs(logit))
+                    self.assertEqual(selftest._keep_promise(expected, found), kept)
+
+    @unittest.skipUnless(transformers, "needs torch and transformers")
     def test_the_answers_are_the_pipelines(self) -> None:
         keys = {
             "sequence-classification": ["label", "score"],

@@ -11,11 +11,16 @@ class ConvertError(Exception):
         self.missing = missing or []
 
 
-def fail(what: str, *, where: object = None, expected: object = None, got: object = None, do: str = "") -> ConvertError:
+NOTHING = object()  # a part that a message doesn't have; None is JSON's null
+
+
+def fail(
+    what: str, *, where: object = None, expected: object = None, got: object = NOTHING, do: str = ""
+) -> ConvertError:
     """The error whose message puts the parts in the order where, what, expected, got, what to do."""
     message = f"{where}: {what}" if where is not None else what
     if expected is not None:
         message += f"; expected {expected}"
-    if got is not None:
-        message += f"; got {got}"
+    if got is not NOTHING:
+        message += f"; got {'null' if got is None else got}"
     return ConvertError(f"{message}. {do}" if do else message)
