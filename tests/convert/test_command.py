@@ -213,6 +213,10 @@ class Command(unittest.TestCase):
         self.assert_fails("can't be written.*in a folder that exists")
         self.out = self.folder
         self.assert_fails("can't be written")
+        self.out = self.root / "model" / "pipe"
+        os.mkfifo(self.out)  # nor a device: it would be replaced by a file
+        self.assert_fails("can't be written; expected a file name")
+        self.out.unlink()
         self.out = self.weights
         self.assert_fails("is a file of the folder that is converted")
         self.out, self.folder = out, self.root / "model" / "config.json"

@@ -168,7 +168,7 @@ def _check_options(options: Options) -> None:
     if not options.folder.is_dir():
         do = "Give the folder that it lies in." if options.folder.is_file() else ""
         raise fail("is no folder", where=options.folder, expected="a Hugging Face model folder", do=do)
-    if options.out.is_dir() or not options.out.parent.is_dir():
+    if not options.out.parent.is_dir() or (options.out.exists() and not options.out.is_file()):
         raise fail("can't be written", where=options.out, expected="a file name in a folder that exists")
     _check_place(options.out, options.folder)
     if options.tokenizer and (options.head not in ("auto", "none") or options.keep or options.drop or options.bertha):
