@@ -19,6 +19,7 @@ BERTHA_NAMESPACE_BEGIN
 
 namespace detail {
 
+/// Of every size in a file: what the library multiplies, two sizes and less than 2^12 bytes, stays below 2^60.
 inline constexpr std::size_t kMaxSize = std::size_t{1} << 24;
 
 inline std::vector<std::string> read_strings(JsonObject& json, std::string_view key) {
