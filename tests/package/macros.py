@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 WORDS = {
-    "Qt": "emit foreach forever signals SIGNAL SLOT",
+    "Qt": "emit foreach forever signals slots SIGNAL SLOT",
     "X11": """Above AllSources AllTemporary Always Below Bool Complex Convex CurrentTime CursorShape DestAll Expose False
         FocusIn FocusOut KeyPress KeyRelease LineSolid None Nonconvex Opposite ParentRelative Status Success True Unsorted
         YSorted""",
