@@ -35,7 +35,7 @@ def _options(arguments: list[str], program: str) -> tuple[Options, bool]:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"{program} {VERSION}, writes format {FORMAT}")
+    parser.add_argument("--version", action="version", version=f"{program} {VERSION}, writes formats up to {FORMAT}")
     parser.add_argument(
         "folder",
         type=Path,
