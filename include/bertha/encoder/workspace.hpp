@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <bertha/encoder/matrix.hpp>
 #include <bertha/encoder/plan.hpp>
 #include <bertha/error.hpp>
@@ -14,7 +15,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -132,7 +132,9 @@ class Workspace {
 
 namespace detail {
 
-/// Workspaces of one model: taken for a call, given back, and kept warm.
+/// Workspaces of one model: taken for a call, given back, and kept warm. There is no lock, which a child of fork()
+/// could find held by a thread that it doesn't have: what such a thread had taken is lost to the child, and nothing
+/// else.
 class WorkspacePool {
  public:
   class Lease {
@@ -148,32 +150,35 @@ class WorkspacePool {
     std::unique_ptr<Workspace> work_;
   };
 
+  WorkspacePool() = default;
+  WorkspacePool(const WorkspacePool&) = delete;
+  WorkspacePool& operator=(const WorkspacePool&) = delete;
+  ~WorkspacePool() {
+    for (auto& place : free_) delete place.load();
+  }
+
   /// A workspace prepared for `options`. Thread-safe.
   Lease take(const CallOptions& options) {
     std::unique_ptr<Workspace> work;
-    {
-      const std::lock_guard lock(mutex_);
-      if (!free_.empty()) {
-        work = std::move(free_.back());
-        free_.pop_back();
-      } else {
-        free_.reserve(++made_);  // giving back then never allocates
-      }
-    }
+    for (std::size_t i = 0; i < kMostFree && !work; ++i) work.reset(free_[i].exchange(nullptr));
     if (!work) work = std::make_unique<Workspace>();
     work->prepare(options);
     return Lease(*this, std::move(work));
   }
 
  private:
-  void give_back(std::unique_ptr<Workspace> work) {
-    const std::lock_guard lock(mutex_);
-    free_.push_back(std::move(work));
+  static constexpr std::size_t kMostFree = 64;  // more than that is not kept
+
+  void give_back(std::unique_ptr<Workspace> work) noexcept {
+    for (auto& place : free_) {
+      Workspace* none = nullptr;
+      if (!place.compare_exchange_strong(none, work.get())) continue;
+      work.release();
+      return;
+    }
   }
 
-  std::mutex mutex_;
-  std::size_t made_ = 0;
-  std::vector<std::unique_ptr<Workspace>> free_;
+  std::atomic<Workspace*> free_[kMostFree] = {};  // null: an empty place
 };
 
 }  // namespace detail

@@ -169,6 +169,8 @@ class WeightFile {
 BERTHA_FUNCTION WeightFile::WeightFile(std::span<const std::byte> bytes, std::string name, Memory memory,
                                        std::shared_ptr<const void> mapping)
     : mapping_(std::move(mapping)), bytes_(bytes), name_(std::move(name)), memory_(memory) {
+  if (memory != Memory::fast && memory != Memory::low)
+    throw_error(ErrorCode::input, {name_, ": the option 'memory' is none of Memory's: expected fast or low"});
   Safetensors container = parse_safetensors(bytes_, name_);
   tensors_ = std::move(container.tensors);
   taken_.resize(tensors_.size());

@@ -6,7 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <atomic>
-#include <bertha/encoder/encoder.hpp>
+#include <bertha/heads/sequence_classification.hpp>
+#include <bertha/model.hpp>
 #include <bertha/runtime/thread_pool.hpp>
 #include <cstdlib>
 #include <memory>
@@ -240,6 +241,20 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) {
       return std::string(bertha::to_string(test.param.precision)) + (test.param.split ? "_split" : "");
     });
+
+TEST(ModelAllocations, WithLowMemoryAreNoneOfTheSizeOfTheWeights) {
+  if (!bertha::kernels::use_level_that_splits()) GTEST_SKIP() << "this CPU lacks AVX2";
+  bertha_test::TinyOptions options = four_attention_heads();
+  options.float32_split = true;
+  options.intermediate_size = 4096;
+  const std::size_t weights = 2 * options.hidden_size * options.intermediate_size * sizeof(float);
+  const bertha_test::AlignedBytes bytes(ModelWriter::tiny(options).bytes());
+  const auto bytes_of_load = [&](bertha::Memory memory) {
+    return bytes_of([&] { bertha::Model<bertha::SequenceClassification>::load(bytes.span(), {.memory = memory}); });
+  };
+  EXPECT_LT(bytes_of_load(bertha::Memory::low), weights / 2);
+  EXPECT_GT(bytes_of_load(bertha::Memory::fast), weights);
+}
 
 }  // namespace
 

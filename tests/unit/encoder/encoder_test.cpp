@@ -297,6 +297,17 @@ TEST(Encoder, KeepsTheFileMappedThatItsWeightsLieIn) {
     }
 }
 
+TEST(Encoder, RefusesOptionsThatAreNoneOfTheirEnumerators) {
+  const AlignedBytes bytes(ModelWriter::tiny().bytes());
+  expect_error(ErrorCode::input, {"memory", "fast", "low"}, [&] {
+    bertha::WeightFile::from_bytes(bytes.span(), "bytes", {.memory = static_cast<bertha::Memory>(2)});
+  });
+  auto file = bertha::WeightFile::from_bytes(bytes.span());
+  bertha::ModelConfig config = file.config();
+  config.precision = static_cast<bertha::PrecisionKind>(4);
+  expect_error(ErrorCode::input, {"precision"}, [&] { bertha::AnyEncoder(file, config); });
+}
+
 TEST(Encoder, RefusesToPoolWithoutAPooler) {
   TinyOptions options;
   options.pooler = "";

@@ -1,0 +1,73 @@
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <bertha/encoder/workspace.hpp>
+#include <memory>
+#include <set>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using bertha::Workspace;
+using bertha::detail::WorkspacePool;
+
+const bertha::CallOptions one_thread{.max_threads = 1};
+
+TEST(WorkspacePool, HandsOutWhatWasGivenBack) {
+  WorkspacePool pool;
+  Workspace* first = nullptr;
+  {
+    const auto lease = pool.take(one_thread);
+    first = &*lease;
+    (*lease).hidden.reserve(1000);
+  }
+  const auto again = pool.take(one_thread);
+  EXPECT_EQ(&*again, first);
+  EXPECT_EQ((*again).hidden.size(), 1000u);
+  const auto other = pool.take(one_thread);
+  EXPECT_NE(&*other, first);
+}
+
+TEST(WorkspacePool, GivesAnyNumberOfCallersOneEach) {
+  WorkspacePool pool;
+  for (int round = 0; round < 2; ++round) {
+    std::vector<std::unique_ptr<WorkspacePool::Lease>> leases;
+    std::set<const Workspace*> different;
+    for (int i = 0; i < 200; ++i) {
+      leases.emplace_back(new WorkspacePool::Lease(pool.take(one_thread)));
+      different.insert(&**leases.back());
+    }
+    EXPECT_EQ(different.size(), 200u);
+  }
+}
+
+TEST(WorkspacePool, ServesAChildThatWasForkedWhileOtherThreadsTookAndGaveBack) {
+  WorkspacePool pool;
+  std::atomic<bool> enough{false};
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 3; ++i) {
+    callers.emplace_back([&] {
+      while (!enough) pool.take(one_thread);
+    });
+  }
+  int failed = 0;
+  for (int round = 0; round < 300 && failed == 0; ++round) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::alarm(20);  // a lock that nobody gives back would be waited for
+      for (int i = 0; i < 10; ++i) (*pool.take(one_thread)).hidden.reserve(100);
+      ::_exit(0);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    failed += status != 0;
+  }
+  EXPECT_EQ(failed, 0);
+  enough = true;
+  for (std::thread& caller : callers) caller.join();
+}
+
+}  // namespace
