@@ -160,17 +160,17 @@ class Model {
     static ModelConfig configure(const WeightFile& file, const LoadOptions& options) {
       ModelConfig config = file.config();
       if (!config.has_encoder)
-        throw Error(ErrorCode::unsupported, file.name() +
-                                                ": the file holds a tokenizer only; expected a model; convert "
-                                                "a folder that has weights");
+        throw_error(
+            ErrorCode::unsupported,
+            {file.name(), ": the file holds a tokenizer only; expected a model; convert a folder that has weights"});
       if (options.precision) config.precision = *options.precision;
       if constexpr (requires { E::precision; }) {
         const PrecisionKind wanted = options.precision.value_or(E::precision);
         const bool strict = wanted == PrecisionKind::float32_strict && E::precision == PrecisionKind::float32;
         if (wanted != E::precision && !strict)
-          throw Error(ErrorCode::unsupported, file.name() + ": asked to run in " + std::string(to_string(wanted)) +
-                                                  ", but the encoder is " + std::string(to_string(E::precision)) +
-                                                  " at compile time; leave the option unset, or use Model<Head>");
+          throw_error(ErrorCode::unsupported,
+                      {file.name(), ": asked to run in ", to_string(wanted), ", but the encoder is ",
+                       to_string(E::precision), " at compile time; leave the option unset, or use Model<Head>"});
         config.precision = wanted;
       }
       return config;
@@ -194,7 +194,23 @@ class Model {
 namespace detail {
 
 /// Hexadecimal digits of the numbers' bytes, little endian.
-inline std::string to_hex(std::span<const float> numbers) {
+BERTHA_FUNCTION std::string to_hex(std::span<const float> numbers);
+
+[[noreturn]] BERTHA_FUNCTION void self_test_failed(const std::string& file, std::size_t index, const std::string& what);
+
+/// What the tokenizer makes of a recorded case; throws Error{self_test} when that is not what was recorded.
+BERTHA_FUNCTION Encoding check_tokens(const std::string& file, std::size_t index, const SelfTestCase& expected,
+                                      const Tokenizer& tokenizer);
+
+/// Float32 promises 2e-4 max(1, |logit|) of the recorded logits. BFloat16 promises none: a sum that differs in its last
+/// bit may be rounded to the next bfloat16. Here none may be off by more than a sixteenth of the largest logit of its
+/// case (at least 1): six times what trained models show, and less than a wrong product does.
+BERTHA_FUNCTION void check_logits(const std::string& file, std::size_t index, std::span<const float> expected,
+                                  std::span<const float> found, bool bfloat16);
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+
+BERTHA_FUNCTION std::string to_hex(std::span<const float> numbers) {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
   for (const float number : numbers) {
@@ -208,15 +224,14 @@ inline std::string to_hex(std::span<const float> numbers) {
   return text;
 }
 
-[[noreturn]] inline void self_test_failed(const std::string& file, std::size_t index, const std::string& what) {
-  throw Error(ErrorCode::self_test, file + ": self-test case " + std::to_string(index) + ": " + what +
-                                        "; this build or CPU does not reproduce what the file recorded; please report "
-                                        "the output of `bertha inspect`");
+BERTHA_FUNCTION void self_test_failed(const std::string& file, std::size_t index, const std::string& what) {
+  throw_error(ErrorCode::self_test, {file, ": self-test case ", index, ": ", what,
+                                     "; this build or CPU does not reproduce what the file recorded; please report "
+                                     "the output of `bertha inspect`"});
 }
 
-/// What the tokenizer makes of a recorded case; throws Error{self_test} when that is not what was recorded.
-inline Encoding check_tokens(const std::string& file, std::size_t index, const SelfTestCase& expected,
-                             const Tokenizer& tokenizer) {
+BERTHA_FUNCTION Encoding check_tokens(const std::string& file, std::size_t index, const SelfTestCase& expected,
+                                      const Tokenizer& tokenizer) {
   const Encoding encoding =
       expected.text_pair ? tokenizer.encode(expected.text, *expected.text_pair) : tokenizer.encode(expected.text);
   if (encoding.ids != expected.ids) self_test_failed(file, index, "token ids differ");
@@ -233,11 +248,8 @@ inline Encoding check_tokens(const std::string& file, std::size_t index, const S
   return encoding;
 }
 
-/// Float32 promises 2e-4 max(1, |logit|) of the recorded logits. BFloat16 promises none: a sum that differs in its last
-/// bit may be rounded to the next bfloat16. Here none may be off by more than a sixteenth of the largest logit of its
-/// case (at least 1): six times what trained models show, and less than a wrong product does.
-inline void check_logits(const std::string& file, std::size_t index, std::span<const float> expected,
-                         std::span<const float> found, bool bfloat16) {
+BERTHA_FUNCTION void check_logits(const std::string& file, std::size_t index, std::span<const float> expected,
+                                  std::span<const float> found, bool bfloat16) {
   if (expected.empty()) return;
   if (expected.size() != found.size()) self_test_failed(file, index, "the number of logits differs");
   float largest = 1.0f;
@@ -250,6 +262,8 @@ inline void check_logits(const std::string& file, std::size_t index, std::span<c
                            std::to_string(expected[j]) + " within " + std::to_string(bound));
   }
 }
+
+#endif
 
 }  // namespace detail
 

@@ -50,10 +50,12 @@ constexpr const char* kGoldens[] = {
     "entities",
     "entities_bfloat16",
     "entities_cased",
+    "entities_cased_windows",
     "entities_int8",
     "roberta_answers",
     "roberta_classify",
     "roberta_entities",
+    "roberta_entities_windows",
     "roberta_int8",
 };
 
@@ -233,15 +235,18 @@ bertha::ClassificationOptions classification_options(const json& options) {
 }
 
 bertha::EntityOptions entity_options(const json& options) {
-  bertha::EntityOptions result{.truncation = true};  // transformers cuts unasked
+  bertha::EntityOptions result;
   for (const auto& [key, value] : options.items()) {
     if (key == "aggregation_strategy" && value == "simple")
       result.aggregation_strategy = bertha::AggregationStrategy::simple;
     else if (key == "ignore_labels")
       result.ignore_labels = value.get<std::vector<std::string>>();
+    else if (key == "stride")
+      result.stride = value.get<std::size_t>();
     else
       ADD_FAILURE() << "unknown option " << key << ' ' << value;
   }
+  result.truncation = !result.stride;  // transformers cuts unasked
   return result;
 }
 

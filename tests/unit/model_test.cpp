@@ -321,6 +321,12 @@ TEST(Model, RefusesAnotherPrecisionThanTheOneFixedAtCompileTime) {
   expect_error(ErrorCode::unsupported, {"float32", "int8"},
                [&] { Int8Model::load(bytes.span(), {.precision = PrecisionKind::float32}); });
   EXPECT_EQ(Int8Model::load(bytes.span()).config().precision, PrecisionKind::int8);
+  // The strict form of float32 is what that encoder computes anyhow.
+  using Float32Model = bertha::Model<bertha::SequenceClassification, bertha::Encoder<bertha::Float32>>;
+  const auto strict = Float32Model::load(bytes.span(), {.precision = PrecisionKind::float32_strict});
+  EXPECT_EQ(strict.config().precision, PrecisionKind::float32_strict);
+  expect_error(ErrorCode::unsupported, {"float32_strict", "int8"},
+               [&] { Int8Model::load(bytes.span(), {.precision = PrecisionKind::float32_strict}); });
 }
 
 TEST(Model, ConvertsWeightsWithoutTheRoundingModeOfTheCaller) {
@@ -542,6 +548,19 @@ TEST(Model, CutsALongCallIntoEvenPacksOfLikeLengths) {
     sequences += packs[p].sequences;
   }
   EXPECT_EQ(sequences, many.size());
+}
+
+TEST(Model, RunsNoMoreThanAPackAtATimeByTheOtherDoorToo) {
+  const AlignedBytes bytes(tiny().bytes());
+  const auto model = bertha::Model<bertha::SequenceClassification, NotingEncoder>::load(bytes.span());
+  const auto few = encodings(model.tokenizer());
+  NotingEncoder::packs.clear();
+  const std::string whole = bertha::detail::to_hex(model.run(few).values);
+  EXPECT_EQ(NotingEncoder::packs.size(), 1u);
+  NotingEncoder::packs.clear();
+  EXPECT_EQ(bertha::detail::to_hex(model.run(few, {.max_batch_tokens = 16}).values), whole);
+  EXPECT_GT(NotingEncoder::packs.size(), 2u);
+  for (const auto& pack : NotingEncoder::packs) EXPECT_TRUE(pack.tokens <= 16 || pack.sequences == 1);
 }
 
 TEST(Model, LetsASequenceThroughThatIsLongerThanAPack) {

@@ -39,6 +39,17 @@ def token_requests() -> list[Request]:
     return requests
 
 
+def window_requests() -> list[Request]:
+    """Token classification: texts that need several windows, which share more or fewer tokens."""
+    odd = " ".join(text for text in TEXTS["texts"] if "xxx" not in text)
+    grouped: Json = {"aggregation_strategy": "simple"}
+    requests: list[Request] = [
+        (text, None, {**grouped, "stride": stride}) for text in (TEXTS["long"] * 2, odd) for stride in (0, 1, 16, 40)
+    ]
+    requests.append((odd, None, {**grouped, "stride": 16, "ignore_labels": []}))
+    return [*requests, (TEXTS["texts"][2], None, {**grouped, "stride": 16})]
+
+
 def question_requests() -> list[Request]:
     """Question answering: every option of the pipeline, and contexts that need several windows."""
     requests: list[Request] = []

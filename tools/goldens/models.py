@@ -48,6 +48,7 @@ class Tiny(NamedTuple):
     sizes: Json = {}  # keys of config.json beside the above
     every: int = 1  # of the texts and requests only each such one: what families share is said by the first
     padded: bool = False  # also texts with a padding token written out
+    windows: bool = False  # also a golden of texts that are read in windows
 
 
 BFLOAT16: Json = {"precision": "bfloat16", "selftest": True}
@@ -99,7 +100,7 @@ MODELS = (
     ),
     Tiny("classify_bfloat16", SEQUENCE, 2, 36, 3, 52, labels=("negative", "positive", "neither"), **BFLOAT16),
     Tiny("entities", TOKEN, 2, 36, 3, 52, labels=BIO, selftest=True, seed=3),
-    Tiny("entities_cased", TOKEN, 1, 40, 2, 48, "gelu_new", cased=True, labels=MIXED, max_length=48, seed=7),
+    Tiny("entities_cased", TOKEN, 1, 40, 2, 48, "gelu_new", cased=True, labels=MIXED, max_length=48, seed=7, windows=True),
     Tiny("entities_int8", TOKEN, 1, 32, 2, 64, cased=True, labels=BIO, precision="int8", selftest=True, seed=3),
     Tiny("entities_bfloat16", TOKEN, 1, 27, 3, 41, cased=True, labels=BIO, seed=3, every=2, **BFLOAT16),
     Tiny("encoder", NONE, 3, 28, 7, 30, "relu"),
@@ -117,7 +118,7 @@ MODELS = (
     Tiny("electra_bfloat16", TOKEN, 1, 32, 2, 48, labels=BIO, **BFLOAT16, **electra(21)),
     Tiny("electra_int8", TOKEN, 1, 32, 2, 48, labels=BIO, precision="int8", selftest=True, **electra(20)),
     Tiny("roberta_classify", SEQUENCE, 2, 32, 4, 48, labels=tuple("abc"), selftest=True, **ROBERTA),
-    Tiny("roberta_entities", TOKEN, 1, 28, 2, 40, "relu", labels=BIO, seed=2, **ROBERTA),
+    Tiny("roberta_entities", TOKEN, 1, 28, 2, 40, "relu", labels=BIO, seed=2, windows=True, **ROBERTA),
     Tiny("roberta_answers", QUESTION, 1, 28, 2, 40, selftest=True, **ROBERTA),
     Tiny("roberta_int8", QUESTION, 1, 32, 2, 48, precision="int8", selftest=True, **ROBERTA),
 )

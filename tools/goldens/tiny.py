@@ -13,7 +13,7 @@ from bertha_convert.conversion import Options, convert
 from bertha_convert.families import QUESTION, SEQUENCE, TOKEN
 from bertha_convert.selftest import as_bfloat16, nine_digits
 
-from .inputs import GOLDEN, REQUESTS, TEXTS, model_texts, padded_texts
+from .inputs import GOLDEN, REQUESTS, TEXTS, model_texts, padded_texts, window_requests
 from .models import NONE, Tiny, load_model, write_model
 from .record import (
     ORACLES,
@@ -109,3 +109,6 @@ def tiny_golden(tiny: Tiny, bertha: Path | None) -> None:
         "pipelines": pipelines,
     }
     write_golden(tiny.name, golden)
+    if tiny.windows:
+        pipelines = [pipeline_case(run, tiny.head, text, pair, options) for text, pair, options in window_requests()]
+        write_golden(f"{tiny.name}_windows", golden | {"cases": [], "pipelines": pipelines})

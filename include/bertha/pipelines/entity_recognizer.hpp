@@ -9,8 +9,8 @@
 BERTHA_NAMESPACE_BEGIN
 
 /// A model with a token classification head. Immutable, cheap to copy, shared by any number of threads.
-/// A text that is too long for the model is an error unless the options allow truncation: entities in the part that is
-/// cut off are not found.
+/// A text that is too long for the model is an error unless the options say what to do: with a stride it is read in
+/// windows; with truncation it is cut, and entities in the rest are not found.
 class EntityRecognizer : public Pipeline<EntityTask, TokenClassification> {
  public:
   using Pipeline::Pipeline;

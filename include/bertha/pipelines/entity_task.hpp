@@ -9,6 +9,8 @@
 #include <bertha/kernels/region.hpp>
 #include <bertha/pipelines/input.hpp>
 #include <bertha/pipelines/task.hpp>
+#include <bertha/tokenizer/offsets.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,7 +21,7 @@ BERTHA_NAMESPACE_BEGIN
 struct Entity {
   std::string label;      ///< of a group: without B- or I-
   float score = 0;        ///< of a group: the mean
-  std::size_t index = 0;  ///< of the token in its sequence, [CLS] being 0; of a group: of its first token
+  std::size_t index = 0;  ///< of the token in its window, [CLS] being 0; of a group: of its first token
   std::string word;       ///< the token, or the group's tokens put together again; as the vocabulary has them
   std::size_t start = 0;  ///< bytes of the text, half-open
   std::size_t end = 0;
@@ -44,9 +46,12 @@ enum class AggregationStrategy : std::uint8_t { none, simple };
 struct EntityOptions {
   AggregationStrategy aggregation_strategy = AggregationStrategy::none;
   std::vector<std::string> ignore_labels = {"O"};  ///< left out after grouping; of groups, names without B- or I-
-  /// Cut a text that is too long, which `info.truncated` and `info.covered` then tell; else it is an error.
-  /// transformers always cuts, and says nothing.
+  /// Cut a text that is too long, which `info.truncated` and `info.covered` then tell; else it is an error, unless
+  /// there is a stride. transformers always cuts, and says nothing.
   bool truncation = false;
+  /// Read a text that is too long in windows that share so many tokens. Where entities of two windows overlap the
+  /// longer one stays, or the one with the higher score; so there must be an aggregation_strategy. Not with truncation.
+  std::optional<std::size_t> stride = {};
 };
 
 /// The task of one call; the tokenizer, the configuration and the options must outlive it.
@@ -60,13 +65,15 @@ class EntityTask {
   /// Throws Error{input} for options that contradict each other.
   EntityTask(const Tokenizer& tokenizer, const ModelConfig& config, const EntityOptions& options);
 
-  /// The tokens of a text.
+  /// The tokens of a text: one window, or with a stride as many as it needs.
   std::vector<Encoding> encode(std::string_view text) const;
-  /// logits [tokens, L] of the one window.
+  /// logits [tokens, L] of each window.
   Entities decode(std::string_view text, std::span<const Encoding> windows,
                   std::span<const MatrixView<const float>> logits) const;
 
  private:
+  void check_stride(std::size_t stride) const;
+
   struct Token {
     std::size_t label;
     float score;
@@ -83,7 +90,10 @@ class EntityTask {
   };
 
   std::vector<Token> label_tokens(std::string_view text, const Encoding& window, MatrixView<const float> logits) const;
+  void add_entities(std::string_view text, const Encoding& window, MatrixView<const float> logits,
+                    std::vector<Entity>& entities) const;
   Entity merge(std::span<const Token> tokens) const;
+  static std::vector<Entity> without_overlaps(std::string_view text, std::vector<Entity> entities);
 
   const Tokenizer& tokenizer_;
   const ModelConfig& config_;
@@ -94,7 +104,7 @@ class EntityTask {
 namespace detail {
 
 BERTHA_STRICT_BEGIN
-/// The mean of n numbers `stride` bytes apart, summed one after the other whatever the user's flags allow.
+/// The mean of n numbers, summed one after the other whatever the user's flags allow.
 inline float mean(const float* values, std::size_t n) {
   float sum = 0;
   for (std::size_t i = 0; i < n; ++i) sum += values[i];
@@ -112,6 +122,7 @@ BERTHA_FUNCTION EntityTask::EntityTask(const Tokenizer& tokenizer, const ModelCo
   if (options.aggregation_strategy > AggregationStrategy::simple)
     throw_error(ErrorCode::input, {"aggregation_strategy is ", static_cast<unsigned>(options.aggregation_strategy),
                                    ", which is none of AggregationStrategy's"});
+  if (options.stride) check_stride(*options.stride);
   std::vector<std::string_view> ignored(options.ignore_labels.begin(), options.ignore_labels.end());
   std::sort(ignored.begin(), ignored.end());
   for (const std::string& name : config.labels) {
@@ -126,13 +137,31 @@ BERTHA_FUNCTION EntityTask::EntityTask(const Tokenizer& tokenizer, const ModelCo
   }
 }
 
+/// Windows that share all of their tokens would never come to an end.
+BERTHA_FUNCTION void EntityTask::check_stride(std::size_t stride) const {
+  if (options_.truncation)
+    throw_error(ErrorCode::input,
+                {"stride and truncation are both given: a text is read in windows or cut; choose one"});
+  if (options_.aggregation_strategy == AggregationStrategy::none)
+    throw_error(ErrorCode::input, {"stride is given, but aggregation_strategy is none: only entities of several tokens "
+                                   "can be matched between windows; choose another strategy"});
+  std::size_t room = config_.max_length;
+  for (const TemplatePiece& piece : tokenizer_.config().single)
+    room -= static_cast<std::size_t>(piece.kind == TemplatePiece::Kind::special);
+  if (stride >= room)
+    throw_error(ErrorCode::input, {"stride is ", stride, "; a window has room for ", room,
+                                   " tokens of the text, and must share fewer with the next"});
+}
+
 BERTHA_FUNCTION std::vector<Encoding> EntityTask::encode(std::string_view text) const {
   require_utf8(text, "");
   EncodeOptions encode;
-  if (options_.truncation) {
+  if (options_.truncation || options_.stride) {
     encode.truncation = Truncation::longest_first;
     encode.max_length = config_.max_length;
+    encode.stride = options_.stride.value_or(0);
   }
+  if (options_.stride) return tokenizer_.encode_windows(text, encode);
   std::vector<Encoding> windows;
   windows.push_back(tokenizer_.encode(text, encode));
   return windows;
@@ -141,23 +170,57 @@ BERTHA_FUNCTION std::vector<Encoding> EntityTask::encode(std::string_view text) 
 BERTHA_FUNCTION Entities EntityTask::decode(std::string_view text, std::span<const Encoding> windows,
                                             std::span<const MatrixView<const float>> logits) const {
   Entities result{{}, detail::input_info(windows)};
-  const std::vector<Token> tokens = label_tokens(text, windows[0], logits[0]);
+  for (std::size_t w = 0; w < windows.size(); ++w) add_entities(text, windows[w], logits[w], result.entities);
+  if (windows.size() > 1) result.entities = without_overlaps(text, std::move(result.entities));
+  return result;
+}
+
+BERTHA_FUNCTION void EntityTask::add_entities(std::string_view text, const Encoding& window,
+                                              MatrixView<const float> logits, std::vector<Entity>& entities) const {
+  const std::vector<Token> tokens = label_tokens(text, window, logits);
   for (std::size_t begin = 0, end; begin < tokens.size(); begin = end) {
     const Token& first = tokens[begin];
     end = begin + 1;
     if (options_.aggregation_strategy == AggregationStrategy::none) {
       if (!labels_[first.label].ignored)
-        result.entities.push_back({config_.labels[first.label], first.score, first.index, std::string(first.word),
-                                   first.span.start, first.span.end});
+        entities.push_back({config_.labels[first.label], first.score, first.index, std::string(first.word),
+                            first.span.start, first.span.end});
       continue;
     }
     // Neighbours are one entity when they have the same tag and the later one doesn't begin with B-.
     while (end < tokens.size() && !labels_[tokens[end].label].begins &&
            labels_[tokens[end].label].tag == labels_[tokens[end - 1].label].tag)
       ++end;
-    if (!labels_[first.label].ignored) result.entities.push_back(merge(std::span(tokens).subspan(begin, end - begin)));
+    if (!labels_[first.label].ignored) entities.push_back(merge(std::span(tokens).subspan(begin, end - begin)));
   }
-  return result;
+}
+
+/// `aggregate_overlapping_entities` of transformers. There the first entity is compared with itself; so one without
+/// characters, which ends where it begins, comes twice.
+BERTHA_FUNCTION std::vector<Entity> EntityTask::without_overlaps(std::string_view text, std::vector<Entity> entities) {
+  std::vector<double> from_last;  // entities by their start are those of the largest key first
+  for (const Entity& entity : entities) from_last.push_back(-static_cast<double>(entity.start));
+  const OffsetConverter code_points(text, OffsetUnit::code_point);
+  const auto length = [&](const Entity& entity) {
+    return static_cast<std::ptrdiff_t>(code_points(entity.end)) -
+           static_cast<std::ptrdiff_t>(code_points(entity.start));
+  };
+  const std::vector<std::size_t> order = sorted_indices(from_last);
+  std::vector<Entity> kept;
+  if (entities.empty()) return kept;
+  std::size_t previous = order.front();
+  for (const std::size_t next : order) {
+    const Entity &held = entities[previous], &entity = entities[next];
+    if (held.start <= entity.start && entity.start < held.end) {
+      const std::ptrdiff_t longer = length(entity) - length(held);
+      if (longer > 0 || (longer == 0 && entity.score > held.score)) previous = next;
+    } else {
+      kept.push_back(held);
+      previous = next;
+    }
+  }
+  kept.push_back(entities[previous]);
+  return kept;
 }
 
 /// Every token that the template did not add, with its best label: the first of those that are equally good.

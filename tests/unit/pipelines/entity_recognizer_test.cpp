@@ -155,6 +155,34 @@ TEST(EntityRecognizer, RefusesATextThatIsTooLongUnlessToldToCutIt) {
   EXPECT_FALSE(model.find.run("bper", {.truncation = true}).info.truncated);
 }
 
+TEST(EntityRecognizer, ReadsALongTextInWindowsThatShareTokens) {
+  const Loaded model;
+  // 22 tokens a window: the second begins at the token 22 - 4, so that the entity at the seam is in both.
+  const std::string text = repeated("o", 17) + "bper iper iper " + repeated("o", 20) + "bloc";
+  const auto found = model.find.run(text, {.aggregation_strategy = kSimple, .stride = 4});
+  EXPECT_EQ(shown(found), "PER bper iper iper 34-48; LOC bloc 89-93");
+  EXPECT_EQ(found.info.n_tokens, 24u + 24u + 2u + 5u);
+  EXPECT_FALSE(found.info.truncated);
+  EXPECT_EQ(found.info.covered, (bertha::Span{0, 93}));
+  // Windows without overlap cut the entity into two.
+  const std::string seam = repeated("o", 21) + "bper iper";
+  EXPECT_EQ(shown(model.find.run(seam, {.aggregation_strategy = kSimple, .stride = 0})),
+            "PER bper 42-46; PER iper 47-51");
+  EXPECT_EQ(shown(model.find.run(seam, {.aggregation_strategy = kSimple, .stride = 1})), "PER bper iper 42-51");
+  EXPECT_EQ(shown(model.find.run("o bper", {.aggregation_strategy = kSimple, .stride = 1})), "PER bper 2-6");
+}
+
+TEST(EntityRecognizer, RefusesAStrideThatMeansNothing) {
+  const Loaded model;
+  const auto run = [&](const EntityOptions& options) { model.find.run("bper", options); };
+  expect_error(ErrorCode::input, {"stride", "aggregation_strategy"}, [&] { run({.stride = 4}); });
+  expect_error(ErrorCode::input, {"stride", "truncation"},
+               [&] { run({.aggregation_strategy = kSimple, .truncation = true, .stride = 4}); });
+  expect_error(ErrorCode::input, {"stride is 22", "room for 22"},
+               [&] { run({.aggregation_strategy = kSimple, .stride = 22}); });
+  EXPECT_NO_THROW(run({.aggregation_strategy = kSimple, .stride = 21}));
+}
+
 TEST(EntityRecognizer, RefusesAStrategyThatThereIsNot) {
   const Loaded model;
   expect_error(ErrorCode::input, {"aggregation_strategy", "7"},

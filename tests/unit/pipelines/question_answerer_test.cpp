@@ -2,6 +2,7 @@
 
 #include <array>
 #include <bertha/pipelines/question_answerer.hpp>
+#include <cfenv>
 #include <cmath>
 #include <sstream>
 #include <string>
@@ -231,6 +232,83 @@ TEST(QuestionAnswerer, GivesOneQuestionAndManyTheSame) {
   EXPECT_EQ(all(std::views::transform(questions, [](const Question& question) { return question; })), expected);
 #endif
   EXPECT_EQ(all(std::vector<Question>{}), "");
+}
+
+TEST(QuestionAnswerer, ReadsWindowsOf384TokensThatShare128UnlessToldOtherwise) {
+  TinyOptions options = Loaded::options();
+  options.max_position_embeddings = 600;
+  const AlignedBytes bytes(bertha_test::controlled(options, Loaded::logits({-5, -5})).bytes());
+  const auto ask = QuestionAnswerer::load(bytes.span());
+  const auto n_tokens = [&](std::size_t n, const AnswerOptions& asked = {}) {
+    return ask.run("who", words(n), asked).info.n_tokens;
+  };
+  // 4 tokens of a window are not of the context, and the next begins 380 - 128 later.
+  EXPECT_EQ(n_tokens(380), 384u);
+  EXPECT_EQ(n_tokens(381), 384u + 4u + 129u);
+  EXPECT_EQ(n_tokens(380 + 252), 384u + 384u);
+  EXPECT_EQ(n_tokens(381), n_tokens(381, {.doc_stride = 128, .max_seq_len = 384}));
+  EXPECT_EQ(n_tokens(596, {.max_seq_len = 600}), 600u);
+}
+
+TEST(QuestionAnswerer, TellsWhereTheContextBegins) {
+  const Loaded model;
+  EXPECT_EQ(model.ask("who", "  w both ").info.covered, (bertha::Span{2, 8}));
+  const auto result = model.ask.run("who", "   " + words(40) + "both", {.top_k = 2});
+  EXPECT_EQ(result.info.covered, (bertha::Span{3, 87}));
+  ASSERT_EQ(result.size(), 2u);
+  for (const Answer& answer : result) {
+    EXPECT_EQ(answer.info.covered, result.info.covered);
+    EXPECT_EQ(answer.info.n_tokens, result.info.n_tokens);
+  }
+}
+
+TEST(QuestionAnswerer, ComesToTheSameScoresInAnyRoundingMode) {
+  const Loaded model;
+  const auto scores = [&] {
+    std::vector<float> all;
+    for (const Answer& answer : model.ask.run("who", words(30) + "half w both w start w end", {.top_k = 20}))
+      all.push_back(answer.score);
+    return all;
+  };
+  const auto expected = scores();
+  for (const int mode : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
+    std::fesetround(mode);
+    const auto found = scores();
+    std::fesetround(FE_TONEAREST);
+    EXPECT_EQ(found, expected) << mode;
+  }
+}
+
+TEST(QuestionAnswerer, KeepsTheHighestSingleScoreByTheRuleOfTheBest) {
+  const Loaded model;
+  const AnswerOptions best = {.max_answer_len = 1, .score_rule = bertha::ScoreRule::best};
+  // In the first window "both" competes with "Both"; in the last one it is alone.
+  const std::string context = "both Both " + words(60) + "both";
+  const auto sum = model.ask.run("who", context, {.max_answer_len = 1}), single = model.ask.run("who", context, best);
+  EXPECT_GT(sum[0].score, 1.2f);
+  EXPECT_EQ(sum[0].start, 0u);
+  EXPECT_LE(single[0].score, 1.0f);
+  EXPECT_GT(single[0].score, 0.9f);
+  EXPECT_EQ(single[0].start, 130u);
+  EXPECT_EQ(single[0].text, "both");
+}
+
+TEST(QuestionAnswerer, NamesTheBadQuestionAndTheBadPartOfIt) {
+  const Loaded model;
+  const std::string longer = words(30);
+  const std::vector<Question> questions = {{"who", "w"}, {"who", "w \xFF"}, {"", "w"}, {"wh\xFF", "w"}, {longer, "w"}};
+  EXPECT_TRUE(std::string_view(expect_error(ErrorCode::input, {}, [&] {
+                model.ask.run(questions);
+              })).starts_with("question 2 of 5: context: byte 2 (0xff)"));
+  const auto outcomes = model.ask.try_run(questions);
+  const char* const begins[] = {"", "context: byte 2", "the question is empty", "question: byte 2",
+                                "the question has 30"};
+  EXPECT_TRUE(outcomes[0]);
+  for (std::size_t i = 1; i < outcomes.size(); ++i) {
+    ASSERT_FALSE(outcomes[i]);
+    EXPECT_TRUE(std::string_view(outcomes[i].error().what()).starts_with(begins[i])) << outcomes[i].error().what();
+    EXPECT_EQ(outcomes[i].error().item(), i);
+  }
 }
 
 TEST(QuestionAnswerer, AnswersFromAContextWithoutTokensWithNothing) {
