@@ -52,7 +52,7 @@ using bertha_test::ContainerWriter;
 using bertha_test::Json;
 using bertha_test::ModelWriter;
 
-constexpr std::size_t kSize = 300'000;  // bytes of each header, about
+constexpr std::size_t kSize = 120'000;  // bytes of each header, about
 
 /// `begin`, then what `item` makes of 0, 1, 2, ... until there are kSize bytes, with commas between, then `end`.
 std::string repeated(std::string text, const std::function<std::string(std::size_t)>& item, const std::string& end) {
