@@ -1,9 +1,11 @@
-// Attention in bfloat16, written once on the products of a level; included after its pack_rows and gemm_bf16.
+// Attention in bfloat16, written once on sixteen lanes, for the products of any level: those that inherit it hand it
+// their own.
 
 /// scores[i, j] = q[i] . k[j], where q is rounded after it is multiplied by `scale`; e = exp(score - max of the row);
 /// context[i, d] = (sum over j of e[j] v[j, d]) * (1 / sum of e). q, k, v and, in the second product, e are rounded to
-/// bfloat16; both products are GemmBf16. Keys and values lie in panels, like weights.
-inline void attention_bf16(const Attention& op) {
+/// bfloat16; both products are GemmBf16, of rows that `pack` packs. Keys and values lie in panels, like weights.
+BERTHA_NOINLINE void attend_bf16(const Attention& op, void (*pack)(const RoundRows&),
+                                 void (*multiply)(const GemmBf16&)) {
   const std::size_t keys = round_up(op.length, 32), size = round_up(op.head_size, 32);  // k' of the two products
   const std::size_t score_stride = padded(op.length) + kLanes, width = padded(op.head_size);
   const PanelLayout<bf16> key_layout(op.length, op.head_size), value_layout(op.head_size, op.length);
@@ -41,28 +43,27 @@ inline void attention_bf16(const Attention& op) {
     for (std::size_t r = 0; r < rows; ++r)
       for (std::size_t d = 0; d < width; d += kLanes)
         store(rows_of_size + r * width + d, mul(load(op.query + (i + r) * op.stride + d), scale));
-    pack_rows({.x = rows_of_size, .stride = width, .rows = rows, .size = op.head_size, .y = query, .y_stride = size});
-    gemm_bf16({.a = query,
-               .a_stride = size,
-               .panels = key_panels,
-               .out = scores,
-               .out_stride = score_stride,
-               .rows = rows,
-               .k = size,
-               .n_panels = key_layout.panels(),
-               .scratch = product});
+    pack({.x = rows_of_size, .stride = width, .rows = rows, .size = op.head_size, .y = query, .y_stride = size});
+    multiply({.a = query,
+              .a_stride = size,
+              .panels = key_panels,
+              .out = scores,
+              .out_stride = score_stride,
+              .rows = rows,
+              .k = size,
+              .n_panels = key_layout.panels(),
+              .scratch = product});
     for (std::size_t r = 0; r < rows; ++r) factor[r] = 1.0f / exponentials(scores + r * score_stride, op.length);
-    pack_rows(
-        {.x = scores, .stride = score_stride, .rows = rows, .size = op.length, .y = probabilities, .y_stride = keys});
-    gemm_bf16({.a = probabilities,
-               .a_stride = keys,
-               .panels = value_panels,
-               .out = rows_of_size,
-               .out_stride = width,
-               .rows = rows,
-               .k = keys,
-               .n_panels = value_layout.panels(),
-               .scratch = product});
+    pack({.x = scores, .stride = score_stride, .rows = rows, .size = op.length, .y = probabilities, .y_stride = keys});
+    multiply({.a = probabilities,
+              .a_stride = keys,
+              .panels = value_panels,
+              .out = rows_of_size,
+              .out_stride = width,
+              .rows = rows,
+              .k = keys,
+              .n_panels = value_layout.panels(),
+              .scratch = product});
     for (std::size_t r = 0; r < rows; ++r)
       for (std::size_t d = 0; d < op.head_size; d += kLanes)
         store_context(op.context + (i + r) * op.context_stride + d,

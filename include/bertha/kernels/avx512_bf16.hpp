@@ -34,9 +34,9 @@ BERTHA_INLINE F32x16 dot_pairs(F32x16 acc, PairBf16 a, PairRowBf16 w) { return {
 #include <bertha/kernels/tiles.inl>
 
 #include <bertha/kernels/gemm_bf16.inl>
-
-#include <bertha/kernels/attention_bf16.inl>
 #undef BERTHA_LANE_INLINE
+
+inline void attention_bf16(const Attention& op) { attend_bf16(op, pack_rows, gemm_bf16); }
 
 inline constexpr Table kTable =
     level_over(avx512::kTable, {.level = "avx512_bf16", .gemm_bf16 = {gemm_bf16}, .attention_bf16 = {attention_bf16}});

@@ -15,6 +15,8 @@
 
 #include <bertha/kernels/attention_bf16.inl>
 
+inline void attention_bf16(const Attention& op) { attend_bf16(op, pack_rows, gemm_bf16); }
+
 /// All operations but the splitting, as functions of `level`.
 constexpr Table own_table(std::string_view level) {
   return level_over({}, {.level = level,

@@ -5,7 +5,7 @@
 
 #include <bertha/kernels/operands_amx.inl>
 
-#include <bertha/kernels/attention_bf16.inl>
+inline void attention_bf16(const Attention& op) { attend_bf16(op, pack_rows, gemm_bf16); }
 
 /// `base` with the products on tiles and what they need, as `level`.
 constexpr Table table_over(const Table& base, std::string_view level) {
