@@ -24,9 +24,11 @@ struct LogitsTask {
   static constexpr std::string_view noun = "text";
 
   /// As classify has it, for which an empty text_pair is none.
-  std::vector<Encoding> encode(const bertha::TextInput& input) const {
+  std::vector<Encoding> encode(const bertha::TextInput& input, const bertha::Stop& stop) const {
+    bertha::EncodeOptions encode = options;
+    encode.stop = stop;
     const bool is_pair = input.text_pair && !input.text_pair->empty();
-    return {is_pair ? tokenizer.encode(input.text, *input.text_pair, options) : tokenizer.encode(input.text, options)};
+    return {is_pair ? tokenizer.encode(input.text, *input.text_pair, encode) : tokenizer.encode(input.text, encode)};
   }
   std::string decode(const bertha::TextInput&, std::span<const Encoding> windows,
                      std::span<const bertha::MatrixView<const float>> logits) const {

@@ -28,8 +28,8 @@ BERTHA_NAMESPACE_BEGIN
 struct CallOptions {
   Executor* executor = nullptr;  ///< null: the pool of the process
   std::size_t max_threads = 0;   ///< 0: as many as the executor offers
-  /// A call that is stopped throws Error{stopped}: before the next text, and in the encoder before the next attention
-  /// head or linear layer of a chunk. So it may go on for as long as one of these takes.
+  /// A call that is stopped throws Error{stopped}: before the next text or the next 64 KB of one, and in the encoder
+  /// before the next attention head or linear layer of a chunk. So it may go on for as long as one of these takes.
   std::stop_token stop_token = {};
   std::optional<std::chrono::steady_clock::time_point> deadline = {};  ///< stops the call as the token does
   std::size_t max_batch_tokens = 16'384;  ///< tokens that go through the encoder at once; bounds the memory of a call

@@ -73,13 +73,13 @@ class AnswerTask {
   AnswerTask(const Tokenizer& tokenizer, const ModelConfig& config, const AnswerOptions& options);
 
   /// The windows of the context, each with the question.
-  std::vector<Encoding> encode(const Question& input) const;
+  std::vector<Encoding> encode(const Question& input, const Stop& stop) const;
   /// logits [tokens, 2] of each window.
   AnswerResult decode(const Question& input, std::span<const Encoding> windows,
                       std::span<const MatrixView<const float>> logits) const;
 
  private:
-  void require_room(const Question& input) const;
+  void require_room(const Question& input, const Stop& stop) const;
 
   const Tokenizer& tokenizer_;
   const AnswerOptions& options_;
@@ -110,21 +110,21 @@ BERTHA_FUNCTION AnswerTask::AnswerTask(const Tokenizer& tokenizer, const ModelCo
     throw_error(ErrorCode::input, {"max_seq_len is ", max_seq_len_, "; the special tokens alone take ", n_special_});
 }
 
-BERTHA_FUNCTION std::vector<Encoding> AnswerTask::encode(const Question& input) const {
+BERTHA_FUNCTION std::vector<Encoding> AnswerTask::encode(const Question& input, const Stop& stop) const {
   if (input.question.empty()) throw_error(ErrorCode::input, {"the question is empty; expected a text"});
   if (input.context.empty()) throw_error(ErrorCode::input, {"the context is empty; expected a text"});
   require_utf8(input.question, "question");
   require_utf8(input.context, "context");
-  require_room(input);
+  require_room(input, stop);
   return tokenizer_.encode_windows(
       input.question, input.context,
-      {.truncation = Truncation::only_second, .max_length = max_seq_len_, .stride = doc_stride_});
+      {.truncation = Truncation::only_second, .max_length = max_seq_len_, .stride = doc_stride_, .stop = stop});
 }
 
 /// Throws Error{input} where the question leaves no room for the context, or none to move on.
-BERTHA_FUNCTION void AnswerTask::require_room(const Question& input) const {
+BERTHA_FUNCTION void AnswerTask::require_room(const Question& input, const Stop& stop) const {
   const auto n_tokens = [&](std::string_view text) {
-    return tokenizer_.encode(text, {.add_special_tokens = false}).size();
+    return tokenizer_.encode(text, {.add_special_tokens = false, .stop = stop}).size();
   };
   const std::size_t room = max_seq_len_ - n_special_, question = n_tokens(input.question);
   const std::size_t left = room - std::min(room, question);

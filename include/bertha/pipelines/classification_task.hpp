@@ -53,7 +53,7 @@ class ClassificationTask {
   ClassificationTask(const Tokenizer& tokenizer, const ModelConfig& config, const ClassificationOptions& options);
 
   /// The tokens of a text or a pair; an empty text_pair is none, as in transformers.
-  std::vector<Encoding> encode(const TextInput& input) const;
+  std::vector<Encoding> encode(const TextInput& input, const Stop& stop) const;
   /// logits [1, L] of the one window.
   ClassificationResult decode(const TextInput& input, std::span<const Encoding> windows,
                               std::span<const MatrixView<const float>> logits) const;
@@ -87,8 +87,9 @@ BERTHA_FUNCTION ClassificationTask::ClassificationTask(const Tokenizer& tokenize
     function_ = FunctionToApply::softmax;
 }
 
-BERTHA_FUNCTION std::vector<Encoding> ClassificationTask::encode(const TextInput& input) const {
+BERTHA_FUNCTION std::vector<Encoding> ClassificationTask::encode(const TextInput& input, const Stop& stop) const {
   EncodeOptions encode;
+  encode.stop = stop;
   if (options_.truncation) {
     encode.truncation = Truncation::longest_first;
     encode.max_length =

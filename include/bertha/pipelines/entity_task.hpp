@@ -66,7 +66,7 @@ class EntityTask {
   EntityTask(const Tokenizer& tokenizer, const ModelConfig& config, const EntityOptions& options);
 
   /// The tokens of a text: one window, or with a stride as many as it needs.
-  std::vector<Encoding> encode(std::string_view text) const;
+  std::vector<Encoding> encode(std::string_view text, const Stop& stop) const;
   /// logits [tokens, L] of each window.
   Entities decode(std::string_view text, std::span<const Encoding> windows,
                   std::span<const MatrixView<const float>> logits) const;
@@ -153,9 +153,10 @@ BERTHA_FUNCTION void EntityTask::check_stride(std::size_t stride) const {
                                    " tokens of the text, and must share fewer with the next"});
 }
 
-BERTHA_FUNCTION std::vector<Encoding> EntityTask::encode(std::string_view text) const {
+BERTHA_FUNCTION std::vector<Encoding> EntityTask::encode(std::string_view text, const Stop& stop) const {
   require_utf8(text, "");
   EncodeOptions encode;
+  encode.stop = stop;
   if (options_.truncation || options_.stride) {
     encode.truncation = Truncation::longest_first;
     encode.max_length = config_.max_length;

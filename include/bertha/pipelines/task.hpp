@@ -13,16 +13,17 @@
 BERTHA_NAMESPACE_BEGIN
 
 /// What a pipeline does with one input, its options being bound to it. `encode` gives the windows of an input, one or
-/// more; `decode` makes the result of them and their logits, a row for each sequence or token as the head gives them.
+/// more, and looks at `stop` now and then while a long text is encoded, as EncodeOptions::stop is; `decode` makes the
+/// result of them and their logits, a row for each sequence or token as the head gives them.
 /// Both throw Error where the input is bad, and are called from several threads at once, in the FloatEnvironment.
 /// `Input` is a view whose `size()` is its bytes; `noun` is what messages call it.
 template <class T>
-concept Task = requires(const T& task, const typename T::Input& input, std::span<const Encoding> windows,
-                        std::span<const MatrixView<const float>> logits) {
+concept Task = requires(const T& task, const typename T::Input& input, const Stop& stop,
+                        std::span<const Encoding> windows, std::span<const MatrixView<const float>> logits) {
   typename T::Options;
   { T::noun } -> std::convertible_to<std::string_view>;
   { input.size() } -> std::convertible_to<std::size_t>;
-  { task.encode(input) } -> std::same_as<std::vector<Encoding>>;
+  { task.encode(input, stop) } -> std::same_as<std::vector<Encoding>>;
   { task.decode(input, windows, logits) } -> std::same_as<typename T::Result>;
 };
 
@@ -102,6 +103,7 @@ std::vector<Outcome<typename T::Result>> run_task(const M& model, const T& task,
                                                   std::span<const typename T::Input> inputs,
                                                   const CallOptions& call = {},
                                                   BadInput bad_input = BadInput::is_an_outcome) {
+  const Stop stop = call.stop();
   std::vector<Outcome<typename T::Result>> outcomes(inputs.size());
   for (std::size_t begin = 0, end = 0; begin < inputs.size(); begin = end) {
     for (detail::Slice slice(call.max_batch_tokens); end < inputs.size() && slice.add(inputs[end].size());) ++end;
@@ -114,7 +116,7 @@ std::vector<Outcome<typename T::Result>> run_task(const M& model, const T& task,
     std::vector<std::vector<Encoding>> windows_of(end - begin);
     model.for_each(end - begin, call, [&](std::size_t i) {
       const auto error = detail::error_of_item(begin + i, [&] {
-        windows_of[i] = task.encode(inputs[begin + i]);
+        windows_of[i] = task.encode(inputs[begin + i], stop);
         for (const Encoding& window : windows_of[i]) detail::check_encoding(window, model.tokenizer(), model.config());
       });
       if (error) outcomes[begin + i] = *error;

@@ -2,7 +2,11 @@
 
 #include <atomic>
 #include <bertha/heads/sequence_classification.hpp>
+#include <bertha/pipelines/answer_task.hpp>
+#include <bertha/pipelines/classification_task.hpp>
+#include <bertha/pipelines/entity_task.hpp>
 #include <bertha/pipelines/task.hpp>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,13 +35,15 @@ struct WordByWord {
   };
   static constexpr std::string_view noun = "line";
 
-  std::vector<Encoding> encode(std::string_view text) const {
+  std::vector<Encoding> encode(std::string_view text, const bertha::Stop& stop) const {
     if (text == "bad to encode") bertha::throw_error(ErrorCode::input, {"it can't be encoded"});
+    if (text == "stop") source.request_stop();
     waiting_most = std::max<std::size_t>(waiting_most, ++waiting);
     std::vector<Encoding> windows;
     for (std::size_t at = 0; (at = text.find_first_not_of(' ', at)) != text.npos;) {
       const std::size_t end = std::min(text.find(' ', at), text.size());
-      windows.push_back(tokenizer.encode(text.substr(at, end - at)));
+      windows.push_back(tokenizer.encode(text.substr(at, end - at), {.stop = stop}));
+      ++encoded;
       if (text.substr(at, end - at) == "cat") windows.back().type_ids[1] = 7;
       at = end;
     }
@@ -53,7 +59,8 @@ struct WordByWord {
   }
 
   const bertha::Tokenizer& tokenizer;
-  mutable std::atomic<std::size_t> waiting{0}, waiting_most{0};
+  mutable std::stop_source source = {};
+  mutable std::atomic<std::size_t> waiting{0}, waiting_most{0}, encoded{0};
 };
 static_assert(bertha::Task<WordByWord>);
 
@@ -93,6 +100,45 @@ TEST(RunTask, KeepsTheErrorsOfInputsApart) {
   expect_error(ErrorCode::input, {"line 2 of 5: it can't be encoded"}, [&] { all(texts); });
   expect_error(ErrorCode::unsupported, {"line 1 of 1: it can't be decoded"},
                [&] { all(std::span(texts).subspan(2, 1)); });
+}
+
+/// The text that stops the call is not encoded to its end, nor are those after it.
+TEST(RunTask, StopsWithinAText) {
+  const Loaded loaded;
+  const WordByWord task{loaded.model.tokenizer()};
+  const std::vector<std::string_view> texts = {"the", "stop", "sat"};
+  const bertha::CallOptions call = {.max_threads = 1, .stop_token = task.source.get_token()};
+  expect_error(ErrorCode::stopped, {}, [&] { run_task(loaded.model, task, std::span(texts), call); });
+  EXPECT_EQ(task.encoded, 1u);
+}
+
+/// The tasks of the pipelines leave a text when they are told to, wherever they are in it.
+TEST(Tasks, LookAtTheStopWhileTheyEncode) {
+  const Loaded loaded;
+  const bertha::Tokenizer& tokenizer = loaded.model.tokenizer();
+  const bertha::ModelConfig& config = loaded.model.config();
+  std::stop_source source;
+  const bertha::Stop stop(source.get_token(), {});
+  const bertha::ClassificationOptions to_classify;
+  const bertha::EntityOptions to_find, in_windows = {bertha::AggregationStrategy::simple, {}, false, 2};
+  const bertha::AnswerOptions to_answer;
+  const bertha::ClassificationTask classification(tokenizer, config, to_classify);
+  const bertha::EntityTask entities(tokenizer, config, to_find), windows(tokenizer, config, in_windows);
+  const bertha::AnswerTask answers(tokenizer, config, to_answer);
+  const std::function<std::size_t()> tasks[] = {
+      [&] { return classification.encode("the cat", stop).size(); },
+      [&] {
+        return classification.encode({"the", "cat"}, stop).size();
+      },
+      [&] { return entities.encode("the cat", stop).size(); },
+      [&] { return windows.encode("the cat", stop).size(); },
+      [&] {
+        return answers.encode({"the", "cat"}, stop).size();
+      },
+  };
+  for (const auto& encode : tasks) EXPECT_EQ(encode(), 1u);
+  source.request_stop();
+  for (const auto& encode : tasks) expect_error(ErrorCode::stopped, {}, encode);
 }
 
 /// However many there are, no more than about 1 MiB of texts wait to be decoded.
