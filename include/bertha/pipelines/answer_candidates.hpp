@@ -2,14 +2,14 @@
 
 #pragma once
 
+#include <algorithm>
 #include <bertha/runtime/sorted_indices.hpp>
 #include <bertha/tokenizer/unicode.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <utility>
 #include <vector>
 
 BERTHA_NAMESPACE_BEGIN
@@ -29,49 +29,72 @@ struct AnswerCandidate {
   std::size_t end = 0;
 };
 
-/// The candidates of one context in the order in which they came; linear in their number.
+struct BestAnswers {
+  std::vector<AnswerCandidate> answers;  // best first
+  std::size_t comparisons = 0;           // of texts
+};
+
+/// The candidates of one context. Equal ones are found by sorting: n log n comparisons, where whoever wrote the context
+/// may know texts that a hash takes for equal.
 class AnswerCandidates {
  public:
   explicit AnswerCandidates(ScoreRule rule) : rule_(rule) {}
 
-  /// One more. Of equal texts the first one's place is kept, or by `ScoreRule::best` the best one's.
-  BERTHA_FUNCTION void add(const AnswerCandidate& candidate);
-  /// The impossible answer: no text, wherever it is equal to another.
-  void add_impossible(float score) { list_.push_back({{}, static_cast<double>(score), 0, 0}); }
-  /// The `n` best, best first; equal scores in the order in which they came.
-  BERTHA_FUNCTION std::vector<AnswerCandidate> best(std::size_t n) const;
+  /// One more.
+  void add(const AnswerCandidate& candidate) { list_.push_back({candidate, python_lower(candidate.text)}); }
+  /// The impossible answer: no text, and never one answer with another. It comes after all that have its score.
+  void add_impossible(float score) { impossible_ = score; }
+  /// The `n` best; equal scores in the order in which they came. Of equal texts the first one's place in the context
+  /// is kept, or by `ScoreRule::best` the best one's.
+  BERTHA_FUNCTION BestAnswers best(std::size_t n) const;
 
  private:
+  struct Entry {
+    AnswerCandidate candidate;
+    std::string lowered;  // its text as Python's str.lower() has it
+  };
   ScoreRule rule_;
-  std::vector<AnswerCandidate> list_;
-  std::unordered_map<std::string, std::size_t> by_lowered_;  // text as Python's str.lower() has it -> index in list_
+  std::vector<Entry> list_;
+  std::optional<float> impossible_;
 };
 
 #if defined(BERTHA_DEFINES_FUNCTIONS)
 
-BERTHA_FUNCTION void AnswerCandidates::add(const AnswerCandidate& candidate) {
-  const auto [place, is_new] = by_lowered_.try_emplace(python_lower(candidate.text), list_.size());
-  if (is_new) {
-    list_.push_back(candidate);
-    return;
-  }
-  AnswerCandidate& same = list_[place->second];
-  if (rule_ == ScoreRule::hf_4_57)
-    same.score += candidate.score;
-  else if (candidate.score > same.score)
-    same = candidate;
-}
+BERTHA_FUNCTION BestAnswers AnswerCandidates::best(std::size_t n) const {
+  BestAnswers best;
+  std::vector<std::size_t> by_text(list_.size());  // equal texts in the order in which they came
+  for (std::size_t i = 0; i < by_text.size(); ++i) by_text[i] = i;
+  std::sort(by_text.begin(), by_text.end(), [&](std::size_t a, std::size_t b) {
+    ++best.comparisons;
+    const int order = list_[a].lowered.compare(list_[b].lowered);
+    return order != 0 ? order < 0 : a < b;
+  });
 
-BERTHA_FUNCTION std::vector<AnswerCandidate> AnswerCandidates::best(std::size_t n) const {
-  std::vector<double> scores;
-  scores.reserve(list_.size());
-  for (const AnswerCandidate& candidate : list_) scores.push_back(candidate.score);
-  std::vector<AnswerCandidate> ranked;
-  for (const std::size_t i : sorted_indices(scores)) {
-    if (ranked.size() == n) break;
-    ranked.push_back(list_[i]);
+  std::vector<std::optional<AnswerCandidate>> merged(list_.size());  // where the first of equal texts is
+  for (std::size_t i = 0, first = 0; i < by_text.size(); ++i) {
+    const AnswerCandidate& candidate = list_[by_text[i]].candidate;
+    if (i == 0 || list_[by_text[i]].lowered != list_[first].lowered) {
+      first = by_text[i];
+      merged[first] = candidate;
+    } else if (rule_ == ScoreRule::hf_4_57) {
+      merged[first]->score += candidate.score;
+    } else if (candidate.score > merged[first]->score) {
+      merged[first] = candidate;
+    }
   }
-  return ranked;
+
+  std::vector<AnswerCandidate> answers;
+  for (const auto& answer : merged)
+    if (answer) answers.push_back(*answer);
+  if (impossible_) answers.push_back({{}, static_cast<double>(*impossible_), 0, 0});
+  std::vector<double> scores;
+  scores.reserve(answers.size());
+  for (const AnswerCandidate& answer : answers) scores.push_back(answer.score);
+  for (const std::size_t i : sorted_indices(scores)) {
+    if (best.answers.size() == n) break;
+    best.answers.push_back(answers[i]);
+  }
+  return best;
 }
 
 #endif

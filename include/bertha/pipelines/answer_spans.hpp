@@ -25,6 +25,11 @@ struct TokenSpan {
   float score = 0;
 };
 
+struct BestSpans {
+  std::vector<TokenSpan> spans;  // best first
+  std::size_t steps = 0;         // nodes, spans and pairs of spans that were looked at
+};
+
 struct WindowSpans {
   std::vector<TokenSpan> spans;  // best first
   float null_score = 0;          // probability that the window has no answer
@@ -45,10 +50,10 @@ class RangeMaximum {
     for (std::size_t node = leaves_; --node > 0;) tree_[node] = std::max(tree_[2 * node], tree_[2 * node + 1]);
   }
 
-  /// The largest factor * value of [begin, end), factor > 0. Takes log n steps.
-  float largest_product(float factor, std::size_t begin, std::size_t end) const {
+  /// The largest factor * value of [begin, end), factor > 0. Takes log n steps, which are added to `steps`.
+  float largest_product(float factor, std::size_t begin, std::size_t end, std::size_t& steps) const {
     float largest = 0;
-    for (begin += leaves_, end += leaves_; begin < end; begin /= 2, end /= 2) {
+    for (begin += leaves_, end += leaves_; begin < end; begin /= 2, end /= 2, ++steps) {
       if (begin % 2 == 1) largest = std::max(largest, tree_[begin++]);
       if (end % 2 == 1) largest = std::max(largest, tree_[--end]);
     }
@@ -56,13 +61,13 @@ class RangeMaximum {
   }
 
   /// The first i >= begin, which there must be, with factor * value >= product. Takes log n steps.
-  std::size_t first_product(float factor, float product, std::size_t begin) const {
+  std::size_t first_product(float factor, float product, std::size_t begin, std::size_t& steps) const {
     std::size_t node = begin + leaves_;
-    for (;; ++node) {
-      while (node % 2 == 0) node /= 2;  // as far up as nodes begin at the same number
+    for (;; ++node, ++steps) {
+      for (; node % 2 == 0; ++steps) node /= 2;  // as far up as nodes begin at the same number
       if (factor * tree_[node] >= product) break;
     }
-    while (node < leaves_) {
+    for (; node < leaves_; ++steps) {
       node *= 2;
       if (!(factor * tree_[node] >= product)) ++node;
     }
@@ -83,8 +88,8 @@ inline bool ranks_before(const TokenSpan& a, const TokenSpan& b) {
 /// The `n` best spans of at most `max_answer_len` tokens; `start` and `end` are probabilities [tokens]. Takes
 /// (tokens + n) log (tokens + n) steps, however long spans may be: for every start the best end is known, and when that
 /// span has been taken, the best before and the best after it.
-BERTHA_FUNCTION std::vector<TokenSpan> best_spans(const std::vector<float>& start, const std::vector<float>& end,
-                                                  std::size_t n, std::size_t max_answer_len);
+BERTHA_FUNCTION BestSpans best_spans(const std::vector<float>& start, const std::vector<float>& end, std::size_t n,
+                                     std::size_t max_answer_len);
 
 /// logits [tokens, 2] of one window to its `n` best spans. A span begins and ends in the second sequence or on a token
 /// with the id of [CLS], wherever it stands: some models point there when there is no answer.
@@ -103,37 +108,40 @@ BERTHA_FUNCTION std::vector<float> answer_probabilities(MatrixView<const float> 
   return scores;
 }
 
-BERTHA_FUNCTION std::vector<TokenSpan> best_spans(const std::vector<float>& start, const std::vector<float>& end,
-                                                  std::size_t n, std::size_t max_answer_len) {
+BERTHA_FUNCTION BestSpans best_spans(const std::vector<float>& start, const std::vector<float>& end, std::size_t n,
+                                     std::size_t max_answer_len) {
   struct Candidate {
     TokenSpan best;
     std::size_t begin, end;  // of the ends that it is the best of
   };
   const std::size_t tokens = start.size();
   const RangeMaximum ends(end);
+  BestSpans found;
   std::vector<Candidate> heap;  // the best on top
-  const auto ranks_after = [](const Candidate& a, const Candidate& b) { return ranks_before(b.best, a.best); };
+  const auto ranks_after = [&](const Candidate& a, const Candidate& b) {
+    ++found.steps;
+    return ranks_before(b.best, a.best);
+  };
   const auto push = [&](std::size_t s, std::size_t first, std::size_t last) {
-    const float score = first < last && start[s] > 0 ? ends.largest_product(start[s], first, last) : 0.0f;
+    const float score = first < last && start[s] > 0 ? ends.largest_product(start[s], first, last, found.steps) : 0.0f;
     if (!(score > 0)) return;
-    heap.push_back({{s, ends.first_product(start[s], score, first), score}, first, last});
+    heap.push_back({{s, ends.first_product(start[s], score, first, found.steps), score}, first, last});
     std::push_heap(heap.begin(), heap.end(), ranks_after);
   };
   for (std::size_t s = 0; s < tokens; ++s) push(s, s, max_answer_len < tokens - s ? s + max_answer_len : tokens);
-  std::vector<TokenSpan> spans;
-  while (!heap.empty() && spans.size() < n) {
+  while (!heap.empty() && found.spans.size() < n) {
     std::pop_heap(heap.begin(), heap.end(), ranks_after);
     const Candidate taken = heap.back();
     heap.pop_back();
-    spans.push_back(taken.best);
+    found.spans.push_back(taken.best);
     push(taken.best.start, taken.begin, taken.best.end);
     push(taken.best.start, taken.best.end + 1, taken.end);
   }
   // In transformers every pair of tokens is a candidate, with score 0 when it is no span: short contexts reach them.
-  for (std::size_t s = 0; s < tokens && spans.size() < n; ++s)
-    for (std::size_t e = 0; e < tokens && spans.size() < n; ++e)
-      if (e < s || e - s >= max_answer_len || !(start[s] * end[e] > 0)) spans.push_back({s, e, 0.0f});
-  return spans;
+  for (std::size_t s = 0; s < tokens && found.spans.size() < n; ++s)
+    for (std::size_t e = 0; e < tokens && found.spans.size() < n; ++e, ++found.steps)
+      if (e < s || e - s >= max_answer_len || !(start[s] * end[e] > 0)) found.spans.push_back({s, e, 0.0f});
+  return found;
 }
 
 BERTHA_FUNCTION WindowSpans answer_spans(MatrixView<const float> logits, const Encoding& encoding,
@@ -146,7 +154,7 @@ BERTHA_FUNCTION WindowSpans answer_spans(MatrixView<const float> logits, const E
   WindowSpans window;
   window.null_score = start[0] * end[0];
   start[0] = end[0] = 0;  // and the other probabilities are not made to sum to 1 again
-  window.spans = best_spans(start, end, n, max_answer_len);
+  window.spans = best_spans(start, end, n, max_answer_len).spans;
   // Token 0 passes in transformers whether or not it is allowed: the mask is looked up in a matrix of one row.
   std::erase_if(window.spans, [&](const TokenSpan& span) {
     return (span.start != 0 && !allowed[span.start]) || (span.end != 0 && !allowed[span.end]);

@@ -219,7 +219,7 @@ BERTHA_FUNCTION AnswerResult AnswerTask::decode(const Question& input, std::span
   if (options_.handle_impossible_answer) candidates.add_impossible(null_score);
 
   AnswerResult result{{}, detail::input_info(windows, 1)};
-  for (const detail::AnswerCandidate& best : candidates.best(options_.top_k))
+  for (const detail::AnswerCandidate& best : candidates.best(options_.top_k).answers)
     result.answers.push_back(
         {std::string(best.text), static_cast<float>(best.score), best.start, best.end, result.info});
   return result;
