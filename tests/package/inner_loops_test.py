@@ -44,6 +44,13 @@ class InnerLoops(unittest.TestCase):
             self.assertEqual(len(wrong), 1)
             self.assertIn(operand, wrong[0])
 
+    def test_a_pointer_that_waits_in_a_vector_register_is_told(self):
+        listing = LISTING.replace("SOURCE", "%zmm3").replace("cmp    %r11,%r13", "vmovq  %xmm29,%r13")
+        wrong, _ = inner_loops.look(listing, ["avx2"])
+        self.assertEqual(len(wrong), 1)
+        self.assertIn("%xmm29", wrong[0])
+        self.assertEqual(inner_loops.look(listing, ["avx2"], pointers=False)[0], [])
+
     def test_aarch64_is_read_as_well(self):
         framed = NEON_LISTING.replace("str\tx0, [sp, #8]", "mov\tx29, sp")
         for operand in ("[x3]", "[x29, #16]"):

@@ -48,9 +48,8 @@ BERTHA_INLINE void tile(const TileWork<Product>& work, std::size_t ahead) {
   const typename Product::Element* third[(Rows + 2) / 3];
   BERTHA_UNROLL
   for (std::size_t r = 0; r < Rows; r += 3) third[r / 3] = work.a + r * a_stride;
-  const typename Product::Weight* w = work.w;
-  const std::size_t k = work.k, panel = k * kLanes;
-  for (std::size_t i = 0; i < k; i += Product::kGroup, w += Product::kGroup * kLanes) {
+  const std::size_t panel = work.k * kLanes;
+  for (const typename Product::Weight *w = work.w, *const end = w + panel; w != end; w += Product::kGroup * kLanes) {
     BERTHA_UNROLL
     for (std::size_t r = 0; r < Rows; r += 3) __asm__("" : "+r"(third[r / 3]));
     decltype(Product::row(w)) row[Panels];
