@@ -21,9 +21,9 @@ def table() -> str:
         golden = json.loads(path.read_text(encoding="utf-8"))
         if "architecture" not in golden:
             continue  # a head of one's own
-        empty = {"models": 0, "tokens": 0, "answers": 0, "kinds": set(), "by": golden["transformers"]}
+        empty = {"models": set(), "tokens": 0, "answers": 0, "kinds": set(), "by": golden["transformers"]}
         row = rows.setdefault(golden["architecture"], empty)
-        row["models"] += 1
+        row["models"].add(golden["model"])
         row["tokens"] += sum(len(case["ids"]) for case in golden["cases"])
         row["answers"] += len(golden["pipelines"])
         row["kinds"].add(next((kind for kind in ("int8", "bfloat16") if kind in golden["precision"]), "float32"))
@@ -31,7 +31,7 @@ def table() -> str:
     lines = [heading, ("---",) * len(heading)]
     for name, row in sorted(rows.items()):
         kinds = ", ".join(sorted(row["kinds"]))
-        lines.append((f"`{name}`", row["by"], str(row["models"]), kinds, str(row["tokens"]), str(row["answers"])))
+        lines.append((f"`{name}`", row["by"], str(len(row["models"])), kinds, str(row["tokens"]), str(row["answers"])))
     return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
 
 

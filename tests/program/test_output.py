@@ -43,6 +43,20 @@ class Options(ProgramTest):
         self.assertEqual(cut.stderr, b"bertha: 1 of 1 texts was cut; with --no-truncation that is an error\n")
         self.assertEqual(lines(cut), self.ask("ner", TAGGER, "--no-truncation", "bank " * 126))
 
+    def test_a_stride_reads_a_long_text_in_windows(self):
+        for name, model in (("entities_cased_windows", "entities_cased"), ("roberta_entities_windows", "roberta_entities")):
+            for case in json.loads((MODELS.parent / f"{name}.json").read_text())["pipelines"]:  # from transformers
+                options = case["options"]
+                ignored = [] if options.get("ignore_labels") is None else ["--ignore-labels", ""]
+                process = run("ner", str(MODELS / f"{model}.safetensors"), "--aggregation", options["aggregation_strategy"],
+                              "--stride", str(options["stride"]), *ignored, "--", case["text"])
+                self.assertEqual((process.returncode, process.stderr), (0, b""))
+                [found] = lines(process)
+                scores = [[entity.pop("score") for entity in entities] for entities in (found, case["answers"])]
+                self.assertEqual(found, case["answers"])
+                for score, expected in zip(*scores):
+                    self.assertAlmostEqual(score, expected, delta=1e-4)
+
     def test_ignore_labels(self):
         text = "Ada moved to Lima and Oslo with the bank of Sinan."
         [everything] = self.ask("ner", TAGGER, "--ignore-labels", "", text)

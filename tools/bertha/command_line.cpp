@@ -113,11 +113,12 @@ void add_ner(CLI::App& app, NerArguments& arguments) {
   add_model(*command, arguments.model);
   add_texts(*command, arguments.texts);
   bertha::EntityOptions& options = arguments.options;
-  choose<bertha::AggregationStrategy>(
-      command->add_option("--aggregation,--aggregation-strategy", options.aggregation_strategy,
-                          "none: tokens; simple: neighbours with the same tag"),
-      {{"none", bertha::AggregationStrategy::none}, {"simple", bertha::AggregationStrategy::simple}})
-      ->default_str("none");
+  auto* aggregation =
+      choose<bertha::AggregationStrategy>(
+          command->add_option("--aggregation,--aggregation-strategy", options.aggregation_strategy,
+                              "none: tokens; simple: neighbours with the same tag"),
+          {{"none", bertha::AggregationStrategy::none}, {"simple", bertha::AggregationStrategy::simple}})
+          ->default_str("none");
   command
       ->add_option("--ignore-labels", options.ignore_labels,
                    "A label to leave out, once for each; \"\": leave out none")
@@ -125,8 +126,17 @@ void add_ner(CLI::App& app, NerArguments& arguments) {
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->default_str("O");
-  command->add_flag("--truncation,!--no-truncation", options.truncation,
-                    "Cut texts that are too long, which is the default, or give errors");
+  auto* truncation = command->add_flag("--truncation,!--no-truncation", options.truncation,
+                                       "Cut texts that are too long, which is the default, or give errors");
+  const auto set_stride = [&options](std::size_t stride) {
+    options.stride = stride;
+    options.truncation = false;
+  };
+  count(command->add_option_function<std::size_t>(
+            "--stride", set_stride, "Read texts that are too long in windows, which share so many tokens"),
+        0)
+      ->needs(aggregation)
+      ->excludes(truncation);
   add_offsets(*command, arguments.lines.unit);
   add_lines(*command, arguments.lines);
   add_threads(*command, arguments.lines.threads);
