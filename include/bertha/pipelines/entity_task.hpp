@@ -196,7 +196,7 @@ BERTHA_FUNCTION void EntityTask::add_entities(std::string_view text, const Encod
   }
 }
 
-/// `aggregate_overlapping_entities` of transformers. There the first entity is compared with itself; so one without
+/// `aggregate_overlapping_entities` of transformers, which compares the first entity with itself; so one without
 /// characters, which ends where it begins, comes twice.
 BERTHA_FUNCTION std::vector<Entity> EntityTask::without_overlaps(std::string_view text, std::vector<Entity> entities) {
   std::vector<double> from_last;  // entities by their start are those of the largest key first
