@@ -6,8 +6,9 @@ import re
 import subprocess
 import tempfile
 import unittest
+import unittest.mock
 
-from program import CLASSIFIER, MODELS, PROGRAM, TAGGER, TEXTS, ProgramTest, run
+from program import ASKER, CLASSIFIER, MODELS, PROGRAM, TAGGER, TEXTS, ProgramTest, run
 
 
 class Files(ProgramTest):
@@ -78,6 +79,15 @@ class Files(ProgramTest):
                                      capture_output=True, timeout=60, check=False,
                                      env={**os.environ, "BERTHA_ISA": level})
             self.assertEqual(process.stdout, run("ner", str(MODELS / "entities_int8.safetensors"), *TEXTS).stdout)
+
+
+class Kernels(ProgramTest):
+    def test_are_checked_when_a_model_is_loaded_and_not_when_a_text_comes(self):
+        with unittest.mock.patch.dict(os.environ, BERTHA_ISA="nonsense"):
+            for command, *model in (("classify", CLASSIFIER), ("ner", TAGGER), ("qa", ASKER, "--jsonl")):
+                process = run(command, *model, stdin=b"")
+                self.assertEqual((process.returncode, process.stdout), (2, b""), command)
+                self.assertIn(b"no level 'nonsense'", process.stderr)
 
 
 if __name__ == "__main__":
