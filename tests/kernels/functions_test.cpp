@@ -88,6 +88,8 @@ class Functions : public EveryLevel {
     op.rows = 1;
     op.n_panels = x.size() / 16;
     op.activation = activation;
+    ProductScratch scratch(op.rows);
+    op.scratch = scratch.data();
     level().gemm_f32(op);
     return y;
   }
@@ -220,6 +222,8 @@ TEST_P(Functions, GiveTheSameBitsAsScalar) {
     op.rows = 1;
     op.n_panels = x.size() / 16;
     op.activation = activation;
+    ProductScratch scratch(op.rows);
+    op.scratch = scratch.data();
     scalar().gemm_f32(op);
     EXPECT_TRUE(same_rows(activated(x, activation).data(), 1, expected.data(), 1, x.size(), 1));
   }

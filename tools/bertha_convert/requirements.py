@@ -9,7 +9,7 @@ import importlib
 import re
 
 NEEDED = {"numpy": "1.20", "safetensors": "0.3.3", "tokenizers": "0.20"}
-FOR_SELFTEST = {"torch": "2.4", "transformers": "4.45"}
+FOR_SELFTEST = {"torch": "2.6", "transformers": "4.45"}
 
 
 def _numbers(version: str) -> list[int]:
