@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the bertha program and runs its three tasks on the small models of examples/models.
-# On Debian it installs what is missing to build: a compiler, CMake, Ninja and two header libraries. The program is build/bertha.
+# On Debian it installs what is missing to build: a compiler, CMake, make and two header libraries. The program is build/bertha.
 
 set -eu
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
