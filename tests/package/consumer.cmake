@@ -1,6 +1,6 @@
 # Builds and runs consumer/ as a user would: cmake -D ROUTE=find_package|add_subdirectory|FetchContent -D ... -P consumer.cmake
 # WORK is a folder to build in, BUILD bertha's build folder, SOURCE bertha's sources, GENERATOR and COMPILER its own,
-# PREFIX_PATH where its dependencies are.
+# PREFIX_PATH where its dependencies are, PYTHON the interpreter of the other tests.
 
 file(REMOVE_RECURSE ${WORK})
 set(options -D ROUTE=${ROUTE} -D CMAKE_CXX_COMPILER=${COMPILER})
@@ -22,8 +22,10 @@ if(ROUTE STREQUAL "find_package")
   endforeach()
   # Through a link, as programs in ~/bin often are. Without its packages the converter says which it lacks.
   file(CREATE_LINK ${prefix}/bin/bertha-convert ${WORK}/convert SYMBOLIC)
+  cmake_path(GET PYTHON PARENT_PATH python_folder)
+  set(ENV{PATH} "${python_folder}:$ENV{PATH}")
   execute_process(COMMAND ${WORK}/convert --help OUTPUT_VARIABLE help ERROR_VARIABLE help)
-  if(NOT help MATCHES "FOLDER|the Python package")
+  if(NOT help MATCHES "FOLDER|needed are")
     message(FATAL_ERROR "bertha-convert doesn't run the converter: ${help}")
   endif()
 elseif(ROUTE STREQUAL "add_subdirectory")
