@@ -2,7 +2,7 @@
 # Builds and runs the test suite. The last line counts the tests of all stages; the exit status is 0 when none failed.
 #
 #   bash tools/test.sh          g++: the sources' rules, all tests of a Release build, the unit tests under
-#                               AddressSanitizer and UndefinedBehaviorSanitizer. Within 20 minutes on two cores.
+#                               AddressSanitizer and UndefinedBehaviorSanitizer. Within 25 minutes on two cores.
 #   bash tools/test.sh --full   and clang 14, ThreadSanitizer, valgrind, aarch64 under qemu where that can be installed.
 #
 # On Debian 12 it installs what is missing; with everything there it needs no network. Builds go to build/test.
@@ -93,9 +93,9 @@ stage "Python packages" 60 choose_python
 
 stage "configure" 20 configure release -D CMAKE_BUILD_TYPE=Release
 stage "rules of the sources" 20 run_tests release -L rules
-stage "headers alone" 150 run_tests release -L headers
-stage "build, Release" 400 build release all
-stage "tests, Release" 160 run_tests release -LE 'rules|headers'
+stage "headers alone" 240 run_tests release -L headers
+stage "build, Release" 420 build release all
+stage "tests, Release" 400 run_tests release -LE 'rules|headers'
 
 # Not optimised: with sanitizers that would take three times as long to compile. The kernels' regions are, by themselves.
 sanitized=(-D CMAKE_BUILD_TYPE=Debug -D CMAKE_CXX_FLAGS_DEBUG="-g1" -D BERTHA_BUILD_TOOLS=OFF -D BERTHA_BUILD_EXAMPLES=OFF)
@@ -103,7 +103,7 @@ sanitized=(-D CMAKE_BUILD_TYPE=Debug -D CMAKE_CXX_FLAGS_DEBUG="-g1" -D BERTHA_BU
 undefined=shift,integer-divide-by-zero,unreachable,return,signed-integer-overflow,bounds,bool,enum,pointer-overflow,builtin
 [ $full = yes ] && undefined=undefined
 stage "configure, ASan and UBSan" 20 configure memory "${sanitized[@]}" -D BERTHA_SANITIZE="address,$undefined"
-stage "build, ASan and UBSan" 240 build memory bertha_unit_tests
+stage "build, ASan and UBSan" 270 build memory bertha_unit_tests
 stage "tests, ASan and UBSan" 90 run_tests memory -L unit
 
 if [ $full = yes ]; then
