@@ -1,11 +1,7 @@
-// How much stack a kernel takes: each is called on a stack that was filled with a mark, and what is left of the mark
-// shows how deep it went. Sums, panels and rows lie in the caller's scratch.
+// How much stack a kernel takes. Sums, panels and rows lie in the caller's scratch.
 
-#include <pthread.h>
-
-#include <cstdlib>
-#include <memory>
-
+#include "../support/painted_stack.hpp"
+#include "../support/sanitizer.hpp"
 #include "support.hpp"
 
 namespace bertha::testing {
@@ -13,53 +9,23 @@ namespace {
 
 constexpr std::size_t kMostBytes = 8192;  // of stack, by any kernel
 
-/// Bytes of stack that `call` takes on a thread of its own, with what the thread takes to begin and end.
-template <class Call>
-std::size_t stack_of(const Call& call) {
-  constexpr std::size_t kSize = 1 << 20;
-  constexpr unsigned char kMark = 0xa5;
-  const std::unique_ptr<void, void (*)(void*)> stack(std::aligned_alloc(4096, kSize), std::free);
-  std::memset(stack.get(), kMark, kSize);
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  EXPECT_EQ(pthread_attr_setstack(&attributes, stack.get(), kSize), 0);
-  pthread_t thread;
-  const auto run = [](void* argument) -> void* {
-    (*static_cast<const Call*>(argument))();
-    return nullptr;
-  };
-  EXPECT_EQ(pthread_create(&thread, &attributes, run, const_cast<Call*>(&call)), 0);
-  pthread_join(thread, nullptr);
-  pthread_attr_destroy(&attributes);
-  const auto* bytes = static_cast<const unsigned char*>(stack.get());
-  std::size_t untouched_bytes = 0;
-  while (untouched_bytes < kSize && bytes[untouched_bytes] == kMark) ++untouched_bytes;
-  return kSize - untouched_bytes;
-}
-
-/// What a call of `call` takes beside what the thread itself takes.
 template <class Call>
 void expect_little_stack(const Call& call, std::string_view operation) {
-  const std::size_t nothing = stack_of([] {}), all = stack_of(call);
-  EXPECT_LE(all, nothing + kMostBytes) << operation;
+  EXPECT_LE(bertha_test::stack_of(call), kMostBytes) << operation;
 }
 
 class Stack : public EveryLevel {
  protected:
   void SetUp() override {
     EveryLevel::SetUp();
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(BERTHA_UNDER_SANITIZER)
     GTEST_SKIP() << "the sanitizer takes stack of its own";
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-    GTEST_SKIP() << "the sanitizer takes stack of its own";
-#endif
 #endif
   }
 };
 
 TEST_P(Stack, IsSeen) {
-  EXPECT_GT(stack_of([] {
+  EXPECT_GT(bertha_test::stack_touched([] {
               volatile unsigned char large[65'536];
               for (auto& byte : large) byte = 1;
             }),

@@ -16,17 +16,10 @@
 
 #include "../../kernels/amx_emulation.hpp"
 #include "../../support/model_writer.hpp"
+#include "../../support/sanitizer.hpp"
 #include "gtest/gtest.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define UNDER_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define UNDER_SANITIZER 1
-#endif
-#endif
-
-#if !defined(UNDER_SANITIZER)
+#if !defined(BERTHA_UNDER_SANITIZER)
 
 namespace {
 std::atomic<std::size_t> allocations{0}, allocated_bytes{0};

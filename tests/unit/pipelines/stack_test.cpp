@@ -1,7 +1,5 @@
 // How much stack a call takes, of its caller's thread and of those that work for it: programs have threads with little.
 
-#include <pthread.h>
-#include <sys/mman.h>
 #include <algorithm>
 #include <bertha/bertha.hpp>
 #include <cstdlib>
@@ -13,58 +11,22 @@
 
 #include "../../kernels/amx_emulation.hpp"
 #include "../../support/model_writer.hpp"
+#include "../../support/painted_stack.hpp"
+#include "../../support/sanitizer.hpp"
 #include "gtest/gtest.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define UNDER_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define UNDER_SANITIZER 1
-#endif
-#endif
-
-#if !defined(UNDER_SANITIZER)
+#if !defined(BERTHA_UNDER_SANITIZER)
 
 namespace {
 
 constexpr std::size_t kPromised = 48 * 1024;
-
-/// Bytes of stack that a thread has touched when it has called `act`.
-std::size_t touched(const std::function<void()>& act) {
-  constexpr std::size_t kSize = 1 << 20;
-  constexpr unsigned char kPaint = 0xA5;
-  void* const stack = ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (stack == MAP_FAILED) throw std::bad_alloc();
-  std::memset(stack, kPaint, kSize);
-  pthread_attr_t attributes;
-  ::pthread_attr_init(&attributes);
-  ::pthread_attr_setstack(&attributes, stack, kSize);
-  pthread_t thread;
-  const auto start = [](void* work) -> void* {
-    (*static_cast<const std::function<void()>*>(work))();
-    return nullptr;
-  };
-  EXPECT_EQ(::pthread_create(&thread, &attributes, start, const_cast<std::function<void()>*>(&act)), 0);
-  ::pthread_join(thread, nullptr);
-  ::pthread_attr_destroy(&attributes);
-  const auto* const bytes = static_cast<const unsigned char*>(stack);
-  const auto* const lowest = std::find_if(bytes, bytes + kSize, [](unsigned char byte) { return byte != kPaint; });
-  const std::size_t size = static_cast<std::size_t>(bytes + kSize - lowest);
-  ::munmap(stack, kSize);
-  return size;
-}
-
-/// What `act` takes beside what every thread does: its thread's local memory lies on the stack too.
-std::size_t taken(const std::function<void()>& act) {
-  return touched(act) - touched([] {});
-}
 
 /// Each task on a thread of its own, one after the other.
 class PaintedThreads final : public bertha::Executor {
  public:
   std::size_t concurrency() const noexcept override { return 4; }
   void run(std::size_t tasks, bertha::TaskRef task) override {
-    for (std::size_t i = 0; i < tasks; ++i) most_ = std::max(most_, taken([&] { task(i); }));
+    for (std::size_t i = 0; i < tasks; ++i) most_ = std::max(most_, bertha_test::stack_of([&] { task(i); }));
   }
   std::size_t most() const { return most_; }
 
@@ -88,7 +50,7 @@ TEST(Stack, OfACallIsSmallInAllPipelinesAndPrecisions) {
     const auto expect_little = [&](const auto& pipeline, const auto& run, const char* what) {
       PaintedThreads threads;
       // One thread first, and first of all: what happens once in a process counts.
-      const std::size_t caller = taken([&] { run(pipeline, bertha::CallOptions{.max_threads = 1}); });
+      const std::size_t caller = bertha_test::stack_of([&] { run(pipeline, bertha::CallOptions{.max_threads = 1}); });
       run(pipeline, bertha::CallOptions{.executor = &threads});
       EXPECT_LT(caller, kPromised) << what << ' ' << bertha::to_string(precision);
       EXPECT_GT(threads.most(), 0u);
