@@ -102,24 +102,11 @@ struct Dequantise {
     return fma(to_f32(load(sums + row * kLanes)), mul(broadcast(row_scale[row]), scale), bias);
   }
 };
-/// One or the other, so that the loops over rows are compiled for both at once.
-struct Finish {
-  AddBias f32;
-  Dequantise s8;  // where it has a row_scale
-  BERTHA_LANE_INLINE F32x16 operator()(std::size_t row) const {
-    const float* row_scale = s8.row_scale;
-    __asm__("" : "+r"(row_scale));  // else the compiler makes a loop of each
-    return row_scale ? s8(row) : f32(row);
-  }
-};
-
 template <class Apply, class Value>
 BERTHA_INLINE void write_activated(const Value& value, const Destination& to) {
   for (std::size_t row = 0; row < to.rows; ++row) {
     F32x16 y = Apply::of(value(row));
-    const float* residual = to.residual;
-    __asm__("" : "+r"(residual));
-    if (residual) y = add(y, load(residual + row * to.residual_stride));
+    if (to.residual) y = add(y, load(to.residual + row * to.residual_stride));
     store(to.out + row * to.out_stride, y);
   }
 }
@@ -136,8 +123,11 @@ BERTHA_INLINE void write_rows(const Value& value, Activation activation, const D
   }
 }
 
-/// The epilogue of a panel, compiled once for all products of the level and of those that inherit from it.
-BERTHA_NOINLINE void write(const Finish& value, Activation activation, const Destination& to) {
+// The epilogues of a panel, compiled once for all products of the level and of those that inherit from it.
+BERTHA_NOINLINE void write(const AddBias& value, Activation activation, const Destination& to) {
+  write_rows(value, activation, to);
+}
+BERTHA_NOINLINE void write(const Dequantise& value, Activation activation, const Destination& to) {
   write_rows(value, activation, to);
 }
 
@@ -171,8 +161,7 @@ BERTHA_INLINE void gemm_rows(const GemmRows<typename Product::Element>& op) {
              .sums_rows = rows});
       for (std::size_t p = panel; p < panel + panels; ++p) {
         const F32x16 bias = op.bias ? load(op.bias + p * kLanes) : broadcast(0.0f);
-        write({.f32 = {sums + (p - panel) * rows * kLanes, bias}, .s8 = {nullptr, nullptr, bias, bias}}, op.activation,
-              destination(op, p, row, rows));
+        write(AddBias{sums + (p - panel) * rows * kLanes, bias}, op.activation, destination(op, p, row, rows));
       }
     }
   }
@@ -194,8 +183,7 @@ inline void gemm_s8(const GemmS8& op) {
                 .sums = sums,
                 .sums_rows = rows});
       const F32x16 scale = load(op.scale + panel * kLanes), bias = load(op.bias + panel * kLanes);
-      write({.f32 = {nullptr, bias}, .s8 = {sums, op.a_scale + row, scale, bias}}, op.activation,
-            destination(op, panel, row, rows));
+      write(Dequantise{sums, op.a_scale + row, scale, bias}, op.activation, destination(op, panel, row, rows));
     }
   }
 }
