@@ -98,8 +98,8 @@ class WeightFile {
       return WeightFile(bytes, std::move(name), options.memory, std::move(copy));
     }
     if (reinterpret_cast<std::uintptr_t>(bytes.data()) % kFileAlignment != 0) {
-      throw Error(ErrorCode::input,
-                  name + ": the address of a model's bytes must be a multiple of 64; copy them, or set 'copy'.");
+      throw_error(ErrorCode::input,
+                  {name, ": the address of a model's bytes must be a multiple of 64; copy them, or set 'copy'."});
     }
     return WeightFile(bytes, std::move(name), options.memory, nullptr);
   }
@@ -196,27 +196,27 @@ BERTHA_FUNCTION WeightFile::WeightFile(std::span<const std::byte> bytes, std::st
 BERTHA_FUNCTION std::size_t WeightFile::find(std::string_view tensor) const {
   const auto found = index_.find(tensor);
   if (found != index_.end()) return found->second;
-  throw Error(ErrorCode::missing_tensor, name_ + ": there is no tensor '" + std::string(tensor) +
-                                             "', which the configuration asks for. Convert the model again.");
+  throw_error(ErrorCode::missing_tensor, {name_, ": there is no tensor '", tensor,
+                                          "', which the configuration asks for. Convert the model again."});
 }
 
 BERTHA_FUNCTION std::span<const std::byte> WeightFile::take_bytes(std::string_view tensor, DType dtype,
                                                                   std::span<const std::size_t> shape) {
   const auto describe = [](DType of, std::span<const std::size_t> extents) {
     std::string text;
-    for (std::size_t extent : extents) text += (text.empty() ? "" : ", ") + std::to_string(extent);
-    return std::string(bertha::name(of)) + " [" + text + "]";
+    for (std::size_t extent : extents) text += concat({text.empty() ? "" : ", ", extent});
+    return concat({bertha::name(of), " [", text, "]"});
   };
   const std::size_t index = find(tensor);
   const TensorInfo& info = tensors_[index];
   if (info.dtype != dtype || !std::equal(shape.begin(), shape.end(), info.shape.begin(), info.shape.end())) {
-    throw Error(ErrorCode::shape, name_ + ": tensor '" + info.name + "' is " + describe(info.dtype, info.shape) +
-                                      ", the configuration asks for " + describe(dtype, shape) +
-                                      ". Convert the model again.");
+    throw_error(ErrorCode::shape,
+                {name_, ": tensor '", info.name, "' is ", describe(info.dtype, info.shape),
+                 ", the configuration asks for ", describe(dtype, shape), ". Convert the model again."});
   }
   if (taken_[index]) {
-    throw Error(ErrorCode::unsupported,
-                name_ + ": tensor '" + info.name + "' is taken twice; every tensor has one user.");
+    throw_error(ErrorCode::unsupported,
+                {name_, ": tensor '", info.name, "' is taken twice; every tensor has one user."});
   }
   taken_[index] = true;
   return bytes_.subspan(info.offset, info.size);
@@ -227,20 +227,20 @@ BERTHA_FUNCTION void WeightFile::finish() const {
   std::size_t left = 0;
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     if (taken_[i] || ++left > 5) continue;
-    names += (names.empty() ? "'" : ", '") + tensors_[i].name + "'";
+    names += concat({names.empty() ? "'" : ", '", tensors_[i].name, "'"});
   }
   if (left == 0) return;
-  if (left > 5) names += " and " + std::to_string(left - 5) + " more";
-  throw Error(ErrorCode::unused_tensor, name_ + ": nothing uses the tensors " + names +
-                                            ". Load the file as the kind of model that it holds, or convert it again.");
+  if (left > 5) names += concat({" and ", left - 5, " more"});
+  throw_error(ErrorCode::unused_tensor, {name_, ": nothing uses the tensors ", names,
+                                         ". Load the file as the kind of model that it holds, or convert it again."});
 }
 
 BERTHA_FUNCTION void WeightFile::check_crcs() const {
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     if (crc32(bytes_.subspan(tensors_[i].offset, tensors_[i].size)) == crcs_[i]) continue;
-    throw Error(ErrorCode::format,
-                name_ + ": the bytes of tensor '" + tensors_[i].name +
-                    "' differ from their recorded CRC-32. The file is damaged: copy or convert it again.");
+    throw_error(ErrorCode::format,
+                {name_, ": the bytes of tensor '", tensors_[i].name,
+                 "' differ from their recorded CRC-32. The file is damaged: copy or convert it again."});
   }
 }
 
