@@ -196,6 +196,7 @@ struct S8Case {
         a(rows * (depth + 1), 1),
         panels(layout.size()),
         a_scale(rows, 1),
+        a_zero(rows),
         scale(kernels::padded(n)),
         bias(kernels::padded(n), 1),
         sum(kernels::padded(n)),
@@ -216,6 +217,7 @@ struct S8Case {
       for (std::size_t i = 0; i < depth; ++i)
         a[r * op.a_stride + i] = static_cast<std::int8_t>(i >= k ? 0 : value(random, extreme, 127));
       a_scale[r] = random.number();
+      a_zero[r] = value(random, extreme, 127);
     }
     for (std::size_t c = 0; c < kernels::padded(n); ++c) {
       scale[c] = random.number();
@@ -233,7 +235,8 @@ struct S8Case {
   std::int8_t& weight(std::size_t column, std::size_t i) { return panels[layout.at(column, i)]; }
   float plain(std::size_t row, std::size_t column) {
     std::int32_t total = 0;
-    for (std::size_t i = 0; i < depth; ++i) total += a[row * op.a_stride + i] * weight(column, i);
+    const int zero = op.a_zero ? op.a_zero[row] : 0;
+    for (std::size_t i = 0; i < depth; ++i) total += (a[row * op.a_stride + i] - zero) * weight(column, i);
     const float factor = a_scale[row] * scale[column];
     return std::fma(static_cast<float>(total), factor, bias[column]);
   }
@@ -241,7 +244,9 @@ struct S8Case {
   kernels::PanelLayout<std::int8_t> layout;
   std::size_t depth;
   Guarded<std::int8_t> a, panels;
-  Guarded<float> a_scale, scale, bias;
+  Guarded<float> a_scale;
+  Guarded<std::int32_t> a_zero;  // which `op` has not, unless a test says so
+  Guarded<float> scale, bias;
   Guarded<std::int32_t> sum;
   ProductScratch scratch;
   kernels::GemmS8 op;
@@ -259,13 +264,16 @@ TEST_P(GemmS8, IsExactForAllWeightsWithMinus128AndExtremeValues) {
         Guarded<float> out(rows * stride, 1);
         x.op.out = out.data();
         x.op.out_stride = stride;
-        level().gemm_s8(x.op);
-        for (std::size_t r = 0; r < rows; ++r) {
-          for (std::size_t c = 0; c < kernels::padded(n); ++c)
-            ASSERT_TRUE(same(out[r * stride + c], x.plain(r, c))) << rows << ' ' << k << ' ' << r << ' ' << c;
-          ASSERT_TRUE(untouched(out[r * stride + stride - 1]));
+        for (const std::int32_t* zero : std::initializer_list<const std::int32_t*>{nullptr, x.a_zero.data()}) {
+          x.op.a_zero = zero;
+          level().gemm_s8(x.op);
+          for (std::size_t r = 0; r < rows; ++r) {
+            for (std::size_t c = 0; c < kernels::padded(n); ++c)
+              ASSERT_TRUE(same(out[r * stride + c], x.plain(r, c))) << rows << ' ' << k << ' ' << r << ' ' << c;
+            ASSERT_TRUE(untouched(out[r * stride + stride - 1]));
+          }
+          ASSERT_TRUE(out.guards_intact());
         }
-        ASSERT_TRUE(out.guards_intact());
       }
 }
 
@@ -281,19 +289,41 @@ TEST_P(GemmS8, IsExactAtTheDepthOfItsBound) {
   for (std::size_t i = 0; i < 32; ++i) EXPECT_TRUE(same(out[i], x.plain(i / 16, i % 16)));
 }
 
+TEST_P(GemmS8, IsExactWithZeroPointsAtTheDepthOfTheirBound) {
+  const std::size_t k = kernels::kMostShiftedInputsS8;
+  S8Case x(2, k, 16, 1, false);
+  for (std::size_t r = 0; r < 2; ++r) {
+    std::memset(x.a.data() + r * x.op.a_stride, r == 0 ? 127 : -127, k);
+    x.a_zero[r] = r == 0 ? -127 : 127;
+  }
+  std::memset(x.panels.data(), 0x80, x.panels.size());
+  for (std::size_t c = 0; c < 16; ++c) x.sum[c] = -128 * static_cast<std::int32_t>(k);
+  float out[32];
+  x.op.out = out;
+  x.op.out_stride = 16;
+  x.op.a_zero = x.a_zero.data();
+  level().gemm_s8(x.op);
+  for (std::size_t i = 0; i < 32; ++i) EXPECT_TRUE(same(out[i], x.plain(i / 16, i % 16)));
+}
+
 TEST_P(GemmS8, GivesTheSameBitsAsScalarWithEveryActivationAndResidual) {
   const std::size_t rows = 200;
   S8Case x(rows, 100, 40, 5, false);
   Random random(3);
   for (std::size_t r = 0; r < rows; ++r) x.a_scale[r] = random.number(0x1p-12f);
-  for (Activation activation : kActivations)
-    expect_bits_of_scalar_in_place(x.op, &kernels::Table::gemm_s8, level(), activation);
+  for (const std::int32_t* zero : std::initializer_list<const std::int32_t*>{nullptr, x.a_zero.data()}) {
+    x.op.a_zero = zero;
+    for (Activation activation : kActivations)
+      expect_bits_of_scalar_in_place(x.op, &kernels::Table::gemm_s8, level(), activation);
+  }
 }
 
 TEST_P(GemmS8, GivesARowTheSameBitsAloneAndWhereverPanelsAreSplit) {
   S8Case x(30, 70, 48, 9, false);
+  x.op.a_zero = x.a_zero.data();
   expect_same_bits_in_parts(x.op, &kernels::Table::gemm_s8, level(), [](auto& part, std::size_t r, std::size_t column) {
     part.a_scale += r;
+    part.a_zero += r;
     part.scale += column;
     part.sum += column;
   });

@@ -205,6 +205,88 @@ TEST_P(Rows, QuantiseKnowsTheOddRows) {
   }
 }
 
+TEST_P(Rows, QuantiseSmoothsRowsAndUsesAllIntegersOfThoseWithAZeroPoint) {
+  Random random(8);
+  for (std::size_t size : Sizes{1, 2, 15, 16, 17, 63, 64, 65, 130})
+    for (bool smooth : {false, true})
+      for (bool shifted : {false, true}) {
+        const std::size_t rows = 5, stride = size + 1, wide = kernels::round_up(size, 64);
+        Guarded<float> x(rows * stride, 1), smoothing(size), scale(rows);
+        Guarded<std::int8_t> q(rows * wide, 1);
+        Guarded<std::int32_t> zero(rows);
+        for (std::size_t i = 0; i < size; ++i) smoothing[i] = smooth ? 0.25f + std::fabs(random.number()) : 1.0f;
+        for (std::size_t r = 0; r < rows; ++r)  // around 0, and on either side of it
+          for (std::size_t i = 0; i < size; ++i)
+            x[r * stride + i] = random.number() + 0.75f * (static_cast<float>(r) - 2.0f);
+        level().quantise_rows({.x = x.data(),
+                               .stride = stride,
+                               .rows = rows,
+                               .size = size,
+                               .q = q.data(),
+                               .q_stride = wide,
+                               .scale = scale.data(),
+                               .smoothing = smooth ? smoothing.data() : nullptr,
+                               .zero = shifted ? zero.data() : nullptr});
+        for (std::size_t r = 0; r < rows; ++r) {
+          float low = 0, high = 0;
+          std::vector<float> expected(wide);
+          for (std::size_t i = 0; i < size; ++i) {
+            expected[i] = x[r * stride + i] * smoothing[i];
+            low = std::fmin(low, expected[i]);
+            high = std::fmax(high, expected[i]);
+          }
+          const float most = std::fmax(high, -low);
+          const float range = shifted ? high - low : most, steps = shifted ? 254.0f : 127.0f, inverse = steps / range;
+          ASSERT_EQ(scale[r], range / steps);
+          const float z = shifted ? std::nearbyint(std::fma(-low, inverse, -127.0f)) : 0.0f;
+          if (shifted) {
+            ASSERT_EQ(static_cast<float>(zero[r]), z);
+          }
+          for (std::size_t i = 0; i < wide; ++i) {
+            const float all = i < size ? std::nearbyint(std::fma(expected[i], inverse, z)) : 0.0f;
+            ASSERT_EQ(static_cast<float>(q[r * wide + i]), std::fmin(127.0f, std::fmax(-127.0f, all))) << r << ' ' << i;
+            if (i >= size) continue;
+            // What the product sees of a number is within half a step of it, and a little for the zero point's
+            // rounding.
+            const float seen = scale[r] * (static_cast<float>(q[r * wide + i]) - z);
+            ASSERT_LE(std::fabs(seen - expected[i]), 1.001f * scale[r]);
+          }
+        }
+        EXPECT_TRUE(q.guards_intact() && scale.guards_intact() && zero.guards_intact());
+      }
+}
+
+TEST_P(Rows, QuantiseWithAZeroPointKnowsTheOddRows) {
+  const float largest = std::numeric_limits<float>::max();
+  struct {
+    float x[3], smoothing[3];
+    float scale;  // NaN: expected
+    int zero, q[3];
+  } cases[] = {
+      {{0.0f, -0.0f, 0.0f}, {1, 1, 1}, 0.0f, 0, {0, 0, 0}},
+      {{0x1p-101f, 0.0f, 0.0f}, {1, 1, 1}, 0.0f, 0, {0, 0, 0}},
+      {{0x1p-100f, 0.0f, 0.0f}, {1, 1, 1}, 0x1p-100f / 254.0f, -127, {127, -127, -127}},
+      {{254.0f, 1.0f, 2.0f}, {1, 1, 1}, 1.0f, -127, {127, -126, -125}},  // 0 is always among the numbers
+      {{-254.0f, -1.0f, -2.0f}, {1, 1, 1}, 1.0f, 127, {-127, 126, 125}},
+      {{200.0f, -54.0f, 0.0f}, {1, 1, 1}, 1.0f, -73, {127, -127, -73}},
+      {{100.0f, -27.0f, 0.0f}, {2, 2, 1}, 1.0f, -73, {127, -127, -73}},
+      {{largest, 0.0f, 0.0f}, {1, 1, 1}, largest / 254.0f, -127, {127, -127, -127}},
+      {{largest, -largest, 0.0f}, {1, 1, 1}, kNan, 0, {0, 0, 0}},  // what lies between them overflows
+      {{largest, 1.0f, 0.0f}, {2, 1, 1}, kNan, 0, {0, 0, 0}},
+      {{1.0f, kNan, 2.0f}, {1, 1, 1}, kNan, 0, {0, 0, 0}},
+      {{-kInfinity, 1.0f, 2.0f}, {1, 1, 1}, kNan, 0, {0, 0, 0}},
+  };
+  for (const auto& test : cases) {
+    std::int8_t q[64];
+    float scale = 7.0f;
+    std::int32_t zero = 7;
+    level().quantise_rows({test.x, 3, 1, 3, q, 64, &scale, test.smoothing, &zero});
+    EXPECT_TRUE(same(scale, test.scale)) << scale << ' ' << test.scale;
+    EXPECT_EQ(zero, test.zero) << test.x[0];
+    for (std::size_t i = 0; i < 64; ++i) EXPECT_EQ(q[i], i < 3 ? test.q[i] : 0) << test.x[0] << ' ' << i;
+  }
+}
+
 BERTHA_EVERY_LEVEL(Rows);
 
 }  // namespace

@@ -169,6 +169,14 @@ BERTHA_INLINE void gemm_rows(const GemmRows<typename Product::Element>& op) {
 
 inline void gemm_f32(const GemmF32& op) { gemm_rows<ProductF32, tiles_f32>(op); }
 
+/// The sums of products of `a` become those of products of a - zero; weight_sums [16] are those of the panel's weights.
+BERTHA_NOINLINE void subtract_zero_points(std::int32_t* sums, std::size_t rows, const std::int32_t* zero,
+                                          const std::int32_t* weight_sums) {
+  const I32x16 weights = load(weight_sums);
+  for (std::size_t row = 0; row < rows; ++row)
+    store(sums + row * kLanes, subtract_product(load(sums + row * kLanes), zero[row], weights));
+}
+
 inline void gemm_s8(const GemmS8& op) {
   std::int32_t* sums = reinterpret_cast<std::int32_t*>(op.scratch);
   for (std::size_t row = 0, rows; row < op.rows; row += rows) {
@@ -182,6 +190,7 @@ inline void gemm_s8(const GemmS8& op) {
                 .panels = 1,
                 .sums = sums,
                 .sums_rows = rows});
+      if (op.a_zero) subtract_zero_points(sums, rows, op.a_zero + row, op.sum + panel * kLanes);
       const F32x16 scale = load(op.scale + panel * kLanes), bias = load(op.bias + panel * kLanes);
       write(Dequantise{sums, op.a_scale + row, scale, bias}, op.activation, destination(op, panel, row, rows));
     }

@@ -28,7 +28,7 @@ struct KnownAnswers {
   alignas(64) float panels[kN * kSize], vector[kStride], other[kStride], row_scale[kRows + 3];
   alignas(64) std::int8_t q[kRows * kWide], q_panels[kN * kWide];
   alignas(64) bf16 rounded[padded(kRows) * 2 * kWide], rounded_panels[kN * 2 * kWide];
-  alignas(64) std::int32_t sum[kN];
+  alignas(64) std::int32_t sum[kN], zero[kRows + 3];
   alignas(64) std::byte scratch[attention_scratch(kRows, kSize)], product[product_scratch(kRows)];
 
   template <std::size_t N>
@@ -206,6 +206,32 @@ void known_answers(const Table& table, const Check& check) {
   table.embed_bf16(
       embedding(EmbedBf16{.word = k->rounded, .token_type = k->rounded, .position = k->rounded, .table_stride = wide}));
   check("embed_bf16", Known::hash(k->out, rows, stride, size));
+  // What calibrated int8 files have: smoothed rows with zero points, and their product.
+  table.quantise_rows({.x = k->y,
+                       .stride = stride,
+                       .rows = rows,
+                       .size = size,
+                       .q = k->q,
+                       .q_stride = wide,
+                       .scale = k->row_scale,
+                       .smoothing = k->vector,
+                       .zero = k->zero});
+  check("quantise_rows", Known::hash(k->q, rows, wide, wide) ^ Known::hash(k->zero, 1, 0, rows));
+  table.gemm_s8({.a = k->q,
+                 .a_stride = wide,
+                 .a_scale = k->row_scale,
+                 .panels = k->q_panels,
+                 .scale = k->other,
+                 .sum = k->sum,
+                 .bias = k->vector,
+                 .out = k->out,
+                 .out_stride = stride,
+                 .rows = rows,
+                 .k = wide,
+                 .n_panels = n / 16,
+                 .scratch = k->product,
+                 .a_zero = k->zero});
+  check("gemm_s8", Known::hash(k->out, rows, stride, n));
 }
 
 /// Throws Error{self_test} naming the operation of `table` whose bits are not those that every build must come to. The
@@ -223,7 +249,8 @@ inline void require_known_answers(const Table& table) {
       {"gemm_bf16", 16985043051143565511u},      {"gemm_split", 3571076674059719530u},
       {"attention_bf16", 12211537341093542655u}, {"attention_scale", 11289490784947642546u},
       {"embed_f32", 15926492453797610520u},      {"embed_s8", 10223466795203778925u},
-      {"round_rows", 5819441580727689750u},      {"embed_bf16", 10650807531880031481u}};
+      {"round_rows", 5819441580727689750u},      {"embed_bf16", 10650807531880031481u},
+      {"quantise_rows", 827875724416552598u},    {"gemm_s8", 182748915995643002u}};
   const Answer* next = kAnswers;
   known_answers(table, [&](std::string_view operation, std::uint64_t number) {
     if (next->operation != operation || next->number != number)

@@ -160,6 +160,10 @@ BERTHA_INLINE void store_pairs(std::int16_t* p, I32x16 a, I32x16 b) {
   store_256(p + 16, interleave_pairs(a.hi, b.hi));
 }
 BERTHA_INLINE I32x16 add(I32x16 a, I32x16 b) { return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)}; }
+BERTHA_INLINE I32x16 subtract_product(I32x16 a, std::int32_t factor, I32x16 b) {
+  const __m256i f = _mm256_set1_epi32(factor);
+  return {_mm256_sub_epi32(a.lo, _mm256_mullo_epi32(f, b.lo)), _mm256_sub_epi32(a.hi, _mm256_mullo_epi32(f, b.hi))};
+}
 BERTHA_INLINE I32x16 max(I32x16 a, I32x16 b) { return {_mm256_max_epi32(a.lo, b.lo), _mm256_max_epi32(a.hi, b.hi)}; }
 BERTHA_INLINE I32x16 magnitude_bits(F32x16 a) {
   const F32x16 magnitude = abs(a);

@@ -115,6 +115,9 @@ BERTHA_INLINE __m512i interleave_pairs(I32x16 a, I32x16 b) {
 }
 BERTHA_INLINE void store_pairs(std::int16_t* p, I32x16 a, I32x16 b) { _mm512_storeu_si512(p, interleave_pairs(a, b)); }
 BERTHA_INLINE I32x16 add(I32x16 a, I32x16 b) { return {_mm512_add_epi32(a.v, b.v)}; }
+BERTHA_INLINE I32x16 subtract_product(I32x16 a, std::int32_t factor, I32x16 b) {
+  return {_mm512_sub_epi32(a.v, _mm512_mullo_epi32(_mm512_set1_epi32(factor), b.v))};
+}
 BERTHA_INLINE I32x16 max(I32x16 a, I32x16 b) { return {_mm512_max_epi32(a.v, b.v)}; }
 BERTHA_INLINE I32x16 magnitude_bits(F32x16 a) { return {_mm512_castps_si512(abs(a).v)}; }
 BERTHA_INLINE I32x16 to_s32(F32x16 a) { return {_mm512_cvtps_epi32(a.v)}; }

@@ -188,6 +188,11 @@ inline I32x16 add(I32x16 a, I32x16 b) {
   BERTHA_EACH_LANE a.lane[j] += b.lane[j];
   return a;
 }
+/// a - factor b.
+inline I32x16 subtract_product(I32x16 a, std::int32_t factor, I32x16 b) {
+  BERTHA_EACH_LANE a.lane[j] -= factor * b.lane[j];
+  return a;
+}
 inline I32x16 max(I32x16 a, I32x16 b) {
   BERTHA_EACH_LANE a.lane[j] = a.lane[j] > b.lane[j] ? a.lane[j] : b.lane[j];
   return a;

@@ -189,6 +189,10 @@ BERTHA_INLINE I32x16 add(I32x16 a, I32x16 b) {
   BERTHA_EACH_QUARTER a.v[i] = vaddq_s32(a.v[i], b.v[i]);
   return a;
 }
+BERTHA_INLINE I32x16 subtract_product(I32x16 a, std::int32_t factor, I32x16 b) {
+  BERTHA_EACH_QUARTER a.v[i] = vmlsq_n_s32(a.v[i], b.v[i], factor);
+  return a;
+}
 BERTHA_INLINE I32x16 max(I32x16 a, I32x16 b) {
   BERTHA_EACH_QUARTER a.v[i] = vmaxq_s32(a.v[i], b.v[i]);
   return a;

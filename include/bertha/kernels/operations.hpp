@@ -25,6 +25,9 @@ namespace kernels {
 /// checks.
 inline constexpr std::size_t kMostInputsS8 = 131'072, kMostKeysS8 = 65'536;
 static_assert(kMostInputsS8 * 127 * 128 <= 0x7fffffff && kMostKeysS8 * 255 * 127 <= 0x7fffffff);
+/// The same for inputs with a zero point: q - zero is at most 254.
+inline constexpr std::size_t kMostShiftedInputsS8 = 65'536;
+static_assert(kMostShiftedInputsS8 * 254 * 128 <= 0x7fffffff);
 
 /// out[r, n] = activation(sum_k a[r, k] w[n, k] + bias[n]) + residual[r, n], for the n of n_panels panels. In float32
 /// k' is k. In bfloat16 k' is k rounded up to 32, rows are zero-filled, and sums are
@@ -57,7 +60,8 @@ using GemmBf16 = GemmRows<bf16>;
 using GemmSplit = GemmBf16;
 
 /// GemmF32 with acc = sum_k a[r, k] w[n, k] in int32 (so k <= kMostInputsS8) and fma(float(acc), a_scale[r] * scale[n],
-/// bias[n]) before the activation. Exact for every int8 weight, -128 too.
+/// bias[n]) before the activation. Exact for every int8 weight, -128 too. With zero points, acc - a_zero[r] sum[n] in
+/// place of acc (so k <= kMostShiftedInputsS8): the sum of (a[r, k] - a_zero[r]) w[n, k].
 struct GemmS8 {
   const std::int8_t* a = nullptr;  // [rows, k'], k' = k rounded up to 64, zero-filled; in [-127, 127]
   std::size_t a_stride = 0;
@@ -74,7 +78,8 @@ struct GemmS8 {
   std::size_t k = 0;  // k'
   std::size_t n_panels = 0;
   Activation activation = Activation::none;
-  std::byte* scratch = nullptr;  // product_scratch(rows) bytes, 64-byte aligned
+  std::byte* scratch = nullptr;          // product_scratch(rows) bytes, 64-byte aligned
+  const std::int32_t* a_zero = nullptr;  // [rows], or null: there are none
 };
 
 /// context[i, :] = softmax_j(q[i] . k[j] * scale) v[j], for all rows i of one sequence, one attention head.
@@ -131,7 +136,10 @@ struct LayerNormRows {
 
 /// q = round_even(x * (127 / m)) clamped to [-127, 127], scale = m / 127, m = max abs x of the row; what is past size
 /// is 0. m < 2^-100: all 0, scale 0. A NaN or infinity in the row: all 0, scale NaN, so that NaN comes out of a
-/// product.
+/// product. With a smoothing vector x is x * smoothing. With zero points, x is about scale * (q - zero): low and high
+/// are the least and the largest of the row's numbers and 0, scale = (high - low) / 254, inverse = 254 / (high - low),
+/// zero = round_even(fma(-low, inverse, -127)), q = round_even(fma(x, inverse, zero)), both clamped as above; m is as
+/// above, zero is 0 where q is all 0, and a high - low that overflows is an infinity in the row.
 struct QuantiseRows {
   const float* x = nullptr;  // [rows, size]
   std::size_t stride = 0;
@@ -139,7 +147,9 @@ struct QuantiseRows {
   std::size_t size = 0;
   std::int8_t* q = nullptr;  // [rows, size rounded up to 64]
   std::size_t q_stride = 0;
-  float* scale = nullptr;  // [rows]
+  float* scale = nullptr;            // [rows]
+  const float* smoothing = nullptr;  // [size], or null
+  std::int32_t* zero = nullptr;      // [rows], or null: the row is quantised without
 };
 
 /// y = x rounded to bfloat16, nearest even; NaN stays NaN. What is past size is 0. pack_rows and split_rows may write

@@ -287,10 +287,52 @@ BERTHA_INLINE float quantise_row(const float* x, std::size_t n, Integer* q) {
   return row.scale;
 }
 
+/// Sixteen numbers of a row of n from i on, times the smoothing vector where there is one; 0 past the row.
+BERTHA_LANE_INLINE F32x16 smoothed(const float* x, const float* smoothing, std::size_t n, std::size_t i) {
+  const std::size_t left = n - i;
+  const F32x16 values = left < kLanes ? load_first(x + i, left) : load(x + i);
+  if (!smoothing) return values;
+  return mul(values, left < kLanes ? load_first(smoothing + i, left) : load(smoothing + i));
+}
+
+/// quantise_row of a row that is smoothed or has a zero point, which goes to `zero` unless that is null.
+inline float quantise_calibrated_row(const float* x, const float* smoothing, std::size_t n, std::int8_t* q,
+                                     std::int32_t* zero) {
+  I32x16 most = zero_s32();
+  F32x16 high = broadcast(0.0f), low = broadcast(0.0f);
+  for (std::size_t i = 0; i < n; i += kLanes) {
+    const F32x16 values = smoothed(x, smoothing, n, i);
+    most = max(most, magnitude_bits(values));
+    high = max(high, values);
+    low = min(low, values);
+  }
+  const F32x16 least = broadcast(-127.0f), largest = broadcast(127.0f);
+  Quantiser row = quantiser(fold_max(most));
+  F32x16 shift = broadcast(0.0f);
+  if (zero && row.inverse != 0.0f) {
+    const float below = fold_max(sub(broadcast(0.0f), low));
+    const float range = fold_max(high) + below;
+    row = range < __builtin_inff() ? Quantiser{range / 254.0f, 254.0f / range} : Quantiser{__builtin_nanf(""), 0.0f};
+    shift = to_f32(to_s32(min(largest, max(least, fma(broadcast(below), broadcast(row.inverse), least)))));
+  }
+  if (row.inverse == 0.0f) shift = broadcast(0.0f);
+  const F32x16 inverse = broadcast(row.inverse);
+  for (std::size_t i = 0; i < n; i += kLanes) {
+    F32x16 values = min(largest, max(least, fma(smoothed(x, smoothing, n, i), inverse, shift)));
+    if (n - i < kLanes) values = select(lanes_below(n - i), values, broadcast(0.0f));
+    store_s8(q + i, row.inverse == 0.0f ? zero_s32() : to_s32(values));
+  }
+  if (zero) *zero = fold_max(to_s32(shift));
+  return row.scale;
+}
+
 inline void quantise_rows(const QuantiseRows& op) {
+  const bool calibrated = op.smoothing || op.zero;
   for (std::size_t row = 0; row < op.rows; ++row) {
+    const float* x = op.x + row * op.stride;
     std::int8_t* q = op.q + row * op.q_stride;
-    op.scale[row] = quantise_row(op.x + row * op.stride, op.size, q);
+    op.scale[row] = calibrated ? quantise_calibrated_row(x, op.smoothing, op.size, q, op.zero ? op.zero + row : nullptr)
+                               : quantise_row(x, op.size, q);
     for (std::size_t i = padded(op.size); i < round_up(op.size, 64); i += kLanes) store_s8(q + i, zero_s32());
   }
 }
