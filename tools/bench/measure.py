@@ -16,7 +16,8 @@ from workloads import Workload
 
 SHORT_MS = 250  # calls shorter than this have an untimed one before them, and are repeated for as long
 PAUSE_S = 0.25  # between turns on several threads: idle threads of some engines keep looking for work for 0.2 s
-TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}  # largest difference of a logit from PyTorch's float32
+# Largest difference of a logit from PyTorch's float32. That of int8 only tells a model that works from one that doesn't.
+TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2, "int8": 1e-1}
 
 
 @dataclass
@@ -79,7 +80,7 @@ def tune(group: Group, name: str, workloads: list[Workload], references: dict[st
     """The fastest settings of a peer for each workload, each candidate by itself. Throws Unavailable."""
     best: dict[str, tuple[float, Settings]] = {}
     reason = ""
-    for settings in PEERS[name].candidates(group.threads):
+    for settings in PEERS[name].candidates(group.precision, group.threads):
         try:
             entry = Entry(name, group.peer(name, settings))
         except Unavailable as error:

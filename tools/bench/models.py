@@ -1,9 +1,12 @@
 """The same random BERT in the format of every engine, in one folder.
 
 checkpoint/ of Hugging Face, bertha.safetensors, exported.onnx and fused.onnx (ONNX Runtime's fusions), openvino.xml,
-ctranslate2/ and classifier.npz. What can't be made, for want of a package, is left out with a message.
+ctranslate2/ and classifier.npz. In int8: bertha-int8.safetensors; dynamic.onnx, dynamic_reduced.onnx and static.onnx by
+onnxruntime.quantization; openvino_static.xml and openvino_weights.xml by NNCF; CTranslate2 quantises when it loads. What
+can't be made, for want of a package, is left out with a message.
 """
 
+import contextlib
 import subprocess
 import sys
 import warnings
@@ -53,11 +56,24 @@ def checkpoint(folder: Path, shape: str) -> None:
     np.savez(folder / "classifier.npz", weight=weight, bias=bias)
 
 
+def bertha_file(folder: Path, precision: str) -> Path:
+    """bertha's model for a precision."""
+    return folder / ("bertha-int8.safetensors" if precision == "int8" else "bertha.safetensors")
+
+
 def bertha(folder: Path) -> None:
     """By the converter of this project."""
     # With its self-test: only that tells whether products of split numbers keep the promise of float32.
-    command = [sys.executable, str(CONVERT), str(folder / "checkpoint"), str(folder / "bertha.safetensors"), "--selftest"]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    for precision, options in (("float32", ["--selftest"]), ("int8", ["--precision", "int8"])):
+        command = [sys.executable, str(CONVERT), str(folder / "checkpoint"), str(bertha_file(folder, precision)), *options]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def calibration() -> list[dict[str, np.ndarray]]:
+    """Batches of random ids, as the workloads have them, for peers that need ranges of activations beforehand."""
+    random = np.random.default_rng(2)
+    found = [{"input_ids": random.integers(5, 30000, (1, length))} for length in (16, 48, 64, 128) for _ in range(8)]
+    return [{**batch, "attention_mask": np.ones_like(batch["input_ids"])} for batch in found]
 
 
 def exportable(folder: Path) -> tuple[Logits, tuple[torch.Tensor, torch.Tensor]]:
@@ -80,6 +96,45 @@ def onnx(folder: Path, shape: str) -> None:
     optimizer.optimize_model(path, "bert", num_heads=heads, hidden_size=hidden).save_model_to_file(str(folder / "fused.onnx"))
 
 
+def onnx_int8(folder: Path) -> None:
+    """By ONNX Runtime: weights per channel, activations as they come or by ranges of a calibration set."""
+    from onnx import TensorProto
+    from onnxruntime import quantization
+
+    types = {"DefaultTensorType": TensorProto.FLOAT}  # shapes aren't inferred through the fused operations
+    for name, reduce_range in (("dynamic", False), ("dynamic_reduced", True)):
+        quantization.quantize_dynamic(
+            folder / "fused.onnx",
+            folder / f"{name}.onnx",
+            per_channel=True,
+            reduce_range=reduce_range,
+            extra_options=types,
+        )
+
+    class Reader(quantization.CalibrationDataReader):
+        """One batch after another."""
+
+        def __init__(self) -> None:
+            self.batches = iter(calibration())
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            return next(self.batches, None)
+
+    quantization.shape_inference.quant_pre_process(
+        str(folder / "exported.onnx"), str(folder / "inferred.onnx"), skip_symbolic_shape=True
+    )
+    quantization.quantize_static(
+        folder / "inferred.onnx",
+        folder / "static.onnx",
+        Reader(),
+        quant_format=quantization.QuantFormat.QDQ,
+        op_types_to_quantize=["MatMul", "Gemm"],
+        per_channel=True,
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8,
+    )
+
+
 def openvino(folder: Path) -> None:
     """From PyTorch directly, with the attention operation that PyTorch has."""
     import openvino as ov
@@ -91,6 +146,19 @@ def openvino(folder: Path) -> None:
     ov.save_model(found, folder / "openvino.xml", compress_to_fp16=False)
 
 
+def openvino_int8(folder: Path) -> None:
+    """By NNCF: activations by ranges of a calibration set, or weights alone."""
+    import nncf
+    import openvino as ov
+
+    core = ov.Core()
+    batches = nncf.Dataset(calibration())
+    found = nncf.quantize(core.read_model(folder / "openvino.xml"), batches, model_type=nncf.ModelType.TRANSFORMER)
+    ov.save_model(found, folder / "openvino_static.xml", compress_to_fp16=False)
+    found = nncf.compress_weights(core.read_model(folder / "openvino.xml"), mode=nncf.CompressWeightsMode.INT8_SYM)
+    ov.save_model(found, folder / "openvino_weights.xml", compress_to_fp16=False)
+
+
 def ctranslate2(folder: Path) -> None:
     """By its converter for transformers."""
     from ctranslate2.converters import TransformersConverter
@@ -98,7 +166,7 @@ def ctranslate2(folder: Path) -> None:
     TransformersConverter(str(folder / "checkpoint")).convert(str(folder / "ctranslate2"))
 
 
-def make(folder: Path, shape: str) -> None:
+def make(folder: Path, shape: str, precisions: list[str]) -> None:
     """Everything that the installed packages can make."""
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
@@ -106,8 +174,11 @@ def make(folder: Path, shape: str) -> None:
     checkpoint(folder, shape)
     bertha(folder)
     makers: list[Callable[[], None]] = [lambda: onnx(folder, shape), lambda: openvino(folder), lambda: ctranslate2(folder)]
+    if "int8" in precisions:
+        makers += [lambda: onnx_int8(folder), lambda: openvino_int8(folder)]
     for maker in makers:
         try:
-            maker()
+            with contextlib.redirect_stdout(sys.stderr):  # standard output is for tables
+                maker()
         except ImportError as error:
             print(f"peers.py: {error}; its model is left out", file=sys.stderr)

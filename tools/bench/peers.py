@@ -10,11 +10,12 @@ Workloads are batch x length, and
 
 With --tune each peer is first tried with all settings that its documentation recommends, and runs each workload with the
 fastest; otherwise with the settings that were usually fastest. A peer whose logits are not PyTorch's, or which can't be
-kept to the level that --isa names, is shown but not compared with. Needs torch, transformers, onnx and onnxscript; of
-onnxruntime, openvino and ctranslate2 those that are to be timed.
+kept to the level that --isa names, is shown but not compared with. In int8 every peer is there in each of the ways that
+its documentation recommends, as an engine of its own. Needs torch, transformers, onnx and onnxscript; of onnxruntime,
+openvino (for int8 with nncf) and ctranslate2 those that are to be timed.
 
-Prints a table for each shape, precision and number of threads: medians over the rounds in milliseconds, and the ratio of
-the fastest peer's to bertha's. --json FILE has everything, settings included; it grows with each table.
+Prints a table for each shape, precision and number of threads: medians over the rounds in milliseconds, the ratio of the
+fastest peer's to bertha's, and how far each engine's logits are from PyTorch's in float32. --json FILE has everything, settings included; it grows with each table.
 """
 
 import argparse
@@ -79,7 +80,7 @@ def settings_of(
     if options.tune:
         return tune(group, name, workloads, references)
     known = tuned_before(options.settings, group, name) if options.settings else {}
-    return {each.name: known.get(each.name, PEERS[name].candidates(group.threads)[0]) for each in workloads}
+    return {each.name: known.get(each.name, PEERS[name].candidates(group.precision, group.threads)[0]) for each in workloads}
 
 
 def start_peers(
@@ -116,7 +117,7 @@ def measure(
     """One table's records."""
     entries: dict[str, list[Entry]] = {each.name: [] for each in workloads}
     try:
-        model = group.folder / "bertha.safetensors"
+        model = models.bertha_file(group.folder, group.precision)
         ours = Entry(Bertha.name, Bertha(options.program, model, group.precision, group.threads, group.isa))
         options.versions[ours.name] = ours.engine.version
         for each in workloads:
@@ -144,7 +145,7 @@ def main() -> int:
     results: list[dict[str, Any]] = []
     for shape in options.shape:
         with tempfile.TemporaryDirectory() as name:
-            models.make(Path(name), shape)
+            models.make(Path(name), shape, options.precision)
             references = reference(Path(name), workloads)
             for precision in options.precision:
                 for threads in options.threads:

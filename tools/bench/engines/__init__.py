@@ -2,11 +2,12 @@
 
 from engines.bertha import Bertha
 from engines.ctranslate2 import CTranslate2
-from engines.onnxruntime import OnnxRuntime
-from engines.openvino import OpenVino
+from engines.onnxruntime import OnnxRuntime, OnnxRuntimeReduced, OnnxRuntimeStatic
+from engines.openvino import OpenVino, OpenVinoDynamic
 from engines.peer import Peer
 from engines.pytorch import PyTorch
 
-PEERS: dict[str, type[Peer]] = {peer.name: peer for peer in (PyTorch, OnnxRuntime, OpenVino, CTranslate2)}
+ENGINES = (PyTorch, OnnxRuntime, OnnxRuntimeReduced, OnnxRuntimeStatic, OpenVino, OpenVinoDynamic, CTranslate2)
+PEERS: dict[str, type[Peer]] = {peer.name: peer for peer in ENGINES}
 
 __all__ = ["PEERS", "Bertha", "Peer"]

@@ -18,7 +18,7 @@ class CTranslate2(Peer):
     }
 
     @classmethod
-    def candidates(cls, threads: int) -> list[Settings]:
+    def candidates(cls, precision: str, threads: int) -> list[Settings]:
         usual: Settings = {"inter_threads": 1, "environment": {}}
         mkl = {"CT2_USE_MKL": "1"}
         found = [usual, {**usual, "environment": mkl}, {**usual, "environment": {"CT2_USE_MKL": "0"}}]

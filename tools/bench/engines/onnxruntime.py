@@ -1,7 +1,7 @@
 """ONNX Runtime on its CPU provider, which has no bfloat16 kernels for x86-64, and can't be kept off an instruction set."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -9,19 +9,22 @@ from engines.peer import Peer, Settings, Unavailable
 
 
 class OnnxRuntime(Peer):
-    """With all graph optimisations, on the exported graph or on that with the fusions of onnxruntime.transformers."""
+    """With all graph optimisations: in float32 on the exported graph or on that with the fusions of
+    onnxruntime.transformers, in int8 on the latter with weights quantised for each output and activations as they come."""
 
     name = "ONNX Runtime"
+    models: ClassVar[dict[str, list[str]]] = {"float32": ["fused", "exported"], "int8": ["dynamic"]}  # the fastest first
 
     @classmethod
-    def candidates(cls, threads: int) -> list[Settings]:
-        found: list[Settings] = [{"model": "fused", "spinning": "1"}, {"model": "exported", "spinning": "1"}]
-        return found if threads == 1 else [*found, {"model": "fused", "spinning": "0"}]
+    def candidates(cls, precision: str, threads: int) -> list[Settings]:
+        models = cls.models.get(precision, [""])
+        found: list[Settings] = [{"model": model, "spinning": "1"} for model in models]
+        return found if threads == 1 else [*found, {"model": models[0], "spinning": "0"}]
 
     def __init__(self, folder: Path, precision: str, threads: int, settings: Settings):
         import onnxruntime
 
-        if precision != "float32":
+        if precision not in self.models:
             raise Unavailable(f"{self.name} has no {precision} on this CPU")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -42,3 +45,17 @@ class OnnxRuntime(Peer):
 
     def run(self, batch: Any) -> Any:
         return self.session.run(None, batch)[0]
+
+
+class OnnxRuntimeReduced(OnnxRuntime):
+    """With weights of 7 bits, whose sums don't saturate where there is no VNNI."""
+
+    name = "ONNX Runtime, reduce_range"
+    models: ClassVar[dict[str, list[str]]] = {"int8": ["dynamic_reduced"]}
+
+
+class OnnxRuntimeStatic(OnnxRuntime):
+    """With activations quantised by ranges that were found on a calibration set."""
+
+    name = "ONNX Runtime, static"
+    models: ClassVar[dict[str, list[str]]] = {"int8": ["static"]}

@@ -36,7 +36,7 @@ class Peer(ABC):
 
     @classmethod
     @abstractmethod
-    def candidates(cls, threads: int) -> list[Settings]:
+    def candidates(cls, precision: str, threads: int) -> list[Settings]:
         """The settings worth a trial, the ones that are usually best first. "environment" holds variables."""
 
     @abstractmethod

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from engines.peer import Peer, Settings
+from engines.peer import Peer, Settings, Unavailable
 
 
 class PyTorch(Peer):
@@ -18,7 +18,7 @@ class PyTorch(Peer):
     }
 
     @classmethod
-    def candidates(cls, threads: int) -> list[Settings]:
+    def candidates(cls, precision: str, threads: int) -> list[Settings]:
         return [
             {"attention": "sdpa", "compile": "frozen"},
             {"attention": "sdpa", "compile": "no"},
@@ -30,6 +30,8 @@ class PyTorch(Peer):
         import torch
         import transformers
 
+        if precision == "int8":
+            raise Unavailable(f"{self.name} has no int8 encoder that its documentation still recommends")
         self.torch = torch
         torch.set_num_threads(threads)
         model = transformers.BertForSequenceClassification.from_pretrained(
