@@ -140,7 +140,7 @@ if [ $full = yes ]; then
     stage "configure, aarch64" 30 configure aarch64 "${sanitized[@]}" -D CMAKE_BUILD_TYPE=Release \
       -D CMAKE_TOOLCHAIN_FILE="$PWD/tools/cmake/aarch64.cmake"
     stage "build, aarch64" 600 build aarch64 bertha_unit_tests bertha_kernels_tests bertha_golden_tests
-    stage "tests, aarch64" 600 run_tests aarch64 -L 'unit|kernels|golden' -E 'demo_|InAChild'
+    stage "tests, aarch64" 600 run_tests aarch64 -L 'unit|kernels|golden' -E 'demo_|InAChild|FirstUse'
     stage "inner loops, aarch64" 60 run_tests aarch64 -R inner_loops_stay_in_registers
   else
     echo "aarch64 is left out: its compiler or qemu could not be installed"

@@ -2,5 +2,5 @@
 
 #include <bertha/kernels/table.hpp>
 
-const std::vector<const bertha::kernels::Table*>& every_table();
-const std::vector<const bertha::kernels::Table*>& every_table() { return bertha::kernels::available(); }
+std::vector<const bertha::kernels::Table*> every_table();
+std::vector<const bertha::kernels::Table*> every_table() { return bertha::kernels::available(); }

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <bertha/error.hpp>
 #include <bertha/kernels/table.hpp>
 #include <cstddef>
@@ -10,7 +11,6 @@
 #include <cstring>
 #include <iterator>
 #include <memory>
-#include <string>
 #include <string_view>
 
 BERTHA_NAMESPACE_BEGIN
@@ -254,20 +254,21 @@ inline void require_known_answers(const Table& table) {
   const Answer* next = kAnswers;
   known_answers(table, [&](std::string_view operation, std::uint64_t number) {
     if (next->operation != operation || next->number != number)
-      throw Error(ErrorCode::self_test,
-                  "kernels: " + std::string(operation) + " of the level '" + std::string(table.level) +
-                      "' does not give the bits that it must; expected what every build computes; the compiler or its "
-                      "flags change results: link bertha::compiled, or set BERTHA_ISA=scalar, and report it");
+      throw_error(ErrorCode::self_test,
+                  {"kernels: ", operation, " of the level '", table.level,
+                   "' does not give the bits that it must; expected what every build computes; the compiler or its "
+                   "flags change results: link bertha::compiled, or set BERTHA_ISA=scalar, and report it"});
     ++next;
   });
 }
 
-/// The same of the table that this process uses, once: later calls cost nothing. Thread-safe.
+/// The same of the table that this process uses: costs nothing once it was found to be right. Thread-safe, without a
+/// lock that a child of fork() could wait for: threads that come first at the same time all look.
 inline void require_known_answers() {
-  [[maybe_unused]] static const bool known = [] {
-    require_known_answers(table());
-    return true;
-  }();
+  static constinit std::atomic<bool> known{false};
+  if (known.load(std::memory_order_acquire)) return;
+  require_known_answers(table());
+  known.store(true, std::memory_order_release);
 }
 
 }  // namespace kernels

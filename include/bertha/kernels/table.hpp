@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <bertha/error.hpp>
 #include <bertha/kernels/cpu.hpp>
 #include <bertha/kernels/operations.hpp>
@@ -30,7 +31,7 @@ BERTHA_FUNCTION std::vector<const Table*> tables_for(const CpuFeatures& features
 
 /// The tables that this CPU and its system have the registers for, best last; see may_run. For tests and `inspect`.
 /// Thread-safe.
-BERTHA_FUNCTION const std::vector<const Table*>& available();
+BERTHA_FUNCTION std::vector<const Table*> available();
 
 /// Whether the system lets this process run functions of one of `available()`: asks it for the registers of AMX where
 /// `table` needs them. Thread-safe.
@@ -66,10 +67,7 @@ BERTHA_FUNCTION std::vector<const Table*> tables_for([[maybe_unused]] const CpuF
   return tables;
 }
 
-BERTHA_FUNCTION const std::vector<const Table*>& available() {
-  static const std::vector<const Table*> tables = tables_for(cpu_features());
-  return tables;
-}
+BERTHA_FUNCTION std::vector<const Table*> available() { return tables_for(cpu_features()); }
 
 BERTHA_FUNCTION bool may_run([[maybe_unused]] const Table& table) {
 #if defined(__x86_64__)
@@ -115,8 +113,13 @@ BERTHA_FUNCTION const Table& preferred_table() {
 }
 
 BERTHA_FUNCTION const Table& table(const Table* instead) {
-  static const Table& chosen = instead ? *instead : preferred_table();
-  return chosen;
+  // Not a static object's own guard: a child of fork() would wait for a thread that it doesn't have, if that was
+  // choosing. Threads that come to choose at the same time all do, and use what the first of them has set.
+  static constinit std::atomic<const Table*> chosen{nullptr};
+  const Table* found = chosen.load(std::memory_order_acquire);
+  if (found) return *found;
+  if (!instead) instead = &preferred_table();
+  return chosen.compare_exchange_strong(found, instead, std::memory_order_acq_rel) ? *instead : *found;
 }
 
 #endif
