@@ -1,5 +1,6 @@
 // Makes small model files for tests, right or wrong on purpose. It follows tools/format.md and shares no code with the
-// library or the converter, so it is a third opinion on that page.
+// library or the converter, so it is a third opinion on that page; but for where weights lie: that is layout.hpp's,
+// which kernels/layout_test.cpp holds against the page.
 //
 //     auto model = ModelWriter::tiny();          // a complete BERT of one layer with seeded weights
 //     model.config["hidden_size"] = 40;          // vary a part of the metadata
@@ -12,6 +13,7 @@
 #include "container_writer.hpp"
 
 #include <algorithm>
+#include <bertha/kernels/layout.hpp>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -70,35 +72,34 @@ class ModelWriter : public ContainerWriter {
                   const std::string& precision) {
     const std::size_t n = bias.size();
     const std::size_t k = weights.size() / n;
-    const std::size_t panels = up(n, 16) / 16;
     if (precision == "int8") {
       const auto [values, scale] = quantise(weights, n);
-      const std::size_t groups = up(k, 64) / 4;
-      std::vector<std::int8_t> cut(panels * groups * 64);
+      const bertha::kernels::PanelLayout<std::int8_t> layout(n, k);
+      std::vector<std::int8_t> cut(layout.size());
       std::vector<std::int32_t> sum(up(n, 16));
       for (std::size_t row = 0; row < n; ++row) {
         for (std::size_t i = 0; i < k; ++i) {
-          cut[((row / 16 * groups + i / 4) * 16 + row % 16) * 4 + i % 4] = values[row * k + i];
+          cut[layout.at(row, i)] = values[row * k + i];
           sum[row] += values[row * k + i];
         }
       }
-      add(name + ".weight", "I8", {panels, groups, 16, 4}, cut);
+      add(name + ".weight", "I8", dimensions(layout), cut);
       add(name + ".scale", "F32", {up(n, 16)}, padded(scale, 1));
       add(name + ".sum", "I32", {up(n, 16)}, sum);
     } else if (precision == "bfloat16") {
-      const std::size_t pairs = up(k, 32) / 2;
-      std::vector<std::uint16_t> cut(panels * pairs * 32);
+      const bertha::kernels::PanelLayout<bertha::bf16> layout(n, k);
+      std::vector<std::uint16_t> cut(layout.size());
       for (std::size_t row = 0; row < n; ++row) {
-        for (std::size_t i = 0; i < k; ++i)
-          cut[((row / 16 * pairs + i / 2) * 16 + row % 16) * 2 + i % 2] = bfloat16(weights[row * k + i]);
+        for (std::size_t i = 0; i < k; ++i) cut[layout.at(row, i)] = bfloat16(weights[row * k + i]);
       }
-      add(name + ".weight", "BF16", {panels, pairs, 16, 2}, cut);
+      add(name + ".weight", "BF16", dimensions(layout), cut);
     } else {
-      std::vector<float> cut(panels * k * 16);
+      const bertha::kernels::PanelLayout<float> layout(n, k);
+      std::vector<float> cut(layout.size());
       for (std::size_t row = 0; row < n; ++row) {
-        for (std::size_t i = 0; i < k; ++i) cut[(row / 16 * k + i) * 16 + row % 16] = weights[row * k + i];
+        for (std::size_t i = 0; i < k; ++i) cut[layout.at(row, i)] = weights[row * k + i];
       }
-      add(name + ".weight", "F32", {panels, k, 16}, cut);
+      add(name + ".weight", "F32", dimensions(layout), cut);
     }
     add_vector(name + ".bias", bias);
   }
@@ -167,6 +168,12 @@ class ModelWriter : public ContainerWriter {
   std::string bytes() const { return pack(header().dump(), data()); }
 
  private:
+  template <class Element>
+  static std::vector<std::size_t> dimensions(const bertha::kernels::PanelLayout<Element>& layout) {
+    const auto shape = layout.shape();
+    return {shape.begin(), shape.end()};
+  }
+
   static std::vector<float> padded(const std::vector<float>& values, std::size_t rows) {
     const std::size_t size = values.size() / rows;
     std::vector<float> result(rows * up(size, 16));

@@ -2,6 +2,7 @@
 
 #include <bertha/bertha.hpp>
 #include <cfenv>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -251,6 +252,25 @@ TEST(Model, RunsAFloat32FileInBFloat16WithTheBitsOfABFloat16File) {
   }
 }
 
+/// Calls f(from, to, row) for every number of a table or a linear layer: where it is in a file whose elements are
+/// Element, and where in one of float32.
+template <class Element, class F>
+void for_every_number(const TensorData& float32, const F& f) {
+  const bool table = float32.shape.size() == 2;
+  const std::size_t rows = table ? float32.shape[0] : float32.shape[0] * bertha::kernels::kLanes;
+  const TinyOptions sizes;
+  const std::size_t inputs = table ? sizes.hidden_size : float32.shape[1];
+  const bertha::kernels::PanelLayout<Element> from(rows, inputs);
+  const bertha::kernels::PanelLayout<float> to(rows, inputs);
+  for (std::size_t row = 0; row < rows; ++row)
+    for (std::size_t i = 0; i < inputs; ++i) {
+      if (table)
+        f(row * from.depth() + i, row * bertha::kernels::padded(inputs) + i, row);
+      else
+        f(from.at(row, i), to.at(row, i), row);
+    }
+}
+
 /// Every bfloat16 number as the float32 number that it is, in a float32 file.
 TEST(Model, RunsABFloat16FileInOtherPrecisionsWithTheBitsOfItsWidenedWeights) {
   const ModelWriter bfloat16 = tiny(kHeads[0], "bfloat16");
@@ -259,16 +279,10 @@ TEST(Model, RunsABFloat16FileInOtherPrecisionsWithTheBitsOfItsWidenedWeights) {
     const auto source = std::find_if(bfloat16.tensors.begin(), bfloat16.tensors.end(),
                                      [&](const TensorData& other) { return other.name == tensor.name; });
     if (source->dtype != "BF16") continue;
-    const bool table = tensor.shape.size() == 2;
-    const std::size_t k = table ? 36 : tensor.shape[1];
-    for (std::size_t row = 0; row < (table ? tensor.shape[0] : tensor.shape[0] * 16); ++row)
-      for (std::size_t i = 0; i < k; ++i) {
-        const std::size_t from =
-            table ? row * 64 + i : ((row / 16 * source->shape[1] + i / 2) * 16 + row % 16) * 2 + i % 2;
-        const std::size_t to = table ? row * 48 + i : (row / 16 * k + i) * 16 + row % 16;
-        std::memset(tensor.bytes.data() + to * 4, 0, 2);
-        std::memcpy(tensor.bytes.data() + to * 4 + 2, source->bytes.data() + from * 2, 2);
-      }
+    for_every_number<bertha::bf16>(tensor, [&](std::size_t from, std::size_t to, std::size_t) {
+      std::memset(tensor.bytes.data() + to * 4, 0, 2);
+      std::memcpy(tensor.bytes.data() + to * 4 + 2, source->bytes.data() + from * 2, 2);
+    });
   }
   EXPECT_NE(bits(widened), bits(tiny()));
   for (const auto precision : {PrecisionKind::float32, PrecisionKind::float32_strict, PrecisionKind::int8})
@@ -286,21 +300,34 @@ TEST(Model, RunsAnInt8FileInFloat32WithTheBitsOfItsDequantisedWeights) {
     const std::string prefix = tensor.name.substr(0, tensor.name.rfind('.'));
     ModelWriter scales = int8;
     const std::string& scale_bytes = scales.tensor(prefix + ".scale").bytes;
-    const bool table = tensor.shape.size() == 2;
-    const std::size_t k = table ? 36 : tensor.shape[1];
-    for (std::size_t row = 0; row < (table ? tensor.shape[0] : tensor.shape[0] * 16); ++row)
-      for (std::size_t i = 0; i < k; ++i) {
-        const std::size_t from =
-            table ? row * 64 + i : ((row / 16 * source->shape[1] + i / 4) * 16 + row % 16) * 4 + i % 4;
-        const std::size_t to = table ? row * 48 + i : (row / 16 * k + i) * 16 + row % 16;
-        float scale;
-        std::memcpy(&scale, scale_bytes.data() + row * 4, 4);
-        const float value = static_cast<float>(static_cast<signed char>(source->bytes[from])) * scale;
-        std::memcpy(tensor.bytes.data() + to * 4, &value, 4);
-      }
+    for_every_number<std::int8_t>(tensor, [&](std::size_t from, std::size_t to, std::size_t row) {
+      float scale;
+      std::memcpy(&scale, scale_bytes.data() + row * 4, 4);
+      const float value = static_cast<float>(static_cast<signed char>(source->bytes[from])) * scale;
+      std::memcpy(tensor.bytes.data() + to * 4, &value, 4);
+    });
   }
   EXPECT_EQ(bits(int8, {.precision = PrecisionKind::float32}), bits(dequantised));
   EXPECT_EQ(bits(int8, {.precision = PrecisionKind::float32_strict}), bits(dequantised));
+}
+
+// What a process uses is chosen once, so this is done in a child, and first of all tests.
+TEST(ModelDeathTest, IsNotLoadedWithKernelsThatComputeSomethingElse) {
+  EXPECT_EXIT(
+      {
+        static bertha::kernels::Table wrong = bertha::kernels::preferred_table();
+        wrong.softmax.run = wrong.sigmoid.run;
+        const bool chosen = &bertha::kernels::table(&wrong) == &wrong;
+        int refused = 0;
+        for (const std::string head : kHeads)
+          for (const char* precision : {"float32", "bfloat16", "int8"}) try {
+              load(head, tiny(head, precision));
+            } catch (const bertha::Error& error) {
+              refused += error.code() == ErrorCode::self_test;
+            }
+        std::exit(chosen && refused == 9 ? 0 : 1);
+      },
+      testing::ExitedWithCode(0), "");
 }
 
 TEST(Model, HasTheSameBitsWhenItsPrecisionIsFixedAtCompileTime) {

@@ -65,7 +65,9 @@ TEST(Int8, HandsEveryProductTheSumsOfItsWeights) {
 TEST(Int8, RefusesALayerWhoseSumsCouldOverflow) {
   const std::size_t inputs = bertha::kernels::kMostInputsS8 + 64;
   ModelWriter writer = ModelWriter::tiny();
-  writer.add("wide.weight", "I8", {1, inputs / 4, 16, 4}, std::vector<std::int8_t>(inputs * 16));
+  const PanelLayout<std::int8_t> layout(16, inputs);
+  const auto shape = layout.shape();
+  writer.add("wide.weight", "I8", {shape.begin(), shape.end()}, std::vector<std::int8_t>(layout.size()));
   writer.add("wide.scale", "F32", {16}, std::vector<float>(16));
   writer.add("wide.sum", "I32", {16}, std::vector<std::int32_t>(16));
   const AlignedBytes bytes(writer.bytes());

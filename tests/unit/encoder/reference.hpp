@@ -1,9 +1,10 @@
 // A whole BERT in double precision, as a textbook has it, from the tensors of a ModelWriter. It shares no code with the
-// library.
+// library, but for where weights lie: that is layout.hpp's, which kernels/layout_test.cpp holds against the format.
 
 #pragma once
 
 #include <Eigen/Dense>
+#include <bertha/kernels/layout.hpp>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -76,11 +77,11 @@ class Reference {
   Matrix linear(const Matrix& x, const std::string& name, std::size_t outputs) {
     const TensorData& weight = writer_.tensor(name + ".weight");
     const std::size_t inputs = weight.shape[1];
+    const bertha::kernels::PanelLayout<float> layout(outputs, inputs);
     Matrix w(static_cast<Eigen::Index>(outputs), static_cast<Eigen::Index>(inputs));
     for (std::size_t r = 0; r < outputs; ++r)
       for (std::size_t c = 0; c < inputs; ++c)
-        w(static_cast<Eigen::Index>(r), static_cast<Eigen::Index>(c)) =
-            number(weight, (r / 16 * inputs + c) * 16 + r % 16);
+        w(static_cast<Eigen::Index>(r), static_cast<Eigen::Index>(c)) = number(weight, layout.at(r, c));
     return (x * w.transpose()).rowwise() + vector(name + ".bias", outputs).transpose();
   }
 
@@ -117,8 +118,10 @@ class Reference {
   }
 
   Matrix layer(const Matrix& x, const std::string& name) {
-    const Eigen::Index d = static_cast<Eigen::Index>(o_.hidden_size / o_.num_attention_heads);
-    const Eigen::Index padded = (d + 15) / 16 * 16, heads = static_cast<Eigen::Index>(o_.num_attention_heads);
+    const std::size_t head_size = o_.hidden_size / o_.num_attention_heads;
+    const Eigen::Index d = static_cast<Eigen::Index>(head_size);
+    const Eigen::Index padded = static_cast<Eigen::Index>(bertha::kernels::padded(head_size));
+    const Eigen::Index heads = static_cast<Eigen::Index>(o_.num_attention_heads);
     const Matrix projected =
         linear(x, name + ".attention.query_key_value", static_cast<std::size_t>(3 * padded * heads));
     Matrix context(x.rows(), x.cols());

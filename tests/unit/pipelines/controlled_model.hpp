@@ -33,7 +33,7 @@ inline ModelWriter controlled(TinyOptions options, const TokenLogits& logits) {
     if (tensor.name.ends_with("norm.weight"))
       for (std::size_t i = 0; i < h; ++i) put(tensor, i, 1.0f);
   }
-  const std::size_t stride = (h + 15) / 16 * 16;
+  const std::size_t stride = bertha::kernels::padded(h);
   for (std::size_t v = 0; v < options.vocabulary.size(); ++v)
     put(writer.tensor("embeddings.word.weight"), v * stride + v, 1.0f);
   // The norm makes of one-hot: `low` everywhere, `low + rise` at the one.
