@@ -83,7 +83,8 @@ struct ModelConfig {
   HeadKind head = HeadKind::none;
   std::vector<std::string> labels;  ///< in the order of the logits
   ProblemType problem_type = ProblemType::unset;
-  double model_max_length = 0;  ///< the tokenizer's own limit as Hugging Face has it (1e30 when unset)
+  double model_max_length = 0;           ///< the tokenizer's own limit as Hugging Face has it (1e30 when unset)
+  std::vector<std::string> zero_points;  ///< int8: linear layers whose inputs are quantised with one; sorted
 
   LayerConfig layer(std::size_t index) const { return {"encoder.layer." + std::to_string(index)}; }
   std::size_t head_size() const { return hidden_size / num_attention_heads; }

@@ -35,6 +35,7 @@ struct TinyOptions {
   std::vector<std::string> labels = {"negative", "positive"};
   std::string pooler = "tanh";  // empty: none
   bool float32_split = false;
+  bool calibrated = false;  // int8: every linear layer of the encoder has a smoothing vector and a zero point
   std::string hidden_act = "gelu";
   std::size_t hidden_size = 36;
   std::size_t embedding_size = 0;  // 0: as hidden_size
@@ -60,6 +61,7 @@ class ModelWriter : public ContainerWriter {
   static ModelWriter tiny(const TinyOptions& options = {}) {
     ModelWriter model;
     model.precision_ = options.precision;
+    model.calibrated_ = options.calibrated;
     model.random_.seed(options.seed);
     model.describe(options);
     model.add_vocabulary(options.vocabulary);
@@ -73,7 +75,10 @@ class ModelWriter : public ContainerWriter {
     const std::size_t n = bias.size();
     const std::size_t k = weights.size() / n;
     if (precision == "int8") {
-      const auto [values, scale] = quantise(weights, n);
+      std::vector<float> smoothed = weights, smoothing(calibrated_ ? k : 0);
+      for (std::size_t i = 0; i < smoothing.size(); ++i) smoothing[i] = 0.5f + static_cast<float>(i * 7 % 16) / 8.0f;
+      for (std::size_t i = 0; i < (calibrated_ ? n * k : 0); ++i) smoothed[i] /= smoothing[i % k];
+      const auto [values, scale] = quantise(smoothed, n);
       const bertha::kernels::PanelLayout<std::int8_t> layout(n, k);
       std::vector<std::int8_t> cut(layout.size());
       std::vector<std::int32_t> sum(up(n, 16));
@@ -86,6 +91,10 @@ class ModelWriter : public ContainerWriter {
       add(name + ".weight", "I8", dimensions(layout), cut);
       add(name + ".scale", "F32", {up(n, 16)}, padded(scale, 1));
       add(name + ".sum", "I32", {up(n, 16)}, sum);
+      if (calibrated_) {
+        add_vector(name + ".smoothing", smoothing);
+        config["zero_points"].push_back(name);
+      }
     } else if (precision == "bfloat16") {
       const bertha::kernels::PanelLayout<bertha::bf16> layout(n, k);
       std::vector<std::uint16_t> cut(layout.size());
@@ -340,6 +349,7 @@ class ModelWriter : public ContainerWriter {
   }
 
   std::string precision_ = "float32";
+  bool calibrated_ = false;
   std::mt19937 random_{1};
 };
 

@@ -4,11 +4,12 @@
 // A file is run as it is stored, mapped and not copied. It can also be run in another precision: then the panels are
 // rewritten once, when the layer is loaded. int8 -> float32 multiplies by the scale; bfloat16 -> float32 is exact;
 // float32 -> int8 quantises and float32 -> bfloat16 rounds as tools/convert.py does, so that both ways to a model give
-// the same bits.
+// the same bits. An int8 file may also say that inputs are smoothed or have a zero point (quantised_weights.hpp).
 
 #pragma once
 
 #include <bertha/encoder/precision_concept.hpp>
+#include <bertha/encoder/quantised_weights.hpp>
 #include <bertha/encoder/stored_panels.hpp>
 #include <bertha/encoder/weights.hpp>
 #include <bertha/encoder/workspace.hpp>
@@ -158,18 +159,23 @@ struct Int8 {
   struct Operand {
     MatrixView<const std::int8_t> values;  // [rows, K rounded up to 64]
     const float* scale = nullptr;          // [rows]
+    const std::int32_t* zero = nullptr;    // [rows], or null: there are no zero points
   };
 
-  /// The weights of one linear layer: values in panels, scale and sum [N'].
+  /// The weights of one linear layer.
   class Panels {
    public:
-    /// Takes `<name>.weight`, `.scale` and `.sum` of an int8 file, or quantises what another precision has in its
+    /// Takes `<name>.weight` and what belongs to it of an int8 file, or quantises what another precision has in its
     /// place. Throws Error{unsupported} when there are so many inputs that their sums could overflow.
     Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs);
+    /// Weights [outputs, inputs] that somebody else has made.
+    Panels(QuantisedWeights weights, std::size_t outputs, std::size_t inputs)
+        : inputs_(inputs), layout_(outputs, inputs), weights_(std::move(weights)) {}
 
     void reserve(ChunkMemory& memory, std::size_t rows) const {
       memory.quantised.matrix(rows, layout_.depth());
       memory.quantised_scale.reserve(rows);
+      if (weights_.zero_point) memory.quantised_zero.reserve(rows);
     }
     void reserve(ThreadMemory& memory, std::size_t rows, std::size_t) const {
       memory.product.reserve(kernels::product_scratch(rows));
@@ -178,6 +184,7 @@ struct Int8 {
     Operand prepare(MatrixView<const float> x, const Team& team) const {
       const MatrixView<std::int8_t> values = team.chunk().quantised.matrix(x.rows, layout_.depth());
       float* scale = team.chunk().quantised_scale.reserve(x.rows);
+      std::int32_t* zero = weights_.zero_point ? team.chunk().quantised_zero.reserve(x.rows) : nullptr;
       team.split(x.rows, [&](std::size_t begin, std::size_t end, ThreadMemory&) {
         kernels::table().quantise_rows({.x = x.row(begin),
                                         .stride = x.stride,
@@ -185,9 +192,11 @@ struct Int8 {
                                         .size = inputs_,
                                         .q = values.row(begin),
                                         .q_stride = values.stride,
-                                        .scale = scale + begin});
+                                        .scale = scale + begin,
+                                        .smoothing = weights_.smoothing.data(),
+                                        .zero = zero ? zero + begin : nullptr});
       });
-      return {values, scale};
+      return {values, scale, zero};
     }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
                  ThreadMemory& memory) const {
@@ -195,9 +204,9 @@ struct Int8 {
       kernels::table().gemm_s8({.a = x.values.data,
                                 .a_stride = x.values.stride,
                                 .a_scale = x.scale,
-                                .panels = values_.data() + layout_.at(column, 0),
-                                .scale = scale_.data() + column,
-                                .sum = sum_.data() + column,
+                                .panels = weights_.values.data() + layout_.at(column, 0),
+                                .scale = weights_.scale.data() + column,
+                                .sum = weights_.sum.data() + column,
                                 .bias = bias + column,
                                 .residual = epilogue.residual.data ? epilogue.residual.data + column : nullptr,
                                 .residual_stride = epilogue.residual.stride,
@@ -207,17 +216,14 @@ struct Int8 {
                                 .k = layout_.depth(),
                                 .n_panels = range.end - range.begin,
                                 .activation = epilogue.activation,
-                                .scratch = memory.product.reserve(kernels::product_scratch(x.values.rows))});
+                                .scratch = memory.product.reserve(kernels::product_scratch(x.values.rows)),
+                                .a_zero = x.zero});
     }
 
    private:
-    void quantise(const float* float32_panels);
-
     std::size_t inputs_;
     kernels::PanelLayout<std::int8_t> layout_;
-    Weights<std::int8_t> values_;
-    Weights<float> scale_;
-    Weights<std::int32_t> sum_;
+    QuantisedWeights weights_;
   };
 
   static void attend(const kernels::Attention& args) { kernels::table().attention_s8(args); }
@@ -247,40 +253,9 @@ inline Int8::Panels::Panels(WeightFile& file, const std::string& name, std::size
     throw_error(ErrorCode::unsupported,
                 {file.name(), ": tensor '", name, ".weight' has ", inputs, " inputs; int8 products are exact up to ",
                  kernels::kMostInputsS8, "; run the model in float32"});
-  if (file.dtype(name + ".weight") != DType::i8) {
-    quantise(float32_panels(file, name, outputs, inputs).data());
-    return;
-  }
-  const std::size_t padded = kernels::padded(outputs);
-  values_ = detail::take_panels(file, name + ".weight", layout_);
-  scale_ = Weights<float>(file, name + ".scale", {padded});
-  sum_ = Weights<std::int32_t>(file, name + ".sum", {padded});
-}
-
-inline void Int8::Panels::quantise(const float* float32_panels) {
-  const std::size_t outputs = layout_.panels() * kernels::kLanes;
-  const kernels::PanelLayout<float> from(outputs, inputs_);
-  AlignedBuffer<std::int8_t> values(layout_.size()), row_values(layout_.depth());
-  AlignedBuffer<float> scale(outputs), row(kernels::padded(inputs_));
-  AlignedBuffer<std::int32_t> sum(outputs);
-  for (std::size_t n = 0; n < outputs; ++n) {
-    for (std::size_t k = 0; k < inputs_; ++k) row.data()[k] = float32_panels[from.at(n, k)];
-    kernels::table().quantise_rows({.x = row.data(),
-                                    .stride = row.size(),
-                                    .rows = 1,
-                                    .size = inputs_,
-                                    .q = row_values.data(),
-                                    .q_stride = layout_.depth(),
-                                    .scale = scale.data() + n});
-    sum.data()[n] = 0;
-    for (std::size_t k = 0; k < layout_.depth(); ++k) {
-      values.data()[layout_.at(n, k)] = row_values.data()[k];
-      sum.data()[n] += row_values.data()[k];
-    }
-  }
-  values_ = Weights<std::int8_t>(std::move(values));
-  scale_ = Weights<float>(std::move(scale));
-  sum_ = Weights<std::int32_t>(std::move(sum));
+  weights_ = file.dtype(name + ".weight") == DType::i8
+                 ? take_quantised(file, name, outputs, inputs)
+                 : quantise_weights(float32_panels(file, name, outputs, inputs).data(), outputs, inputs);
 }
 
 BERTHA_NAMESPACE_END

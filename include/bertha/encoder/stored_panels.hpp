@@ -32,15 +32,17 @@ Weights<float> made_panels(std::size_t outputs, std::size_t inputs, const Number
   return Weights<float>(std::move(panels));
 }
 
-/// int8 panels times their scales.
+/// int8 panels times their scales, and times what inputs would be multiplied by first.
 inline Weights<float> dequantised_panels(WeightFile& file, const std::string& name, std::size_t outputs,
                                          std::size_t inputs) {
   const kernels::PanelLayout<std::int8_t> layout(outputs, inputs);
   const auto quantised = take_panels(file, name + ".weight", layout);
   const auto scale = file.take<float>(name + ".scale", {kernels::padded(outputs)});
   file.take<std::int32_t>(name + ".sum", {kernels::padded(outputs)});
+  const Weights<float> smoothing = take_smoothing(file, name, inputs);
   return made_panels(outputs, inputs, [&](std::size_t n, std::size_t k) {
-    return static_cast<float>(quantised.data()[layout.at(n, k)]) * scale[n];
+    const float weight = static_cast<float>(quantised.data()[layout.at(n, k)]) * scale[n];
+    return smoothing.size() > 0 ? weight * smoothing.data()[k] : weight;
   });
 }
 
@@ -55,8 +57,8 @@ inline Weights<float> widened_panels(WeightFile& file, const std::string& name, 
 
 }  // namespace detail
 
-/// Takes `<name>.weight` [outputs, inputs] of a file of any precision, of an int8 file also `.scale` and `.sum`:
-/// panels [N'/16, K, 16], mapped where the file has them so. Throws Error{missing_tensor | shape}.
+/// Takes `<name>.weight` [outputs, inputs] of a file of any precision, of an int8 file also what belongs to it: panels
+/// [N'/16, K, 16], mapped where the file has them so. Throws Error{missing_tensor | shape}.
 inline Weights<float> float32_panels(WeightFile& file, const std::string& name, std::size_t outputs,
                                      std::size_t inputs) {
   const DType stored = file.dtype(name + ".weight");

@@ -44,6 +44,10 @@ class Weights {
 /// `needed` is false. Throws Error{missing_tensor | shape}.
 BERTHA_FUNCTION Weights<float> take_bias(WeightFile& file, const std::string& name, std::size_t size, bool needed);
 
+/// Takes the smoothing vector `<name>.smoothing` [K'] of a linear layer of `inputs` inputs in an int8 file; nothing
+/// where the file has none. Throws Error{shape}, and Error{format} unless every factor is from 2^-32 to 2^32.
+BERTHA_FUNCTION Weights<float> take_smoothing(WeightFile& file, const std::string& name, std::size_t inputs);
+
 #if defined(BERTHA_DEFINES_FUNCTIONS)
 
 BERTHA_FUNCTION Weights<float> take_bias(WeightFile& file, const std::string& name, std::size_t size, bool needed) {
@@ -53,6 +57,19 @@ BERTHA_FUNCTION Weights<float> take_bias(WeightFile& file, const std::string& na
   AlignedBuffer<float> zeros(padded);
   std::fill_n(zeros.data(), padded, 0.0f);
   return Weights<float>(std::move(zeros));
+}
+
+BERTHA_FUNCTION Weights<float> take_smoothing(WeightFile& file, const std::string& name, std::size_t inputs) {
+  const std::string tensor = name + ".smoothing";
+  if (!file.has(tensor)) return {};
+  const Weights<float> smoothing(file, tensor, {kernels::padded(inputs)});
+  for (std::size_t k = 0; k < inputs; ++k) {
+    const float factor = smoothing.data()[k];
+    if (factor >= 0x1p-32f && factor <= 0x1p32f) continue;  // which a NaN is not
+    throw_error(ErrorCode::format, {file.name(), ": tensor '", tensor, "' has a factor for input ", k, " that is ",
+                                    "not from 2^-32 to 2^32; the file is damaged: quantise the model again"});
+  }
+  return smoothing;
 }
 
 #endif

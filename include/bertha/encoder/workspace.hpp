@@ -40,11 +40,12 @@ struct CallOptions {
 
 /// Memory for what a chunk of rows becomes on its way. All threads that work on the chunk see it.
 struct ChunkMemory {
-  AlignedBuffer<float> context;          // [rows, H]
-  AlignedBuffer<float> intermediate;     // [rows, F]
-  AlignedBuffer<std::int8_t> quantised;  // [rows, K]
-  AlignedBuffer<float> quantised_scale;  // [rows]
-  AlignedBuffer<bf16> rounded;           // [rows, K]; [rows, 2 K] when it is split
+  AlignedBuffer<float> context;                // [rows, H]
+  AlignedBuffer<float> intermediate;           // [rows, F]
+  AlignedBuffer<std::int8_t> quantised;        // [rows, K]
+  AlignedBuffer<float> quantised_scale;        // [rows]
+  AlignedBuffer<std::int32_t> quantised_zero;  // [rows]
+  AlignedBuffer<bf16> rounded;                 // [rows, K]; [rows, 2 K] when it is split
 };
 
 /// Memory of one thread for its part of the work on a chunk.

@@ -4,10 +4,12 @@
 
 #pragma once
 
+#include <algorithm>
 #include <bertha/config.hpp>
 #include <bertha/error.hpp>
 #include <bertha/file/json.hpp>
 #include <bertha/file/json_object.hpp>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -117,6 +119,33 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
   }
 }
 
+/// Whether the encoder has a linear layer of that name (tools/format.md, section 5).
+inline bool has_linear(const ModelConfig& config, std::string_view name) {
+  if (name == "embeddings.projection") return config.embedding_size != config.hidden_size;
+  constexpr std::string_view kLayer = "encoder.layer.";
+  std::size_t index = config.num_hidden_layers;
+  if (name.starts_with(kLayer)) std::from_chars(name.data() + kLayer.size(), name.data() + name.size(), index);
+  if (index >= config.num_hidden_layers) return false;
+  const std::string layer = config.layer(index).weights;
+  for (const char* part : {".attention.query_key_value", ".attention.output", ".intermediate", ".output"})
+    if (layer + part == name) return true;
+  return false;
+}
+
+/// The linear layers whose inputs have a zero point, in order.
+inline std::vector<std::string> read_zero_points(JsonObject& json, const ModelConfig& config) {
+  std::vector<std::string> names = read_strings(json, "zero_points");
+  std::sort(names.begin(), names.end());
+  const auto wrong =
+      std::find_if(names.begin(), names.end(), [&](const std::string& name) { return !has_linear(config, name); });
+  if (wrong != names.end()) {
+    json.refuse("zero_points", concat({"names of the encoder's linear layers, which ", shown(*wrong), " is not"}));
+  }
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  if (twice != names.end()) json.refuse("zero_points", concat({"without naming ", shown(*twice), " twice"}));
+  return names;
+}
+
 inline void check_head(JsonObject& json, const ModelConfig& config, bool kind_is_encoder) {
   if (kind_is_encoder && config.head != HeadKind::none) json.refuse("head", "none in a file of kind encoder");
   if (!kind_is_encoder && config.head == HeadKind::none) json.refuse("head", "a head in a file of kind model");
@@ -149,6 +178,9 @@ inline ModelConfig read_config(std::string_view text, const std::string& where) 
   if (config.has_encoder) {
     read_encoder_config(json, config);
     check_head(json, config, kind == Kind::encoder);
+    if (config.precision == PrecisionKind::int8 && json.has("zero_points")) {
+      config.zero_points = read_zero_points(json, config);
+    }
     // Each token takes a row of the position table, so no sequence may be longer than what is left of it.
     config.max_length = json.integer("max_length", 1, config.max_position_embeddings - config.position_offset);
   } else {

@@ -127,8 +127,9 @@ std::vector<Ids> several_chunks() {
 }
 
 template <class Precision>
-void expect_same_bits_in_any_batch() {
+void expect_same_bits_in_any_batch(bool calibrated = false) {
   TinyOptions options = wide(36, 3);
+  options.calibrated = calibrated;
   options.precision = bertha::to_string(Precision::kind);
   Loaded<Precision> model(options);
   std::vector<float> alone, pooled_alone;
@@ -170,6 +171,54 @@ void expect_same_bits_in_any_batch() {
 TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInFloat32) { expect_same_bits_in_any_batch<bertha::Float32>(); }
 TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInBFloat16) { expect_same_bits_in_any_batch<bertha::BFloat16>(); }
 TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInInt8) { expect_same_bits_in_any_batch<bertha::Int8>(); }
+
+TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInCalibratedInt8) { expect_same_bits_in_any_batch<bertha::Int8>(true); }
+
+double rms(const std::vector<float>& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+  return std::sqrt(sum / static_cast<double>(a.size()));
+}
+
+TEST(Encoder, RunsCalibratedInt8FilesInEveryPrecisionNearTheFloat32Model) {
+  TinyOptions options = wide(36, 3);
+  options.embedding_size = 20;
+  Batch batch;
+  for (const Ids& ids : several_chunks()) batch.add(ids);
+  bertha::Workspace work;
+  work.prepare({.executor = &four_threads()});
+  Loaded<bertha::Float32> exact(options);
+  const auto expected = numbers(exact.encoder.forward(batch, work).hidden);
+  options.precision = "int8";
+  Loaded<bertha::Int8> plain(options);
+  const double error = rms(numbers(plain.encoder.forward(batch, work).hidden), expected);
+  options.calibrated = true;  // smoothing here is of random factors: it gains nothing, but must not be felt either
+  Loaded<bertha::Int8> calibrated(options);
+  Loaded<bertha::Float32> widened(options);
+  Loaded<bertha::BFloat16> rounded(options);
+  EXPECT_LT(rms(numbers(calibrated.encoder.forward(batch, work).hidden), expected), 2 * error);
+  EXPECT_LT(rms(numbers(widened.encoder.forward(batch, work).hidden), expected), 2 * error);
+  EXPECT_LT(rms(numbers(rounded.encoder.forward(batch, work).hidden), expected), 3 * error);
+}
+
+TEST(Encoder, GivesTheSameBitsWithSmoothingByOneAsWithout) {
+  TinyOptions options = wide(36, 3);
+  options.precision = "int8";
+  Loaded<bertha::Int8> plain(options);
+  ModelWriter writer = ModelWriter::tiny(options);
+  for (const std::string linear : {"attention.query_key_value", "attention.output", "intermediate", "output"})
+    writer.add_vector("encoder.layer.1." + linear + ".smoothing",
+                      std::vector<float>(linear == "output" ? options.intermediate_size : options.hidden_size, 1.0f));
+  const AlignedBytes bytes(writer.bytes());
+  auto file = bertha::WeightFile::from_bytes(bytes.span());
+  const bertha::Encoder<bertha::Int8> smoothed(file, file.config());
+  Batch batch;
+  for (const Ids& ids : several_chunks()) batch.add(ids);
+  bertha::Workspace work;
+  work.prepare({.executor = &four_threads()});
+  const auto expected = numbers(plain.encoder.forward(batch, work).hidden);
+  EXPECT_EQ(numbers(smoothed.forward(batch, work).hidden), expected);
+}
 
 TEST(Encoder, ReadsTheTypesThatItWasGiven) {
   Loaded<bertha::Float32> model(wide(36, 3));

@@ -214,4 +214,31 @@ TEST(SourceJson, IsKeptAndChecked) {
   }
 }
 
+TEST(ConfigJson, ReadsWhichInputsHaveAZeroPoint) {
+  Json json = tiny().config;
+  json.erase("float32_split");
+  json.update({{"precision", "int8"}, {"num_hidden_layers", 11}, {"embedding_size", 20}});
+  EXPECT_TRUE(read_config(json).zero_points.empty());
+  const std::vector<std::string> names = {"embeddings.projection", "encoder.layer.0.attention.query_key_value",
+                                          "encoder.layer.0.output", "encoder.layer.10.attention.output",
+                                          "encoder.layer.2.intermediate"};
+  json["zero_points"] = {names[4], names[1], names[0], names[3], names[2]};
+  EXPECT_EQ(read_config(json).zero_points, names);
+  for (const Json& wrong :
+       {Json({"encoder.layer.11.output"}), Json({"encoder.layer.-1.output"}), Json({"encoder.layer.01.output"}),
+        Json({"encoder.layer.output"}), Json({"pooler.dense"}), Json({"encoder.layer.18446744073709551616.output"}),
+        Json({"encoder.layer."}), Json({"encoder.layer.1.output.weight"}), Json({""}), Json({7}), Json("all"),
+        Json(true), Json({"encoder.layer.1.output", "encoder.layer.1.output"})}) {
+    json["zero_points"] = wrong;
+    expect_error(
+        ErrorCode::format, {"'zero_points'"}, [&] { read_config(json); }, wrong.dump());
+  }
+  json.update({{"zero_points", {"embeddings.projection"}}, {"embedding_size", json["hidden_size"]}});
+  expect_error(ErrorCode::format, {"'zero_points'", "embeddings.projection"}, [&] { read_config(json); });
+}
+
+TEST(ConfigJson, RefusesZeroPointsInFilesOfOtherPrecisions) {
+  expect_config(ErrorCode::format, {{"zero_points", Json::array()}}, {"zero_points", "unknown"});
+}
+
 }  // namespace
