@@ -1,5 +1,6 @@
 // Which level runs: the CPU's best, or the one that BERTHA_ISA names.
 
+#include <algorithm>
 #include <bertha/error.hpp>
 #include <cstdlib>
 
@@ -27,6 +28,7 @@ TEST(Table, OffersScalarFirstAndTheBestLevelLast) {
   const auto features = kernels::cpu_features();
   EXPECT_EQ(tables.back()->level, features.amx           ? "amx"
                                   : features.avx512_bf16 ? "avx512_bf16"
+                                  : features.avx512_vnni ? "avx512_vnni"
                                   : features.avx512      ? "avx512"
                                   : features.avx2        ? "avx2"
                                                          : "scalar");
@@ -62,17 +64,38 @@ TEST(Table, RefusesALevelThatTheCpuLacksAndNamesTheOnesItHas) {
   }
 }
 
+/// What a level has of its own, over another or (of no base) as a whole.
+struct Level {
+  std::string_view name, base;
+  std::vector<std::string_view> own;
+  bool has(std::string_view operation) const {
+    const bool split = operation.find("split") != std::string_view::npos;
+    return base.empty() ? !split : std::find(own.begin(), own.end(), operation) != own.end();
+  }
+};
+const std::vector<Level> kLevels = {
+    {"scalar", "", {}},
+    {"neon", "", {}},
+    {"avx2", "", {}},
+    {"avx512", "", {}},
+    {"avx512_vnni", "avx512", {"gemm_s8"}},
+    {"avx512_bf16", "avx512_vnni", {"gemm_bf16", "attention_bf16"}},
+    {"amx", "avx512_bf16", {"gemm_bf16", "attention_bf16", "pack_rows", "gemm_split", "split_rows", "split_panels"}}};
+
+bool stands_on(std::string_view level, std::string_view base) {
+  if (level == base) return true;
+  for (const Level& known : kLevels)
+    if (known.name == level) return !known.base.empty() && stands_on(known.base, base);
+  return false;
+}
+
 TEST(Table, NamesTheLevelThatEachFunctionIsOf) {
   for (const kernels::Table* table : kernels::tables_for(kernels::CpuFeatures::all())) {
     std::size_t operations = 0;
     kernels::for_each_slot([&]<auto slot>(std::string_view operation) {
-      const bool split = operation.find("split") != std::string_view::npos;
-      const bool own = split || operation == "gemm_bf16" || operation == "attention_bf16" ||
-                       (operation == "pack_rows" && table->level == "amx");
-      const bool changes_another = table->level == "avx512_bf16" || table->level == "amx";
-      const std::string_view expected = split && table->level != "amx" ? "none"
-                                        : changes_another && !own      ? "avx512"
-                                                                       : table->level;
+      std::string_view expected = "none";
+      for (const Level& level : kLevels)
+        if (level.has(operation) && stands_on(table->level, level.name)) expected = level.name;
       EXPECT_EQ((table->*slot).level, expected) << operation;
       EXPECT_EQ(static_cast<bool>(table->*slot), expected != "none") << operation;
       ++operations;

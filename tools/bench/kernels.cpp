@@ -3,9 +3,9 @@
 //     cmake -S . -B build -D BERTHA_BUILD_BENCHMARKS=ON && cmake --build build --target bertha_bench_kernels
 //     build/bertha_bench_kernels --benchmark_filter=gemm_f32/avx512
 //
-// GFLOP/s counts products and sums. `share` is that of a loop of the level's multiply-adds (of float32; of bfloat16 for
-// bfloat16 kernels) on registers, measured when the program begins and printed as `peak/LEVEL`: `per_cycle` there is
-// how many of them, of vectors or of tiles, it finishes in a cycle of the clock, which a chain of dependent
+// GFLOP/s counts products and sums. `share` is that of a loop of the level's multiply-adds (of float32; of bfloat16 or
+// int8 for their kernels) on registers, measured when the program begins and printed as `peak/LEVEL`: `per_cycle` there
+// is how many of them, of vectors or of tiles, it finishes in a cycle of the clock, which a chain of dependent
 // multiplications measures. Both are of the time that the thread ran (`fork_join`: of the clock on the wall; the /s
 // behind every counter is Google Benchmark's; shares are plain numbers). Levels without a loop here have no share.
 
@@ -71,6 +71,22 @@ float peak_avx512(std::size_t steps, float factor) {
 }
 BERTHA_TARGET_END
 
+BERTHA_TARGET_BEGIN("avx512f,avx512vnni")
+float peak_avx512_vnni(std::size_t steps, float factor) {
+  const __m512i by = _mm512_set1_epi8(static_cast<char>(64 * factor));
+  __m512i sum[16];
+  BERTHA_UNROLL
+  for (int i = 0; i < 16; ++i) sum[i] = _mm512_set1_epi32(i);
+  for (; steps > 0; --steps) {
+    BERTHA_UNROLL
+    for (int i = 0; i < 16; ++i) sum[i] = _mm512_dpbusd_epi32(sum[i], by, by);
+  }
+  BERTHA_UNROLL
+  for (int i = 1; i < 16; ++i) sum[0] = _mm512_add_epi32(sum[0], sum[i]);
+  return _mm512_cvtss_f32(_mm512_cvtepi32_ps(sum[0]));
+}
+BERTHA_TARGET_END
+
 BERTHA_TARGET_BEGIN("avx512f,avx512bf16")
 float peak_avx512_bf16(std::size_t steps, float factor) {
   const __m512bh by = _mm512_cvtne2ps_pbh(_mm512_set1_ps(factor), _mm512_set1_ps(factor));
@@ -116,15 +132,19 @@ float peak_amx(std::size_t steps, float factor) {
 }
 BERTHA_AMX_END
 
-// By the level whose products they bound: those of float32 for the first two (and the levels above), of bfloat16 for
-// the others.
+// By the level whose products they bound: those of float32 for the first two (and the levels above), of int8 for
+// avx512_vnni (and those above), of bfloat16 for the others.
 const std::map<std::string_view, PeakLoop> kPeakLoops = {{"avx2", {peak_avx2, 12, 8}},
                                                          {"avx512", {peak_avx512, 16, 16}},
+                                                         {"avx512_vnni", {peak_avx512_vnni, 16, 64}},
                                                          {"avx512_bf16", {peak_avx512_bf16, 16, 32}},
                                                          {"amx", {peak_amx, 4, 16 * 16 * 32}}};
 
 std::string_view float32_peak(std::string_view level) {
   return level.starts_with("a") && level != "avx2" ? "avx512" : level;
+}
+std::string_view int8_peak(std::string_view level) {
+  return level == "avx512_vnni" || level == "avx512_bf16" || level == "amx" ? "avx512_vnni" : "";
 }
 std::string_view bfloat16_peak(std::string_view level) {
   return level == "avx512_bf16" || level == "amx" ? level : float32_peak(level);
@@ -150,6 +170,7 @@ double clock_ghz() {
 
 const std::map<std::string_view, PeakLoop> kPeakLoops;
 std::string_view float32_peak(std::string_view level) { return level; }
+std::string_view int8_peak(std::string_view) { return ""; }
 std::string_view bfloat16_peak(std::string_view level) { return level; }
 double clock_ghz() { return 0; }
 
@@ -237,7 +258,8 @@ void add_products(std::vector<Job>& jobs, Operands& m, const Table& table, std::
                   .k = k,
                   .n_panels = n / 16,
                   .scratch = scratch};
-  jobs.push_back({"gemm_s8/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_s8(s8); }, flop});
+  jobs.push_back({"gemm_s8/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_s8(s8); }, flop,
+                  int8_peak(table.level)});
   const std::size_t k_pairs = round_up(k, 32);
   const GemmBf16 rounded{.a = varied(m.halves, rows * bf16_stride),
                          .a_stride = bf16_stride,
@@ -272,7 +294,7 @@ void add_rows(std::vector<Job>& jobs, Operands& m, const Table& table, std::size
       {"attention_f32" + end, [=, &table] { table.attention_f32(attention); }, flop, float32_peak(table.level)});
   jobs.push_back(
       {"attention_bf16" + end, [=, &table] { table.attention_bf16(attention); }, flop, bfloat16_peak(table.level)});
-  jobs.push_back({"attention_s8" + end, [=, &table] { table.attention_s8(attention); }, flop});
+  jobs.push_back({"attention_s8" + end, [=, &table] { table.attention_s8(attention); }, flop, int8_peak(table.level)});
   float* x = filled(m.floats, length * kHidden, 0.25f);
   for (std::size_t i = 0; i < length * kHidden; ++i) x[i] = static_cast<float>(i % 251) * 0.01f;
   const LayerNormRows norm{.x = x,

@@ -47,6 +47,11 @@ inline MatrixView<bf16> rounded_matrix(ChunkMemory& memory, std::size_t rows, st
   return memory.rounded.matrix(kernels::round_up(rows, kernels::kTileRows), width);
 }
 
+/// The same for int8 numbers.
+inline MatrixView<std::int8_t> quantised_matrix(ChunkMemory& memory, std::size_t rows, std::size_t width) {
+  return memory.quantised.matrix(kernels::round_up(rows, kernels::kTileRows), width);
+}
+
 /// Memory for the sums of `panels` panels of a product whose rows have k bfloat16 numbers, or null: it needs none.
 inline float* product_sums(ThreadMemory& memory, std::size_t rows, std::size_t k, std::size_t panels) {
   const std::size_t size = kernels::product_sums(rows, k, panels);
@@ -173,7 +178,7 @@ struct Int8 {
         : inputs_(inputs), layout_(outputs, inputs), weights_(std::move(weights)) {}
 
     void reserve(ChunkMemory& memory, std::size_t rows) const {
-      memory.quantised.matrix(rows, layout_.depth());
+      detail::quantised_matrix(memory, rows, layout_.depth());
       memory.quantised_scale.reserve(rows);
       if (weights_.zero_point) memory.quantised_zero.reserve(rows);
     }
@@ -182,21 +187,22 @@ struct Int8 {
     }
     /// Quantises the rows of x [rows, K] into the memory that the team shares.
     Operand prepare(MatrixView<const float> x, const Team& team) const {
-      const MatrixView<std::int8_t> values = team.chunk().quantised.matrix(x.rows, layout_.depth());
+      const MatrixView<std::int8_t> values = detail::quantised_matrix(team.chunk(), x.rows, layout_.depth());
       float* scale = team.chunk().quantised_scale.reserve(x.rows);
       std::int32_t* zero = weights_.zero_point ? team.chunk().quantised_zero.reserve(x.rows) : nullptr;
-      team.split(x.rows, [&](std::size_t begin, std::size_t end, ThreadMemory&) {
-        kernels::table().quantise_rows({.x = x.row(begin),
-                                        .stride = x.stride,
-                                        .rows = end - begin,
-                                        .size = inputs_,
-                                        .q = values.row(begin),
-                                        .q_stride = values.stride,
-                                        .scale = scale + begin,
-                                        .smoothing = weights_.smoothing.data(),
-                                        .zero = zero ? zero + begin : nullptr});
+      team.split(values.rows / kernels::kTileRows, [&](std::size_t first, std::size_t last, ThreadMemory&) {
+        const std::size_t begin = first * kernels::kTileRows, end = std::min(x.rows, last * kernels::kTileRows);
+        kernels::table().pack_quantised({.x = x.row(begin),
+                                         .stride = x.stride,
+                                         .rows = end - begin,
+                                         .size = inputs_,
+                                         .q = values.row(begin),
+                                         .q_stride = values.stride,
+                                         .scale = scale + begin,
+                                         .smoothing = weights_.smoothing.data(),
+                                         .zero = zero ? zero + begin : nullptr});
       });
-      return {values, scale, zero};
+      return {values.middle_rows(0, x.rows), scale, zero};
     }
     void product(const Operand& x, PanelRange range, const float* bias, MatrixView<float> out, const Epilogue& epilogue,
                  ThreadMemory& memory) const {

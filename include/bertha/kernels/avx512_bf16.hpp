@@ -1,9 +1,9 @@
-// The `avx512_bf16` level: `avx512`, and products of bfloat16 numbers by VDPBF16PS, which multiplies 32 pairs where an
-// FMA multiplies 16. It flushes subnormal numbers to zero.
+// The `avx512_bf16` level: `avx512_vnni`, and products of bfloat16 numbers by VDPBF16PS, which multiplies 32 pairs
+// where an FMA multiplies 16. It flushes subnormal numbers to zero.
 
 #pragma once
 
-#include <bertha/kernels/avx512.hpp>
+#include <bertha/kernels/avx512_vnni.hpp>
 
 BERTHA_NAMESPACE_BEGIN
 BERTHA_AVX512_BF16_BEGIN
@@ -38,8 +38,8 @@ BERTHA_INLINE F32x16 dot_pairs(F32x16 acc, PairBf16 a, PairRowBf16 w) { return {
 
 inline void attention_bf16(const Attention& op) { attend_bf16(op, pack_rows, gemm_bf16); }
 
-inline constexpr Table kTable =
-    level_over(avx512::kTable, {.level = "avx512_bf16", .gemm_bf16 = {gemm_bf16}, .attention_bf16 = {attention_bf16}});
+inline constexpr Table kTable = level_over(
+    avx512_vnni::kTable, {.level = "avx512_bf16", .gemm_bf16 = {gemm_bf16}, .attention_bf16 = {attention_bf16}});
 
 }  // namespace kernels::avx512_bf16
 

@@ -17,13 +17,15 @@ namespace kernels {
 
 /// The sets of CPU features that levels need.
 struct CpuFeatures {
-  bool avx2 = false;    ///< AVX2, FMA and F16C, and the system saves the 256-bit registers
-  bool avx512 = false;  ///< avx2, and AVX-512 F, BW, DQ and VL, and the system saves the 512-bit and mask registers
-  bool avx512_bf16 = false;  ///< avx512, and AVX512_BF16
+  bool avx2 = false;       ///< AVX2, FMA and F16C, and the system saves the 256-bit registers
+  bool avx2_vnni = false;  ///< avx2, and AVX-VNNI
+  bool avx512 = false;     ///< avx2, and AVX-512 F, BW, DQ and VL, and the system saves the 512-bit and mask registers
+  bool avx512_vnni = false;  ///< avx512, and AVX512_VNNI
+  bool avx512_bf16 = false;  ///< avx512_vnni, and AVX512_BF16
   bool amx = false;          ///< avx512_bf16, AMX-TILE and AMX-BF16, and the system saves the tiles of who may use them
   bool neon = false;         ///< aarch64, all of whose CPUs have it
 
-  static constexpr CpuFeatures all() { return {true, true, true, true, true}; }
+  static constexpr CpuFeatures all() { return {true, true, true, true, true, true, true}; }
 };
 
 #if defined(__x86_64__)
@@ -32,6 +34,7 @@ struct CpuFeatures {
 struct CpuRegisters {
   std::uint32_t leaf_1_ecx = 0;
   std::uint32_t leaf_7_0_ebx = 0;
+  std::uint32_t leaf_7_0_ecx = 0;
   std::uint32_t leaf_7_0_edx = 0;
   std::uint32_t leaf_7_1_eax = 0;
   std::uint32_t xcr0 = 0;  ///< the registers that the system saves; 0 where it says by OSXSAVE that there is no XCR0
@@ -49,6 +52,7 @@ inline CpuRegisters read_cpu_registers() noexcept {
   }
   if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return read;
   read.leaf_7_0_ebx = ebx;
+  read.leaf_7_0_ecx = ecx;
   read.leaf_7_0_edx = edx;
   if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx)) read.leaf_7_1_eax = eax;
   return read;
@@ -58,12 +62,15 @@ inline CpuRegisters read_cpu_registers() noexcept {
 constexpr CpuFeatures features_of(const CpuRegisters& cpu) noexcept {
   const auto has = [](std::uint32_t bits, std::uint32_t wanted) { return (bits & wanted) == wanted; };
   constexpr std::uint32_t kXmmAndYmm = 0x6, kMasksAndZmm = 0xe0, kTiles = 0x60000;  // of XCR0
-  constexpr std::uint32_t kFmaAndF16c = bit_FMA | bit_F16C, kAvx512Bf16 = 1u << 5, kAmx = 1u << 24 | 1u << 22;
+  constexpr std::uint32_t kFmaAndF16c = bit_FMA | bit_F16C, kAvxVnni = 1u << 4, kAvx512Vnni = 1u << 11;
+  constexpr std::uint32_t kAvx512Bf16 = 1u << 5, kAmx = 1u << 24 | 1u << 22;
   constexpr std::uint32_t kAvx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
   CpuFeatures features;
   features.avx2 = has(cpu.leaf_7_0_ebx, bit_AVX2) && has(cpu.leaf_1_ecx, kFmaAndF16c) && has(cpu.xcr0, kXmmAndYmm);
+  features.avx2_vnni = features.avx2 && has(cpu.leaf_7_1_eax, kAvxVnni);
   features.avx512 = features.avx2 && has(cpu.leaf_7_0_ebx, kAvx512) && has(cpu.xcr0, kMasksAndZmm);
-  features.avx512_bf16 = features.avx512 && has(cpu.leaf_7_1_eax, kAvx512Bf16);
+  features.avx512_vnni = features.avx512 && has(cpu.leaf_7_0_ecx, kAvx512Vnni);
+  features.avx512_bf16 = features.avx512_vnni && has(cpu.leaf_7_1_eax, kAvx512Bf16);
   features.amx = features.avx512_bf16 && has(cpu.leaf_7_0_edx, kAmx) && has(cpu.xcr0, kTiles);
   return features;
 }

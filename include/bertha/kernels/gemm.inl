@@ -2,7 +2,7 @@
 // tiles.inl, in its namespace.
 //
 // A panel's sums wait in the caller's scratch until its last tile is done; then the epilogue goes over them. k is not
-// cut: rows are, so that what a block reads of `a` stays in L2. Sums of integers are exact in any order.
+// cut: rows are, so that what a block reads of `a` stays in L2.
 
 inline constexpr std::size_t kRowBlock = 192;        // rows whose sums wait
 inline constexpr std::size_t kBlockBytes = 524'288;  // of `a` in a block of rows: what stays in L2 beside the weights
@@ -15,23 +15,10 @@ struct ProductF32 {
   using Accumulator = F32x16;
   using Stored = float;
   static constexpr std::size_t kGroup = PanelRow<Weight>::kGroup, kRows = kTileRowsF32, kPairRows = kPairRowsF32;
-  static BERTHA_LANE_INLINE Accumulator zero() { return broadcast(0.0f); }
+  static BERTHA_LANE_INLINE Accumulator start(const std::int32_t*, std::size_t) { return broadcast(0.0f); }
   static BERTHA_LANE_INLINE F32x16 operand(const Element* a) { return broadcast(*a); }
   static BERTHA_LANE_INLINE F32x16 row(const Weight* w) { return load(w); }
   static BERTHA_LANE_INLINE Accumulator step(Accumulator acc, F32x16 a, F32x16 w) { return fma(a, w, acc); }
-};
-
-/// int8 weights.
-struct ProductS8 {
-  using Element = std::int8_t;
-  using Weight = std::int8_t;
-  using Accumulator = I32x16;
-  using Stored = std::int32_t;
-  static constexpr std::size_t kGroup = PanelRow<Weight>::kGroup, kRows = kTileRowsS8, kPairRows = 0;
-  static BERTHA_LANE_INLINE Accumulator zero() { return zero_s32(); }
-  static BERTHA_LANE_INLINE Quad operand(const Element* a) { return quad(a); }
-  static BERTHA_LANE_INLINE QuadRow row(const Weight* w) { return quad_row(w); }
-  static BERTHA_LANE_INLINE Accumulator step(Accumulator acc, Quad a, QuadRow w) { return dot_quads(acc, a, w); }
 };
 
 /// int16 weights.
@@ -41,7 +28,7 @@ struct ProductS16 {
   using Accumulator = I32x16;
   using Stored = std::int32_t;
   static constexpr std::size_t kGroup = PanelRow<Weight>::kGroup, kRows = kTileRowsS16, kPairRows = 0;
-  static BERTHA_LANE_INLINE Accumulator zero() { return zero_s32(); }
+  static BERTHA_LANE_INLINE Accumulator start(const std::int32_t*, std::size_t) { return zero_s32(); }
   static BERTHA_LANE_INLINE Pair operand(const Element* a) { return pair(a); }
   static BERTHA_LANE_INLINE PairRow row(const Weight* w) { return pair_row(w); }
   static BERTHA_LANE_INLINE Accumulator step(Accumulator acc, Pair a, PairRow w) { return dot_pairs(acc, a, w); }
@@ -49,7 +36,6 @@ struct ProductS16 {
 
 // One function for each product, so that the tiles are compiled once. tests/package/inner_loops.py looks at them.
 BERTHA_NOINLINE void tiles_f32(const TileWork<ProductF32>& work) { tiles(work); }
-BERTHA_NOINLINE void tiles_s8(const TileWork<ProductS8>& work) { tiles(work); }
 BERTHA_NOINLINE void tiles_s16(const TileWork<ProductS16>& work) { tiles(work); }
 
 struct Identity {
@@ -175,24 +161,4 @@ BERTHA_NOINLINE void subtract_zero_points(std::int32_t* sums, std::size_t rows, 
   const I32x16 weights = load(weight_sums);
   for (std::size_t row = 0; row < rows; ++row)
     store(sums + row * kLanes, subtract_product(load(sums + row * kLanes), zero[row], weights));
-}
-
-inline void gemm_s8(const GemmS8& op) {
-  std::int32_t* sums = reinterpret_cast<std::int32_t*>(op.scratch);
-  for (std::size_t row = 0, rows; row < op.rows; row += rows) {
-    rows = block_rows<ProductS8::kRows>(op.rows - row, op.k * sizeof(std::int8_t));
-    for (std::size_t panel = 0; panel < op.n_panels; ++panel) {
-      tiles_s8({.a = op.a + row * op.a_stride,
-                .a_stride = op.a_stride,
-                .rows = rows,
-                .w = op.panels + panel * op.k * kLanes,
-                .k = op.k,
-                .panels = 1,
-                .sums = sums,
-                .sums_rows = rows});
-      if (op.a_zero) subtract_zero_points(sums, rows, op.a_zero + row, op.sum + panel * kLanes);
-      const F32x16 scale = load(op.scale + panel * kLanes), bias = load(op.bias + panel * kLanes);
-      write(Dequantise{sums, op.a_scale + row, scale, bias}, op.activation, destination(op, panel, row, rows));
-    }
-  }
 }

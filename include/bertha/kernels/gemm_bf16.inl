@@ -8,7 +8,7 @@ struct ProductBf16 {
   using Accumulator = F32x16;
   using Stored = float;
   static constexpr std::size_t kGroup = PanelRow<Weight>::kGroup, kRows = kTileRowsBf16, kPairRows = kPairRowsBf16;
-  static BERTHA_LANE_INLINE Accumulator zero() { return broadcast(0.0f); }
+  static BERTHA_LANE_INLINE Accumulator start(const std::int32_t*, std::size_t) { return broadcast(0.0f); }
   static BERTHA_LANE_INLINE PairBf16 operand(const Element* a) { return pair_bf16(a); }
   static BERTHA_LANE_INLINE PairRowBf16 row(const Weight* w) { return pair_row_bf16(w); }
   static BERTHA_LANE_INLINE Accumulator step(Accumulator acc, PairBf16 a, PairRowBf16 w) {

@@ -27,7 +27,7 @@ namespace kernels::avx2 {
 /// and their magnitudes 4, ones, one of a, one for a product. int16: 10, weights 2, one of a, one for a product.
 /// bfloat16: 8, widened weights 4, 2 of a.
 inline constexpr std::size_t kTileRowsF32 = 6, kTileRowsS8 = 4, kTileRowsS16 = 5, kTileRowsBf16 = 4;
-inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsBf16 = 0;
+inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsS8 = 0, kPairRowsBf16 = 0;
 
 struct F32x16 {
   __m256 lo, hi;
@@ -139,6 +139,10 @@ BERTHA_INLINE float fold_max(F32x16 a) {
 }
 
 BERTHA_INLINE I32x16 zero_s32() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+BERTHA_INLINE I32x16 broadcast_s32(std::int32_t x) {
+  const __m256i v = _mm256_set1_epi32(x);
+  return {v, v};
+}
 BERTHA_INLINE I32x16 load(const std::int32_t* p) { return {load_256(p), load_256(p + 8)}; }
 BERTHA_INLINE void store(std::int32_t* p, I32x16 a) {
   store_256(p, a.lo);
@@ -194,6 +198,7 @@ BERTHA_INLINE I32x16 dot_pairs(I32x16 acc, Pair a, PairRow w) {
   return {_mm256_add_epi32(acc.lo, _mm256_madd_epi16(a.v, w.lo)),
           _mm256_add_epi32(acc.hi, _mm256_madd_epi16(a.v, w.hi))};
 }
+BERTHA_INLINE std::int32_t quads_start(const std::int8_t*, std::size_t) { return 0; }
 BERTHA_INLINE Quad quad(const std::int8_t* a) { return {broadcast_4_bytes(a)}; }
 BERTHA_INLINE QuadRow quad_row(const std::int8_t* w) {
   const __m256i lo = load_256(w), hi = load_256(w + 32);

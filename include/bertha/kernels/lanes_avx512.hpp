@@ -24,7 +24,7 @@ namespace kernels::avx512 {
 
 /// Rows of the products' tiles, for 32 registers: as many accumulators, and at most 9 others.
 inline constexpr std::size_t kTileRowsF32 = 16, kTileRowsS8 = 16, kTileRowsS16 = 16, kTileRowsBf16 = 12;
-inline constexpr std::size_t kPairRowsF32 = 14, kPairRowsBf16 = 0;
+inline constexpr std::size_t kPairRowsF32 = 14, kPairRowsS8 = 0, kPairRowsBf16 = 0;
 
 struct F32x16 {
   __m512 v;
@@ -102,6 +102,7 @@ BERTHA_INLINE float fold_max(F32x16 a) {
 }
 
 BERTHA_INLINE I32x16 zero_s32() { return {_mm512_setzero_si512()}; }
+BERTHA_INLINE I32x16 broadcast_s32(std::int32_t x) { return {_mm512_set1_epi32(x)}; }
 BERTHA_INLINE I32x16 load(const std::int32_t* p) { return {load_512(p)}; }
 BERTHA_INLINE void store(std::int32_t* p, I32x16 a) { _mm512_storeu_si512(p, a.v); }
 BERTHA_INLINE void store_s16(std::int16_t* p, I32x16 a) {
@@ -144,6 +145,7 @@ BERTHA_INLINE PairRow pair_row(const std::int16_t* w) { return {load_512(w)}; }
 BERTHA_INLINE I32x16 dot_pairs(I32x16 acc, Pair a, PairRow w) {
   return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(a.v, w.v))};
 }
+BERTHA_INLINE std::int32_t quads_start(const std::int8_t*, std::size_t) { return 0; }
 BERTHA_INLINE Quad quad(const std::int8_t* a) { return {broadcast_4_bytes(a)}; }
 BERTHA_INLINE QuadRow quad_row(const std::int8_t* w) {
   const __m512i weights = load_512(w);

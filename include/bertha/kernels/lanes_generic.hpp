@@ -16,7 +16,7 @@ namespace kernels::scalar {
 
 /// Rows of the products' tiles: loops over more would only cost compile time here.
 inline constexpr std::size_t kTileRowsF32 = 1, kTileRowsS8 = 1, kTileRowsS16 = 1, kTileRowsBf16 = 1;
-inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsBf16 = 0;
+inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsS8 = 0, kPairRowsBf16 = 0;
 
 struct F32x16 {
   float lane[kLanes];
@@ -168,6 +168,11 @@ inline float fold_max(F32x16 a) {
 }
 
 inline I32x16 zero_s32() { return I32x16{}; }
+inline I32x16 broadcast_s32(std::int32_t x) {
+  I32x16 r;
+  BERTHA_EACH_LANE r.lane[j] = x;
+  return r;
+}
 inline I32x16 load(const std::int32_t* p) {
   I32x16 r;
   BERTHA_EACH_LANE r.lane[j] = p[j];
@@ -226,6 +231,8 @@ inline std::int32_t fold_max(I32x16 a) {
 }
 inline Pair pair(const std::int16_t* a) { return {a}; }
 inline PairRow pair_row(const std::int16_t* w) { return {w}; }
+/// Where dot_quads over a row of k begins to add: not at 0 where the instruction wants unsigned weights.
+inline std::int32_t quads_start(const std::int8_t*, std::size_t) { return 0; }
 inline Quad quad(const std::int8_t* a) { return {a}; }
 inline QuadRow quad_row(const std::int8_t* w) { return {w}; }
 /// acc[j] + a[0] w[2 j] + a[1] w[2 j + 1], exact.

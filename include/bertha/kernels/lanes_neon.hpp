@@ -26,7 +26,7 @@ namespace kernels::neon {
 /// Rows of the products' tiles, for 32 registers. float32: 24 accumulators, 4 of weights, one of a. int8: 16, weights
 /// 4, one of a, the rest for products. int16: 20, weights 4, one of a. bfloat16: 16, widened weights 8, one of a.
 inline constexpr std::size_t kTileRowsF32 = 6, kTileRowsS8 = 4, kTileRowsS16 = 5, kTileRowsBf16 = 4;
-inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsBf16 = 0;
+inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsS8 = 0, kPairRowsBf16 = 0;
 
 struct F32x16 {
   float32x4_t v[4];
@@ -165,6 +165,10 @@ BERTHA_INLINE I32x16 zero_s32() {
   const int32x4_t zero = vdupq_n_s32(0);
   return {{zero, zero, zero, zero}};
 }
+BERTHA_INLINE I32x16 broadcast_s32(std::int32_t x) {
+  const int32x4_t v = vdupq_n_s32(x);
+  return {{v, v, v, v}};
+}
 BERTHA_INLINE I32x16 load(const std::int32_t* p) {
   return {{vld1q_s32(p), vld1q_s32(p + 4), vld1q_s32(p + 8), vld1q_s32(p + 12)}};
 }
@@ -238,6 +242,7 @@ BERTHA_INLINE I32x16 dot_pairs(I32x16 acc, Pair a, PairRow w) {
            dot_pairs(acc.v[2], a.v, vget_low_s16(w.even_hi), vget_low_s16(w.odd_hi)),
            dot_pairs(acc.v[3], a.v, vget_high_s16(w.even_hi), vget_high_s16(w.odd_hi))}};
 }
+BERTHA_INLINE std::int32_t quads_start(const std::int8_t*, std::size_t) { return 0; }
 BERTHA_INLINE Quad quad(const std::int8_t* a) { return {vreinterpretq_s8_s32(broadcast_4_bytes(a))}; }
 BERTHA_INLINE QuadRow quad_row(const std::int8_t* w) {
   return {{vld1q_s8(w), vld1q_s8(w + 16), vld1q_s8(w + 32), vld1q_s8(w + 48)}};

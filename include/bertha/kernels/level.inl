@@ -7,6 +7,8 @@
 
 #include <bertha/kernels/gemm.inl>
 
+#include <bertha/kernels/gemm_s8.inl>
+
 #include <bertha/kernels/attention.inl>
 
 #include <bertha/kernels/gemm_bf16.inl>
@@ -31,6 +33,7 @@ constexpr Table own_table(std::string_view level) {
                          .embed_bf16 = {embed_bf16},
                          .layer_norm = {layer_norm},
                          .quantise_rows = {quantise_rows},
+                         .pack_quantised = {pack_quantised},
                          .round_rows = {round_rows},
                          .pack_rows = {pack_rows},
                          .round_panels = {round_panels},

@@ -63,7 +63,7 @@ using GemmSplit = GemmBf16;
 /// bias[n]) before the activation. Exact for every int8 weight, -128 too. With zero points, acc - a_zero[r] sum[n] in
 /// place of acc (so k <= kMostShiftedInputsS8): the sum of (a[r, k] - a_zero[r]) w[n, k].
 struct GemmS8 {
-  const std::int8_t* a = nullptr;  // [rows, k'], k' = k rounded up to 64, zero-filled; in [-127, 127]
+  const std::int8_t* a = nullptr;  // [rows, k'], k' = k rounded up to 64, as the level's pack_quantised writes it
   std::size_t a_stride = 0;
   const float* a_scale = nullptr;       // [rows]
   const std::int8_t* panels = nullptr;  // PanelLayout<std::int8_t>; 64-byte aligned
@@ -140,6 +140,8 @@ struct LayerNormRows {
 /// are the least and the largest of the row's numbers and 0, scale = (high - low) / 254, inverse = 254 / (high - low),
 /// zero = round_even(fma(-low, inverse, -127)), q = round_even(fma(x, inverse, zero)), both clamped as above; m is as
 /// above, zero is 0 where q is all 0, and a high - low that overflows is an infinity in the row.
+/// pack_quantised may write rows in tiles, as the level's product reads them: then q has rows, and x may have
+/// any number, up to a multiple of 16.
 struct QuantiseRows {
   const float* x = nullptr;  // [rows, size]
   std::size_t stride = 0;
@@ -199,6 +201,7 @@ struct Table {
   Slot<void(const EmbedBf16&)> embed_bf16 = {};
   Slot<void(const LayerNormRows&)> layer_norm = {};
   Slot<void(const QuantiseRows&)> quantise_rows = {};
+  Slot<void(const QuantiseRows&)> pack_quantised = {};  ///< quantised rows as the level's gemm_s8 reads `a`
   Slot<void(const RoundRows&)> round_rows = {};
   Slot<void(const RoundRows&)> pack_rows = {};  ///< rounded rows as the level's gemm_bf16 reads `a`
   Slot<void(const RoundPanels&)> round_panels = {};
@@ -225,6 +228,7 @@ constexpr void for_each_slot(Visit&& visit) {
   BERTHA_SLOT(embed_bf16);
   BERTHA_SLOT(layer_norm);
   BERTHA_SLOT(quantise_rows);
+  BERTHA_SLOT(pack_quantised);
   BERTHA_SLOT(round_rows);
   BERTHA_SLOT(pack_rows);
   BERTHA_SLOT(round_panels);

@@ -336,3 +336,6 @@ inline void quantise_rows(const QuantiseRows& op) {
     for (std::size_t i = padded(op.size); i < round_up(op.size, 64); i += kLanes) store_s8(q + i, zero_s32());
   }
 }
+
+/// Products on vectors read rows as they lie.
+inline void pack_quantised(const QuantiseRows& op) { quantise_rows(op); }

@@ -14,6 +14,7 @@
 #include <bertha/kernels/avx2.hpp>
 #include <bertha/kernels/avx512.hpp>
 #include <bertha/kernels/avx512_bf16.hpp>
+#include <bertha/kernels/avx512_vnni.hpp>
 #elif defined(__aarch64__)
 #include <bertha/kernels/neon.hpp>
 #endif
@@ -59,6 +60,7 @@ BERTHA_FUNCTION std::vector<const Table*> tables_for([[maybe_unused]] const CpuF
 #if defined(__x86_64__)
   if (features.avx2) tables.push_back(&avx2::kTable);
   if (features.avx512) tables.push_back(&avx512::kTable);
+  if (features.avx512_vnni) tables.push_back(&avx512_vnni::kTable);
   if (features.avx512_bf16) tables.push_back(&avx512_bf16::kTable);
   if (features.amx) tables.push_back(&amx::kTable);
 #elif defined(__aarch64__)

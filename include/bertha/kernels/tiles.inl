@@ -27,9 +27,18 @@ struct TileWork {
   std::size_t panels;                 // as panels_at_once says
   typename Product::Stored* sums;     // [panels][sums_rows][16], of which `rows` are written
   std::size_t sums_rows;
+  const std::int32_t* starts = nullptr;  // [rows], where sums begin, of products whose sums do not at zero
   /// The part of `count` rows from `first` on.
   BERTHA_LANE_INLINE TileWork part(std::size_t first, std::size_t count) const {
-    return {a + first * a_stride, a_stride, count, w, k, panels, sums + first * kLanes, sums_rows};
+    return {a + first * a_stride,
+            a_stride,
+            count,
+            w,
+            k,
+            panels,
+            sums + first * kLanes,
+            sums_rows,
+            starts ? starts + first : nullptr};
   }
 };
 
@@ -40,7 +49,7 @@ BERTHA_INLINE void tile(const TileWork<Product>& work, std::size_t ahead) {
   BERTHA_UNROLL
   for (std::size_t r = 0; r < Rows; ++r) {
     BERTHA_UNROLL
-    for (std::size_t p = 0; p < Panels; ++p) acc[r][p] = Product::zero();
+    for (std::size_t p = 0; p < Panels; ++p) acc[r][p] = Product::start(work.starts, r);
   }
   // One pointer for three rows, which an address of base and scaled stride reaches: more pointers than registers would
   // go to the stack. The empty assembly keeps the compiler from making a pointer for each row after all.

@@ -1,0 +1,47 @@
+// The `avx512_vnni` level: `avx512`, and products of int8 numbers by VPDPBUSD, which multiplies four unsigned by four
+// signed bytes and adds all to an int32, where `avx512` takes four instructions.
+//
+//     sum a w = sum a (w + 128) - 128 sum a
+//
+// The weights become unsigned, in a register, by one exclusive or for all rows of a tile; then the signed operand is
+// a's, which the instruction broadcasts from memory itself. Sums begin at -128 sum a, so they are exact for every int8
+// number, -128 too. (VPDPBUSDS, which saturates, would not be: sums on the way may pass the ends of int32 and come
+// back.)
+
+#pragma once
+
+#include <bertha/kernels/avx512.hpp>
+
+BERTHA_NAMESPACE_BEGIN
+BERTHA_AVX512_VNNI_BEGIN
+
+namespace kernels::avx512_vnni {
+
+using namespace avx512;  // all but what is declared here
+
+inline constexpr std::size_t kTileRowsS8 = 16, kPairRowsS8 = 14;
+
+struct QuadRow {
+  __m512i v;  // unsigned: w + 128
+};
+
+BERTHA_INLINE std::int32_t quads_start(const std::int8_t* a, std::size_t k) {
+  __m512i sum = _mm512_setzero_si512();
+  for (std::size_t i = 0; i < k; i += 64) sum = _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(1), load_512(a + i));
+  return fold_add(I32x16{_mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(sum, 7))});
+}
+BERTHA_INLINE QuadRow quad_row(const std::int8_t* w) { return {_mm512_xor_si512(load_512(w), _mm512_set1_epi8(-128))}; }
+BERTHA_INLINE I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) { return {_mm512_dpbusd_epi32(acc.v, w.v, a.v)}; }
+
+#define BERTHA_LANE_INLINE BERTHA_INLINE
+#include <bertha/kernels/tiles.inl>
+
+#include <bertha/kernels/gemm_s8.inl>
+#undef BERTHA_LANE_INLINE
+
+inline constexpr Table kTable = level_over(avx512::kTable, {.level = "avx512_vnni", .gemm_s8 = {gemm_s8}});
+
+}  // namespace kernels::avx512_vnni
+
+BERTHA_AVX512_VNNI_END
+BERTHA_NAMESPACE_END

@@ -1,0 +1,46 @@
+// The matrix product of bytes, written once on sixteen lanes; each region that multiplies them includes it after
+// gemm.inl and tiles.inl, in its namespace. Sums of integers are exact in any order.
+
+/// int8 weights.
+struct ProductS8 {
+  using Element = std::int8_t;
+  using Weight = std::int8_t;
+  using Accumulator = I32x16;
+  using Stored = std::int32_t;
+  static constexpr std::size_t kGroup = PanelRow<Weight>::kGroup, kRows = kTileRowsS8, kPairRows = kPairRowsS8;
+  static BERTHA_LANE_INLINE Accumulator start(const std::int32_t* starts, std::size_t row) {
+    return broadcast_s32(starts[row]);
+  }
+  static BERTHA_LANE_INLINE Quad operand(const Element* a) { return quad(a); }
+  static BERTHA_LANE_INLINE QuadRow row(const Weight* w) { return quad_row(w); }
+  static BERTHA_LANE_INLINE Accumulator step(Accumulator acc, Quad a, QuadRow w) { return dot_quads(acc, a, w); }
+};
+
+BERTHA_NOINLINE void tiles_s8(const TileWork<ProductS8>& work) { tiles(work); }
+
+inline void gemm_s8(const GemmS8& op) {
+  std::int32_t* sums = reinterpret_cast<std::int32_t*>(op.scratch);
+  std::int32_t starts[kRowBlock];
+  for (std::size_t row = 0, rows; row < op.rows; row += rows) {
+    rows = block_rows<ProductS8::kRows>(op.rows - row, op.k * sizeof(std::int8_t));
+    for (std::size_t r = 0; r < rows; ++r) starts[r] = quads_start(op.a + (row + r) * op.a_stride, op.k);
+    for (std::size_t panel = 0, panels; panel < op.n_panels; panel += panels) {
+      panels = panels_at_once<ProductS8>(rows, op.n_panels - panel);
+      tiles_s8({.a = op.a + row * op.a_stride,
+                .a_stride = op.a_stride,
+                .rows = rows,
+                .w = op.panels + panel * op.k * kLanes,
+                .k = op.k,
+                .panels = panels,
+                .sums = sums,
+                .sums_rows = rows,
+                .starts = starts});
+      for (std::size_t p = panel; p < panel + panels; ++p) {
+        std::int32_t* of_panel = sums + (p - panel) * rows * kLanes;
+        if (op.a_zero) subtract_zero_points(of_panel, rows, op.a_zero + row, op.sum + p * kLanes);
+        const F32x16 scale = load(op.scale + p * kLanes), bias = load(op.bias + p * kLanes);
+        write(Dequantise{of_panel, op.a_scale + row, scale, bias}, op.activation, destination(op, p, row, rows));
+      }
+    }
+  }
+}
