@@ -24,8 +24,8 @@ BERTHA_NAMESPACE_BEGIN
 /// Finds a set of added tokens in texts. Immutable, so shared by threads.
 class AddedTokenFinder {
  public:
-  /// `contents[i]` is what `tokens[i]` looks like in the texts. Throws Error{vocabulary} for contents that are empty,
-  /// repeated or not UTF-8.
+  /// `contents[i]` is what `tokens[i]` looks like in the texts; of tokens that look the same the first is found.
+  /// Throws Error{vocabulary} for contents that are empty or not UTF-8.
   AddedTokenFinder(std::vector<AddedToken> tokens, const std::vector<std::string>& contents);
 
   bool empty() const { return tokens_.empty(); }
@@ -48,7 +48,6 @@ BERTHA_FUNCTION AddedTokenFinder::AddedTokenFinder(std::vector<AddedToken> token
                                                    const std::vector<std::string>& contents)
     : tokens_(std::move(tokens)), contents_(std::vector<std::string_view>(contents.begin(), contents.end())) {
   constexpr std::string_view kDo = "; convert the model again";
-  std::vector<AhoCorasick::Match> matches;
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
     const std::uint32_t id = tokens_[i].id;
     if (contents[i].empty()) {
@@ -57,11 +56,6 @@ BERTHA_FUNCTION AddedTokenFinder::AddedTokenFinder(std::vector<AddedToken> token
     }
     if (utf8::find_invalid(contents[i]) != std::string::npos) {
       throw_error(ErrorCode::vocabulary, {"tokenizer.added_tokens: added token ", id, " is not UTF-8", kDo});
-    }
-    contents_.find(contents[i], matches);
-    if (const std::uint32_t other = matches.back().string; other != i) {
-      throw_error(ErrorCode::vocabulary, {"tokenizer.added_tokens: added tokens ", id, " and ", tokens_[other].id,
-                                          " both match '", contents[i], "'", kDo});
     }
     sizes_.push_back(contents[i].size());
   }

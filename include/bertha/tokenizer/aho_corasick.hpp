@@ -29,7 +29,7 @@ class AhoCorasick {
     std::uint32_t string;  ///< its number
   };
 
-  /// `strings` are not empty and have less than 2^32 bytes together; of two equal ones the later is found.
+  /// `strings` are not empty and have less than 2^32 bytes together; of equal ones the first is found.
   explicit AhoCorasick(std::span<const std::string_view> strings);
 
   /// Appends a match for each place of `text` where a string begins, from the last to the first. Returns the number of
@@ -43,7 +43,7 @@ class AhoCorasick {
   // those of the next state begin. State 0 is the root: nothing has been read.
   struct State {
     std::uint32_t first_child = 0;
-    std::uint32_t shorter = 0;     // the state of the longest proper start of its text that is one
+    std::uint32_t shorter = 0;     // the longest proper start of its text that has a state: that state
     std::uint32_t string = kNone;  // the longest string that its text begins with
     unsigned char byte = 0;        // the first one of its text
   };
@@ -85,7 +85,7 @@ BERTHA_FUNCTION AhoCorasick::AhoCorasick(std::span<const std::string_view> strin
     for (std::size_t depth = 0; depth < n; ++depth) {
       if (byte_of(a, depth) != byte_of(b, depth)) return byte_of(a, depth) < byte_of(b, depth);
     }
-    return strings[a].size() != strings[b].size() ? strings[a].size() < strings[b].size() : a < b;
+    return strings[a].size() != strings[b].size() ? strings[a].size() < strings[b].size() : a > b;
   });
   // States are entered into the queue, which they stay in, by their parents: strings [begin, end) of the order go
   // through them.

@@ -124,7 +124,8 @@ class ByteBpe {
       }
       const auto hash = Vocabulary::extend(Vocabulary::extend(Vocabulary::kEmpty, first), second);
       const auto joined = vocabulary_.find(hash, first, second);
-      if (!joined) fail_merge({" joins '", first, "' and '", second, "' to a string that is no token"});
+      if (!joined)
+        fail_merge({" joins ", detail::shown(first), " and ", detail::shown(second), " to a string that is no token"});
       Merge& slot = merges_[merge_slot(left, right)];
       if (slot.rank != kNoRank) fail_merge({" has the pair of merge ", slot.rank});
       slot = {left, right, static_cast<std::uint32_t>(i / 2)};

@@ -51,12 +51,18 @@ class ByteBpeTokenizer {
 
     /// Appends an added token that was found at `origin`, white space that it took included.
     void append_added_token(std::uint32_t id, Span origin) {
-      std::string_view rest = text_.substr(origin.start, origin.end - origin.start);
       std::size_t leading = 0, trailing = 0;
-      for (std::string_view left = rest; is_space_at(left, 0); ++leading)
-        left.remove_prefix(utf8::decode(left, 0).size);
-      for (; !rest.empty() && is_space_at(rest, unicode::last_code_point(rest)); ++trailing) {
-        rest = rest.substr(0, unicode::last_code_point(rest));
+      if (its_.options_.trim_offsets) {
+        // Tokens that are white space themselves may each have taken all that follows. Of nothing but white space the
+        // last two characters say all: trimmed, it is its end, unless it is a single one.
+        if (spaces_.start <= origin.start && origin.end <= spaces_.end)
+          origin.start = std::max(origin.start, back(origin.end, 2));
+        std::string_view rest = text_.substr(0, origin.end);
+        std::uint32_t first = origin.start;
+        for (; is_space_at(rest, first); ++leading) first += utf8::decode(rest, first).size;
+        if (leading > 0 && first > spaces_.end) spaces_ = {origin.start, first};
+        for (; rest.size() > origin.start && is_space_at(rest, unicode::last_code_point(rest)); ++trailing)
+          rest = rest.substr(0, unicode::last_code_point(rest));
       }
       append(id, origin, leading, trailing);
       ++word_;
@@ -154,6 +160,7 @@ class ByteBpeTokenizer {
     StopMeter stop_;
     NormalizedText normalized_;  // a raw part, while it is looked at
     std::string with_space_;     // a word, likewise
+    Span spaces_{0, 0};          // white space that an added token began with, and that others may have taken too
     ByteBpe::Scratch scratch_;
   };
 

@@ -103,13 +103,17 @@ class TextTokenizer {
     return std::move(run.tokens());
   }
 
+  // Of tokens that normalisation makes equal ("Foo" and "FOO") the first special one is found, or else the first, as in
+  // tokenizers 0.22.2; 0.23.3 finds any one of them, another in each process.
   AddedTokenFinder finder(const std::vector<AddedToken>& tokens, bool normalized) const {
     std::vector<AddedToken> chosen;
     std::vector<std::string> contents;
-    for (const AddedToken& token : tokens) {
-      if (token.normalized != normalized) continue;
-      chosen.push_back(token);
-      contents.push_back(shown(token));
+    for (const bool special : {true, false}) {
+      for (const AddedToken& token : tokens) {
+        if (token.normalized != normalized || token.special != special) continue;
+        chosen.push_back(token);
+        contents.push_back(shown(token));
+      }
     }
     return AddedTokenFinder(std::move(chosen), contents);
   }

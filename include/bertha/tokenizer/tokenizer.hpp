@@ -180,11 +180,11 @@ BERTHA_FUNCTION Tokenizer::Tokenizer(TokenizerConfig config, std::string_view te
 BERTHA_FUNCTION void Tokenizer::add(const AddedToken& token) {
   const Vocabulary& vocabulary = text_tokenizer_.vocabulary();
   const auto fail_token = [&](std::initializer_list<ErrorPiece> what) {
-    fail({"added token ", token.id, " '", token.content, "': ", concat(what)});
+    fail({"added token ", token.id, " ", detail::shown(token.content), ": ", concat(what)});
   };
   if (token.id < vocabulary.size() && !vocabulary.token(token.id).empty() &&
       vocabulary.token(token.id) != token.content) {
-    fail_token({"the vocabulary has '", vocabulary.token(token.id), "' at this id"});
+    fail_token({"the vocabulary has ", detail::shown(vocabulary.token(token.id)), " at this id"});
   }
   if (token.id >= kMaxId) fail_token({"ids are less than 2^24"});
   if (!added_.emplace(token.id, Added{text_tokenizer_.shown(token), token.special}).second) {

@@ -5,13 +5,13 @@
 
 #include <gtest/gtest.h>
 
+#include "../../support/cpu_seconds.hpp"
 #include "../../support/model_writer.hpp"
 
 #include <malloc.h>
 #include <algorithm>
 #include <bertha/file/model_file.hpp>
 #include <cstdlib>
-#include <ctime>
 #include <functional>
 #include <new>
 #include <string>
@@ -220,15 +220,8 @@ TEST(HostileHeader, TakesLittleMemoryAndAShortMessage) {
   EXPECT_GE(read, 3u);  // tensors, hashes, added tokens, cases: they are many, and right
 }
 
-/// The least CPU time of three runs.
 double seconds(const AlignedBytes& bytes) {
-  double least = 1e9;
-  for (int i = 0; i < 3; ++i) {
-    const std::clock_t begin = std::clock();
-    load(bytes);
-    least = std::min(least, static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC);
-  }
-  return least;
+  return bertha_test::cpu_seconds([&] { load(bytes); });
 }
 
 TEST(HostileHeader, TakesNoLongerThanTwentyHonestOnesOfItsSize) {

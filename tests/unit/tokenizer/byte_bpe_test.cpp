@@ -1,10 +1,10 @@
 #include <gtest/gtest.h>
 
+#include "../../support/cpu_seconds.hpp"
 #include "../../support/expect_error.hpp"
 #include "small_tokenizer.hpp"
 
 #include <bertha/tokenizer/byte_bpe.hpp>
-#include <chrono>
 #include <random>
 #include <string>
 #include <thread>
@@ -119,9 +119,16 @@ TEST(ByteBpe, FollowsTheDefinitionForShortAndLongWords) {
 TEST(ByteBpe, NeedsNoSquareOfTheLengthOfAWord) {
   const Merges merges({{"a", "a"}, {"aa", "aa"}, {"aaaa", "aaaa"}});
   const ByteBpe bpe = merges.bpe();
-  const auto begin = std::chrono::steady_clock::now();
-  EXPECT_EQ(tokens_of(bpe, std::string(1 << 20, 'a')).size(), std::size_t{1} << 17);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20)) << "a square would take hours";
+  constexpr std::size_t kBytes = 1 << 17, kWord = 16;
+  std::size_t long_tokens = 0, short_tokens = 0;
+  const double long_word = cpu_seconds([&] { long_tokens = tokens_of(bpe, std::string(kBytes, 'a')).size(); });
+  const double short_words = cpu_seconds([&] {
+    short_tokens = 0;
+    for (std::size_t i = 0; i < kBytes; i += kWord) short_tokens += tokens_of(bpe, std::string(kWord, 'a')).size();
+  });
+  EXPECT_EQ(long_tokens, kBytes / 8);
+  EXPECT_EQ(short_tokens, kBytes / 8);
+  EXPECT_LT(long_word, 20 * short_words) << "a square would take hundreds of times as long";
 }
 
 TEST(ByteBpe, GivesTheUnknownTokenForBytesThatTheVocabularyLacks) {
@@ -147,8 +154,23 @@ TEST(ByteBpe, RefusesMergesThatAreNone) {
   refuse({"merge 1", std::to_string(n)}, {a, b, a, n});
   refuse({"merge 0", "4294967295"}, {0xFFFFFFFFu, b});
   refuse({"merge 0", "expected tokens"}, {empty, a});
-  refuse({"merge 0", "'b' and 'a'", "no token"}, {b, a});
+  refuse({"merge 0", "\"b\" and \"a\"", "no token"}, {b, a});
   refuse({"merge 1", "pair of merge 0"}, {a, b, a, b});
+}
+
+TEST(ByteBpe, ShowsLittleOfTheStringsOfAVocabularyThatItRefuses) {
+  const std::string huge(100'000, 'x');
+  const auto tokens = with_bytes({huge, "\u00e9\n"});
+  const VocabularyData data(tokens);
+  const std::vector<std::uint32_t> merges = {4 + 256, 4 + 256 + 1};
+  try {
+    ByteBpe(data.vocabulary(), merges, 3);
+    ADD_FAILURE() << "not refused";
+  } catch (const Error& error) {
+    const std::string_view message = error.what();
+    EXPECT_LT(message.size(), 300u);
+    EXPECT_NE(message.find("xxx...\" and \"???\""), std::string_view::npos) << message;
+  }
 }
 
 TEST(ByteBpe, IsSharedByThreads) {

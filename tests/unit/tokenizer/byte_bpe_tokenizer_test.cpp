@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "../../support/cpu_seconds.hpp"
 #include "../../support/expect_error.hpp"
 #include "../../support/model_writer.hpp"
 #include "small_tokenizer.hpp"
@@ -35,6 +36,69 @@ Spans offsets(const Tokenizer& tokenizer, std::string_view text) {
 TEST(ByteBpeTokenizer, TrimsSpacesOffOffsetsIfToldTo) {
   EXPECT_EQ(offsets(tokenizer(false, false), "a a   b"), (Spans{{0, 1}, {1, 3}, {3, 5}, {5, 6}, {6, 7}}));
   EXPECT_EQ(offsets(tokenizer(false, true), "a a   b"), (Spans{{0, 1}, {2, 3}, {5, 5}, {6, 6}, {6, 7}}));
+}
+
+/// Tokens for all bytes, and one added that is a space, or two letters, and takes the white space behind it.
+Tokenizer with_added(const char* content, bool takes_space, ByteBpeOptions options) {
+  const auto tokens = with_bytes({"\u0120a"});
+  const std::vector<std::uint32_t> merges = {kSpace, kA};
+  auto config = roberta_config(static_cast<std::uint32_t>(tokens.size()));
+  options.num_merges = 1;
+  config.model = options;
+  config.added_tokens.push_back({300, content, false, false, takes_space, false, false});
+  return make_tokenizer(tokens, config, merges);
+}
+
+TEST(ByteBpeTokenizer, TrimsAddedTokensThatAreWhiteSpaceAndTakeMoreOfIt) {
+  const auto spaces = [](bool add_prefix_space, bool trim_offsets, const char* content, std::string_view text) {
+    return offsets(with_added(content, true, {add_prefix_space, trim_offsets, 1}), text);
+  };
+  // As tokenizers 0.23.3 has them.
+  EXPECT_EQ(spaces(false, false, " ", "a   b"), (Spans{{0, 1}, {1, 4}, {2, 4}, {3, 4}, {4, 5}}));
+  EXPECT_EQ(spaces(false, true, " ", "a   b"), (Spans{{0, 1}, {4, 4}, {4, 4}, {4, 4}, {4, 5}}));
+  EXPECT_EQ(spaces(true, false, " ", "a   b"), (Spans{{0, 1}, {1, 4}, {2, 4}, {3, 4}, {4, 5}, {4, 5}}));
+  EXPECT_EQ(spaces(true, true, " ", "a   b"), (Spans{{0, 1}, {4, 4}, {4, 4}, {4, 4}, {5, 5}, {4, 5}}));
+  EXPECT_EQ(spaces(false, false, " ", " "), (Spans{{0, 1}}));
+  EXPECT_EQ(spaces(false, true, " ", " "), (Spans{{1, 1}}));
+  EXPECT_EQ(spaces(true, false, " ", " "), (Spans{{0, 1}}));
+  EXPECT_EQ(spaces(true, true, " ", " "), (Spans{{0, 0}}));
+  EXPECT_EQ(spaces(false, false, " ", "a \u3000 b"), (Spans{{0, 1}, {1, 6}, {5, 6}, {6, 7}}));
+  EXPECT_EQ(spaces(false, true, " ", "a \u3000 b"), (Spans{{0, 1}, {6, 6}, {6, 6}, {6, 7}}));
+  EXPECT_EQ(spaces(true, false, " ", "a \u3000 b"), (Spans{{0, 1}, {1, 6}, {5, 6}, {6, 7}, {6, 7}}));
+  EXPECT_EQ(spaces(true, true, " ", "a \u3000 b"), (Spans{{0, 1}, {6, 6}, {6, 6}, {7, 7}, {6, 7}}));
+  EXPECT_EQ(spaces(false, false, "xy", "xy   b"), (Spans{{0, 5}, {5, 6}}));
+  EXPECT_EQ(spaces(false, true, "xy", "xy   b"), (Spans{{0, 2}, {5, 6}}));
+  EXPECT_EQ(spaces(true, false, "xy", "xy   b"), (Spans{{0, 5}, {5, 6}, {5, 6}}));
+  EXPECT_EQ(spaces(true, true, "xy", "xy   b"), (Spans{{0, 2}, {6, 6}, {5, 6}}));
+  EXPECT_EQ(spaces(false, false, "\t", "\t \t  a"), (Spans{{0, 5}, {2, 5}, {5, 6}}));
+  EXPECT_EQ(spaces(false, true, "\t", "\t \t  a"), (Spans{{5, 5}, {5, 5}, {5, 6}}));
+  EXPECT_EQ(spaces(true, false, "\t", "\t \t  a"), (Spans{{0, 5}, {2, 5}, {5, 6}}));
+  EXPECT_EQ(spaces(true, true, "\t", "\t \t  a"), (Spans{{5, 5}, {5, 5}, {6, 6}}));
+  EXPECT_EQ(spaces(false, false, " ", "a <mask>  b"), (Spans{{0, 1}, {1, 2}, {2, 8}, {8, 10}, {9, 10}, {10, 11}}));
+  EXPECT_EQ(spaces(false, true, " ", "a <mask>  b"), (Spans{{0, 1}, {2, 2}, {2, 8}, {10, 10}, {10, 10}, {10, 11}}));
+  EXPECT_EQ(spaces(true, false, " ", "a <mask>  b"),
+            (Spans{{0, 1}, {1, 2}, {2, 8}, {8, 10}, {9, 10}, {10, 11}, {10, 11}}));
+  EXPECT_EQ(spaces(true, true, " ", "a <mask>  b"),
+            (Spans{{0, 1}, {2, 2}, {2, 8}, {10, 10}, {10, 10}, {11, 11}, {10, 11}}));
+  EXPECT_EQ(spaces(false, false, " \u3000", " \u3000 \u3000  a"), (Spans{{0, 10}, {4, 10}, {10, 11}}));
+  EXPECT_EQ(spaces(false, true, " \u3000", " \u3000 \u3000  a"), (Spans{{10, 10}, {10, 10}, {10, 11}}));
+  EXPECT_EQ(spaces(true, false, " \u3000", " \u3000 \u3000  a"), (Spans{{0, 10}, {4, 10}, {10, 11}}));
+  EXPECT_EQ(spaces(true, true, " \u3000", " \u3000 \u3000  a"), (Spans{{10, 10}, {10, 10}, {11, 11}}));
+  EXPECT_EQ(spaces(false, false, "x ", "x   x  a"), (Spans{{0, 4}, {4, 7}, {7, 8}}));
+  EXPECT_EQ(spaces(false, true, "x ", "x   x  a"), (Spans{{0, 1}, {4, 5}, {7, 8}}));
+  EXPECT_EQ(spaces(true, false, "x ", "x   x  a"), (Spans{{0, 4}, {4, 7}, {7, 8}}));
+  EXPECT_EQ(spaces(true, true, "x ", "x   x  a"), (Spans{{0, 1}, {4, 5}, {8, 8}}));
+}
+
+TEST(ByteBpeTokenizer, NeedsNoSquareOfTheWhiteSpaceThatAddedTokensTake) {
+  const std::string text(1 << 14, ' ');
+  for (const bool trim_offsets : {false, true}) {
+    const Tokenizer greedy = with_added(" ", true, {true, trim_offsets, 1});
+    const Tokenizer modest = with_added(" ", false, {true, trim_offsets, 1});
+    const double overlapping = cpu_seconds([&] { EXPECT_EQ(offsets(greedy, text).size(), text.size()); });
+    const double alone = cpu_seconds([&] { EXPECT_EQ(offsets(modest, text).size(), text.size()); });
+    EXPECT_LT(overlapping, 20 * alone) << "a square takes hundreds of times as long";
+  }
 }
 
 TEST(ByteBpeTokenizer, GivesAPartOfACharacterTheWholeOfIt) {

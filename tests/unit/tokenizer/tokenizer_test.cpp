@@ -247,7 +247,9 @@ TEST(Tokenizer, RefusesAConfigurationThatContradictsTheVocabulary) {
   refuse({"template 'single'", "sequence A once"}, [](auto& c) { c.single.erase(c.single.begin() + 1); });
   refuse({"template 'single'", "sequence B 0 times"}, [](auto& c) { c.single = c.pair; });
   refuse({"template 'pair'", "sequence B 1 times"}, [](auto& c) { c.pair = c.single; });
-  refuse({"added token 4", "'a'", "[MASK]"}, [](auto& c) { c.added_tokens[4].content = "a"; });
+  refuse({"added token 4", "\"a\"", "[MASK]"}, [](auto& c) { c.added_tokens[4].content = "a"; });
+  refuse({"added token 4 \"aaa", "aaa...\": the vocabulary has \"[MASK]\""},
+         [](auto& c) { c.added_tokens[4].content = std::string(100'000, 'a'); });
   refuse({"added token 5", "twice"}, [](auto& c) {
     c.added_tokens[4].id = 5;
     c.added_tokens[4].content = "a";
