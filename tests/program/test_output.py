@@ -171,7 +171,7 @@ class Output(ProgramTest):
         [best] = self.ask(*arguments)
         [answers] = self.ask(*arguments, "--top-k", "3")
         self.assertEqual(len(answers), 3)
-        # Not the same score: more candidates are added up, as there.
+        # Not the same score: of more candidates more are added up, as in transformers.
         self.assertEqual([answers[0][key] for key in ("start", "end")], [best[key] for key in ("start", "end")])
         self.assertEqual(best["answer"], "Sinan lives in Boston"[best["start"]:best["end"]])
 

@@ -136,7 +136,7 @@ concept EncoderLike = requires(const E& encoder, WeightFile& file, const ModelCo
 /// Immutable: any number of threads may call it, with a workspace each.
 class AnyEncoder {
  public:
-  /// As Encoder's; `config.precision` is the precision to run in. Throws Error{input} for one that there is not.
+  /// As Encoder's; `config.precision` is the precision to run in. Throws Error{input} if it is no enumerator.
   AnyEncoder(WeightFile& file, const ModelConfig& config) : encoder_(make(file, config)) {}
 
   EncoderOutput forward(const Batch& batch, Workspace& work, const LayerObserver& observer = {}) const;

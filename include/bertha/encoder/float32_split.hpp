@@ -49,7 +49,7 @@ struct Float32Split {
     }
 
     std::size_t inputs_, padded_, panels_;
-    // One of them holds the weights.
+    // The weights are in split_, or with Memory::low in float32_; the other is empty.
     Weights<bf16> split_;
     Weights<float> float32_;
   };

@@ -17,7 +17,7 @@
 
 BERTHA_NAMESPACE_BEGIN
 
-/// Numbers of a file, which stays mapped as long as they are here, or such as were made when it was loaded. Read-only.
+/// Numbers of a file, which stays mapped as long as this lives, or numbers that were made of them at load. Read-only.
 /// Copies see the same numbers; there is no move, which would leave a view of what somebody else owns.
 template <class T>
 class Weights {

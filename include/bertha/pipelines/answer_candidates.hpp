@@ -40,12 +40,12 @@ class AnswerCandidates {
  public:
   explicit AnswerCandidates(ScoreRule rule) : rule_(rule) {}
 
-  /// One more.
+  /// Adds a candidate.
   void add(const AnswerCandidate& candidate) { list_.push_back({candidate, python_lower(candidate.text)}); }
-  /// The impossible answer: no text, and never one answer with another. It comes after all that have its score.
+  /// Adds the answer that there is none: an empty text, never merged with another, behind all that have its score.
   void add_impossible(float score) { impossible_ = score; }
-  /// The `n` best; equal scores in the order in which they came. Of equal texts the first one's place in the context
-  /// is kept, or by `ScoreRule::best` the best one's.
+  /// The `n` best answers, those of equal scores in the order in which they were added. Of candidates with equal texts
+  /// the answer has the first one's place in the context, or by `ScoreRule::best` that of the best one.
   BERTHA_FUNCTION BestAnswers best(std::size_t n) const;
 
  private:

@@ -92,7 +92,7 @@ BERTHA_FUNCTION BestSpans best_spans(const std::vector<float>& start, const std:
                                      std::size_t max_answer_len);
 
 /// logits [tokens, 2] of one window to its `n` best spans. A span begins and ends in the second sequence or on a token
-/// with the id of [CLS], wherever it stands: some models point there when there is no answer.
+/// with the id of [CLS], wherever it stands: some models point at [CLS] when there is no answer.
 BERTHA_FUNCTION WindowSpans answer_spans(MatrixView<const float> logits, const Encoding& encoding,
                                          std::uint32_t cls_token_id, std::size_t n, std::size_t max_answer_len);
 

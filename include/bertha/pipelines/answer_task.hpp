@@ -162,7 +162,7 @@ class AnswerPlaces {
 
  private:
   /// The tokens of the word that `token` belongs to; the word's number is looked up in the context even when the token
-  /// itself is in the question (a [CLS] that was written there).
+  /// itself is in the question (where somebody wrote "[CLS]" into it).
   static TokenRange word_of(const Encoding& window, std::size_t token) {
     const std::uint32_t word = window.words[token];
     if (word == Encoding::kNone) return {};

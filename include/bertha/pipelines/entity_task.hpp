@@ -46,7 +46,7 @@ enum class AggregationStrategy : std::uint8_t { none, simple };
 struct EntityOptions {
   AggregationStrategy aggregation_strategy = AggregationStrategy::none;
   std::vector<std::string> ignore_labels = {"O"};  ///< left out after grouping; of groups, names without B- or I-
-  /// Cut a text that is too long, which `info.truncated` and `info.covered` then tell; else it is an error, unless
+  /// Cut a text that is too long, as `info.truncated` and `info.covered` then tell; else it is an error, unless
   /// there is a stride. transformers always cuts, and says nothing.
   bool truncation = false;
   /// Read a text that is too long in windows that share so many tokens. Where entities of two windows overlap the
@@ -196,8 +196,8 @@ BERTHA_FUNCTION void EntityTask::add_entities(std::string_view text, const Encod
   }
 }
 
-/// `aggregate_overlapping_entities` of transformers, which compares the first entity with itself; so one without
-/// characters, which ends where it begins, comes twice.
+/// `aggregate_overlapping_entities` of transformers. That begins by comparing the first entity with itself: if it has
+/// no characters (it ends where it begins), the two don't overlap, and it comes twice.
 BERTHA_FUNCTION std::vector<Entity> EntityTask::without_overlaps(std::string_view text, std::vector<Entity> entities) {
   std::vector<double> from_last;  // entities by their start are those of the largest key first
   for (const Entity& entity : entities) from_last.push_back(-static_cast<double>(entity.start));
@@ -235,7 +235,7 @@ BERTHA_FUNCTION std::vector<EntityTask::Token> EntityTask::label_tokens(std::str
     kernels::table().softmax(scores.data(), scores.size());
     const auto best = std::max_element(scores.begin(), scores.end());
     const Span span = window.offsets[i];
-    // The unknown token says nothing: its word is what the text has there.
+    // "[UNK]" says nothing: the word of an unknown token is the part of the text that it stands for.
     const bool unknown = window.ids[i] == tokenizer_.config().unk_token_id;
     tokens.push_back({static_cast<std::size_t>(best - scores.begin()), *best, i,
                       unknown ? text.substr(span.start, span.end - span.start) : tokenizer_.token(window.ids[i]),

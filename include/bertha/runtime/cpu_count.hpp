@@ -21,7 +21,7 @@ namespace detail {
 
 inline constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
 
-/// The first bytes of a file of the system, which are all of it; empty when there is none.
+/// The text of a file that the system makes (below /proc or /sys, less than 16 KB); empty if it can't be read.
 inline std::string read_system_file(const std::string& path) {
   std::string text(16384, '\0');
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);

@@ -14,7 +14,7 @@ BERTHA_NAMESPACE_BEGIN
 /// A stop token, a point in time, either or neither. Any number of threads may ask.
 class Stop {
  public:
-  /// Never.
+  /// One that never comes.
   Stop() = default;
   Stop(std::stop_token token, std::optional<std::chrono::steady_clock::time_point> deadline)
       : token_(std::move(token)), deadline_(deadline) {}

@@ -49,7 +49,7 @@ class ThreadPool final : public Executor {
   /// gets a pool as new.
   static ThreadPool& process_wide() noexcept {
     // Not a static object's own guard: a child of fork() would wait for a thread that it doesn't have, if that was
-    // making the pool. pthread_once begins anew there.
+    // making the pool. pthread_once begins anew in the child.
     ::pthread_once(&once_, [] {
       new (memory()) ThreadPool(usable_cpus());
       ::pthread_atfork(nullptr, nullptr, [] { new (memory()) ThreadPool(made().concurrency_); });

@@ -50,7 +50,7 @@ class NormalizedText {
   }
 
  private:
-  std::string_view raw_;  // the text where it is the original; else empty, and the text is
+  std::string_view raw_;  // the text, if it is the original as it is; else empty: bytes_ is it
   std::uint32_t base_ = 0;
   std::string bytes_;
   std::vector<Span> origins_;  // for each of `bytes_`

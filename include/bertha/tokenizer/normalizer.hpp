@@ -22,7 +22,7 @@ BERTHA_NAMESPACE_BEGIN
 /// Normalises valid UTF-8. May be used by several threads at once, with a `NormalizedText` each.
 class BertNormalizer {
  public:
-  /// What to do; both of the last two are independent here: "strip accents as lowercase" is resolved by the converter.
+  /// What to do. Each is independent of the others: "strip accents if lowercase" was resolved by the converter.
   struct Options {
     bool clean_text = true;            ///< remove control characters, turn white space into spaces
     bool handle_chinese_chars = true;  ///< a space on each side of a CJK ideograph
@@ -100,7 +100,7 @@ class BertNormalizer {
     struct Part {
       std::uint32_t code_point;
       unicode::Properties properties;
-      bool first;  // of the parts of an original code point
+      bool first;  // the first of the parts that an original code point decomposes to
     };
 
     void put_part(std::uint32_t code_point, unicode::Properties its, bool first) {

@@ -1,10 +1,10 @@
 // A normaliser made of steps, with the way back to the original bytes.
 //
 // Equals `tokenizers.normalizers.Sequence` (0.23.3; tokenizers/src/tokenizer/normalizer.rs and the crate
-// unicode-normalization-alignments) in text and alignment. Each code point that a Unicode form gives counts how many of
-// those before it takes: 1 where it is one's first part, 0 for further parts, the sum for a composed one; and has the
-// origin of the first that it takes, or of the last that was taken. So marks that were sorted have the origins of the
-// places that they moved to.
+// unicode-normalization-alignments) in text and alignment. Each code point that a Unicode form gives says how many code
+// points of the text before it takes: 1 if it is the first part of one, 0 if a further part, if composed the sum of its
+// parts. Its origin is that of the first that it takes, or of the last that was taken before it. So sorted marks have
+// the origins of the places that they moved to.
 
 #pragma once
 
@@ -52,7 +52,7 @@ class StepNormalizer {
   struct Step {
     NormalizerStep::Kind kind;
     CodePoints pattern, content;    // of `replace`
-    std::vector<std::size_t> back;  // by length: how long the longest start of that start is that ends it
+    std::vector<std::size_t> back;  // [n]: the longest proper start that the first n code points end with
   };
 
   static CodePoints code_points(std::string_view text);

@@ -41,8 +41,8 @@ void split_words(std::string_view text, Word&& word) {
 }
 
 /// Cuts words into the longest pieces that the vocabulary has, from left to right; pieces after the first carry a
-/// prefix
-/// ("##"). A word without such a cut is one unknown token. Used by several threads at once, with `Scratch` each.
+/// prefix ("##"). A word that can't be cut so is one unknown token. Used by several threads at once, with `Scratch`
+/// each.
 class WordPiece {
  public:
   /// The hashes of a word's prefixes; its memory is used again.
