@@ -1,5 +1,6 @@
-// What the first use of the kernels in a process does when the process forks in the middle of it: the child has none of
-// the threads that were at it, so it must wait for none. Every test begins in a child that has used no kernel yet.
+// What the first use of the kernels, and of the pool, does in a process that forks in the middle of it: the child has
+// none of the threads that were at it, so it must wait for none. Every test begins in a child that has used neither
+// yet.
 
 #include <gtest/gtest.h>
 
@@ -10,9 +11,9 @@
 #include <bertha/error.hpp>
 #include <bertha/kernels/known_answers.hpp>
 #include <bertha/kernels/table.hpp>
-#include <cstdlib>
+#include <bertha/runtime/parallel_for.hpp>
+#include <cstddef>
 #include <cstring>
-#include <string_view>
 #include <thread>
 
 namespace {
@@ -63,6 +64,13 @@ bool kernels_work() {
   return x[0] == x[2] && x[0] > 0.0f;
 }
 
+/// And as a call has it: with the pool.
+bool calls_work() {
+  std::atomic<std::size_t> done{0};
+  bertha::parallel_for(nullptr, 4, 9, [&](std::size_t, std::size_t) { ++done; });
+  return kernels_work() && done == 9;
+}
+
 /// Whether a child works that is forked while another thread is held where `pause` says.
 bool works_in_a_child(std::atomic<int>& pause) {
   pause = wanted;
@@ -94,11 +102,11 @@ TEST(FirstUse, WorksInEveryChildForkedAtAnyTimeOfIt) {
   for (int process = 0; process < 300; ++process) {
     failed += status_of_child([] {
                 std::array<std::thread, 3> users;
-                for (std::thread& user : users) user = std::thread(kernels_work);
+                for (std::thread& user : users) user = std::thread(calls_work);
                 bool works = true;
-                for (int child = 0; child < 3; ++child) works = status_of_child(kernels_work) == 0 && works;
+                for (int child = 0; child < 3; ++child) works = status_of_child(calls_work) == 0 && works;
                 for (std::thread& user : users) user.join();
-                return works && kernels_work();
+                return works && calls_work();
               }) != 0;
   }
   EXPECT_EQ(failed, 0);
