@@ -119,7 +119,7 @@ TEST(ByteBpe, FollowsTheDefinitionForShortAndLongWords) {
 TEST(ByteBpe, NeedsNoSquareOfTheLengthOfAWord) {
   const Merges merges({{"a", "a"}, {"aa", "aa"}, {"aaaa", "aaaa"}});
   const ByteBpe bpe = merges.bpe();
-  constexpr std::size_t kBytes = 1 << 17, kWord = 16;
+  constexpr std::size_t kBytes = 1 << 15, kWord = 16;
   std::size_t long_tokens = 0, short_tokens = 0;
   const double long_word = cpu_seconds([&] { long_tokens = tokens_of(bpe, std::string(kBytes, 'a')).size(); });
   const double short_words = cpu_seconds([&] {
