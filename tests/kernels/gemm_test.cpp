@@ -277,6 +277,31 @@ TEST_P(GemmS8, IsExactForAllWeightsWithMinus128AndExtremeValues) {
       }
 }
 
+TEST_P(GemmS8, IsExactForEveryPairOfNumbers) {
+  for (const bool is_unsigned : {false, true}) {
+    const int least = is_unsigned ? 0 : -127, most = is_unsigned ? 255 : 127;
+    const std::size_t rows = static_cast<std::size_t>(most - least) + 1;
+    S8Case x(rows, 64, 256, 1, false);  // row r holds r + least four times, output c its weight c - 128 four times
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t i = 0; i < 64; ++i)
+        x.a[r * x.op.a_stride + i] = static_cast<std::int8_t>(i < 4 ? static_cast<int>(r) + least : 0);
+    for (std::size_t c = 0; c < 256; ++c)
+      for (std::size_t i = 0; i < 4; ++i) x.weight(c, i) = static_cast<std::int8_t>(static_cast<int>(c) - 128);
+    Guarded<float> out(rows * 256);
+    x.op.out = out.data();
+    x.op.out_stride = 256;
+    x.op.bias = nullptr;
+    x.op.a_unsigned = is_unsigned;
+    for (std::size_t r = 0; r < rows; ++r) x.a_scale[r] = 1.0f;
+    for (std::size_t c = 0; c < 256; ++c) x.scale[c] = 1.0f;
+    level().gemm_s8(x.op);
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t c = 0; c < 256; ++c)
+        ASSERT_EQ(out[r * 256 + c], static_cast<float>(4 * (static_cast<int>(r) + least) * (static_cast<int>(c) - 128)))
+            << "unsigned " << is_unsigned;
+  }
+}
+
 TEST_P(GemmS8, IsExactAtTheDepthOfItsBound) {
   const std::size_t k = kernels::kMostInputsS8;
   S8Case x(2, k, 16, 1, false);
@@ -287,6 +312,13 @@ TEST_P(GemmS8, IsExactAtTheDepthOfItsBound) {
   x.op.out_stride = 16;
   level().gemm_s8(x.op);
   for (std::size_t i = 0; i < 32; ++i) EXPECT_TRUE(same(out[i], x.plain(i / 16, i % 16)));
+  std::memset(x.a.data(), 0xff, x.a.size());
+  x.op.a_unsigned = true;
+  x.op.k = kernels::kMostKeysS8;
+  level().gemm_s8(x.op);
+  const float total = static_cast<float>(-255 * 128 * static_cast<std::int32_t>(kernels::kMostKeysS8));
+  for (std::size_t i = 0; i < 32; ++i)
+    EXPECT_TRUE(same(out[i], std::fma(total, x.a_scale[i / 16] * x.scale[i % 16], x.bias[i % 16])));
 }
 
 TEST_P(GemmS8, IsExactWithZeroPointsAtTheDepthOfTheirBound) {

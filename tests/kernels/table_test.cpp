@@ -78,7 +78,7 @@ const std::vector<Level> kLevels = {
     {"neon", "", {}},
     {"avx2", "", {}},
     {"avx512", "", {}},
-    {"avx512_vnni", "avx512", {"gemm_s8"}},
+    {"avx512_vnni", "avx512", {"gemm_s8", "attention_s8"}},
     {"avx512_bf16", "avx512_vnni", {"gemm_bf16", "attention_bf16"}},
     {"amx", "avx512_bf16", {"gemm_bf16", "attention_bf16", "pack_rows", "gemm_split", "split_rows", "split_panels"}}};
 

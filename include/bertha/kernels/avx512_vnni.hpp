@@ -19,19 +19,33 @@ namespace kernels::avx512_vnni {
 
 using namespace avx512;  // all but what is declared here
 
-inline constexpr std::size_t kTileRowsS8 = 16, kPairRowsS8 = 14;
+inline constexpr std::size_t kTileRowsS8 = 16, kPairRowsS8 = 14, kTileRowsU8 = 16, kPairRowsU8 = 0;
 
 struct QuadRow {
   __m512i v;  // unsigned: w + 128
 };
+struct UnsignedQuad {
+  __m512i v;
+};
+struct UnsignedQuadRow {
+  __m512i v;
+};
 
 BERTHA_INLINE std::int32_t quads_start(const std::int8_t* a, std::size_t k) {
   __m512i sum = _mm512_setzero_si512();
-  for (std::size_t i = 0; i < k; i += 64) sum = _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(1), load_512(a + i));
+  for (std::size_t i = 0; i < k; i += 64) {
+    const __mmask64 bytes = k - i < 64 ? (std::uint64_t{1} << (k - i)) - 1 : ~std::uint64_t{0};
+    sum = _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(1), _mm512_maskz_loadu_epi8(bytes, a + i));
+  }
   return fold_add(I32x16{_mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(sum, 7))});
 }
 BERTHA_INLINE QuadRow quad_row(const std::int8_t* w) { return {_mm512_xor_si512(load_512(w), _mm512_set1_epi8(-128))}; }
 BERTHA_INLINE I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) { return {_mm512_dpbusd_epi32(acc.v, w.v, a.v)}; }
+BERTHA_INLINE UnsignedQuad unsigned_quad(const std::uint8_t* a) { return {broadcast_4_bytes(a)}; }
+BERTHA_INLINE UnsignedQuadRow unsigned_quad_row(const std::int8_t* w) { return {load_512(w)}; }
+BERTHA_INLINE I32x16 dot_quads(I32x16 acc, UnsignedQuad a, UnsignedQuadRow w) {
+  return {_mm512_dpbusd_epi32(acc.v, a.v, w.v)};
+}
 
 #define BERTHA_LANE_INLINE BERTHA_INLINE
 #include <bertha/kernels/tiles.inl>
@@ -39,7 +53,10 @@ BERTHA_INLINE I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) { return {_mm512_d
 #include <bertha/kernels/gemm_s8.inl>
 #undef BERTHA_LANE_INLINE
 
-inline constexpr Table kTable = level_over(avx512::kTable, {.level = "avx512_vnni", .gemm_s8 = {gemm_s8}});
+inline void attention_s8(const Attention& op) { attend_s8(op, pack_quantised, gemm_s8); }
+
+inline constexpr Table kTable =
+    level_over(avx512::kTable, {.level = "avx512_vnni", .gemm_s8 = {gemm_s8}, .attention_s8 = {attention_s8}});
 
 }  // namespace kernels::avx512_vnni
 

@@ -21,22 +21,8 @@ struct ProductF32 {
   static BERTHA_LANE_INLINE Accumulator step(Accumulator acc, F32x16 a, F32x16 w) { return fma(a, w, acc); }
 };
 
-/// int16 weights.
-struct ProductS16 {
-  using Element = std::int16_t;
-  using Weight = std::int16_t;
-  using Accumulator = I32x16;
-  using Stored = std::int32_t;
-  static constexpr std::size_t kGroup = PanelRow<Weight>::kGroup, kRows = kTileRowsS16, kPairRows = 0;
-  static BERTHA_LANE_INLINE Accumulator start(const std::int32_t*, std::size_t) { return zero_s32(); }
-  static BERTHA_LANE_INLINE Pair operand(const Element* a) { return pair(a); }
-  static BERTHA_LANE_INLINE PairRow row(const Weight* w) { return pair_row(w); }
-  static BERTHA_LANE_INLINE Accumulator step(Accumulator acc, Pair a, PairRow w) { return dot_pairs(acc, a, w); }
-};
-
 // One function for each product, so that the tiles are compiled once. tests/package/inner_loops.py looks at them.
 BERTHA_NOINLINE void tiles_f32(const TileWork<ProductF32>& work) { tiles(work); }
-BERTHA_NOINLINE void tiles_s16(const TileWork<ProductS16>& work) { tiles(work); }
 
 struct Identity {
   static BERTHA_LANE_INLINE F32x16 of(F32x16 x) { return x; }
@@ -89,7 +75,7 @@ struct Dequantise {
   }
 };
 template <class Apply, class Value>
-BERTHA_INLINE void write_activated(const Value& value, const Destination& to) {
+BERTHA_INLINE void write_activated(Value value, Destination to) {
   for (std::size_t row = 0; row < to.rows; ++row) {
     F32x16 y = Apply::of(value(row));
     if (to.residual) y = add(y, load(to.residual + row * to.residual_stride));
@@ -97,8 +83,9 @@ BERTHA_INLINE void write_activated(const Value& value, const Destination& to) {
   }
 }
 
+// By value: what is behind a reference would be read again after every number that is stored.
 template <class Value>
-BERTHA_INLINE void write_rows(const Value& value, Activation activation, const Destination& to) {
+BERTHA_INLINE void write_rows(Value value, Activation activation, Destination to) {
   switch (activation) {
     case Activation::none: write_activated<Identity>(value, to); break;
     case Activation::gelu: write_activated<Gelu>(value, to); break;

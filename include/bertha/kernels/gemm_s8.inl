@@ -16,31 +16,58 @@ struct ProductS8 {
   static BERTHA_LANE_INLINE Accumulator step(Accumulator acc, Quad a, QuadRow w) { return dot_quads(acc, a, w); }
 };
 
-BERTHA_NOINLINE void tiles_s8(const TileWork<ProductS8>& work) { tiles(work); }
+/// The same by bytes from 0 to 255.
+struct ProductU8 {
+  using Element = std::uint8_t;
+  using Weight = std::int8_t;
+  using Accumulator = I32x16;
+  using Stored = std::int32_t;
+  static constexpr std::size_t kGroup = PanelRow<Weight>::kGroup, kRows = kTileRowsU8, kPairRows = kPairRowsU8;
+  static BERTHA_LANE_INLINE Accumulator start(const std::int32_t*, std::size_t) { return zero_s32(); }
+  static BERTHA_LANE_INLINE UnsignedQuad operand(const Element* a) { return unsigned_quad(a); }
+  static BERTHA_LANE_INLINE UnsignedQuadRow row(const Weight* w) { return unsigned_quad_row(w); }
+  static BERTHA_LANE_INLINE Accumulator step(Accumulator acc, UnsignedQuad a, UnsignedQuadRow w) {
+    return dot_quads(acc, a, w);
+  }
+};
 
-inline void gemm_s8(const GemmS8& op) {
+BERTHA_NOINLINE void tiles_s8(const TileWork<ProductS8>& work) { tiles(work); }
+BERTHA_NOINLINE void tiles_u8(const TileWork<ProductU8>& work) { tiles(work); }
+
+/// The product of `a`, which is that of op or its unsigned reading; sums begin at `starts` [kRowBlock].
+template <class Product, auto Tiles>
+BERTHA_INLINE void gemm_quads(const typename Product::Element* a, const GemmS8& op, std::int32_t* starts) {
   std::int32_t* sums = reinterpret_cast<std::int32_t*>(op.scratch);
-  std::int32_t starts[kRowBlock];
   for (std::size_t row = 0, rows; row < op.rows; row += rows) {
-    rows = block_rows<ProductS8::kRows>(op.rows - row, op.k * sizeof(std::int8_t));
-    for (std::size_t r = 0; r < rows; ++r) starts[r] = quads_start(op.a + (row + r) * op.a_stride, op.k);
+    rows = block_rows<Product::kRows>(op.rows - row, op.k);
+    if (starts)
+      for (std::size_t r = 0; r < rows; ++r) starts[r] = quads_start(op.a + (row + r) * op.a_stride, op.k);
     for (std::size_t panel = 0, panels; panel < op.n_panels; panel += panels) {
-      panels = panels_at_once<ProductS8>(rows, op.n_panels - panel);
-      tiles_s8({.a = op.a + row * op.a_stride,
-                .a_stride = op.a_stride,
-                .rows = rows,
-                .w = op.panels + panel * op.k * kLanes,
-                .k = op.k,
-                .panels = panels,
-                .sums = sums,
-                .sums_rows = rows,
-                .starts = starts});
+      panels = panels_at_once<Product>(rows, op.n_panels - panel);
+      Tiles({.a = a + row * op.a_stride,
+             .a_stride = op.a_stride,
+             .rows = rows,
+             .w = op.panels + panel * op.k * kLanes,
+             .k = op.k,
+             .panels = panels,
+             .sums = sums,
+             .sums_rows = rows,
+             .starts = starts});
       for (std::size_t p = panel; p < panel + panels; ++p) {
         std::int32_t* of_panel = sums + (p - panel) * rows * kLanes;
         if (op.a_zero) subtract_zero_points(of_panel, rows, op.a_zero + row, op.sum + p * kLanes);
-        const F32x16 scale = load(op.scale + p * kLanes), bias = load(op.bias + p * kLanes);
-        write(Dequantise{of_panel, op.a_scale + row, scale, bias}, op.activation, destination(op, p, row, rows));
+        const F32x16 bias = op.bias ? load(op.bias + p * kLanes) : broadcast(0.0f);
+        write(Dequantise{of_panel, op.a_scale + row, load(op.scale + p * kLanes), bias}, op.activation,
+              destination(op, p, row, rows));
       }
     }
   }
+}
+
+inline void gemm_s8(const GemmS8& op) {
+  std::int32_t starts[kRowBlock];
+  if (op.a_unsigned)
+    gemm_quads<ProductU8, tiles_u8>(reinterpret_cast<const std::uint8_t*>(op.a), op, nullptr);
+  else
+    gemm_quads<ProductS8, tiles_s8>(op.a, op, starts);
 }

@@ -5,8 +5,8 @@
 // | fma                  | vfmadd                                                                         |
 // | min, max             | vminps, vmaxps: like C's a < b ? a : b, the second operand when one is NaN     |
 // | to_s32               | vcvtps2dq, nearest even                                                        |
-// | dot_pairs            | vpmaddwd, vpaddd: |a w| <= 2^15 2^15, so only two products of -2^15 overflow   |
 // | dot_quads            | vpabsb, vpsignb, vpmaddubsw, vpmaddwd with ones, vpaddd                        |
+// | dot_quads, unsigned  | vpmaddwd, vpaddd, twice, on int16: vpmaddubsw would saturate                   |
 //
 // dot_quads multiplies |w| (unsigned, 128 for -128) by a with w's sign: with |a| <= 127 a pair's sum is at most
 // 2 * 128 * 127 = 32512, so vpmaddubsw never saturates and nothing is lost. The sign on w and |a| instead, which is
@@ -24,10 +24,11 @@ BERTHA_AVX2_BEGIN
 namespace kernels::avx2 {
 
 /// Rows of the products' tiles, for 16 registers. float32: 12 accumulators, 2 of weights, one of a. int8: 8, weights
-/// and their magnitudes 4, ones, one of a, one for a product. int16: 10, weights 2, one of a, one for a product.
-/// bfloat16: 8, widened weights 4, 2 of a.
-inline constexpr std::size_t kTileRowsF32 = 6, kTileRowsS8 = 4, kTileRowsS16 = 5, kTileRowsBf16 = 4;
-inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsS8 = 0, kPairRowsBf16 = 0;
+/// and their magnitudes 4, ones, one of a, one for a product. Unsigned: 8, widened weights 4, 2 of a, one for a
+/// product. bfloat16: 8, widened weights 4, 2 of a.
+inline constexpr std::size_t kTileRowsF32 = 6, kTileRowsS8 = 4, kTileRowsU8 = 3, kTileRowsBf16 = 4;
+inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsS8 = 0, kPairRowsU8 = 0, kPairRowsBf16 = 0;
+inline constexpr std::size_t kExpVectors = 1;
 
 struct F32x16 {
   __m256 lo, hi;
@@ -38,17 +39,18 @@ struct I32x16 {
 struct Mask16 {
   __m256i lo, hi;
 };
-struct Pair {
-  __m256i v;
-};
-struct PairRow {
-  __m256i lo, hi;
-};
 struct Quad {
   __m256i v;
 };
 struct QuadRow {
   __m256i lo, hi, lo_magnitude, hi_magnitude;
+};
+/// Widened to int16: bytes 0 and 2 of every four, and bytes 1 and 3.
+struct UnsignedQuad {
+  __m256i even, odd;
+};
+struct UnsignedQuadRow {
+  __m256i lo_even, lo_odd, hi_even, hi_odd;
 };
 struct PairBf16 {
   __m256 even, odd;
@@ -150,18 +152,27 @@ BERTHA_INLINE void store(std::int32_t* p, I32x16 a) {
 }
 /// Packs eight and eight int32 into sixteen int16, in order.
 BERTHA_INLINE __m256i pack_s16(I32x16 a) { return _mm256_permute4x64_epi64(_mm256_packs_epi32(a.lo, a.hi), 0xd8); }
-BERTHA_INLINE void store_s16(std::int16_t* p, I32x16 a) { store_256(p, pack_s16(a)); }
 BERTHA_INLINE void store_s8(std::int8_t* p, I32x16 a) {
   const __m256i words = pack_s16(a);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
                    _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
 }
+BERTHA_INLINE void store_u8(std::uint8_t* p, I32x16 a) {
+  const __m256i words = pack_s16(a);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+}
 BERTHA_INLINE __m256i interleave_pairs(__m256i a, __m256i b) {
   return _mm256_blend_epi16(a, _mm256_slli_epi32(b, 16), 0xaa);
 }
-BERTHA_INLINE void store_pairs(std::int16_t* p, I32x16 a, I32x16 b) {
-  store_256(p, interleave_pairs(a.lo, b.lo));
-  store_256(p + 16, interleave_pairs(a.hi, b.hi));
+BERTHA_INLINE __m256i interleave_quads(__m256i a, __m256i b, __m256i c, __m256i d) {
+  const __m256i byte = _mm256_set1_epi32(0xff);
+  return interleave_pairs(_mm256_or_si256(_mm256_and_si256(a, byte), _mm256_slli_epi32(b, 8)),
+                          _mm256_or_si256(_mm256_and_si256(c, byte), _mm256_slli_epi32(d, 8)));
+}
+BERTHA_INLINE void store_quads(std::int8_t* p, I32x16 a, I32x16 b, I32x16 c, I32x16 d) {
+  store_256(p, interleave_quads(a.lo, b.lo, c.lo, d.lo));
+  store_256(p + 32, interleave_quads(a.hi, b.hi, c.hi, d.hi));
 }
 BERTHA_INLINE I32x16 add(I32x16 a, I32x16 b) { return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)}; }
 BERTHA_INLINE I32x16 subtract_product(I32x16 a, std::int32_t factor, I32x16 b) {
@@ -192,12 +203,6 @@ BERTHA_INLINE __m256i broadcast_4_bytes(const void* p) {
   __builtin_memcpy(&four, p, sizeof four);
   return _mm256_set1_epi32(four);
 }
-BERTHA_INLINE Pair pair(const std::int16_t* a) { return {broadcast_4_bytes(a)}; }
-BERTHA_INLINE PairRow pair_row(const std::int16_t* w) { return {load_256(w), load_256(w + 16)}; }
-BERTHA_INLINE I32x16 dot_pairs(I32x16 acc, Pair a, PairRow w) {
-  return {_mm256_add_epi32(acc.lo, _mm256_madd_epi16(a.v, w.lo)),
-          _mm256_add_epi32(acc.hi, _mm256_madd_epi16(a.v, w.hi))};
-}
 BERTHA_INLINE std::int32_t quads_start(const std::int8_t*, std::size_t) { return 0; }
 BERTHA_INLINE Quad quad(const std::int8_t* a) { return {broadcast_4_bytes(a)}; }
 BERTHA_INLINE QuadRow quad_row(const std::int8_t* w) {
@@ -210,6 +215,19 @@ BERTHA_INLINE __m256i dot_quads(__m256i acc, __m256i a, __m256i w, __m256i w_mag
 }
 BERTHA_INLINE I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) {
   return {dot_quads(acc.lo, a.v, w.lo, w.lo_magnitude), dot_quads(acc.hi, a.v, w.hi, w.hi_magnitude)};
+}
+BERTHA_INLINE UnsignedQuad unsigned_quad(const std::uint8_t* a) {
+  const __m256i quad = broadcast_4_bytes(a);
+  return {_mm256_and_si256(quad, _mm256_set1_epi16(0xff)), _mm256_srli_epi16(quad, 8)};
+}
+BERTHA_INLINE UnsignedQuadRow unsigned_quad_row(const std::int8_t* w) {
+  const __m256i lo = load_256(w), hi = load_256(w + 32);
+  return {_mm256_srai_epi16(_mm256_slli_epi16(lo, 8), 8), _mm256_srai_epi16(lo, 8),
+          _mm256_srai_epi16(_mm256_slli_epi16(hi, 8), 8), _mm256_srai_epi16(hi, 8)};
+}
+BERTHA_INLINE I32x16 dot_quads(I32x16 acc, UnsignedQuad a, UnsignedQuadRow w) {
+  acc = add(acc, {_mm256_madd_epi16(a.even, w.lo_even), _mm256_madd_epi16(a.even, w.hi_even)});
+  return add(acc, {_mm256_madd_epi16(a.odd, w.lo_odd), _mm256_madd_epi16(a.odd, w.hi_odd)});
 }
 
 /// Eight bfloat16 numbers of dwords as float32: those in the high halves, those in the low halves.

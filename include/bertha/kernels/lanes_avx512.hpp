@@ -5,8 +5,8 @@
 // | fma                  | vfmadd, with the broadcast of one number folded into its memory operand        |
 // | min, max             | vminps, vmaxps: like C's a < b ? a : b, the second operand when one is NaN     |
 // | to_s32               | vcvtps2dq, nearest even                                                        |
-// | dot_pairs            | vpmaddwd, vpaddd: |a w| <= 2^15 2^15, so only two products of -2^15 overflow   |
 // | dot_quads            | vpabsb, a masked vpsubb, vpmaddubsw, vpmaddwd with ones, vpaddd                |
+// | dot_quads, unsigned  | vpmaddwd, vpaddd, twice, on int16: vpmaddubsw would saturate                   |
 //
 // dot_quads is exact for the reason that lanes_avx2.hpp gives; there is no vpsignb for 512 bits, so the sign of w comes
 // to a by a mask.
@@ -23,8 +23,10 @@ BERTHA_AVX512_BEGIN
 namespace kernels::avx512 {
 
 /// Rows of the products' tiles, for 32 registers: as many accumulators, and at most 9 others.
-inline constexpr std::size_t kTileRowsF32 = 16, kTileRowsS8 = 16, kTileRowsS16 = 16, kTileRowsBf16 = 12;
-inline constexpr std::size_t kPairRowsF32 = 14, kPairRowsS8 = 0, kPairRowsBf16 = 0;
+inline constexpr std::size_t kTileRowsF32 = 16, kTileRowsS8 = 16, kTileRowsU8 = 16, kTileRowsBf16 = 12;
+inline constexpr std::size_t kPairRowsF32 = 14, kPairRowsS8 = 0, kPairRowsU8 = 0, kPairRowsBf16 = 0;
+/// Vectors whose exp are computed beside each other: eight go to the stack.
+inline constexpr std::size_t kExpVectors = 4;
 
 struct F32x16 {
   __m512 v;
@@ -35,18 +37,19 @@ struct I32x16 {
 struct Mask16 {
   __mmask16 v;
 };
-struct Pair {
-  __m512i v;
-};
-struct PairRow {
-  __m512i v;
-};
 struct Quad {
   __m512i v;
 };
 struct QuadRow {
   __m512i magnitude;
   __mmask64 negative;
+};
+/// Widened to int16: bytes 0 and 2 of every four, and bytes 1 and 3.
+struct UnsignedQuad {
+  __m512i even, odd;
+};
+struct UnsignedQuadRow {
+  __m512i even, odd;
 };
 struct PairBf16 {
   F32x16 even, odd;
@@ -105,16 +108,18 @@ BERTHA_INLINE I32x16 zero_s32() { return {_mm512_setzero_si512()}; }
 BERTHA_INLINE I32x16 broadcast_s32(std::int32_t x) { return {_mm512_set1_epi32(x)}; }
 BERTHA_INLINE I32x16 load(const std::int32_t* p) { return {load_512(p)}; }
 BERTHA_INLINE void store(std::int32_t* p, I32x16 a) { _mm512_storeu_si512(p, a.v); }
-BERTHA_INLINE void store_s16(std::int16_t* p, I32x16 a) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(a.v));
-}
 BERTHA_INLINE void store_s8(std::int8_t* p, I32x16 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a.v));
 }
+BERTHA_INLINE void store_u8(std::uint8_t* p, I32x16 a) { store_s8(reinterpret_cast<std::int8_t*>(p), a); }
 BERTHA_INLINE __m512i interleave_pairs(I32x16 a, I32x16 b) {
   return _mm512_mask_blend_epi16(0xaaaaaaaa, a.v, _mm512_slli_epi32(b.v, 16));
 }
-BERTHA_INLINE void store_pairs(std::int16_t* p, I32x16 a, I32x16 b) { _mm512_storeu_si512(p, interleave_pairs(a, b)); }
+BERTHA_INLINE void store_quads(std::int8_t* p, I32x16 a, I32x16 b, I32x16 c, I32x16 d) {
+  const __m512i low = _mm512_mask_blend_epi8(0x2222222222222222, a.v, _mm512_slli_epi32(b.v, 8));
+  const __m512i high = _mm512_mask_blend_epi8(0x2222222222222222, c.v, _mm512_slli_epi32(d.v, 8));
+  _mm512_storeu_si512(p, interleave_pairs({low}, {high}));
+}
 BERTHA_INLINE I32x16 add(I32x16 a, I32x16 b) { return {_mm512_add_epi32(a.v, b.v)}; }
 BERTHA_INLINE I32x16 subtract_product(I32x16 a, std::int32_t factor, I32x16 b) {
   return {_mm512_sub_epi32(a.v, _mm512_mullo_epi32(_mm512_set1_epi32(factor), b.v))};
@@ -140,11 +145,6 @@ BERTHA_INLINE __m512i broadcast_4_bytes(const void* p) {
   __builtin_memcpy(&four, p, sizeof four);
   return _mm512_set1_epi32(four);
 }
-BERTHA_INLINE Pair pair(const std::int16_t* a) { return {broadcast_4_bytes(a)}; }
-BERTHA_INLINE PairRow pair_row(const std::int16_t* w) { return {load_512(w)}; }
-BERTHA_INLINE I32x16 dot_pairs(I32x16 acc, Pair a, PairRow w) {
-  return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(a.v, w.v))};
-}
 BERTHA_INLINE std::int32_t quads_start(const std::int8_t*, std::size_t) { return 0; }
 BERTHA_INLINE Quad quad(const std::int8_t* a) { return {broadcast_4_bytes(a)}; }
 BERTHA_INLINE QuadRow quad_row(const std::int8_t* w) {
@@ -155,6 +155,17 @@ BERTHA_INLINE I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) {
   const __m512i with_sign_of_w = _mm512_mask_sub_epi8(a.v, w.negative, _mm512_setzero_si512(), a.v);
   const __m512i pairs = _mm512_maddubs_epi16(w.magnitude, with_sign_of_w);
   return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
+}
+BERTHA_INLINE UnsignedQuad unsigned_quad(const std::uint8_t* a) {
+  const __m512i quad = broadcast_4_bytes(a);
+  return {_mm512_and_si512(quad, _mm512_set1_epi16(0xff)), _mm512_srli_epi16(quad, 8)};
+}
+BERTHA_INLINE UnsignedQuadRow unsigned_quad_row(const std::int8_t* w) {
+  const __m512i row = load_512(w);
+  return {_mm512_srai_epi16(_mm512_slli_epi16(row, 8), 8), _mm512_srai_epi16(row, 8)};
+}
+BERTHA_INLINE I32x16 dot_quads(I32x16 acc, UnsignedQuad a, UnsignedQuadRow w) {
+  return add(add(acc, {_mm512_madd_epi16(a.even, w.even)}), {_mm512_madd_epi16(a.odd, w.odd)});
 }
 
 /// Sixteen bfloat16 numbers of dwords as float32: those in the high halves, those in the low halves.

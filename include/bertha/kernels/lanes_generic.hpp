@@ -15,8 +15,9 @@ BERTHA_STRICT_BEGIN
 namespace kernels::scalar {
 
 /// Rows of the products' tiles: loops over more would only cost compile time here.
-inline constexpr std::size_t kTileRowsF32 = 1, kTileRowsS8 = 1, kTileRowsS16 = 1, kTileRowsBf16 = 1;
-inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsS8 = 0, kPairRowsBf16 = 0;
+inline constexpr std::size_t kTileRowsF32 = 1, kTileRowsS8 = 1, kTileRowsU8 = 1, kTileRowsBf16 = 1;
+inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsS8 = 0, kPairRowsU8 = 0, kPairRowsBf16 = 0;
+inline constexpr std::size_t kExpVectors = 1;
 
 struct F32x16 {
   float lane[kLanes];
@@ -24,17 +25,17 @@ struct F32x16 {
 struct I32x16 {
   std::int32_t lane[kLanes];
 };
-/// Two int16, four int8 or two bfloat16 of an operand, for all lanes; and as many weights for each lane.
-struct Pair {
-  const std::int16_t* values;
-};
-struct PairRow {
-  const std::int16_t* values;
-};
+/// Four int8, four uint8 or two bfloat16 of an operand, for all lanes; and as many weights for each lane.
 struct Quad {
   const std::int8_t* values;
 };
 struct QuadRow {
+  const std::int8_t* values;
+};
+struct UnsignedQuad {
+  const std::uint8_t* values;
+};
+struct UnsignedQuadRow {
   const std::int8_t* values;
 };
 struct PairBf16 {
@@ -179,14 +180,16 @@ inline I32x16 load(const std::int32_t* p) {
   return r;
 }
 inline void store(std::int32_t* p, I32x16 a) { BERTHA_EACH_LANE p[j] = a.lane[j]; }
-/// Values that fit, as int16 and int8.
-inline void store_s16(std::int16_t* p, I32x16 a) { BERTHA_EACH_LANE p[j] = static_cast<std::int16_t>(a.lane[j]); }
+/// Values that fit, as int8 and uint8.
 inline void store_s8(std::int8_t* p, I32x16 a) { BERTHA_EACH_LANE p[j] = static_cast<std::int8_t>(a.lane[j]); }
-/// Values that fit int16, a and b in turn.
-inline void store_pairs(std::int16_t* p, I32x16 a, I32x16 b) {
+inline void store_u8(std::uint8_t* p, I32x16 a) { BERTHA_EACH_LANE p[j] = static_cast<std::uint8_t>(a.lane[j]); }
+/// Values that fit int8, of a, b, c and d in turn.
+inline void store_quads(std::int8_t* p, I32x16 a, I32x16 b, I32x16 c, I32x16 d) {
   BERTHA_EACH_LANE {
-    p[2 * j] = static_cast<std::int16_t>(a.lane[j]);
-    p[2 * j + 1] = static_cast<std::int16_t>(b.lane[j]);
+    p[4 * j] = static_cast<std::int8_t>(a.lane[j]);
+    p[4 * j + 1] = static_cast<std::int8_t>(b.lane[j]);
+    p[4 * j + 2] = static_cast<std::int8_t>(c.lane[j]);
+    p[4 * j + 3] = static_cast<std::int8_t>(d.lane[j]);
   }
 }
 inline I32x16 add(I32x16 a, I32x16 b) {
@@ -229,19 +232,18 @@ inline std::int32_t fold_max(I32x16 a) {
   BERTHA_EACH_LANE most = a.lane[j] > most ? a.lane[j] : most;
   return most;
 }
-inline Pair pair(const std::int16_t* a) { return {a}; }
-inline PairRow pair_row(const std::int16_t* w) { return {w}; }
 /// Where dot_quads over a row of k begins to add: not at 0 where the instruction wants unsigned weights.
 inline std::int32_t quads_start(const std::int8_t*, std::size_t) { return 0; }
 inline Quad quad(const std::int8_t* a) { return {a}; }
 inline QuadRow quad_row(const std::int8_t* w) { return {w}; }
-/// acc[j] + a[0] w[2 j] + a[1] w[2 j + 1], exact.
-inline I32x16 dot_pairs(I32x16 acc, Pair a, PairRow w) {
-  BERTHA_EACH_LANE for (std::size_t e = 0; e < 2; ++e) acc.lane[j] += a.values[e] * w.values[2 * j + e];
+inline UnsignedQuad unsigned_quad(const std::uint8_t* a) { return {a}; }
+inline UnsignedQuadRow unsigned_quad_row(const std::int8_t* w) { return {w}; }
+/// acc[j] + sum over e < 4 of a[e] w[4 j + e], exact; int8 a in [-127, 127], w in [-128, 127].
+inline I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) {
+  BERTHA_EACH_LANE for (std::size_t e = 0; e < 4; ++e) acc.lane[j] += a.values[e] * w.values[4 * j + e];
   return acc;
 }
-/// acc[j] + sum over e < 4 of a[e] w[4 j + e], exact; a in [-127, 127], w in [-128, 127].
-inline I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) {
+inline I32x16 dot_quads(I32x16 acc, UnsignedQuad a, UnsignedQuadRow w) {
   BERTHA_EACH_LANE for (std::size_t e = 0; e < 4; ++e) acc.lane[j] += a.values[e] * w.values[4 * j + e];
   return acc;
 }

@@ -5,8 +5,8 @@
 // | fma                  | fmla                                                                           |
 // | min, max             | fcmgt, bsl: fmin and fmax order -0 below 0, and make NaN of one in either      |
 // | to_s32               | fcvtns, nearest even                                                           |
-// | dot_pairs            | smlal, twice, on weights that uzp1 and uzp2 part                               |
 // | dot_quads            | smull, smull2, addp, sadalp                                                    |
+// | dot_quads, unsigned  | smlal, four times, on weights that uzp1 and uzp2 part                          |
 // | dot_pairs, bfloat16  | fmla, twice                                                                    |
 //
 // dot_quads adds products by pairs in int16: with |a| <= 127 a pair's sum is at most 2 * 128 * 127 = 32512, so nothing
@@ -24,9 +24,11 @@ BERTHA_NEON_BEGIN
 namespace kernels::neon {
 
 /// Rows of the products' tiles, for 32 registers. float32: 24 accumulators, 4 of weights, one of a. int8: 16, weights
-/// 4, one of a, the rest for products. int16: 20, weights 4, one of a. bfloat16: 16, widened weights 8, one of a.
-inline constexpr std::size_t kTileRowsF32 = 6, kTileRowsS8 = 4, kTileRowsS16 = 5, kTileRowsBf16 = 4;
-inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsS8 = 0, kPairRowsBf16 = 0;
+/// 4, one of a, the rest for products. Unsigned: 16, widened weights 8, one of a. bfloat16: 16, widened weights 8, one
+/// of a.
+inline constexpr std::size_t kTileRowsF32 = 6, kTileRowsS8 = 4, kTileRowsU8 = 4, kTileRowsBf16 = 4;
+inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsS8 = 0, kPairRowsU8 = 0, kPairRowsBf16 = 0;
+inline constexpr std::size_t kExpVectors = 1;
 
 struct F32x16 {
   float32x4_t v[4];
@@ -37,17 +39,17 @@ struct I32x16 {
 struct Mask16 {
   uint32x4_t v[4];
 };
-struct Pair {
-  int16x4_t v;
-};
-struct PairRow {
-  int16x8_t even_lo, odd_lo, even_hi, odd_hi;  // for lanes 0 to 7 and 8 to 15
-};
 struct Quad {
   int8x16_t v;
 };
 struct QuadRow {
   int8x16_t v[4];
+};
+struct UnsignedQuad {
+  int16x4_t v;
+};
+struct UnsignedQuadRow {
+  int16x8_t lo[4], hi[4];  // for lanes 0 to 7 and 8 to 15, by the place in the four
 };
 struct PairBf16 {
   float32x2_t v;
@@ -175,19 +177,17 @@ BERTHA_INLINE I32x16 load(const std::int32_t* p) {
 BERTHA_INLINE void store(std::int32_t* p, I32x16 a) { BERTHA_EACH_QUARTER vst1q_s32(p + 4 * i, a.v[i]); }
 /// Packs four and four int32 into eight int16, in order.
 BERTHA_INLINE int16x8_t pack_s16(int32x4_t a, int32x4_t b) { return vcombine_s16(vmovn_s32(a), vmovn_s32(b)); }
-BERTHA_INLINE void store_s16(std::int16_t* p, I32x16 a) {
-  vst1q_s16(p, pack_s16(a.v[0], a.v[1]));
-  vst1q_s16(p + 8, pack_s16(a.v[2], a.v[3]));
-}
 BERTHA_INLINE void store_s8(std::int8_t* p, I32x16 a) {
   vst1_s8(p, vmovn_s16(pack_s16(a.v[0], a.v[1])));
   vst1_s8(p + 8, vmovn_s16(pack_s16(a.v[2], a.v[3])));
 }
+BERTHA_INLINE void store_u8(std::uint8_t* p, I32x16 a) { store_s8(reinterpret_cast<std::int8_t*>(p), a); }
 BERTHA_INLINE int16x8_t interleave_pairs(int32x4_t a, int32x4_t b) {
   return vreinterpretq_s16_s32(vsliq_n_s32(a, b, 16));
 }
-BERTHA_INLINE void store_pairs(std::int16_t* p, I32x16 a, I32x16 b) {
-  BERTHA_EACH_QUARTER vst1q_s16(p + 8 * i, interleave_pairs(a.v[i], b.v[i]));
+BERTHA_INLINE void store_quads(std::int8_t* p, I32x16 a, I32x16 b, I32x16 c, I32x16 d) {
+  BERTHA_EACH_QUARTER vst1q_s8(p + 16 * i, vreinterpretq_s8_s16(interleave_pairs(vsliq_n_s32(a.v[i], b.v[i], 8),
+                                                                                 vsliq_n_s32(c.v[i], d.v[i], 8))));
 }
 BERTHA_INLINE I32x16 add(I32x16 a, I32x16 b) {
   BERTHA_EACH_QUARTER a.v[i] = vaddq_s32(a.v[i], b.v[i]);
@@ -227,21 +227,6 @@ BERTHA_INLINE int32x4_t broadcast_4_bytes(const void* p) {
   __builtin_memcpy(&four, p, sizeof four);
   return vdupq_n_s32(four);
 }
-BERTHA_INLINE Pair pair(const std::int16_t* a) { return {vreinterpret_s16_s32(vget_low_s32(broadcast_4_bytes(a)))}; }
-BERTHA_INLINE PairRow pair_row(const std::int16_t* w) {
-  const int16x8_t first = vld1q_s16(w), second = vld1q_s16(w + 8);
-  const int16x8_t third = vld1q_s16(w + 16), fourth = vld1q_s16(w + 24);
-  return {vuzp1q_s16(first, second), vuzp2q_s16(first, second), vuzp1q_s16(third, fourth), vuzp2q_s16(third, fourth)};
-}
-BERTHA_INLINE int32x4_t dot_pairs(int32x4_t acc, int16x4_t a, int16x4_t even, int16x4_t odd) {
-  return vmlal_lane_s16(vmlal_lane_s16(acc, even, a, 0), odd, a, 1);
-}
-BERTHA_INLINE I32x16 dot_pairs(I32x16 acc, Pair a, PairRow w) {
-  return {{dot_pairs(acc.v[0], a.v, vget_low_s16(w.even_lo), vget_low_s16(w.odd_lo)),
-           dot_pairs(acc.v[1], a.v, vget_high_s16(w.even_lo), vget_high_s16(w.odd_lo)),
-           dot_pairs(acc.v[2], a.v, vget_low_s16(w.even_hi), vget_low_s16(w.odd_hi)),
-           dot_pairs(acc.v[3], a.v, vget_high_s16(w.even_hi), vget_high_s16(w.odd_hi))}};
-}
 BERTHA_INLINE std::int32_t quads_start(const std::int8_t*, std::size_t) { return 0; }
 BERTHA_INLINE Quad quad(const std::int8_t* a) { return {vreinterpretq_s8_s32(broadcast_4_bytes(a))}; }
 BERTHA_INLINE QuadRow quad_row(const std::int8_t* w) {
@@ -252,6 +237,37 @@ BERTHA_INLINE I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) {
     const int16x8_t lo = vmull_s8(vget_low_s8(a.v), vget_low_s8(w.v[i])), hi = vmull_high_s8(a.v, w.v[i]);
     acc.v[i] = vpadalq_s16(acc.v[i], vpaddq_s16(lo, hi));
   }
+  return acc;
+}
+BERTHA_INLINE UnsignedQuad unsigned_quad(const std::uint8_t* a) {
+  const uint8x16_t quad = vreinterpretq_u8_s32(broadcast_4_bytes(a));
+  return {vreinterpret_s16_u16(vget_low_u16(vmovl_u8(vget_low_u8(quad))))};
+}
+BERTHA_INLINE UnsignedQuadRow unsigned_quad_row(const std::int8_t* w) {
+  const int8x16_t first = vld1q_s8(w), second = vld1q_s8(w + 16), third = vld1q_s8(w + 32), fourth = vld1q_s8(w + 48);
+  const int8x16_t even_lo = vuzp1q_s8(first, second), even_hi = vuzp1q_s8(third, fourth);
+  const int8x16_t odd_lo = vuzp2q_s8(first, second), odd_hi = vuzp2q_s8(third, fourth);
+  const int8x16_t by_place[] = {vuzp1q_s8(even_lo, even_hi), vuzp1q_s8(odd_lo, odd_hi), vuzp2q_s8(even_lo, even_hi),
+                                vuzp2q_s8(odd_lo, odd_hi)};
+  UnsignedQuadRow r;
+  BERTHA_EACH_QUARTER {
+    r.lo[i] = vmovl_s8(vget_low_s8(by_place[i]));
+    r.hi[i] = vmovl_high_s8(by_place[i]);
+  }
+  return r;
+}
+template <int Place>
+BERTHA_INLINE void add_products(I32x16& acc, int16x4_t a, int16x8_t lo, int16x8_t hi) {
+  acc.v[0] = vmlal_lane_s16(acc.v[0], vget_low_s16(lo), a, Place);
+  acc.v[1] = vmlal_high_lane_s16(acc.v[1], lo, a, Place);
+  acc.v[2] = vmlal_lane_s16(acc.v[2], vget_low_s16(hi), a, Place);
+  acc.v[3] = vmlal_high_lane_s16(acc.v[3], hi, a, Place);
+}
+BERTHA_INLINE I32x16 dot_quads(I32x16 acc, UnsignedQuad a, UnsignedQuadRow w) {
+  add_products<0>(acc, a.v, w.lo[0], w.hi[0]);
+  add_products<1>(acc, a.v, w.lo[1], w.hi[1]);
+  add_products<2>(acc, a.v, w.lo[2], w.hi[2]);
+  add_products<3>(acc, a.v, w.lo[3], w.hi[3]);
   return acc;
 }
 

@@ -33,10 +33,6 @@ struct PanelRow<bf16> {
   static constexpr std::size_t kGroup = 2, kUnit = 32;
 };
 template <>
-struct PanelRow<std::int16_t> {
-  static constexpr std::size_t kGroup = 2, kUnit = 2;
-};
-template <>
 struct PanelRow<std::int8_t> {
   static constexpr std::size_t kGroup = 4, kUnit = 64;
 };
@@ -47,8 +43,9 @@ class PanelLayout {
  public:
   static constexpr std::size_t kGroup = PanelRow<Element>::kGroup;
 
-  BERTHA_INLINE constexpr PanelLayout(std::size_t outputs, std::size_t inputs)
-      : panels_(padded(outputs) / kLanes), depth_(round_up(inputs, PanelRow<Element>::kUnit)) {}
+  BERTHA_INLINE constexpr PanelLayout(std::size_t outputs, std::size_t inputs,
+                                      std::size_t unit = PanelRow<Element>::kUnit)
+      : panels_(padded(outputs) / kLanes), depth_(round_up(inputs, unit)) {}
 
   BERTHA_INLINE constexpr std::size_t panels() const { return panels_; }
   /// k'

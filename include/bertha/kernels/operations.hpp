@@ -61,15 +61,16 @@ using GemmSplit = GemmBf16;
 
 /// GemmF32 with acc = sum_k a[r, k] w[n, k] in int32 (so k <= kMostInputsS8) and fma(float(acc), a_scale[r] * scale[n],
 /// bias[n]) before the activation. Exact for every int8 weight, -128 too. With zero points, acc - a_zero[r] sum[n] in
-/// place of acc (so k <= kMostShiftedInputsS8): the sum of (a[r, k] - a_zero[r]) w[n, k].
+/// place of acc (so k <= kMostShiftedInputsS8): the sum of (a[r, k] - a_zero[r]) w[n, k]. Unsigned, `a` holds bytes
+/// from 0 to 255 (so k <= kMostKeysS8), as attention's probabilities are.
 struct GemmS8 {
   const std::int8_t* a = nullptr;  // [rows, k'], k' = k rounded up to 64, as the level's pack_quantised writes it
   std::size_t a_stride = 0;
   const float* a_scale = nullptr;       // [rows]
   const std::int8_t* panels = nullptr;  // PanelLayout<std::int8_t>; 64-byte aligned
   const float* scale = nullptr;         // [N']
-  const std::int32_t* sum = nullptr;    // [N'], sum over k of w[n, k]: for levels that multiply unsigned by signed
-  const float* bias = nullptr;          // [N'] (zeros when the layer has none)
+  const std::int32_t* sum = nullptr;    // [N'], sum over k of w[n, k]; read where there are zero points
+  const float* bias = nullptr;          // [N'] or null
   const float* residual = nullptr;      // [rows, N'] or null; may be `out`
   std::size_t residual_stride = 0;
   float* out = nullptr;  // [rows, N']
@@ -80,6 +81,7 @@ struct GemmS8 {
   Activation activation = Activation::none;
   std::byte* scratch = nullptr;          // product_scratch(rows) bytes, 64-byte aligned
   const std::int32_t* a_zero = nullptr;  // [rows], or null: there are none
+  bool a_unsigned = false;
 };
 
 /// context[i, :] = softmax_j(q[i] . k[j] * scale) v[j], for all rows i of one sequence, one attention head.

@@ -9,22 +9,31 @@
 /// e^x, relative error at most 2^-23.6, for x in [-87, 88]; past the ends it gives the value at the end. NaN stays.
 /// x = n ln 2 + r, n by adding 2^23 1.5 (which rounds to an integer in the low bits), ln 2 in two parts; e^r by a
 /// polynomial of degree 6 on |r| <= ln 2 / 2.
-BERTHA_LANE_INLINE F32x16 exp(F32x16 x) {
+/// Of several vectors, step by step beside each other: the steps of one wait for each other.
+template <std::size_t kVectors>
+BERTHA_INLINE void exp(F32x16 (&x)[kVectors]) {
+#define BERTHA_EACH_VECTOR BERTHA_UNROLL for (std::size_t v = 0; v < kVectors; ++v)
   const F32x16 magic = broadcast(12582912.0f);
   const F32x16 one = broadcast(1.0f);
-  x = min(broadcast(88.0f), max(broadcast(-87.0f), x));
-  const F32x16 shifted = fma(x, broadcast(0x1.715476p+0f), magic);
-  const F32x16 n = sub(shifted, magic);
-  F32x16 r = fma(n, broadcast(-0x1.63p-1f), x);
-  r = fma(n, broadcast(0x1.bd0106p-13f), r);
-  F32x16 p = broadcast(0x1.6a2396p-10f);
-  p = fma(p, r, broadcast(0x1.123a6cp-7f));
-  p = fma(p, r, broadcast(0x1.5558f4p-5f));
-  p = fma(p, r, broadcast(0x1.55549p-3f));
-  p = fma(p, r, broadcast(0x1.fffffcp-2f));
-  p = fma(p, r, one);
-  p = fma(p, r, one);
-  return mul(p, power_of_two(shifted));
+  F32x16 shifted[kVectors], r[kVectors], p[kVectors];
+  BERTHA_EACH_VECTOR x[v] = min(broadcast(88.0f), max(broadcast(-87.0f), x[v]));
+  BERTHA_EACH_VECTOR shifted[v] = fma(x[v], broadcast(0x1.715476p+0f), magic);
+  BERTHA_EACH_VECTOR p[v] = sub(shifted[v], magic);
+  BERTHA_EACH_VECTOR r[v] = fma(p[v], broadcast(-0x1.63p-1f), x[v]);
+  BERTHA_EACH_VECTOR r[v] = fma(p[v], broadcast(0x1.bd0106p-13f), r[v]);
+  BERTHA_EACH_VECTOR p[v] = fma(broadcast(0x1.6a2396p-10f), r[v], broadcast(0x1.123a6cp-7f));
+  BERTHA_EACH_VECTOR p[v] = fma(p[v], r[v], broadcast(0x1.5558f4p-5f));
+  BERTHA_EACH_VECTOR p[v] = fma(p[v], r[v], broadcast(0x1.55549p-3f));
+  BERTHA_EACH_VECTOR p[v] = fma(p[v], r[v], broadcast(0x1.fffffcp-2f));
+  BERTHA_EACH_VECTOR p[v] = fma(p[v], r[v], one);
+  BERTHA_EACH_VECTOR p[v] = fma(p[v], r[v], one);
+  BERTHA_EACH_VECTOR x[v] = mul(p[v], power_of_two(shifted[v]));
+#undef BERTHA_EACH_VECTOR
+}
+BERTHA_LANE_INLINE F32x16 exp(F32x16 x) {
+  F32x16 one[] = {x};
+  exp(one);
+  return one[0];
 }
 
 /// x/2 (1 + erf(x / sqrt 2)), error at most 2^-22.5 max(|x|, 2^-20).
@@ -270,19 +279,15 @@ BERTHA_LANE_INLINE I32x16 quantised(F32x16 x, F32x16 inverse) {
   return to_s32(min(broadcast(127.0f), max(broadcast(-127.0f), mul(x, inverse))));
 }
 
-BERTHA_LANE_INLINE void store_quantised(std::int8_t* q, I32x16 values) { store_s8(q, values); }
-BERTHA_LANE_INLINE void store_quantised(std::int16_t* q, I32x16 values) { store_s16(q, values); }
-
 /// Writes `padded(n)` integers, of which those past n are 0, and returns the scale.
-template <class Integer>
-BERTHA_INLINE float quantise_row(const float* x, std::size_t n, Integer* q) {
+BERTHA_LANE_INLINE float quantise_row(const float* x, std::size_t n, std::int8_t* q) {
   LargestMagnitude largest{zero_s32()};
   over_row(x, n, largest);
   const Quantiser row = quantiser(fold_max(largest.most));
   const F32x16 inverse = broadcast(row.inverse);
   for (std::size_t i = 0; i < n; i += kLanes) {
     const F32x16 values = n - i < kLanes ? load_first(x + i, n - i) : load(x + i);
-    store_quantised(q + i, row.inverse == 0.0f ? zero_s32() : quantised(values, inverse));
+    store_s8(q + i, row.inverse == 0.0f ? zero_s32() : quantised(values, inverse));
   }
   return row.scale;
 }

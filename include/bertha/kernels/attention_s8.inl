@@ -1,0 +1,150 @@
+// Attention in int8, written once on sixteen lanes, for the products of any level: those that inherit it hand it their
+// own.
+
+/// Quantises sixteen columns over `length` rows, each by its own largest magnitude, into a panel of `depth` rows.
+/// A column with a NaN or infinity is 0 and has scale NaN.
+BERTHA_LANE_INLINE void quantise_columns(const float* x, std::size_t stride, std::size_t length, std::size_t depth,
+                                         std::int8_t* panel, float* scale) {
+  LargestMagnitude largest{zero_s32()};
+  for (std::size_t j = 0; j < length; ++j) largest(load(x + j * stride), j);
+  alignas(64) std::int32_t most[kLanes];
+  alignas(64) float lane_inverse[kLanes];
+  store(most, largest.most);
+  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    const Quantiser column = quantiser(most[lane]);
+    scale[lane] = column.scale;
+    lane_inverse[lane] = column.inverse;
+  }
+  const F32x16 inverse = load(lane_inverse), zero = broadcast(0.0f);
+  const Mask16 kept = less(zero, inverse);
+  for (std::size_t j = 0; j < depth; j += 4, panel += 4 * kLanes) {
+    I32x16 q[4];
+    BERTHA_UNROLL
+    for (std::size_t e = 0; e < 4; ++e)
+      q[e] = j + e < length ? quantised(select(kept, load(x + (j + e) * stride), zero), inverse) : zero_s32();
+    store_quads(panel, q[0], q[1], q[2], q[3]);
+  }
+}
+
+/// A row of e = exp(score - max) in (0, 1] as p = round_even(255 e), their sums, and those of e: NaN when one is.
+struct Probabilities {
+  std::uint8_t* out;
+  I32x16 sum;
+  F32x16 total;
+  BERTHA_LANE_INLINE void put(F32x16 e, std::size_t i) {
+    const I32x16 p = to_s32(max(mul(e, broadcast(255.0f)), broadcast(0.0f)));  // of a NaN: 0
+    store_u8(out + i, p);
+    sum = add(sum, p);
+    total = add(total, e);
+  }
+};
+
+/// The probabilities of a row of `length` scores, the largest of which is `most`, and zeros up to `keys` of them.
+BERTHA_LANE_INLINE void put_probabilities(const float* scores, F32x16 most, std::size_t length, std::size_t keys,
+                                          Probabilities& row) {
+  std::size_t j = 0;
+  for (; j + kExpVectors * kLanes <= length; j += kExpVectors * kLanes) {
+    F32x16 e[kExpVectors];
+    BERTHA_UNROLL
+    for (std::size_t v = 0; v < kExpVectors; ++v) e[v] = sub(load(scores + j + v * kLanes), most);
+    exp(e);
+    BERTHA_UNROLL
+    for (std::size_t v = 0; v < kExpVectors; ++v) row.put(e[v], j + v * kLanes);
+  }
+  for (; j < length; j += kLanes)
+    row.put(select(lanes_below(smaller(kLanes, length - j)), exp(sub(load(scores + j), most)), broadcast(0.0f)), j);
+  for (; j < keys; j += kLanes) store_u8(row.out + j, zero_s32());
+}
+
+/// Exact on every level: rows of q and k are quantised over head_size, columns of v over the keys.
+/// score = float(q . k) * ((q_scale * scale) * k_scale[j]); e = exp(score - max); p = round_even(255 e), 0 to 255;
+/// context = float(sum p v) * ((1 / float(sum p)) * v_scale[d]). A row of q, or a column of v, with a NaN or infinity
+/// gives NaN there; one of k gives NaN everywhere. Both products are GemmS8, of rows that `pack` packs; keys and values
+/// lie in panels, like weights, but that k' is whole vectors.
+BERTHA_NOINLINE void attend_s8(const Attention& op, void (*pack)(const QuantiseRows&),
+                               void (*multiply)(const GemmS8&)) {
+  const std::size_t keys = padded(op.length), width = padded(op.head_size);
+  const std::size_t score_stride = keys + kLanes;  // not a power of two: rows would share sets of the first cache
+  const std::size_t query_stride = round_up(op.head_size, 64);
+  const PanelLayout<std::int8_t> key_layout(op.length, op.head_size, kLanes), value_layout(op.head_size, keys, kLanes);
+  ScratchArrays scratch{op.scratch};
+  std::int8_t* key_panels = scratch.take<std::int8_t>(key_layout.size());
+  std::int8_t* value_panels = scratch.take<std::int8_t>(value_layout.size());
+  float* key_scale = scratch.take<float>(keys);
+  float* value_scale = scratch.take<float>(width);
+  std::int8_t* query = scratch.take<std::int8_t>(kQueryBlock * query_stride);  // as `pack` writes it
+  float* scores = scratch.take<float>(kQueryBlock * score_stride);
+  std::uint8_t* probabilities = scratch.take<std::uint8_t>(kQueryBlock * score_stride);
+  std::int32_t* sums = scratch.take<std::int32_t>(kQueryBlock * kLanes);  // of probabilities, lane by lane
+  float* totals = scratch.take<float>(kQueryBlock * kLanes);              // of e
+  float* context = scratch.take<float>(kQueryBlock * width);
+  std::byte* product = scratch.take<std::byte>(product_scratch(kQueryBlock));
+  std::int8_t* key_row = query;
+  float factor[kQueryBlock];
+
+  for (std::size_t j = 0; j < keys; ++j) {
+    key_scale[j] = j < op.length ? quantise_row(op.key + j * op.stride, op.head_size, key_row) : 0.0f;
+    std::int8_t* to = key_panels + key_layout.at(j, 0);
+    for (std::size_t d = 0; d < width; d += 4, to += 4 * kLanes) {
+      std::uint32_t four = 0;
+      if (j < op.length) __builtin_memcpy(&four, key_row + d, 4);
+      __builtin_memcpy(to, &four, 4);
+    }
+  }
+  for (std::size_t d = 0; d < width; d += kLanes)
+    quantise_columns(op.value + d, op.stride, op.length, keys, value_panels + value_layout.at(d, 0), value_scale + d);
+
+  for (std::size_t i = 0; i < op.length; i += kQueryBlock) {
+    const std::size_t rows = smaller(kQueryBlock, op.length - i);
+    pack({.x = op.query + i * op.stride,
+          .stride = op.stride,
+          .rows = rows,
+          .size = op.head_size,
+          .q = query,
+          .q_stride = query_stride,
+          .scale = factor});
+    for (std::size_t r = 0; r < rows; ++r) factor[r] *= op.scale;
+    multiply({.a = query,
+              .a_stride = query_stride,
+              .a_scale = factor,
+              .panels = key_panels,
+              .scale = key_scale,
+              .out = scores,
+              .out_stride = score_stride,
+              .rows = rows,
+              .k = width,
+              .n_panels = key_layout.panels(),
+              .scratch = product});
+    // In three loops over the rows, of which each has many short chains: a fold is one long one.
+    for (std::size_t r = 0; r < rows; ++r) {
+      Largest largest{broadcast(-__builtin_inff())};
+      over_row(scores + r * score_stride, op.length, largest);
+      factor[r] = fold_max(largest.most);
+    }
+    for (std::size_t r = 0; r < rows; ++r) {
+      Probabilities row{probabilities + r * score_stride, zero_s32(), broadcast(0.0f)};
+      put_probabilities(scores + r * score_stride, broadcast(factor[r]), op.length, keys, row);
+      store(sums + r * kLanes, row.sum);
+      store(totals + r * kLanes, row.total);
+    }
+    for (std::size_t r = 0; r < rows; ++r) {
+      const bool finite = fold_add(load(totals + r * kLanes)) < __builtin_inff();
+      factor[r] = finite ? 1.0f / static_cast<float>(fold_add(load(sums + r * kLanes))) : __builtin_nanf("");
+    }
+    multiply({.a = reinterpret_cast<const std::int8_t*>(probabilities),
+              .a_stride = score_stride,
+              .a_scale = factor,
+              .panels = value_panels,
+              .scale = value_scale,
+              .out = context,
+              .out_stride = width,
+              .rows = rows,
+              .k = keys,
+              .n_panels = value_layout.panels(),
+              .scratch = product,
+              .a_unsigned = true});
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t d = 0; d < op.head_size; d += kLanes)
+        store_context(op.context + (i + r) * op.context_stride + d, load(context + r * width + d), op.head_size - d);
+  }
+}
