@@ -203,6 +203,19 @@ void add_verify(CLI::App& app, VerifyArguments& arguments) {
   command->add_flag("--record", arguments.record, "Print the bits of the self-test's logits, for tools/convert.py");
 }
 
+void add_quantize(CLI::App& app, QuantizeArguments& arguments) {
+  auto* command = app.add_subcommand("quantize", "Make an int8 file of a float32 file");
+  add_model(*command, arguments.model);
+  command->add_option("out", arguments.out, "The int8 file to write")->required()->type_name("OUT");
+  command
+      ->add_option("--calibration", arguments.calibration,
+                   "Texts to calibrate and compare on, one per line, in place of those that are built in")
+      ->type_name("TEXTS");
+  command->add_flag("--plain", arguments.plain, "Calibrate nothing: what tools/convert.py --precision int8 writes");
+  command->add_flag("--json", arguments.json, "Print the report for machines, as one line of JSON");
+  add_threads(*command, arguments.threads);
+}
+
 /// What a timed call is: --batch, --length, --repeat.
 std::array<CLI::Option*, 3> add_call(CLI::App& command, BenchArguments& call) {
   const std::array<CLI::Option*, 3> options = {
@@ -263,6 +276,7 @@ int run_command_line(int argc, char** argv, Output& out) {
   LogitsArguments to_run;
   TokenizeArguments to_tokenize;
   VerifyArguments to_verify;
+  QuantizeArguments to_quantize;
   BenchArguments to_inspect, to_time;
   bool profiled = false;
   add_classify(app, to_classify);
@@ -271,6 +285,7 @@ int run_command_line(int argc, char** argv, Output& out) {
   add_logits(app, to_run);
   add_tokenize(app, to_tokenize);
   add_verify(app, to_verify);
+  add_quantize(app, to_quantize);
   add_inspect(app, to_inspect, profiled);
   add_bench(app, to_time);
   remove_marks(app);
@@ -300,6 +315,7 @@ int run_command_line(int argc, char** argv, Output& out) {
   if (command == "logits") return logits(to_run, out);
   if (command == "tokenize") return tokenize(to_tokenize, out);
   if (command == "verify") return verify(to_verify, out);
+  if (command == "quantize") return quantize(to_quantize, out);
   if (command == "bench") return bench(to_time, out);
   return profiled ? profile(to_inspect, out) : inspect(to_inspect.model, to_inspect.json, out);
 }

@@ -58,6 +58,16 @@ struct VerifyArguments {
 };
 int verify(const VerifyArguments& arguments, Output& out);
 
+struct QuantizeArguments {
+  std::string model;
+  std::string out;
+  std::optional<std::string> calibration;  // a file of texts
+  bool plain = false;
+  bool json = false;
+  std::size_t threads = 0;
+};
+int quantize(const QuantizeArguments& arguments, Output& out);
+
 int inspect(const std::string& model, bool json, Output& out);
 
 struct BenchArguments {

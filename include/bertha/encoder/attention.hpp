@@ -34,6 +34,13 @@ class SelfAttention {
                          3 * padded_head_size_ * num_attention_heads_, config.hidden_size, layer.needs_bias),
         output_(file, layer.weights + ".attention.output", config.hidden_size, config.hidden_size, layer.needs_bias) {}
 
+  /// visit(linear) for each linear layer.
+  template <class Visit>
+  void for_each_linear(const Visit& visit) const {
+    visit(query_key_value_);
+    visit(output_);
+  }
+
   /// Memory for a chunk of that size: then calls don't allocate.
   void reserve(const Team& team, const ChunkSize& size) const {
     team.chunk().context.matrix(size.rows, head_size_ * num_attention_heads_);

@@ -108,6 +108,12 @@ class Embeddings {
     if (size_ != config.hidden_size) projection_.emplace(file, "embeddings.projection", config.hidden_size, size_);
   }
 
+  /// visit(linear) for the linear layer, if there is one.
+  template <class Visit>
+  void for_each_linear(const Visit& visit) const {
+    if (projection_) visit(*projection_);
+  }
+
   /// Memory for a chunk of that size: then calls don't allocate.
   void reserve(const Team& team, const ChunkSize& size) const {
     if (!projection_) return;

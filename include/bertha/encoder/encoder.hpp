@@ -64,6 +64,13 @@ class Encoder {
     return {hidden, batch.starts(), {}};
   }
 
+  /// visit(linear) for each linear layer whose precision is P, in the order of the file.
+  template <class Visit>
+  void for_each_linear(const Visit& visit) const {
+    embeddings_.for_each_linear(visit);
+    for (const auto& layer : layers_) layer.for_each_linear(visit);
+  }
+
   /// Fills in `output.pooled`. Throws Error{unsupported} when the model has no pooler.
   void pool(EncoderOutput& output, Workspace& work) const {
     if (!pooler_)

@@ -24,6 +24,13 @@ class FeedForward {
         expand_(file, layer.weights + ".intermediate", config.intermediate_size, config.hidden_size, layer.needs_bias),
         contract_(file, layer.weights + ".output", config.hidden_size, config.intermediate_size, layer.needs_bias) {}
 
+  /// visit(linear) for each linear layer.
+  template <class Visit>
+  void for_each_linear(const Visit& visit) const {
+    visit(expand_);
+    visit(contract_);
+  }
+
   /// Memory for a chunk of that size: then calls don't allocate.
   void reserve(const Team& team, const ChunkSize& size) const {
     team.chunk().intermediate.matrix(size.rows, intermediate_size_);

@@ -26,6 +26,13 @@ class EncoderLayer {
         feed_forward_norm_(file, layer.weights + ".output.norm", config.hidden_size, config.layer_norm_eps,
                            layer.needs_bias) {}
 
+  /// visit(linear) for each linear layer.
+  template <class Visit>
+  void for_each_linear(const Visit& visit) const {
+    attention_.for_each_linear(visit);
+    feed_forward_.for_each_linear(visit);
+  }
+
   /// Memory for a chunk of that size: then calls don't allocate.
   void reserve(const Team& team, const ChunkSize& size) const {
     attention_.reserve(team, size);

@@ -26,6 +26,8 @@ class Linear {
                   take_bias(file, name, outputs, true));
   }
 
+  const typename P::Panels& weight() const { return weight_; }
+
   /// x [rows, inputs] to out [rows, outputs], whose rows have room for whole panels.
   void operator()(MatrixView<const float> x, MatrixView<float> out, const Team& team,
                   const Epilogue& epilogue = {}) const {

@@ -58,6 +58,19 @@ class MappedFile {
     return file;
   }
 
+  /// The bytes of a file that is made of `parts`, one after the other.
+  static MappedFile joined(std::span<const std::span<const std::byte>> parts) {
+    std::size_t size = 0;
+    for (const auto& part : parts) size += part.size();
+    MappedFile file(Mode::copy, ::operator new (size, std::align_val_t{kFileAlignment}), size);
+    auto* at = static_cast<std::byte*>(file.data_.get());
+    for (const auto& part : parts) {
+      if (!part.empty()) std::memcpy(at, part.data(), part.size());
+      at += part.size();
+    }
+    return file;
+  }
+
   /// 64-byte aligned, valid as long as this object or the one it was moved to lives.
   std::span<const std::byte> bytes() const noexcept {
     if (data_ == nullptr) return {};  // moved away; the size stays in its deleter
