@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <bertha/encoder/precision.hpp>
+#include <bertha/quantize/arithmetic.hpp>
 #include <bertha/quantize/observed.hpp>
 #include <cmath>
 #include <cstddef>
@@ -100,11 +101,7 @@ class LinearTrial {
     panels.reserve(memory(), rows_.rows, zeros_.size() / 16);
     panels.product(panels.prepare(rows_, team_), {0, zeros_.size() / 16}, zeros_.data(), found_, {}, memory());
     double sum = 0;
-    for (std::size_t r = 0; r < rows_.rows; ++r)
-      for (std::size_t n = 0; n < layer_.outputs(); ++n) {
-        const double difference = static_cast<double>(found_(r, n)) - static_cast<double>(exact_(r, n));
-        sum += difference * difference;
-      }
+    for (std::size_t r = 0; r < rows_.rows; ++r) sum += squared_error(exact_.row(r), found_.row(r), layer_.outputs());
     return std::sqrt(sum / static_cast<double>(std::max<std::size_t>(1, rows_.rows * layer_.outputs())));
   }
 

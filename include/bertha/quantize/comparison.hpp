@@ -6,6 +6,7 @@
 #include <bertha/heads/sequence_classification.hpp>
 #include <bertha/heads/token_classification.hpp>
 #include <bertha/model.hpp>
+#include <bertha/quantize/arithmetic.hpp>
 #include <cmath>
 #include <cstddef>
 #include <functional>
@@ -105,10 +106,7 @@ inline std::vector<std::size_t> labels_of(const ModelConfig& config, const Logit
 class RmsError {
  public:
   void add(std::span<const float> exact, std::span<const float> found) {
-    for (std::size_t i = 0; i < exact.size(); ++i) {
-      const double difference = static_cast<double>(found[i]) - static_cast<double>(exact[i]);
-      sum_ += difference * difference;
-    }
+    sum_ += squared_error(exact.data(), found.data(), exact.size());
     count_ += exact.size();
   }
   double value() const { return count_ == 0 ? 0 : std::sqrt(sum_ / static_cast<double>(count_)); }

@@ -8,6 +8,7 @@
 #include <bertha/file/container.hpp>
 #include <bertha/file/json_text.hpp>
 #include <bertha/file/model_file.hpp>
+#include <bertha/quantize/arithmetic.hpp>
 #include <bertha/quantize/calibration.hpp>
 #include <cstring>
 #include <memory>
@@ -119,8 +120,8 @@ class Int8File {
       lost_.assign(stride, 0.0f);
       for (std::size_t i = 0; i < rows * size; ++i) {
         const std::size_t row = i / size, e = i % size;
-        const float kept = static_cast<float>(quantised.data()[row * width + e]) * scale.data()[row];
-        lost_[e] += types[row] * (values[row * stride + e] - kept);
+        const auto q = static_cast<float>(quantised.data()[row * width + e]);
+        lost_[e] += lost(types[row], values[row * stride + e], q, scale.data()[row]);
       }
     }
     add(stem + ".weight", DType::i8, {rows, width}, tables_.emplace_back(std::move(quantised)));

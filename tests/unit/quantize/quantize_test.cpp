@@ -77,6 +77,22 @@ ModelWriter with_outliers(const TinyOptions& options) {
   return writer;
 }
 
+/// A classifier with two recorded cases.
+ModelWriter with_self_test() {
+  ModelWriter writer = with_outliers(options_of());
+  const Json offsets = Json::array({{0, 0}, {0, 1}, {0, 0}});
+  for (const char* text : {"a", "b"})
+    writer.selftest.push_back({{"text", text},
+                               {"text_pair", nullptr},
+                               {"ids", {2, text[0] == 'a' ? 5 : 6, 3}},
+                               {"type_ids", {0, 0, 0}},
+                               {"offsets", offsets},
+                               {"logits", {{0.125, -1e-7}}},
+                               {"logits_bytes", nullptr},
+                               {"answer", nullptr}});
+  return writer;
+}
+
 TEST(Quantize, WritesTheWeightsThatLoadingInInt8Makes) {
   for (const char* head : {"sequence-classification", "token-classification", "question-answering"}) {
     TinyOptions options = options_of(head);
@@ -163,18 +179,7 @@ TEST(Quantize, WritesTheSameBytesOnAnyNumberOfThreads) {
 
 TEST(Quantize, CarriesTheSelfTestOverWithItsInt8Logits) {
   for (const bool plain : {false, true}) {
-    ModelWriter writer = with_outliers(options_of());
-    const Json offsets = Json::array({{0, 0}, {0, 1}, {0, 0}});
-    for (const char* text : {"a", "b"})
-      writer.selftest.push_back({{"text", text},
-                                 {"text_pair", nullptr},
-                                 {"ids", {2, text[0] == 'a' ? 5 : 6, 3}},
-                                 {"type_ids", {0, 0, 0}},
-                                 {"offsets", offsets},
-                                 {"logits", {{0.125, -1e-7}}},
-                                 {"logits_bytes", nullptr},
-                                 {"answer", nullptr}});
-    const TempFile in(writer.bytes());
+    const TempFile in(with_self_test().bytes());
     const Folder folder;
     bertha::quantize(in.path(), folder.file("out"), {.texts = kTexts, .plain = plain});
     const auto model = bertha::Model<bertha::SequenceClassification>::load(folder.file("out"), {.verify = true});
@@ -183,6 +188,14 @@ TEST(Quantize, CarriesTheSelfTestOverWithItsInt8Logits) {
     EXPECT_NE(model.file().self_test()[0].logits_bytes, model.file().self_test()[1].logits_bytes);
     EXPECT_NE(read(folder.file("out")).find("[[0.125,-1e-07]]"), std::string::npos);  // as it was written
   }
+}
+
+TEST(Quantize, WritesTheSameFileOnEveryLevelAndMachine) {
+  const TempFile in(with_self_test().bytes());
+  const Folder folder;
+  bertha::quantize(in.path(), folder.file("out"), {.texts = kTexts});
+  const std::string bytes = read(folder.file("out"));
+  EXPECT_EQ(bertha::crc32(std::as_bytes(std::span(bytes))), 3185313450u);
 }
 
 TEST(Quantize, TakesModelsWithoutAHead) {
