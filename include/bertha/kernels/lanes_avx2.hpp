@@ -24,8 +24,8 @@ BERTHA_AVX2_BEGIN
 namespace kernels::avx2 {
 
 /// Rows of the products' tiles, for 16 registers. float32: 12 accumulators, 2 of weights, one of a. int8: 8, weights
-/// and their magnitudes 4, ones, one of a, one for a product. Unsigned: 8, widened weights 4, 2 of a, one for a
-/// product. bfloat16: 8, widened weights 4, 2 of a.
+/// and their magnitudes 4, ones, one of a, one for a product. Unsigned: 6, widened weights 4, 2 of a, a mask, one
+/// for a product. bfloat16: 8, widened weights 4, 2 of a.
 inline constexpr std::size_t kTileRowsF32 = 6, kTileRowsS8 = 4, kTileRowsU8 = 3, kTileRowsBf16 = 4;
 inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsS8 = 0, kPairRowsU8 = 0, kPairRowsBf16 = 0;
 inline constexpr std::size_t kExpVectors = 1;

@@ -14,6 +14,7 @@
 // faster than tiles of 8 rows and 3 panels. For more rows, where the weights stay in cache, a level may have tiles of
 // kPairRows rows and two panels (0: it has none): they load a number of a once for both.
 
+inline constexpr std::size_t kLineBytes = 64;
 inline constexpr std::size_t kPrefetch = 8192;  // bytes of weights ahead: hardware stops at the end of a page
 
 /// What one call of a product's tiles computes: sums[p][r][0..15] = a[r, 0..k) times the p-th of `panels` panels.
@@ -28,45 +29,38 @@ struct TileWork {
   typename Product::Stored* sums;     // [panels][sums_rows][16], of which `rows` are written
   std::size_t sums_rows;
   const std::int32_t* starts = nullptr;  // [rows], where sums begin, of products whose sums do not at zero
-  /// The part of `count` rows from `first` on.
-  BERTHA_LANE_INLINE TileWork part(std::size_t first, std::size_t count) const {
-    return {a + first * a_stride,
-            a_stride,
-            count,
-            w,
-            k,
-            panels,
-            sums + first * kLanes,
-            sums_rows,
-            starts ? starts + first : nullptr};
-  }
 };
 
-/// `work` of Rows rows and Panels panels. Weights are prefetched `ahead` bytes from where they are read.
+/// What a tile fetches while it multiplies: `step` bytes further with every row of its panels.
+struct Fetch {
+  const char* from;
+  std::size_t step;
+};
+
+/// `work` of Rows rows from `first` on, and Panels panels.
 template <class Product, std::size_t Rows, std::size_t Panels>
-BERTHA_INLINE void tile(const TileWork<Product>& work, std::size_t ahead) {
+BERTHA_INLINE void tile(const TileWork<Product>& work, std::size_t first, Fetch& fetch) {
   typename Product::Accumulator acc[Rows][Panels];
   BERTHA_UNROLL
   for (std::size_t r = 0; r < Rows; ++r) {
     BERTHA_UNROLL
-    for (std::size_t p = 0; p < Panels; ++p) acc[r][p] = Product::start(work.starts, r);
+    for (std::size_t p = 0; p < Panels; ++p) acc[r][p] = Product::start(work.starts, first + r);
   }
   // One pointer for three rows, which an address of base and scaled stride reaches: more pointers than registers would
   // go to the stack. The empty assembly keeps the compiler from making a pointer for each row after all.
   const std::size_t a_stride = work.a_stride;
   const typename Product::Element* third[(Rows + 2) / 3];
   BERTHA_UNROLL
-  for (std::size_t r = 0; r < Rows; r += 3) third[r / 3] = work.a + r * a_stride;
+  for (std::size_t r = 0; r < Rows; r += 3) third[r / 3] = work.a + (first + r) * a_stride;
   const std::size_t panel = work.k * kLanes;
   for (const typename Product::Weight *w = work.w, *const end = w + panel; w != end; w += Product::kGroup * kLanes) {
     BERTHA_UNROLL
     for (std::size_t r = 0; r < Rows; r += 3) __asm__("" : "+r"(third[r / 3]));
     decltype(Product::row(w)) row[Panels];
     BERTHA_UNROLL
-    for (std::size_t p = 0; p < Panels; ++p) {
-      __builtin_prefetch(reinterpret_cast<const char*>(w + p * panel) + ahead);
-      row[p] = Product::row(w + p * panel);
-    }
+    for (std::size_t p = 0; p < Panels; ++p) row[p] = Product::row(w + p * panel);
+    __builtin_prefetch(fetch.from);
+    fetch.from += fetch.step;
     BERTHA_UNROLL
     for (std::size_t r = 0; r < Rows; ++r) {
       const auto operand = Product::operand(third[r / 3] + r % 3 * a_stride);
@@ -79,28 +73,30 @@ BERTHA_INLINE void tile(const TileWork<Product>& work, std::size_t ahead) {
   BERTHA_UNROLL
   for (std::size_t r = 0; r < Rows; ++r) {
     BERTHA_UNROLL
-    for (std::size_t p = 0; p < Panels; ++p) store(work.sums + (p * work.sums_rows + r) * kLanes, acc[r][p]);
+    for (std::size_t p = 0; p < Panels; ++p) store(work.sums + (p * work.sums_rows + first + r) * kLanes, acc[r][p]);
   }
 }
 
-/// `work` of Least to Rows rows: the tile of their number.
+/// `work` of Least to Rows rows from `first` on: the tile of their number.
 template <class Product, std::size_t Rows, std::size_t Least, std::size_t Panels>
-BERTHA_INLINE void tile_of_height(const TileWork<Product>& work, std::size_t ahead) {
+BERTHA_INLINE void tile_of_height(const TileWork<Product>& work, std::size_t first, std::size_t rows, Fetch& fetch) {
   if constexpr (Rows > Least)
-    if (work.rows < Rows) return tile_of_height<Product, Rows - 1, Least, Panels>(work, ahead);
-  tile<Product, Rows, Panels>(work, ahead);
+    if (rows < Rows) return tile_of_height<Product, Rows - 1, Least, Panels>(work, first, rows, fetch);
+  tile<Product, Rows, Panels>(work, first, fetch);
 }
 
 /// The same for any number of rows, cut into tiles of nearly equal height; for two panels, more than kRows rows.
 template <class Product, std::size_t Rows, std::size_t Least, std::size_t Panels>
 BERTHA_INLINE void tiles_of(const TileWork<Product>& work) {
   std::size_t left = (work.rows + Rows - 1) / Rows;
-  const bool several = left > 1;
+  // Weights that are read once stream from memory, and are fetched a little ahead. Where several tiles read them, it is
+  // the panels that come next that are fetched, a share by each tile.
+  Fetch fetch{reinterpret_cast<const char*>(work.w) + kPrefetch, kLineBytes};
+  if (left > 1)
+    fetch = {reinterpret_cast<const char*>(work.w + Panels * work.k * kLanes), (Panels * kLineBytes + left - 1) / left};
   for (std::size_t row = 0; row < work.rows; --left) {
     const std::size_t height = (work.rows - row + left - 1) / left;
-    // The last of several fetches the panels that come next: it is the one that would wait for none of its own.
-    const std::size_t ahead = several && left == 1 ? Panels * work.k * kLanes * sizeof(*work.w) : kPrefetch;
-    tile_of_height<Product, Rows, Least, Panels>(work.part(row, height), ahead);
+    tile_of_height<Product, Rows, Least, Panels>(work, row, height, fetch);
     row += height;
   }
 }
