@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes unicode_tables.hpp and composition_tables.hpp by asking `tokenizers` and CPython about every code point.
+"""Writes unicode_tables.hpp, composition_tables.hpp and grapheme_tables.hpp by asking `tokenizers` and CPython about every code point.
 
     python3 tools/gen_unicode.py [FOLDER]
 
@@ -7,12 +7,14 @@ FOLDER is include/bertha/tokenizer by default.
 
 The tables of a Unicode version would be wrong: `tokenizers` carries several, of different age, and equality with it is
 the aim. So each property is probed through the public function whose behaviour depends on it. Canonical combining
-classes are ranked by normalising pairs of marks: a class is only ever compared with another one.
+classes are ranked by normalising pairs of marks: a class is only ever compared with another one. Grapheme clusters show
+in the normaliser Precompiled, which looks clusters of less than six bytes up as a whole and longer ones by character.
 """
 
 import functools
 import pathlib
 import platform
+import struct
 import sys
 import unicodedata
 
@@ -216,6 +218,74 @@ def probe_final_sigma(has):
             has["python_ignorable"].add(c)
 
 
+# How a code point joins others into a grapheme cluster. Regional indicators are like others: whether two are joined
+# decides nothing where both have four bytes. CR and LF are told apart by their numbers.
+GRAPHEMES = ["other", "control", "extend", "extend_no_conjunct", "linker", "joiner", "spacing_mark", "prepend",
+             "lead", "vowel", "trail", "lead_vowel", "lead_vowel_trail", "pictographic", "consonant"]
+
+
+def cluster_counter():
+    """A charsmap that makes one Y of whatever begins with any byte but a line feed."""
+    first, value, size = 256, 512, 768
+    units = [0] * size
+    units[0] = first << 10
+    for byte in range(1, 256):
+        if byte != ord("\n"):
+            units[first + byte] = (first + byte ^ value) << 10 | 1 << 8 | byte
+    return normalizers.Precompiled(struct.pack(f"<I{size}I", 4 * size, *units) + b"Y\0")
+
+
+def probe_graphemes():
+    """Code point -> class of grapheme clusters, from the clusters of less than six bytes in a few small texts."""
+    counter = cluster_counter()
+    code_points = [c for c in CODE_POINTS if chr(c) not in "\r\n"]
+
+    def counts(before, after):
+        lines = counter.normalize_str("\n".join(before + chr(c) + after for c in code_points)).split("\n")
+        assert len(lines) == len(code_points) and all(set(line) <= set("Y\0") for line in lines)  # NUL has no entry
+        return [len(line) for line in lines]
+
+    mark, number, joiner, picture, letter, linker = "\u0301\u0600\u200d\xa9\u0915\u094d"
+    jamo = "\u1100\u1161\u11a8"
+    after_letter, before_letter = [n == 1 for n in counts("a", "")], [n == 1 for n in counts("", "a")]
+    no_marks = [n == 2 for n in counts("", mark + mark)]
+    after_jamo = [[n == 3 for n in counts(number + each, "")] for each in jamo]
+    before_jamo = [[n == 3 for n in counts("", each + mark)] for each in jamo]
+    second_picture, first_picture = counts(picture + joiner, mark), counts("", joiner + picture + mark)
+    between_pictures = [n == 5 for n in counts(picture, joiner + picture + mark)]
+    first_consonant = [n == 4 for n in counts("", linker + letter + mark)]
+    links = [n == 4 for n in counts(letter, letter + mark)]
+    between_consonants = [n == 5 for n in counts(letter + linker, letter + mark)]
+    hangul = {(True, True, False): "lead", (False, True, True): "vowel", (False, False, True): "trail"}
+    classes = {ord("\r"): "control", ord("\n"): "control"}
+    for i, c in enumerate(code_points):
+        jamo_before, jamo_after = (tuple(each[i] for each in probe) for probe in (after_jamo, before_jamo))
+        if after_letter[i]:
+            if between_pictures[i]:
+                classes[c] = "linker" if links[i] else "extend" if between_consonants[i] else "extend_no_conjunct"
+            else:
+                classes[c] = "joiner" if between_consonants[i] else "spacing_mark"
+                assert (classes[c] == "joiner") == (chr(c) == joiner), hex(c)
+        elif before_letter[i]:
+            classes[c] = "prepend"
+        elif no_marks[i]:
+            classes[c] = "control"
+        elif first_consonant[i]:
+            classes[c] = "consonant"
+        elif second_picture[i] == 4:
+            assert first_picture[i] == 4, hex(c)
+            classes[c] = "pictographic"
+        elif jamo_before == (True, False, False) and not jamo_after[0]:
+            classes[c] = "lead_vowel" if jamo_after[1] else "lead_vowel_trail"
+        elif any(jamo_before):
+            expected = {"lead": (True, False, False), "vowel": (True, True, False), "trail": (False, True, True)}
+            classes[c] = hangul[jamo_after]
+            assert jamo_before == expected[classes[c]], hex(c)
+        else:
+            assert not any(jamo_after), hex(c)
+    return classes
+
+
 def ranges_of(mapping):
     """Runs (first, last, step, delta) of code points `step` apart which all map to themselves plus delta."""
     runs = []
@@ -291,6 +361,55 @@ BERTHA_NAMESPACE_END
 """
     out.write_text(text, encoding="ascii")
     print(f"{out}: {len(text)} bytes; {len(keys)} decompositions, {len(pairs)} compositions")
+
+
+def write_graphemes(out, generated, classes):
+    for s in range(11172):
+        assert classes.pop(0xAC00 + s) == ("lead_vowel_trail" if s % 28 else "lead_vowel"), hex(s)
+    runs = []
+    for c in sorted(classes):
+        if runs and runs[-1][1] == c - 1 and runs[-1][2] == classes[c]:
+            runs[-1][1] = c
+        else:
+            runs.append([c, c, classes[c]])
+    text = f"""{generated}
+//
+// How code points join into grapheme clusters, probed through `tokenizers`.
+
+#pragma once
+
+#include <bertha/version.hpp>
+#include <cstdint>
+
+// clang-format off
+BERTHA_NAMESPACE_BEGIN
+
+namespace unicode {{
+
+/// What a code point is in a grapheme cluster. `consonant`, `linker` and `extend` make Indic conjuncts, `extend_no_conjunct`
+/// none; `joiner` is U+200D.
+enum class Grapheme : std::uint8_t {{
+  {", ".join(GRAPHEMES)}
+}};
+
+/// Code points first to last, which are all of one class.
+struct GraphemeRun {{
+  std::uint32_t first;
+  std::uint32_t last;
+  Grapheme grapheme;
+}};
+
+"""
+    text += array("GraphemeRun", "kGraphemeRuns", ["{%d, %d, Grapheme::%s}" % tuple(run) for run in runs],
+                  "By first, without what is `other` and Hangul syllables.")
+    text += """
+}  // namespace unicode
+
+BERTHA_NAMESPACE_END
+// clang-format on
+"""
+    out.write_text(text, encoding="ascii")
+    print(f"{out}: {len(text)} bytes; {len(runs)} runs")
 
 
 def main():
@@ -379,6 +498,7 @@ BERTHA_NAMESPACE_END
     out.write_text(text, encoding="ascii")
     write_compositions(folder / "composition_tables.hpp", generated, probe_compatibility(decompositions),
                        probe_compositions(decompositions))
+    write_graphemes(folder / "grapheme_tables.hpp", generated, probe_graphemes())
     print(f"{out}: {len(text)} bytes; {len(records)} records, {len(blocks)} blocks, {len(keys)} decompositions, "
           f"{max(ranks.values())} combining classes of {len(ranks)} marks, {len(case_runs)} case runs")
     for flag in FLAGS:

@@ -128,6 +128,22 @@ struct ByteBpeOptions {
   std::size_t num_merges = 0;
 };
 
+/// Where Metaspace puts a mark that the text has no space for.
+enum class PrependScheme : std::uint8_t {
+  always,  ///< before every part: the text, a word where white space splits, what follows an added token
+  first,   ///< before what stands at the start of the text
+  never
+};
+
+/// SentencePiece's Unigram, behind Metaspace: spaces become marks (U+2581), which are parts of tokens.
+struct UnigramOptions {
+  static constexpr std::string_view kKind = "unigram";
+  bool whitespace_split = true;  ///< white space separates words and is dropped
+  PrependScheme prepend_scheme = PrependScheme::always;
+  bool split = true;           ///< every mark begins a word
+  bool byte_fallback = false;  ///< what has no tokens is tokens of its bytes (<0x00> to <0xFF>) where the vocabulary has them
+};
+
 /// One step of a normaliser.
 struct NormalizerStep {
   enum class Kind : std::uint8_t {
@@ -142,16 +158,20 @@ struct NormalizerStep {
     lowercase,
     strip_left,   ///< white space at the start
     strip_right,  ///< and at the end
-    replace       ///< `pattern`, which is no regular expression, by `content`
+    replace,      ///< `pattern`, which is no regular expression, by `content`
+    replace_spaces,        ///< each run of two spaces or more by `content`
+    collapse_white_space,  ///< each run of white space of two or more, and each of \n, \r, \t, by a space
+    charsmap               ///< what SentencePiece compiled from its rules of normalisation: tensors of the file
   };
   Kind kind = Kind::nfc;
   std::string pattern;
   std::string content;
+  std::size_t num_replacements = 0;  ///< of `charsmap`
 };
 
 /// A tokenizer, resolved: no defaults are left to decide.
 struct TokenizerConfig {
-  std::variant<WordPieceOptions, ByteBpeOptions> model;
+  std::variant<WordPieceOptions, ByteBpeOptions, UnigramOptions> model;
   std::size_t vocab_size = 0;  ///< tokens of the model's own vocabulary
   std::uint32_t unk_token_id = 0;
   std::uint32_t cls_token_id = 0;

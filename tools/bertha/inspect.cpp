@@ -37,6 +37,11 @@ void describe(const bertha::ByteBpeOptions& options, ordered_json& json) {
   json["trim_offsets"] = options.trim_offsets;
 }
 
+void describe(const bertha::UnigramOptions& options, ordered_json& json) {
+  json["whitespace_split"] = options.whitespace_split;
+  json["byte_fallback"] = options.byte_fallback;
+}
+
 ordered_json describe(const bertha::TokenizerConfig& tokenizer) {
   ordered_json json = {{"kind", bertha::kind(tokenizer)}, {"vocab_size", tokenizer.vocab_size}};
   std::visit([&](const auto& options) { describe(options, json); }, tokenizer.model);

@@ -31,6 +31,7 @@ ELEMENT_NAMES = {
     "int32": "I32",
     "uint8": "U8",
     "uint32": "U32",
+    "float64": "F64",
 }
 TENSOR_NAME = re.compile(r"[\x20-\x7e]{1,256}")
 

@@ -124,7 +124,7 @@ def _model_parts(options: Options, raw: Json | None, weights: list[Path]) -> Par
     stored, dropped = _without_dropped(read_checkpoint(weights), options)
     encoder = canonical.convert(stored, family, config, folder, options.keep)
     config["pooler"] = encoder.pooler
-    tensors = layout.vocabulary(resolved.tokens, resolved.merges) | encoder.tensors
+    tensors = tokenizer.tensors(resolved) | encoder.tensors
     left_out = sorted([*encoder.left_out, *dropped])
     warnings += load_report.sentences(config["head"], encoder.renamed, left_out, encoder.missing)
     return Parts(config, resolved, tensors, weights, encoder.renamed, left_out, encoder.missing, warnings)
@@ -143,7 +143,7 @@ def _tokenizer_parts(options: Options, raw: Json | None) -> Parts:
     resolved = tokenizer.resolve(folder, raw or {}, question_answering=False, reads_types=types)
     limit = _limit(resolved.model_max_length, positions)
     config = {"kind": "tokenizer", "max_length": limit, "model_max_length": resolved.model_max_length}
-    return Parts(config, resolved, layout.vocabulary(resolved.tokens, resolved.merges), [], {}, [], [], [])
+    return Parts(config, resolved, tokenizer.tensors(resolved), [], {}, [], [], [])
 
 
 def _check_place(out: Path, folder: Path) -> None:
@@ -197,7 +197,8 @@ def _metadata(
         "selftest": cases,
         "crc32": checksums,
     }
-    number = FORMAT if "normalizer" in parts.resolved.description else 1
+    tokenizer_fields = parts.resolved.description
+    number = FORMAT if "normalizer" in tokenizer_fields or tokenizer_fields["kind"] == "unigram" else 1
     return {"format": str(number), **{key: container.compact(value) for key, value in values.items()}}
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import double_array
 from .errors import fail
 
 PANEL = 16  # outputs of a panel: one 64-byte vector of float32
@@ -204,15 +205,34 @@ def kept(name: str, shape: tuple[int, ...], load: Callable[[], np.ndarray]) -> T
     return Tensor("float32", padded, lambda: [_padded(load(), *padded)])
 
 
-def vocabulary(tokens: list[str], merges: list[tuple[int, int]]) -> Tensors:
-    """The tokens' bytes one after the other, where each begins, and the merges if there are any."""
-    encoded = [token.encode("utf-8") for token in tokens]
+def _strings(name: str, strings: list[str]) -> Tensors:
+    """The strings' bytes one after the other, and where each begins."""
+    encoded = [string.encode("utf-8") for string in strings]
     offsets = np.cumsum([0, *map(len, encoded)], dtype=np.uint32)
     text = np.frombuffer(b"".join(encoded), dtype=np.uint8)
-    tensors = {
-        "tokenizer.vocab.text": stored(_padded(text, round_up(len(text), 64))),
-        "tokenizer.vocab.offsets": stored(_padded(offsets, round_up(len(offsets), PANEL))),
+    return {
+        f"{name}.text": stored(_padded(text, max(64, round_up(len(text), 64)))),
+        f"{name}.offsets": stored(_padded(offsets, round_up(len(offsets), PANEL))),
     }
+
+
+def vocabulary(
+    tokens: list[str],
+    merges: list[tuple[int, int]] | None = None,
+    scores: list[float] | None = None,
+    replacements: dict[bytes, str] | None = None,
+) -> Tensors:
+    """The tensors of a tokenizer: its tokens, and merges, or scores and a trie, and a charsmap."""
+    tensors = _strings("tokenizer.vocab", tokens)
     if merges:
         tensors["tokenizer.merges"] = stored(vector(np.array(merges, dtype=np.uint32).reshape(-1)))
+    if scores:
+        trie = double_array.build({token.encode("utf-8"): index + 1 for index, token in enumerate(tokens)})
+        tensors["tokenizer.vocab.trie"] = stored(trie)
+        tensors["tokenizer.scores"] = stored(_padded(np.array(scores, dtype=np.float64), round_up(len(scores), 8)))
+    if replacements:
+        texts = {text: index for index, text in enumerate(dict.fromkeys(replacements.values()))}
+        trie = double_array.build({string: texts[text] + 1 for string, text in replacements.items()})
+        tensors |= _strings("tokenizer.charsmap", list(texts))
+        tensors["tokenizer.charsmap.trie"] = stored(trie)
     return tensors

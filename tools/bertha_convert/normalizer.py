@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
+from . import charsmap
 from .errors import fail
 
 Json = dict[str, Any]
@@ -18,18 +20,22 @@ STEPS = {
     "Lowercase": ["lowercase"],
     "StripAccents": ["strip_marks"],
 }
-OTHERS = ("Sequence", "BertNormalizer", "Strip", "Replace")
+OTHERS = ("Sequence", "BertNormalizer", "Strip", "Replace", "Precompiled")
 OPTIONS = ("clean_text", "handle_chinese_chars", "strip_accents", "lowercase")
 
 
 def _replacement(state: Json) -> Json:
-    """`Replace` of a string."""
-    pattern = state["pattern"].get("String")
+    """`Replace` of a string, or of one of the two patterns that SentencePiece's tokenizers have."""
+    pattern, content = state["pattern"].get("String"), state["content"]
+    if state["pattern"].get("Regex") == " {2,}":
+        return {"step": "replace_spaces", "content": content}
+    if state["pattern"].get("Regex") == r"\s{2,}|[\n\r\t]" and content == " ":
+        return {"step": "collapse_white_space"}
     if not pattern:
         got = f"Replace of {json.dumps(state['pattern'], ensure_ascii=False)}"
         expected = "Replace of a string that is not empty"
         raise fail("this normaliser is not supported", where="tokenizer.json: normalizer", expected=expected, got=got)
-    return {"step": "replace", "pattern": pattern, "content": state["content"]}
+    return {"step": "replace", "pattern": pattern, "content": content}
 
 
 def steps_of(state: Json) -> Steps:
@@ -39,6 +45,8 @@ def steps_of(state: Json) -> Steps:
         return [step for part in state["normalizers"] for step in steps_of(part)]
     if kind == "Replace":
         return [_replacement(state)]
+    if kind == "Precompiled":
+        return [{"step": "charsmap", "precompiled_charsmap": state["precompiled_charsmap"]}]
     if kind == "Strip":
         names = [name for name in ("strip_left", "strip_right") if state[name]]
     elif kind == "BertNormalizer":
@@ -64,6 +72,18 @@ def bert_options(steps: Steps) -> Json | None:
             options[option] = True
             del names[: len(parts)]
     return None if names else options
+
+
+def take_charsmap(steps: Steps) -> charsmap.Replacements | None:
+    """What the step `charsmap` replaces, if there is one: it keeps the number of replacements alone."""
+    found = [step for step in steps if step["step"] == "charsmap"]
+    if len(found) > 1:
+        raise fail("tokenizer.json has several charsmaps", expected="one Precompiled", got=len(found))
+    for step in found:
+        replacements = charsmap.read(base64.b64decode(step.pop("precompiled_charsmap")))
+        step["num_replacements"] = len(set(replacements.values()))
+        return replacements
+    return None
 
 
 def state_of(normalizer: Any) -> Json:

@@ -1,14 +1,16 @@
 """Resolves a folder's tokenizer: what tokenizer_rules.py sets up, described as tools/format.md section 4 has it."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 
-from . import roberta_rules
+from . import layout, roberta_rules
+from .charsmap import Replacements
 from .errors import ConvertError, fail
-from .normalizer import bert_options, state_of, steps_of
+from .normalizer import bert_options, state_of, steps_of, take_charsmap
 from .tokenizer_rules import (
     AS_WRITTEN_CLASSES,
     ORACLES,
@@ -19,8 +21,10 @@ from .tokenizer_rules import (
     part_state,
     read_files,
     returns_types,
+    source_of,
 )
 
+MARK = "\u2581"  # Metaspace's
 UNLIMITED = 1e30  # model_max_length where no file gives one
 
 Json = dict[str, Any]
@@ -32,6 +36,8 @@ class Resolved(NamedTuple):
     description: Json  # section 4 of tools/format.md
     tokens: list[str]  # the model's own vocabulary, by id
     merges: list[tuple[int, int]]  # of byte-level BPE, by rank
+    scores: list[float]  # of Unigram, by id
+    charsmap: Replacements | None  # of its normaliser
     model_max_length: float
     engine: Tokenizer
     has_types: bool  # false: the model sees token type 0 only, whatever the engine says
@@ -142,26 +148,78 @@ def _byte_bpe(engine: Tokenizer, vocabulary: dict[str, int], merges: int, unknow
     }, processor
 
 
-def _describe(engine: Tokenizer, special: Specials, merges: roberta_rules.Merges) -> tuple[Json, list[str]]:
-    """Section 4 of tools/format.md, and the vocabulary by id."""
+def _metaspace(splitter: Json) -> Json:
+    """The fields of a pre-tokenizer that is Metaspace, behind a split at white space or not."""
+    parts = splitter["pretokenizers"] if splitter["type"] == "Sequence" else [splitter]
+    kinds = [part["type"] for part in parts]
+    if kinds not in (["Metaspace"], ["WhitespaceSplit", "Metaspace"]):
+        expected = "Metaspace, or WhitespaceSplit and Metaspace"
+        raise fail("tokenizer.json has other pre-tokenizers", expected=expected, got=kinds)
+    if parts[-1]["replacement"] != MARK:
+        raise fail("Metaspace has another mark", expected=MARK, got=parts[-1]["replacement"])
+    return {
+        "whitespace_split": len(parts) > 1,
+        "prepend_scheme": parts[-1]["prepend_scheme"],
+        "split": parts[-1]["split"],
+    }
+
+
+def _unigram(engine: Tokenizer, state: Json) -> tuple[Json, Json]:
+    """The fields of a Unigram tokenizer, and its post-processor."""
+    steps = steps_of(state_of(engine.normalizer))
+    fields = _metaspace(part_state(engine.pre_tokenizer, "Metaspace", "Sequence"))
+    decoder = part_state(engine.decoder, "Metaspace")
+    if (decoder["prepend_scheme"] == "never") != (fields["prepend_scheme"] == "never"):
+        got = f"{fields['prepend_scheme']} and {decoder['prepend_scheme']}"
+        raise fail("pre-tokenizer and decoder differ in prepend_scheme", expected="one value", got=got)
+    if decoder["replacement"] != MARK:
+        raise fail("the decoder has another mark", expected=MARK, got=decoder["replacement"])
+    processor = part_state(engine.post_processor, "TemplateProcessing", "BertProcessing", "RobertaProcessing")
+    if processor.get("trim_offsets"):
+        raise fail("trim_offsets is not supported with Unigram", expected=False, got=True)
+    if state["unk_id"] is None:
+        do = "Without it unknown characters can't be encoded."
+        raise fail("the vocabulary has no unknown token (unk_id)", where="tokenizer.json: model", do=do)
+    return {
+        **({"normalizer": steps} if steps else {}),
+        **fields,
+        "byte_fallback": state["byte_fallback"],
+    }, processor
+
+
+def _scores(vocabulary: list[list[Any]]) -> list[float]:
+    """The score of each token: a number that is not infinite."""
+    scores = [score for _, score in vocabulary]
+    if not all(math.isfinite(score) for score in scores):
+        raise fail("the vocabulary has a score that is no finite number", where="tokenizer.json: model")
+    return scores
+
+
+def _describe(engine: Tokenizer, special: Specials, merges: roberta_rules.Merges) -> tuple[Json, list[str], list[float]]:
+    """Section 4 of tools/format.md, the vocabulary by id, and its scores if it has any."""
     vocabulary, tokens = _vocabulary(engine)
+    scores: list[float] = []
     unknown = special.named["unk_token"].content
     if isinstance(engine.model, models.WordPiece):
         kind, (fields, processor) = "wordpiece", _word_piece(engine, vocabulary)
         unknown = engine.model.unk_token
     elif isinstance(engine.model, models.BPE):
         kind, (fields, processor) = "byte_bpe", _byte_bpe(engine, vocabulary, len(merges), unknown)
+    elif isinstance(engine.model, models.Unigram):
+        state = json.loads(engine.model.__getstate__())
+        kind, (fields, processor) = "unigram", _unigram(engine, state)
+        tokens, scores = [token for token, _ in state["vocab"]], _scores(state["vocab"])
+        unknown = tokens[state["unk_id"]]
     else:
-        expected, got = "WordPiece or byte-level BPE", type(engine.model).__name__
-        do = "It is not there yet." if got == "Unigram" else ""
-        raise fail("tokenizer.json has another model", expected=expected, got=got, do=do)
+        expected, got = "WordPiece, byte-level BPE or Unigram", type(engine.model).__name__
+        raise fail("tokenizer.json has another model", expected=expected, got=got)
     single, pair = _templates(processor)
     cleanup = {key: fields.pop(key) for key in ("decoder_cleanup",) if key in fields}
     return {
         "kind": kind,
         "vocab_size": len(tokens),
         **fields,
-        "unk_token_id": engine.token_to_id(unknown),
+        "unk_token_id": state["unk_id"] if scores else engine.token_to_id(unknown),
         "cls_token_id": engine.token_to_id(special.named["cls_token"].content),
         "sep_token_id": engine.token_to_id(special.named["sep_token"].content),
         "pad_token_id": engine.token_to_id(special.named["pad_token"].content),
@@ -169,7 +227,7 @@ def _describe(engine: Tokenizer, special: Specials, merges: roberta_rules.Merges
         "added_tokens": [_flags(index, token) for index, token in sorted(engine.get_added_tokens_decoder().items())],
         "single": single,
         "pair": pair,
-    }, tokens
+    }, tokens, scores
 
 
 def _model_max_length(config: Json) -> float:
@@ -211,7 +269,8 @@ def resolve(folder: Path, model_config: Json, question_answering: bool, reads_ty
         engine.no_truncation()
         engine.no_padding()
         merges = merges_of(files, rules) if isinstance(engine.model, models.BPE) else []
-        description, tokens = _describe(engine, special, merges)
+        description, tokens, scores = _describe(engine, special, merges)
+        replacements = take_charsmap(description.get("normalizer", []))
         has_types = reads_types and returns_types(files, rules)
     except ConvertError:
         raise
@@ -221,16 +280,20 @@ def resolve(folder: Path, model_config: Json, question_answering: bool, reads_ty
         ) from error
     if not has_types:
         description |= {key: _without_types(description[key]) for key in ("single", "pair")}
-    source = "tokenizer.json" if files.tokenizer is not None else "vocab.json and merges.txt" if merges else "vocab.txt"
-    shown = ["add_prefix_space", "trim_offsets"] if merges else ["lowercase", "strip_accents"]
+    shown = ["add_prefix_space", "trim_offsets", "lowercase", "strip_accents", "prepend_scheme"]
     decisions = [
-        f"vocabulary from {source}, options from {options} (as transformers {ORACLES[rules]})",
+        f"vocabulary from {source_of(files)}, options from {options} (as transformers {ORACLES[rules]})",
         ", ".join(f"{name} {description[name]}" for name in shown if name in description),
     ]
     if "normalizer" in description:
         decisions.append("normaliser: " + ", ".join(step["step"] for step in description["normalizer"]))
-    elif not merges and "do_lower_case" not in files.config and files.tokenizer_class not in AS_WRITTEN_CLASSES:
+    elif "lowercase" in description and "do_lower_case" not in files.config and files.tokenizer_class not in AS_WRITTEN_CLASSES:
         decisions.append("do_lower_case is not given: true by default, also where the model is cased")
     index = {token: i for i, token in enumerate(tokens)}
     pairs = [(index[left], index[right]) for left, right in merges]
-    return Resolved(description, tokens, pairs, _model_max_length(files.config), engine, has_types, decisions)
+    return Resolved(description, tokens, pairs, scores, replacements, _model_max_length(files.config), engine, has_types, decisions)
+
+
+def tensors(resolved: Resolved) -> layout.Tensors:
+    """The tensors of section 5 of tools/format.md."""
+    return layout.vocabulary(resolved.tokens, resolved.merges, resolved.scores, resolved.charsmap)

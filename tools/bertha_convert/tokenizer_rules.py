@@ -1,6 +1,6 @@
 """Sets a tokenizer up from a folder's files as transformers does, without transformers.
 
-Which of vocab.txt, tokenizer.json, tokenizer_config.json, special_tokens_map.json and added_tokens.json decides what
+Which of vocab.txt, a .model, tokenizer.json, tokenizer_config.json, special_tokens_map.json and added_tokens.json decides what
 differs between versions. bertha answers to two, ORACLES: "v5", and "v4" for question answering, whose pipeline later
 versions don't have. tests/convert holds both rules against the installed versions.
 """
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from . import roberta_rules
+from . import roberta_rules, unigram_rules
 from .errors import fail
 from .normalizer import state_of
 from .source import read_json, read_optional_json
@@ -38,22 +38,18 @@ BERT_CLASSES = (
 )
 ROBERTA_CLASSES = ("RobertaTokenizer", "RobertaTokenizerFast")
 AS_WRITTEN_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")  # run tokenizer.json as it is
-CLASSES_WITHOUT_TYPES = {  # they give a model no token_type_ids, so that it takes 0 for all
-    "v5": ("DistilBertTokenizer", "DistilBertTokenizerFast", *ROBERTA_CLASSES, *AS_WRITTEN_CLASSES),
-    "v4": ("DistilBertTokenizer", "DistilBertTokenizerFast", *ROBERTA_CLASSES),
+FAIRSEQ_CLASSES = ("XLMRobertaTokenizer", "CamembertTokenizer")
+CLASSES_WITHOUT_TYPES = {  # by their names without "Fast": they give a model no token_type_ids, so that it takes 0 for all
+    "v5": ("DistilBertTokenizer", "RobertaTokenizer", *FAIRSEQ_CLASSES, "AlbertTokenizer", "TokenizersBackend", "PreTrainedTokenizer"),
+    "v4": ("DistilBertTokenizer", "RobertaTokenizer", *FAIRSEQ_CLASSES),
 }
 CLASS_OF_MODEL_TYPE = {
     "roberta": "RobertaTokenizer",
     "xlm-roberta": "XLMRobertaTokenizer",
     "camembert": "CamembertTokenizer",
+    "albert": "AlbertTokenizer",
+    "deberta-v2": "DebertaV2Tokenizer",
 }
-UNIGRAM_CLASSES = (
-    "XLMRobertaTokenizer",
-    "CamembertTokenizer",
-    "AlbertTokenizer",
-    "DebertaV2Tokenizer",
-    "XLNetTokenizer",
-)
 
 Json = dict[str, Any]
 
@@ -74,12 +70,10 @@ def read_files(folder: Path, model_config: Json) -> Files:
     config = read_optional_json(folder / "tokenizer_config.json") or {}
     named = config.get("tokenizer_class") or model_config.get("tokenizer_class")
     named = named or CLASS_OF_MODEL_TYPE.get(str(model_config.get("model_type")))
-    if str(named).removesuffix("Fast") in UNIGRAM_CLASSES:
-        expected, do = "WordPiece or byte-level BPE", "Unigram (SentencePiece) tokenizers are not there yet."
-        raise fail(f"tokenizer class '{named}' is not supported", where=folder, expected=expected, do=do)
     known = BERT_CLASSES + ROBERTA_CLASSES + AS_WRITTEN_CLASSES
-    if named not in known:
-        expected = " or ".join(str(name) for name in known[1:])
+    unigram = unigram_rules.class_of(named)
+    if named not in known and unigram is None:
+        expected = " or ".join(str(name) for name in (*known[1:], *unigram_rules.CLASSES))
         raise fail(f"tokenizer class '{named}' is not supported", where=folder, expected=expected)
     if config.get("auto_map"):
         raise fail("the tokenizer needs its own Python code (auto_map)", where=folder, expected="a standard tokenizer")
@@ -94,6 +88,7 @@ def read_files(folder: Path, model_config: Json) -> Files:
     if files.tokenizer is None and named in AS_WRITTEN_CLASSES:
         raise fail(f"tokenizer class '{named}' needs tokenizer.json", where=folder, got="no such file")
     vocabulary = "vocab.json" if named in ROBERTA_CLASSES else "vocab.txt"
+    vocabulary = unigram_rules.CLASSES[unigram].file if unigram else vocabulary
     if files.tokenizer is None and not (folder / vocabulary).is_file():
         do = ""
         if (folder / "vocab.json").is_file():
@@ -193,6 +188,9 @@ def _class_tokens(files: Files, rules: str) -> tuple[Json, dict[str, Json]]:
     """The special tokens that the class has by default, and the flags that it gives to those that are texts alone."""
     if files.tokenizer_class in AS_WRITTEN_CLASSES:
         return {}, {}
+    if unigram := unigram_rules.class_of(files.tokenizer_class):
+        its = unigram_rules.CLASSES[unigram]
+        return its.tokens, {"mask_token": its.mask_flags[rules]} if rules in its.mask_flags else {}
     if files.tokenizer_class not in ROBERTA_CLASSES:
         return BERT_TOKENS, {}
     flags: dict[str, Json] = {}
@@ -210,6 +208,8 @@ def _class_engine(files: Files, rules: str, config: Json, special: Specials) -> 
         if rules == "v4":
             roberta_rules.set_prefix_space(engine, bool(_option(config, "add_prefix_space", False)))
         return engine, "tokenizer.json, as written"
+    if unigram := unigram_rules.class_of(files.tokenizer_class):
+        return _unigram_engine(files, unigram, rules, config, special)
     if rules == "v4" and files.tokenizer is not None:
         engine = _from_tokenizer_json(files)
         if roberta:
@@ -234,8 +234,26 @@ def _class_engine(files: Files, rules: str, config: Json, special: Specials) -> 
     return engine, f"tokenizer_config.json and {'RoBERTa' if roberta else 'BERT'}'s defaults"
 
 
+def _unigram_engine(files: Files, name: str, rules: str, config: Json, special: Specials) -> tuple[Tokenizer, str]:
+    """The same for a class with Unigram."""
+    if rules == "v4" and files.tokenizer is not None:
+        return _from_tokenizer_json(files), "tokenizer.json, as written"
+    for option, default in (("add_prefix_space", True), ("keep_accents", False), ("split_by_punct", False)):
+        _option(config, option, default)
+    source = unigram_rules.source(files.folder, name, files.tokenizer)
+    if rules == "v4":
+        engine = unigram_rules.old_engine(name, source, config)
+    else:
+        named = {key: token.content for key, token in special.named.items()}
+        engine = unigram_rules.new_engine(name, source, config, named)
+    return engine, f"tokenizer_config.json and {name}'s defaults"
+
+
 def _class_template(files: Files, config: Json, special: Specials, engine: Tokenizer) -> Any:
     """The post-processor that the class sets."""
+    if unigram := unigram_rules.class_of(files.tokenizer_class):
+        named = {key: token.content for key, token in special.named.items()}
+        return unigram_rules.new_template(unigram, engine, named, files.tokenizer)
     template = _roberta_template if files.tokenizer_class in ROBERTA_CLASSES else _template
     return template(config, special, engine)
 
@@ -255,11 +273,20 @@ def build_engine(files: Files, rules: str) -> tuple[Tokenizer, Specials, str]:
     return engine, special, options
 
 
+def source_of(files: Files) -> str:
+    """The files that the vocabulary is read from."""
+    if files.tokenizer is not None:
+        return "tokenizer.json"
+    if unigram := unigram_rules.class_of(files.tokenizer_class):
+        return unigram_rules.CLASSES[unigram].file
+    return "vocab.json and merges.txt" if files.tokenizer_class in ROBERTA_CLASSES else "vocab.txt"
+
+
 def returns_types(files: Files, rules: str) -> bool:
     """Whether the class gives a model token_type_ids, which a pair's second text could differ in."""
     names = files.config.get("model_input_names")
     if names is None:
-        return files.tokenizer_class not in CLASSES_WITHOUT_TYPES[rules]
+        return str(files.tokenizer_class).removesuffix("Fast") not in CLASSES_WITHOUT_TYPES[rules]
     if not isinstance(names, list):
         raise fail("model_input_names is no list", where="tokenizer_config.json", expected="names", got=names)
     return "token_type_ids" in names

@@ -68,8 +68,10 @@ constexpr DType dtype_of() {
     return DType::i32;
   } else if constexpr (std::is_same_v<T, bf16>) {
     return DType::bf16;
+  } else if constexpr (std::is_same_v<T, double>) {
+    return DType::f64;
   } else {
-    static_assert(std::is_same_v<T, float>, "tensors hold u8, i8, u32, i32, bf16 or float");
+    static_assert(std::is_same_v<T, float>, "tensors hold u8, i8, u32, i32, bf16, float or double");
     return DType::f32;
   }
 }

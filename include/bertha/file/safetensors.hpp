@@ -30,17 +30,18 @@ static_assert(std::endian::native == std::endian::little, "model files are littl
 BERTHA_NAMESPACE_BEGIN
 
 /// The element types of tensors.
-enum class DType : std::uint8_t { u8, i8, u32, i32, bf16, f32 };
+enum class DType : std::uint8_t { u8, i8, u32, i32, bf16, f32, f64 };
 
 /// The name of a type, as safetensors writes it.
 constexpr std::string_view name(DType type) noexcept {
-  constexpr std::string_view names[] = {"U8", "I8", "U32", "I32", "BF16", "F32"};
+  constexpr std::string_view names[] = {"U8", "I8", "U32", "I32", "BF16", "F32", "F64"};
   return names[static_cast<std::size_t>(type)];
 }
 
 /// Bytes of one element.
 constexpr std::size_t element_size(DType type) noexcept {
-  return type == DType::u8 || type == DType::i8 ? 1 : type == DType::bf16 ? 2 : 4;
+  constexpr std::size_t sizes[] = {1, 1, 4, 4, 2, 4, 8};
+  return sizes[static_cast<std::size_t>(type)];
 }
 
 /// One tensor of a file: where it lies and what it holds.
@@ -126,7 +127,8 @@ inline TensorInfo read_tensor(std::string_view name, Json json, std::size_t offs
                                                {"U32", DType::u32},
                                                {"I32", DType::i32},
                                                {"BF16", DType::bf16},
-                                               {"F32", DType::f32}});
+                                               {"F32", DType::f32},
+                                               {"F64", DType::f64}});
   tensor.size = element_size(tensor.dtype);
   const Json shape = entry.list("shape");
   if (shape.size() > kMaxRank) entry.refuse("shape", concat({"a list of at most ", kMaxRank, " integers"}));

@@ -123,11 +123,20 @@ inline std::vector<NormalizerStep> read_normalizer(JsonObject& json) {
                                             {"lowercase", Kind::lowercase},
                                             {"strip_left", Kind::strip_left},
                                             {"strip_right", Kind::strip_right},
-                                            {"replace", Kind::replace}});
+                                            {"replace", Kind::replace},
+                                            {"replace_spaces", Kind::replace_spaces},
+                                            {"collapse_white_space", Kind::collapse_white_space},
+                                            {"charsmap", Kind::charsmap}});
     if (step.kind == Kind::replace) {
       step.pattern = entry.string("pattern");
       if (step.pattern.empty()) entry.refuse("pattern", "at least one character");
-      step.content = entry.string("content");
+    }
+    if (step.kind == Kind::replace || step.kind == Kind::replace_spaces) step.content = entry.string("content");
+    if (step.kind == Kind::charsmap) {
+      step.num_replacements = entry.integer("num_replacements", 1, kMaxSize);
+      for (const NormalizerStep& other : steps) {
+        if (other.kind == Kind::charsmap) entry.refuse("step", "one charsmap");
+      }
     }
     entry.finish();
     steps.push_back(std::move(step));
@@ -152,6 +161,16 @@ inline void read_options(JsonObject& json, ByteBpeOptions& options) {
   options.add_prefix_space = json.boolean("add_prefix_space");
   options.trim_offsets = json.boolean("trim_offsets");
   options.num_merges = json.integer("num_merges", 1, kMaxSize);
+}
+
+inline void read_options(JsonObject& json, UnigramOptions& options) {
+  options.whitespace_split = json.boolean("whitespace_split");
+  options.prepend_scheme =
+      json.choice<PrependScheme>("prepend_scheme", {{"always", PrependScheme::always},
+                                                    {"first", PrependScheme::first},
+                                                    {"never", PrependScheme::never}});
+  options.split = json.boolean("split");
+  options.byte_fallback = json.boolean("byte_fallback");
 }
 
 /// Reads the options of the kind that the file names.

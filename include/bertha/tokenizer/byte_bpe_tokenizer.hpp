@@ -16,6 +16,7 @@
 #include <bertha/tokenizer/stop_meter.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,10 +29,13 @@ class ByteBpeTokenizer {
  public:
   /// Throws Error{vocabulary} if the vocabulary and the merges contradict each other.
   ByteBpeTokenizer(const ByteBpeOptions& options, Vocabulary vocabulary, std::span<const std::uint32_t> merges,
-                   std::uint32_t unknown, std::span<const NormalizerStep> steps)
-      : options_(options), bpe_(std::move(vocabulary), merges, unknown), steps_(steps) {}
+                   std::uint32_t unknown, StepNormalizer steps)
+      : options_(options), bpe_(std::move(vocabulary), merges, unknown), steps_(std::move(steps)) {}
 
-  const Vocabulary& vocabulary() const { return bpe_.vocabulary(); }
+  const StoredStrings& strings() const { return bpe_.vocabulary().strings(); }
+
+  /// The id of a token of the vocabulary.
+  std::optional<std::uint32_t> find(std::string_view token) const { return bpe_.vocabulary().find(token); }
 
   /// Normalises valid UTF-8, whose first byte is byte `base` of a text. Without steps it stays as it is.
   void normalize(std::string_view text, std::uint32_t base, NormalizedText& out) const {

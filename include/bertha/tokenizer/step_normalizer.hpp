@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <bertha/config.hpp>
 #include <bertha/error.hpp>
+#include <bertha/tokenizer/character.hpp>
+#include <bertha/tokenizer/charsmap.hpp>
 #include <bertha/tokenizer/normalized_text.hpp>
 #include <bertha/tokenizer/unicode.hpp>
 #include <cstddef>
@@ -31,8 +33,9 @@ BERTHA_NAMESPACE_BEGIN
 /// Does the steps of a list one after the other. Immutable, so shared by threads.
 class StepNormalizer {
  public:
-  /// Throws Error{vocabulary} for a `replace` without a pattern, or with one that is not UTF-8.
-  explicit StepNormalizer(std::span<const NormalizerStep> steps);
+  /// Throws Error{vocabulary} for a `replace` without a pattern, or with one that is not UTF-8, and for a step `charsmap`
+  /// without a charsmap.
+  explicit StepNormalizer(std::span<const NormalizerStep> steps, const std::optional<Charsmap>& charsmap = std::nullopt);
 
   /// True if there is nothing to do.
   bool empty() const { return steps_.empty(); }
@@ -42,12 +45,6 @@ class StepNormalizer {
 
  private:
   using CodePoints = std::vector<std::uint32_t>;
-
-  struct Character {
-    std::uint32_t code_point;
-    Span origin;
-  };
-  using Characters = std::vector<Character>;
 
   struct Step {
     NormalizerStep::Kind kind;
@@ -60,8 +57,10 @@ class StepNormalizer {
   static void change_form(NormalizerStep::Kind form, const Characters& before, std::uint32_t base, Characters& after);
   static void strip(bool left, Characters& characters);
   static void replace(const Step& step, const Characters& before, Characters& after);
+  static void replace_runs(const Step& step, const Characters& before, Characters& after);
 
   std::vector<Step> steps_;
+  std::optional<Charsmap> charsmap_;
 };
 
 #if defined(BERTHA_DEFINES_FUNCTIONS)
@@ -159,9 +158,15 @@ BERTHA_FUNCTION StepNormalizer::CodePoints StepNormalizer::code_points(std::stri
   return result;
 }
 
-BERTHA_FUNCTION StepNormalizer::StepNormalizer(std::span<const NormalizerStep> steps) {
+BERTHA_FUNCTION StepNormalizer::StepNormalizer(std::span<const NormalizerStep> steps,
+                                               const std::optional<Charsmap>& charsmap)
+    : charsmap_(charsmap) {
   for (const NormalizerStep& step : steps) {
     Step made{step.kind, code_points(step.pattern), code_points(step.content), {0, 0}};
+    if (step.kind == NormalizerStep::Kind::collapse_white_space) made.content = {' '};
+    if (step.kind == NormalizerStep::Kind::charsmap && !charsmap_) {
+      throw_error(ErrorCode::vocabulary, {"tokenizer.normalizer: there is no charsmap for the step 'charsmap'"});
+    }
     if (step.kind == NormalizerStep::Kind::replace) {
       if (made.pattern.empty()) {
         throw_error(ErrorCode::vocabulary, {"tokenizer.normalizer: a replacement has no pattern; convert again"});
@@ -253,6 +258,25 @@ BERTHA_FUNCTION void StepNormalizer::replace(const Step& step, const Characters&
   }
 }
 
+BERTHA_FUNCTION void StepNormalizer::replace_runs(const Step& step, const Characters& before, Characters& after) {
+  const bool of_spaces = step.kind == NormalizerStep::Kind::replace_spaces;
+  const auto is_space = [&](const Character& character) {
+    if (of_spaces) return character.code_point == ' ';
+    return (unicode::properties(character.code_point).flags & unicode::kWhiteSpace) != 0;
+  };
+  for (std::size_t begin = 0, end; begin < before.size(); begin = end) {
+    for (end = begin; end < before.size() && is_space(before[end]);) ++end;
+    const std::uint32_t first = before[begin].code_point;
+    const bool alone = !of_spaces && end - begin == 1 && (first == '\n' || first == '\r' || first == '\t');
+    if (end - begin >= 2 || alone) {
+      for (const std::uint32_t code_point : step.content) after.push_back({code_point, before[end - 1].origin});
+    } else {
+      after.push_back(before[begin]);
+      end = begin + 1;
+    }
+  }
+}
+
 BERTHA_FUNCTION void StepNormalizer::operator()(std::string_view text, std::uint32_t base, NormalizedText& out) const {
   using Kind = NormalizerStep::Kind;
   Characters characters, after;
@@ -275,10 +299,16 @@ BERTHA_FUNCTION void StepNormalizer::operator()(std::string_view text, std::uint
         if (is_ascii) continue;
         change_form(step.kind, characters, base, after);
         break;
+      case Kind::charsmap:
+        (*charsmap_)(characters, base, after);
+        is_ascii = false;
+        break;
       case Kind::strip_left:
       case Kind::strip_right: strip(step.kind == Kind::strip_left, characters); continue;
       case Kind::replace:
-        replace(step, characters, after);
+      case Kind::replace_spaces:
+      case Kind::collapse_white_space:
+        step.kind == Kind::replace ? replace(step, characters, after) : replace_runs(step, characters, after);
         for (const std::uint32_t code_point : step.content) is_ascii = is_ascii && code_point < 0x80;
         break;
       case Kind::clean_text:

@@ -10,10 +10,16 @@
 #include <bertha/runtime/stop.hpp>
 #include <bertha/tokenizer/added_tokens.hpp>
 #include <bertha/tokenizer/byte_bpe_tokenizer.hpp>
+#include <bertha/tokenizer/charsmap.hpp>
+#include <bertha/tokenizer/step_normalizer.hpp>
+#include <bertha/tokenizer/stored_strings.hpp>
 #include <bertha/tokenizer/tokenizer_kind.hpp>
+#include <bertha/tokenizer/tokenizer_tensors.hpp>
+#include <bertha/tokenizer/unigram_tokenizer.hpp>
 #include <bertha/tokenizer/wordpiece_tokenizer.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,15 +32,20 @@ BERTHA_NAMESPACE_BEGIN
 /// Tokenises single texts. Immutable: several threads may use one at once.
 class TextTokenizer {
  public:
-  /// `merges` are those of byte-level BPE, pairs of ids in the order of their ranks; copied.
-  /// Throws Error{vocabulary} if the configuration, the vocabulary and the merges contradict each other.
-  TextTokenizer(const TokenizerConfig& config, Vocabulary vocabulary, std::span<const std::uint32_t> merges = {})
-      : kind_(make_kind(config, std::move(vocabulary), merges)),
+  /// The tensors must live as long. Throws Error{vocabulary} if they and the configuration contradict each other.
+  TextTokenizer(const TokenizerConfig& config, const TokenizerTensors& tensors)
+      : kind_(make_kind(config, tensors)),
         raw_tokens_(finder(config.added_tokens, false)),
         normalized_tokens_(finder(config.added_tokens, true)) {}
 
-  const Vocabulary& vocabulary() const {
-    return std::visit([](const auto& kind) -> const Vocabulary& { return kind.vocabulary(); }, kind_);
+  /// The tokens of the vocabulary by id.
+  const StoredStrings& strings() const {
+    return std::visit([](const auto& kind) -> const StoredStrings& { return kind.strings(); }, kind_);
+  }
+
+  /// The id of a token of the vocabulary.
+  std::optional<std::uint32_t> find(std::string_view token) const {
+    return std::visit([&](const auto& kind) { return kind.find(token); }, kind_);
   }
 
   /// The tokens of `text`, which errors call `name`. With `split_special_tokens`, special tokens in it are text like
@@ -60,24 +71,34 @@ class TextTokenizer {
  private:
   template <TokenizerKind... Kinds>
   using OneOf = std::variant<Kinds...>;
-  using AnyKind = OneOf<WordPieceTokenizer, ByteBpeTokenizer>;
+  using AnyKind = OneOf<WordPieceTokenizer, ByteBpeTokenizer, UnigramTokenizer>;
 
   static constexpr std::size_t kMaxBytes = std::size_t{1} << 31;
 
-  static AnyKind make_kind(const TokenizerConfig& config, Vocabulary vocabulary,
-                           std::span<const std::uint32_t> merges) {
+  static AnyKind make_kind(const TokenizerConfig& config, const TokenizerTensors& tensors) {
     struct Make {
       const TokenizerConfig& config;
-      Vocabulary& vocabulary;
-      std::span<const std::uint32_t> merges;
+      const TokenizerTensors& its;
+      StepNormalizer& steps;
       AnyKind operator()(const WordPieceOptions& options) const {
-        return WordPieceTokenizer(options, std::move(vocabulary), config.unk_token_id, config.normalizer);
+        return WordPieceTokenizer(options, {its.text, its.offsets}, config.unk_token_id, std::move(steps));
       }
       AnyKind operator()(const ByteBpeOptions& options) const {
-        return ByteBpeTokenizer(options, std::move(vocabulary), merges, config.unk_token_id, config.normalizer);
+        return ByteBpeTokenizer(options, {its.text, its.offsets}, its.merges, config.unk_token_id, std::move(steps));
+      }
+      AnyKind operator()(const UnigramOptions& options) const {
+        Unigram model({its.text, its.offsets}, {its.trie, "tokenizer.vocab.trie"}, its.scores, config.unk_token_id,
+                      options.byte_fallback);
+        return UnigramTokenizer(options, std::move(model), std::move(steps));
       }
     };
-    return std::visit(Make{config, vocabulary, merges}, config.model);
+    StepNormalizer steps(config.normalizer, charsmap(tensors));
+    return std::visit(Make{config, tensors, steps}, config.model);
+  }
+
+  static std::optional<Charsmap> charsmap(const TokenizerTensors& its) {
+    if (its.charsmap_offsets.empty()) return std::nullopt;
+    return Charsmap(its.charsmap_text, its.charsmap_offsets, its.charsmap_trie);
   }
 
   template <class Kind>

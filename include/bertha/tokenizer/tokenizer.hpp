@@ -10,6 +10,7 @@
 #include <bertha/tokenizer/encoding.hpp>
 #include <bertha/tokenizer/offsets.hpp>
 #include <bertha/tokenizer/text_tokenizer.hpp>
+#include <bertha/tokenizer/tokenizer_tensors.hpp>
 #include <bertha/tokenizer/windows.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -26,36 +27,20 @@
 
 BERTHA_NAMESPACE_BEGIN
 
-/// Equals `transformers.BertTokenizer` or `RobertaTokenizer` (5.23.0, tokenizers 0.23.3) built with the same options,
-/// offsets being UTF-8 bytes. Texts are UTF-8; `replace_invalid_utf8` makes them so. Immutable: several threads may use
+/// Equals what `transformers` builds for BERT, RoBERTa, XLM-RoBERTa and their kin (5.23.0, tokenizers 0.23.3) with the
+/// same options, offsets being UTF-8 bytes. Texts are UTF-8; `replace_invalid_utf8` makes them so. Immutable: several threads may use
 /// one at once.
 class Tokenizer {
  public:
   /// Takes the tensors `tokenizer.*`, and keeps the file's bytes alive.
   /// Throws Error{missing_tensor | shape} and what the constructor throws.
   static Tokenizer load(WeightFile& file) {
-    const TokenizerConfig& config = file.tokenizer();
-    const std::size_t n = config.vocab_size + 1;
-    const auto offsets = file.take<std::uint32_t>("tokenizer.vocab.offsets", {padded(n, 16)}).first(n);
-    const std::size_t n_bytes = offsets.back();  // read once: what a file says twice may differ
-    const auto text = file.take<std::uint8_t>("tokenizer.vocab.text", {padded(n_bytes, 64)});
-    struct TakeMerges {
-      WeightFile& file;
-      std::span<const std::uint32_t> operator()(const WordPieceOptions&) const { return {}; }
-      std::span<const std::uint32_t> operator()(const ByteBpeOptions& options) const {
-        const std::size_t n_ids = 2 * options.num_merges;
-        return file.take<std::uint32_t>("tokenizer.merges", {padded(n_ids, 16)}).first(n_ids);
-      }
-    };
-    const auto merges = std::visit(TakeMerges{file}, config.model);
-    return Tokenizer(config, {reinterpret_cast<const char*>(text.data()), n_bytes}, offsets, merges, file.keep_alive());
+    return Tokenizer(file.tokenizer(), take_tokenizer_tensors(file), file.keep_alive());
   }
 
-  /// Token i of the vocabulary is text[offsets[i], offsets[i + 1]); `merges` are pairs of ids, for byte-level BPE only.
-  /// All live in `keep_alive`, or outlive the tokenizer.
-  /// Throws Error{vocabulary} if the configuration, the vocabulary and the merges contradict each other.
-  Tokenizer(TokenizerConfig config, std::string_view text, std::span<const std::uint32_t> offsets,
-            std::span<const std::uint32_t> merges, std::shared_ptr<const void> keep_alive = nullptr);
+  /// The tensors live in `keep_alive`, or outlive the tokenizer.
+  /// Throws Error{vocabulary} if the configuration and the tensors contradict each other.
+  Tokenizer(TokenizerConfig config, const TokenizerTensors& tensors, std::shared_ptr<const void> keep_alive = nullptr);
 
   const TokenizerConfig& config() const { return config_; }
 
@@ -66,7 +51,7 @@ class Tokenizer {
   /// Throws Error{input} if id >= size().
   std::string_view token(std::uint32_t id) const {
     if (const auto found = added_.find(id); found != added_.end()) return found->second.shown;
-    if (id < config_.vocab_size) return text_tokenizer_.vocabulary().token(id);
+    if (id < config_.vocab_size) return text_tokenizer_.strings()[id];
     if (id < size_) return {};
     throw_error(ErrorCode::input, {"token id ", id, ": the tokenizer's ids are less than ", size_});
   }
@@ -76,7 +61,7 @@ class Tokenizer {
     for (const AddedToken& added : config_.added_tokens) {
       if (added.content == token) return added.id;
     }
-    return text_tokenizer_.vocabulary().find(token);
+    return text_tokenizer_.find(token);
   }
 
   /// The tokens of a text. Throws Error{input} if the text is not UTF-8 or too long, or the options contradict each
@@ -117,10 +102,6 @@ class Tokenizer {
   }
 
  private:
-  static constexpr std::size_t padded(std::size_t n, std::size_t multiple) {
-    return (n + multiple - 1) / multiple * multiple;
-  }
-
   struct Added {
     std::string shown;
     bool special;
@@ -158,14 +139,10 @@ class Tokenizer {
 
 #if defined(BERTHA_DEFINES_FUNCTIONS)
 
-BERTHA_FUNCTION Tokenizer::Tokenizer(TokenizerConfig config, std::string_view text,
-                                     std::span<const std::uint32_t> offsets, std::span<const std::uint32_t> merges,
+BERTHA_FUNCTION Tokenizer::Tokenizer(TokenizerConfig config, const TokenizerTensors& tensors,
                                      std::shared_ptr<const void> keep_alive)
-    : keep_alive_(std::move(keep_alive)),
-      config_(std::move(config)),
-      text_tokenizer_(config_, Vocabulary(text, offsets), merges) {
-  const Vocabulary& vocabulary = text_tokenizer_.vocabulary();
-  size_ = vocabulary.size();
+    : keep_alive_(std::move(keep_alive)), config_(std::move(config)), text_tokenizer_(config_, tensors) {
+  size_ = text_tokenizer_.strings().size();
   if (config_.vocab_size != size_) {
     fail({"vocab_size is ", config_.vocab_size, ", the vocabulary has ", size_, " tokens"});
   }
@@ -178,13 +155,12 @@ BERTHA_FUNCTION Tokenizer::Tokenizer(TokenizerConfig config, std::string_view te
 }
 
 BERTHA_FUNCTION void Tokenizer::add(const AddedToken& token) {
-  const Vocabulary& vocabulary = text_tokenizer_.vocabulary();
+  const StoredStrings& strings = text_tokenizer_.strings();
   const auto fail_token = [&](std::initializer_list<ErrorPiece> what) {
     fail({"added token ", token.id, " ", detail::shown(token.content), ": ", concat(what)});
   };
-  if (token.id < vocabulary.size() && !vocabulary.token(token.id).empty() &&
-      vocabulary.token(token.id) != token.content) {
-    fail_token({"the vocabulary has ", detail::shown(vocabulary.token(token.id)), " at this id"});
+  if (token.id < strings.size() && !strings[token.id].empty() && strings[token.id] != token.content) {
+    fail_token({"the vocabulary has ", detail::shown(strings[token.id]), " at this id"});
   }
   if (token.id >= kMaxId) fail_token({"ids are less than 2^24"});
   if (!added_.emplace(token.id, Added{text_tokenizer_.shown(token), token.special}).second) {

@@ -9,10 +9,11 @@
 #include <bertha/runtime/stop.hpp>
 #include <bertha/tokenizer/encoding.hpp>
 #include <bertha/tokenizer/normalized_text.hpp>
-#include <bertha/tokenizer/vocabulary.hpp>
+#include <bertha/tokenizer/stored_strings.hpp>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +22,7 @@ BERTHA_NAMESPACE_BEGIN
 
 /// A kind of tokenizer: immutable, so shared by threads, each of which has a `Run` for each text.
 ///
+/// - `strings()` are the tokens of its vocabulary by id, and `find(token)` is the id of one of them.
 /// - `normalize(text, base, out)` normalises valid UTF-8 whose first byte is byte `base` of a longer text.
 /// - `Run(kind, text, stop)` tokenises one text, which is valid UTF-8, and looks at `stop` now and then. The functions
 ///   that append to its tokens are called for parts of the text from left to right, in any order of functions:
@@ -32,7 +34,8 @@ template <class Kind>
 concept TokenizerKind = requires(const Kind& kind, typename Kind::Run& run, std::string_view text, std::uint32_t n,
                                  std::size_t at, Span origin, const NormalizedText& part, NormalizedText& out,
                                  std::span<const std::string_view> tokens) {
-  { kind.vocabulary() } -> std::same_as<const Vocabulary&>;
+  { kind.strings() } -> std::same_as<const StoredStrings&>;
+  { kind.find(text) } -> std::same_as<std::optional<std::uint32_t>>;
   { kind.normalize(text, n, out) } -> std::same_as<void>;
   { kind.decode(tokens) } -> std::same_as<std::string>;
   requires std::constructible_from<typename Kind::Run, const Kind&, std::string_view, const Stop&>;

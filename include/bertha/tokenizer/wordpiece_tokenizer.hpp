@@ -13,6 +13,7 @@
 #include <bertha/tokenizer/wordpiece.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,14 +27,17 @@ class WordPieceTokenizer {
   /// `steps`, if any, are done in place of BERT's normaliser.
   /// Throws Error{vocabulary} if the options and the vocabulary contradict each other.
   WordPieceTokenizer(const WordPieceOptions& options, Vocabulary vocabulary, std::uint32_t unknown,
-                     std::span<const NormalizerStep> steps)
+                     StepNormalizer steps)
       : normalizer_({options.clean_text, options.handle_chinese_chars, options.strip_accents, options.lowercase}),
         word_piece_(std::move(vocabulary), options.continuing_subword_prefix, unknown,
                     options.max_input_chars_per_word),
         decoder_cleanup_(options.decoder_cleanup),
-        steps_(steps) {}
+        steps_(std::move(steps)) {}
 
-  const Vocabulary& vocabulary() const { return word_piece_.vocabulary(); }
+  const StoredStrings& strings() const { return word_piece_.vocabulary().strings(); }
+
+  /// The id of a token of the vocabulary.
+  std::optional<std::uint32_t> find(std::string_view token) const { return word_piece_.vocabulary().find(token); }
 
   /// Normalises valid UTF-8, whose first byte is byte `base` of a text.
   void normalize(std::string_view text, std::uint32_t base, NormalizedText& out) const {

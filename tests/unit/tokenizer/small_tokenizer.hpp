@@ -96,7 +96,11 @@ inline std::vector<std::string> with_special(const std::vector<std::string>& tok
 inline bertha::Tokenizer make_tokenizer(const std::vector<std::string>& all_tokens, bertha::TokenizerConfig config,
                                         const std::vector<std::uint32_t>& merges = {}) {
   auto data = std::make_shared<const VocabularyData>(all_tokens);
-  return bertha::Tokenizer(std::move(config), data->text, data->offsets, merges, data);
+  bertha::TokenizerTensors tensors;
+  tensors.text = data->text;
+  tensors.offsets = data->offsets;
+  tensors.merges = merges;
+  return bertha::Tokenizer(std::move(config), tensors, data);
 }
 
 /// The same with the special tokens first and BERT's configuration.

@@ -1,0 +1,134 @@
+// SentencePiece's precompiled rules of normalisation: what replaces characters.
+//
+// Equals `tokenizers.normalizers.Precompiled` (0.23.3; tokenizers/src/normalizers/precompiled.rs and the crate
+// spm_precompiled) in text and alignment. A grapheme cluster of less than six bytes is replaced as a whole by what the
+// shortest of its starts has; else each of its characters is.
+
+#pragma once
+
+#include <bertha/error.hpp>
+#include <bertha/tokenizer/character.hpp>
+#include <bertha/tokenizer/double_array.hpp>
+#include <bertha/tokenizer/stored_strings.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+#include <bertha/tokenizer/grapheme_clusters.hpp>
+#endif
+
+BERTHA_NAMESPACE_BEGIN
+
+/// A trie of what is replaced, with values that are the number of a replacement + 1. Borrows both, and checks them in
+/// use. Immutable, so shared by threads.
+class Charsmap {
+ public:
+  /// Replacement i is text[offsets[i], offsets[i + 1]). Throws what StoredStrings and DoubleArray throw, and
+  /// Error{vocabulary} for a replacement of more than 1,000 bytes, of which short texts would become long ones.
+  Charsmap(std::string_view text, std::span<const std::uint32_t> offsets, std::span<const std::uint32_t> trie)
+      : replacements_(text, offsets, "tokenizer.charsmap", "replacement"), trie_(trie, "tokenizer.charsmap.trie") {
+    if (replacements_.longest() > kMaxReplacement) {
+      throw_error(ErrorCode::vocabulary, {"tokenizer.charsmap: a replacement has ", replacements_.longest(),
+                                          " bytes, expected at most ", kMaxReplacement, "; convert the model again"});
+    }
+  }
+
+  /// What replaces `text`, if anything does. Throws Error{vocabulary} if the trie names a replacement that isn't there.
+  std::optional<std::string_view> find(std::string_view text) const {
+    DoubleArray::Walk walk(trie_);
+    for (const char byte : text) {
+      if (!walk.step(byte)) return std::nullopt;
+      if (walk.value() != 0) return replacement(walk.value() - 1);
+    }
+    return std::nullopt;
+  }
+
+  /// Appends to `after` what it makes of `before`, a part of a text whose first byte is byte `base` of the original.
+  void operator()(const Characters& before, std::uint32_t base, Characters& after) const;
+
+ private:
+  static constexpr std::size_t kMaxReplacement = 1000;
+  static constexpr std::size_t kMaxCluster = 5;  // bytes of a cluster that is looked up as a whole
+
+  // A character of the result: how many characters before it are gone with it (0 or less), or 1 if it is a further one
+  // in place of those that the one before it replaces.
+  struct Change {
+    std::uint32_t code_point;
+    std::int32_t change;
+  };
+
+  std::string_view replacement(std::uint32_t i) const {
+    if (i < replacements_.size()) return replacements_[i];
+    throw_error(ErrorCode::vocabulary, {"tokenizer.charsmap.trie: there is no replacement ", i,
+                                        "; the model file is damaged, convert it again"});
+  }
+
+  bool replace(std::string_view text, std::size_t n_characters, std::vector<Change>& changes) const;
+
+  StoredStrings replacements_;
+  DoubleArray trie_;
+};
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+
+// Appends what replaces a text of `n_characters`, if anything does.
+BERTHA_FUNCTION bool Charsmap::replace(std::string_view text, std::size_t n_characters,
+                                       std::vector<Change>& changes) const {
+  const auto its = find(text);
+  if (!its) return false;
+  std::size_t n = 0;
+  for (std::size_t at = 0; at < its->size(); ++n) {
+    const auto [code_point, size] = utf8::decode(*its, at);
+    changes.push_back({code_point, n < n_characters ? 0 : 1});
+    at += size;
+  }
+  if (n < n_characters && !changes.empty()) {  // at the very start the crate counts none that are gone
+    changes.back().change -= static_cast<std::int32_t>(n_characters - n);
+  }
+  return true;
+}
+
+BERTHA_FUNCTION void Charsmap::operator()(const Characters& before, std::uint32_t base, Characters& after) const {
+  std::vector<Change> changes;
+  changes.reserve(before.size());
+  GraphemeClusters clusters;
+  const auto finish = [&](std::size_t begin, std::size_t end, std::string_view cluster) {
+    if (!cluster.empty() && replace(cluster, end - begin, changes)) return;
+    for (; begin < end; ++begin) {
+      char bytes[4];
+      const std::size_t size = utf8::encode(before[begin].code_point, bytes);
+      if (size == cluster.size() || !replace({bytes, size}, 1, changes)) {
+        changes.push_back({before[begin].code_point, 0});
+      }
+    }
+  };
+  char bytes[kMaxCluster + 4];
+  std::size_t size = 0;  // bytes of the cluster, as far as they matter
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    if (clusters.begins_at(before[i].code_point)) {
+      finish(begin, i, {bytes, size <= kMaxCluster ? size : 0});
+      begin = i;
+      size = 0;
+    }
+    if (size <= kMaxCluster) size += utf8::encode(before[i].code_point, bytes + size);
+  }
+  finish(begin, before.size(), {bytes, size <= kMaxCluster ? size : 0});
+  std::size_t at = 0;
+  for (const Change& change : changes) {
+    if (change.change > 0) {
+      after.push_back({change.code_point, at > 0 ? before[at - 1].origin : Span{base, base}});
+    } else {
+      after.push_back({change.code_point, before[at].origin});
+      at += static_cast<std::size_t>(1 - change.change);
+    }
+  }
+}
+
+#endif
+
+BERTHA_NAMESPACE_END

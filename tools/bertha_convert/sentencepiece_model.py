@@ -1,0 +1,140 @@
+"""Reads what the converter needs of a SentencePiece model (a .model file), which is a message of Protocol Buffers."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from .errors import ConvertError, fail
+
+LARGEST = 2**28  # bytes of a file
+CONTROL, USER_DEFINED = 3, 4  # types of pieces
+UNIGRAM = 1  # type of model
+
+
+class Piece(NamedTuple):
+    """A piece of the vocabulary."""
+
+    text: str
+    score: float
+    type: int
+
+
+class Model(NamedTuple):
+    """A model."""
+
+    pieces: list[Piece]
+    type: int
+    unknown: int  # the number of the unknown piece
+    charsmap: bytes  # compiled rules of normalisation; empty: there are none
+
+
+class _Damaged(Exception):
+    """A message that ends too early, or has what no message has."""
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    """The number at a place, and the place behind it."""
+    value = shift = 0
+    while True:
+        if at >= len(data) or shift > 63:
+            raise _Damaged(f"a number at byte {at} has no end")
+        value |= (data[at] & 0x7F) << shift
+        shift += 7
+        at += 1
+        if not data[at - 1] & 0x80:
+            return value & 2**64 - 1, at
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """The fields of a message: their numbers, and integers or bytes."""
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        number, wire = key >> 3, key & 7
+        if wire == 0:
+            value, at = _varint(data, at)
+            yield number, value
+            continue
+        if wire == 2:
+            size, at = _varint(data, at)
+        elif wire in (1, 5):
+            size = 8 if wire == 1 else 4
+        else:
+            raise _Damaged(f"a field before byte {at} is of the unknown kind {wire}")
+        if size > len(data) - at:
+            raise _Damaged(f"a field at byte {at} has {size} bytes, {len(data) - at} are left")
+        yield number, data[at : at + size]
+        at += size
+
+
+def _integer(value: int | memoryview) -> int:
+    """A field that is an integer of 32 bits."""
+    if not isinstance(value, int):
+        raise _Damaged("an integer is of another kind")
+    return (value & 2**32 - 1 ^ 2**31) - 2**31
+
+
+def _bytes(value: int | memoryview, size: int | None = None) -> memoryview:
+    """A field that is bytes, as many as given."""
+    if isinstance(value, int) or size not in (None, len(value)):
+        raise _Damaged("a field is of another kind")
+    return value
+
+
+def _piece(data: memoryview) -> Piece:
+    """One piece."""
+    text, score, kind = "", 0.0, 1
+    for number, value in _fields(data):
+        if number == 1:
+            text = str(_bytes(value), "utf-8")
+        elif number == 2:
+            (score,) = struct.unpack("<f", _bytes(value, 4))
+        elif number == 3:
+            kind = _integer(value)
+    if not math.isfinite(score):
+        raise _Damaged(f"the score of '{text}' is {score}")
+    return Piece(text, score, kind)
+
+
+def _model(data: memoryview) -> Model:
+    """The whole message."""
+    pieces, kind, unknown, charsmap = [], UNIGRAM, 0, b""
+    for number, value in _fields(data):
+        if number == 1:
+            pieces.append(_piece(_bytes(value)))
+        elif number == 2:  # how it was trained
+            for inner, each in _fields(_bytes(value)):
+                if inner == 3:
+                    kind = _integer(each)
+                elif inner == 40:
+                    unknown = _integer(each)
+        elif number == 3:  # its normaliser
+            for inner, each in _fields(_bytes(value)):
+                if inner == 2:
+                    charsmap = bytes(_bytes(each))
+    return Model(pieces, kind, unknown, charsmap)
+
+
+def read(path: Path) -> Model:
+    """The model in a file, which has pieces, the unknown one among them."""
+    do = "It is no SentencePiece model, or not all of it (a Git LFS pointer?): download it again."
+    try:
+        if path.stat().st_size > LARGEST:
+            raise fail("is too long", where=path, expected=f"at most {LARGEST} bytes", got=path.stat().st_size)
+        model = _model(memoryview(path.read_bytes()))
+    except OSError as error:
+        raise fail(f"can't be read ({error.strerror})", where=path) from error
+    except ConvertError:
+        raise
+    except (_Damaged, UnicodeDecodeError) as error:
+        raise fail("is damaged", where=path, got=error, do=do) from error
+    if not model.pieces:
+        raise fail("has no pieces", where=path, do=do)
+    if not 0 <= model.unknown < len(model.pieces):
+        expected = f"0 to {len(model.pieces) - 1}"
+        raise fail("has an unknown piece that is none", where=path, expected=expected, got=model.unknown)
+    return model
