@@ -11,6 +11,7 @@ from pathlib import Path
 
 import byte_folders
 import folders
+import unigram_folders
 import numpy as np
 from bertha_convert import FORMAT, VERSION, layout
 from bertha_convert.container import read_tensors
@@ -51,7 +52,7 @@ def first_column(heading: str) -> list[str]:
 
 def tokenizer_fields(kind: str) -> list[str]:
     """The fields that section 4 names for a kind of tokenizer."""
-    return [row[0] for row in table("## 4.") if row[2] in ("both", kind)]
+    return [row[0] for row in table("## 4.") if row[2] in ("all", kind)]
 
 
 class Format(unittest.TestCase):
@@ -74,6 +75,8 @@ class Format(unittest.TestCase):
         conditions = {
             "always": True,
             "kind `byte_bpe`": False,
+            "kind `unigram`": False,
+            "step `charsmap`": False,
             "not kind tokenizer": True,
             "type_vocab_size > 0": config["type_vocab_size"] > 0,
             "embedding_size is not hidden_size": config["embedding_size"] != config["hidden_size"],
@@ -119,13 +122,37 @@ class Format(unittest.TestCase):
         convert(Options(folder, self.out, selftest=False, tokenizer=True))
         found = read_metadata(self.out)["tokenizer"]
         self.assertEqual(list(found), tokenizer_fields("byte_bpe"))
-        named = [row[0] for row in table("The names, in file order") if row[0].startswith("tokenizer.")]
         tensors = read_tensors(self.out)
-        raw = self.out.read_bytes()
-        header = json.loads(raw[8 : 8 + struct.unpack("<Q", raw[:8])[0]])
-        self.assertEqual([name for name in header if name != "__metadata__"], named)
+        self.assertEqual(self.names(), self.tokenizer_tensors("kind `byte_bpe`"))
         self.assertEqual(tensors["tokenizer.merges"].dtype, np.uint32)
         self.assertEqual(tensors["tokenizer.merges"].shape, (layout.round_up(2 * found["num_merges"], 16),))
+
+    def test_the_page_names_the_fields_and_tensors_of_a_unigram_tokenizer(self) -> None:
+        folder = self.root / "unigram"
+        folder.mkdir()
+        unigram_folders.write_json(folder, "tokenizer.json", unigram_folders.tokenizer_json())
+        unigram_folders.write_json(folder, "tokenizer_config.json", {"tokenizer_class": "XLMRobertaTokenizer"})
+        convert(Options(folder, self.out, selftest=False, tokenizer=True))
+        metadata = read_metadata(self.out)
+        found = metadata["tokenizer"]
+        self.assertEqual(int(metadata["format"]), 2)
+        self.assertEqual([name for name in found if name != "normalizer"], tokenizer_fields("unigram"))
+        tensors = read_tensors(self.out)
+        self.assertEqual(self.names(), self.tokenizer_tensors("kind `unigram`", "step `charsmap`"))
+        scores = tensors["tokenizer.scores"]
+        self.assertEqual((scores.dtype, scores.shape), (np.float64, (layout.round_up(found["vocab_size"], 8),)))
+        self.assertEqual(tensors["tokenizer.vocab.trie"].dtype, np.uint32)
+
+    def names(self) -> list[str]:
+        """The tensors of the file, in its order."""
+        raw = self.out.read_bytes()
+        header = json.loads(raw[8 : 8 + struct.unpack("<Q", raw[:8])[0]])
+        return [name for name in header if name != "__metadata__"]
+
+    def tokenizer_tensors(self, *conditions: str) -> list[str]:
+        """The tokenizer's tensors that section 5 names, always and under these conditions."""
+        rows = table("The names, in file order")
+        return [row[0] for row in rows if row[0].startswith("tokenizer.") and row[3] in ("always", *conditions)]
 
     def test_the_page_names_the_keys_of_added_tokens_and_self_test_cases(self) -> None:
         metadata = self.convert("none", selftest=None)

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "container_writer.hpp"
+#include "trie_writer.hpp"
 
 #include <algorithm>
 #include <bertha/kernels/layout.hpp>
@@ -159,6 +160,31 @@ class ModelWriter : public ContainerWriter {
     add("tokenizer.merges", "U32", {up(ids.size(), 16)}, ids);
   }
 
+  /// Makes the tokenizer one of Unigram, with a trie and with scores that fall from 0; a charsmap turns A into B.
+  void make_unigram(const std::vector<std::string>& vocabulary) {
+    for (const char* key : {"clean_text", "handle_chinese_chars", "strip_accents", "lowercase",
+                            "continuing_subword_prefix", "max_input_chars_per_word", "decoder_cleanup"}) {
+      tokenizer.erase(key);
+    }
+    tokenizer.update({{"kind", "unigram"},
+                      {"whitespace_split", true},
+                      {"prepend_scheme", "always"},
+                      {"split", true},
+                      {"byte_fallback", false}});
+    tokenizer["normalizer"] = {{{"step", "charsmap"}, {"num_replacements", 1}}};
+    std::map<std::string, std::uint32_t> values;
+    std::vector<double> scores;
+    for (const std::string& token : vocabulary) {
+      scores.push_back(-static_cast<double>(scores.size()));
+      values[token] = static_cast<std::uint32_t>(scores.size());
+    }
+    add_trie("tokenizer.vocab.trie", values);
+    add("tokenizer.scores", "F64", {up(scores.size(), 8)}, scores);
+    add("tokenizer.charsmap.text", "U8", {64}, std::vector<char>{'B'});
+    add("tokenizer.charsmap.offsets", "U32", {16}, std::vector<std::uint32_t>{0, 1});
+    add_trie("tokenizer.charsmap.trie", {{"A", 1}});
+  }
+
   /// The header that describes the parts as they are now, CRCs included.
   Json header() const {
     Json crcs = Json::object();
@@ -295,6 +321,11 @@ class ModelWriter : public ContainerWriter {
     }
     add("tokenizer.vocab.text", "U8", {up(text.size(), 64)}, text);
     add("tokenizer.vocab.offsets", "U32", {up(offsets.size(), 16)}, offsets);
+  }
+
+  void add_trie(const std::string& name, const std::map<std::string, std::uint32_t>& values) {
+    const auto units = trie_of(values);
+    add(name, "U32", {units.size()}, units);
   }
 
   void add_norm(const std::string& name, std::size_t size) {

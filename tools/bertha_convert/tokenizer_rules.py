@@ -190,7 +190,8 @@ def _class_tokens(files: Files, rules: str) -> tuple[Json, dict[str, Json]]:
         return {}, {}
     if unigram := unigram_rules.class_of(files.tokenizer_class):
         its = unigram_rules.CLASSES[unigram]
-        return its.tokens, {"mask_token": its.mask_flags[rules]} if rules in its.mask_flags else {}
+        flags = its.new_flags if rules == "v5" else its.old_flags
+        return its.tokens, flags | its.old_model_flags if rules == "v4" and files.tokenizer is None else flags
     if files.tokenizer_class not in ROBERTA_CLASSES:
         return BERT_TOKENS, {}
     flags: dict[str, Json] = {}
@@ -200,7 +201,9 @@ def _class_tokens(files: Files, rules: str) -> tuple[Json, dict[str, Json]]:
     return roberta_rules.TOKENS, flags
 
 
-def _class_engine(files: Files, rules: str, config: Json, special: Specials) -> tuple[Tokenizer, str]:
+def _class_engine(
+    files: Files, rules: str, config: Json, special: Specials, unigram_source: unigram_rules.Source | None
+) -> tuple[Tokenizer, str]:
     """The engine before tokens are added, and where its options come from."""
     roberta = files.tokenizer_class in ROBERTA_CLASSES
     if files.tokenizer_class in AS_WRITTEN_CLASSES:
@@ -209,7 +212,7 @@ def _class_engine(files: Files, rules: str, config: Json, special: Specials) -> 
             roberta_rules.set_prefix_space(engine, bool(_option(config, "add_prefix_space", False)))
         return engine, "tokenizer.json, as written"
     if unigram := unigram_rules.class_of(files.tokenizer_class):
-        return _unigram_engine(files, unigram, rules, config, special)
+        return _unigram_engine(files, unigram, rules, config, special, unigram_source)
     if rules == "v4" and files.tokenizer is not None:
         engine = _from_tokenizer_json(files)
         if roberta:
@@ -234,13 +237,22 @@ def _class_engine(files: Files, rules: str, config: Json, special: Specials) -> 
     return engine, f"tokenizer_config.json and {'RoBERTa' if roberta else 'BERT'}'s defaults"
 
 
-def _unigram_engine(files: Files, name: str, rules: str, config: Json, special: Specials) -> tuple[Tokenizer, str]:
+def _unigram_source(files: Files, rules: str) -> unigram_rules.Source | None:
+    """What a class with Unigram is built from, if it is one and is built."""
+    name = unigram_rules.class_of(files.tokenizer_class)
+    if name is None or (rules == "v4" and files.tokenizer is not None):
+        return None
+    return unigram_rules.source(files.folder, name, files.tokenizer)
+
+
+def _unigram_engine(
+    files: Files, name: str, rules: str, config: Json, special: Specials, source: unigram_rules.Source | None
+) -> tuple[Tokenizer, str]:
     """The same for a class with Unigram."""
-    if rules == "v4" and files.tokenizer is not None:
+    if source is None:
         return _from_tokenizer_json(files), "tokenizer.json, as written"
     for option, default in (("add_prefix_space", True), ("keep_accents", False), ("split_by_punct", False)):
         _option(config, option, default)
-    source = unigram_rules.source(files.folder, name, files.tokenizer)
     if rules == "v4":
         engine = unigram_rules.old_engine(name, source, config)
     else:
@@ -262,11 +274,15 @@ def build_engine(files: Files, rules: str) -> tuple[Tokenizer, Specials, str]:
     """The engine as transformers would set it up, its named special tokens, and where its options come from."""
     declared = declare(files.config, files.tokenizer, files.special_tokens, files.added_tokens, rules)
     config = declared.config
+    unigram_source = _unigram_source(files, rules)
+    if unigram := unigram_rules.class_of(files.tokenizer_class):
+        extra = unigram_rules.extra_tokens(unigram, rules, unigram_source)
+        config.setdefault("extra_special_tokens" if rules == "v5" else "additional_special_tokens", extra)
     special = special_tokens(declared, rules, *_class_tokens(files, rules))
     for key in ("unk_token", "cls_token", "sep_token", "pad_token"):
         if key not in special.named:
             raise fail(f"there is no {key}", where=files.folder / "tokenizer_config.json", expected="a token")
-    engine, options = _class_engine(files, rules, config, special)
+    engine, options = _class_engine(files, rules, config, special, unigram_source)
     add_tokens(engine, declared.tokens, special, rules)
     if rules == "v5" and files.tokenizer_class not in AS_WRITTEN_CLASSES:
         engine.post_processor = _class_template(files, config, special, engine)

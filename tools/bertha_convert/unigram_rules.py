@@ -44,17 +44,24 @@ class Class(NamedTuple):
 
     file: str  # what its model is called where there is no tokenizer.json
     tokens: dict[str, str]
-    mask_flags: dict[str, Json]  # by version: of a mask that is a text alone
+    new_flags: dict[str, Json]  # of special tokens that are texts alone
+    old_flags: dict[str, Json]  # and in 4.57.6
+    old_model_flags: dict[str, Json]  # and there from a .model
 
 
-MASK_TAKES_SPACE = {"lstrip": True, "special": True}
+MASK_TAKES_SPACE = {"mask_token": {"lstrip": True, "special": True}}
+UNKNOWN_IS_NORMALIZED = {"unk_token": {"normalized": True, "special": True}}
 CLASSES = {
-    "XLMRobertaTokenizer": Class("sentencepiece.bpe.model", FAIRSEQ_TOKENS, {"v4": {"lstrip": True}}),
-    "CamembertTokenizer": Class(
-        "sentencepiece.bpe.model", FAIRSEQ_TOKENS, {"v4": MASK_TAKES_SPACE, "v5": MASK_TAKES_SPACE}
+    "XLMRobertaTokenizer": Class(
+        "sentencepiece.bpe.model", FAIRSEQ_TOKENS, {}, {"mask_token": {"lstrip": True}}, {}
     ),
-    "AlbertTokenizer": Class("spiece.model", ALBERT_TOKENS, {"v4": {"lstrip": True, "normalized": False}}),
-    "DebertaV2Tokenizer": Class("spm.model", DEBERTA_TOKENS, {}),
+    "CamembertTokenizer": Class(
+        "sentencepiece.bpe.model", FAIRSEQ_TOKENS, MASK_TAKES_SPACE, MASK_TAKES_SPACE, {}
+    ),
+    "AlbertTokenizer": Class(
+        "spiece.model", ALBERT_TOKENS, {}, {"mask_token": {"lstrip": True, "normalized": False}}, {}
+    ),
+    "DebertaV2Tokenizer": Class("spm.model", DEBERTA_TOKENS, {}, {}, UNKNOWN_IS_NORMALIZED),
 }
 
 
@@ -111,6 +118,13 @@ def source(folder: Path, name: str, tokenizer: Json | None) -> Source:
         if piece.type in (CONTROL, USER_DEFINED)
     ]
     return Source([(piece.text, piece.score) for piece in model.pieces], model.charsmap, model.unknown, added)
+
+
+def extra_tokens(name: str, rules: str, its: Source | None) -> list[Any]:
+    """The special tokens beside the named ones that a class has where the files name none."""
+    if rules == "v5" and its is not None and its.unknown is not None:
+        return its.added
+    return NOT_USED if name == "CamembertTokenizer" else []
 
 
 def _fairseq(name: str, pieces: Vocabulary, named: dict[str, str]) -> Vocabulary:

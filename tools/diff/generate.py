@@ -3,10 +3,12 @@
 
     python3 tools/diff/generate.py COUNT --vocabulary VOCABULARY [--seed N] [--pairs] > texts.jsonl
 
-VOCABULARY is a vocab.txt of WordPiece, or a vocab.json of byte-level BPE, for which there are three kinds more.
+VOCABULARY is a vocab.txt of WordPiece, a vocab.json of byte-level BPE, for which there are three kinds more, or a
+tokenizer.json or .model (needs sentencepiece) of Unigram, or a list of its pieces, for which there are five more.
 
 Every text is a few words, each made by one of the kinds below; the first one's kind goes round, so that each of the five
-kinds of `ROUND` is in at least a fifth of all texts (with those of `BYTE_LEVEL`: an eighth). The histogram goes to standard error.
+kinds of `ROUND` is in at least a fifth of all texts (with those of `BYTE_LEVEL`: an eighth, with those of `UNIGRAM`: a
+tenth). The histogram goes to standard error.
 """
 
 import argparse
@@ -37,6 +39,7 @@ BROKEN_SPECIAL = ["[sep]", "[MASK", "MASK]", "[[SEP]]", "[ SEP ]", "[SEP\u0301]"
 ROUND = ("marks", "spaces", "repeats", "vocabulary", "special")
 OTHERS = ("cases", "chinese", "punctuation", "hangul", "any")
 BYTE_LEVEL = ("contractions", "runs", "fallback")
+UNIGRAM = ("metaspaces", "compatible", "outside", "clusters", "fallback")
 CONTRACTIONS = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"]
 BYTE_SPECIAL = ["<s>", "</s>", "<pad>", "<unk>", "<mask>"]
 BROKEN_BYTE_SPECIAL = ["<S>", "<mask", "mask>", "<<s>>", "< pad >", "</s\u0301>", "<\u200dmask>", "\u0120<s>", "\u0120"]
@@ -46,17 +49,31 @@ RARE_SCRIPTS = [chr(c) for first in (0x700, 0x780, 0x1200, 0x13A0, 0x1400, 0x178
                                      0x10400, 0x12000, 0x13000, 0x1D400, 0x20000, 0x2A700) for c in range(first, first + 40)]
 
 
+METASPACE = "\u2581"
+COMPATIBLE = [c for c in CODE_POINTS if unicodedata.decomposition(c).startswith("<")]
+COMMON_COMPATIBLE = [chr(c) for first, last in ((0xFF01, 0xFFEF), (0xFB00, 0xFB06), (0x2460, 0x24FF), (0x3300, 0x33FF),
+                                                (0xFE20, 0xFEFC)) for c in range(first, last)] + ["\ufdfa", "\xbd", "\xb2"]
+# What grapheme clusters are made of: jamo and syllables, numbers' signs, Indic conjuncts, pictures and joiners.
+CLUSTERS = ["\u1100", "\u115f", "\u1161", "\u11a8", "\uac00", "\uac01", "\ud7b0", "\ud7cb", "\u0600", "\u06dd", "\u070f",
+            "\u0890", "\u0d4e", "\u0915", "\u094d", "\u093c", "\u09cd", "\u0995", "\u0903", "\u0e33", "\u200c", "\u200d", "\xa9",
+            "\xae", "\u203c", "\u2764", "\U0001f468", "\U0001f3fb", "\U0001f1f9", "\ufe0f", "\u20e3", "\r", "\n", "\r\n",
+            "\0", "\x01", "\xad", "\u0301", "\u0327", "\u3099", "\uff9e", "\uff9f", "\uff76", "\u304b", "a", "1", "\u2460"]
+
+
 class Generator:
     """Makes words of each kind; `pieces` are the vocabulary's tokens without prefix, as text."""
 
-    def __init__(self, seed, pieces, byte_level=False):
+    def __init__(self, seed, pieces, more=()):
         self.random = random.Random(seed)
         self.pieces = pieces
-        self.kinds = ROUND + OTHERS + (BYTE_LEVEL if byte_level else ())
-        self.round = ROUND + BYTE_LEVEL if byte_level else ROUND
-        self.special_tokens = BYTE_SPECIAL if byte_level else SPECIAL
-        self.broken_tokens = BROKEN_BYTE_SPECIAL if byte_level else BROKEN_SPECIAL
+        self.kinds = ROUND + OTHERS + more
+        self.round = ROUND + more
+        self.special_tokens = {(): SPECIAL, BYTE_LEVEL: BYTE_SPECIAL, UNIGRAM: BYTE_SPECIAL + SPECIAL}[more]
+        self.broken_tokens = BROKEN_BYTE_SPECIAL if more else BROKEN_SPECIAL
         self.histogram = collections.Counter()
+        if more == UNIGRAM:
+            known = set("".join(pieces))
+            self.unknown = [c for c in CODE_POINTS if c not in known]
 
     def piece(self):
         return self.random.choice(self.pieces)
@@ -128,6 +145,26 @@ class Generator:
         r = self.random
         return "".join(r.choice(r.choice((EMOJI, EMOJI, JOINERS, RARE_SCRIPTS))) for _ in range(r.randint(1, 6)))
 
+    def metaspaces(self):
+        r = self.random
+        return "".join(r.choice((METASPACE, METASPACE, " ", "\u3000", "_")) * r.choice((1, 1, 2, 3, 5, 8, 17))
+                       + r.choice((self.piece(), self.piece(), "", "1", ".")) for _ in range(r.randint(1, 4)))
+
+    def compatible(self):
+        r = self.random
+        return "".join(r.choice((r.choice(COMMON_COMPATIBLE), r.choice(COMPATIBLE), r.choice(COMMON_COMPATIBLE),
+                                 self.piece(), r.choice(COMMON_MARKS))) for _ in range(r.randint(1, 8)))
+
+    def outside(self):
+        r = self.random
+        word = "".join(r.choice((r.choice(self.unknown) * r.choice((1, 1, 2, 9)), self.piece())) for _ in range(r.randint(1, 5)))
+        return word + r.choice(("", "", "<unk>", "<0x41>", "<0xE2>"))
+
+    def clusters(self):
+        r = self.random
+        return "".join(r.choice((r.choice(CLUSTERS), r.choice(CLUSTERS), r.choice(CLUSTERS), r.choice(MARKS)))
+                       for _ in range(r.randint(2, 12)))
+
     def text(self, first_kind):
         r = self.random
         kinds = [first_kind] + [r.choice(self.kinds) for _ in range(r.randint(0, 5))]
@@ -152,10 +189,24 @@ def byte_level_pieces(vocabulary_file):
     return [text for text in texts if text and "\ufffd" not in text and text not in BYTE_SPECIAL]
 
 
+def unigram_pieces(vocabulary_file):
+    """The tokens of Unigram without mark, control and unused ones left out."""
+    if str(vocabulary_file).endswith(".model"):
+        import sentencepiece
+        model = sentencepiece.SentencePieceProcessor(model_file=str(vocabulary_file))
+        tokens = [model.id_to_piece(i) for i in range(len(model)) if not model.is_control(i)]
+    else:
+        with open(vocabulary_file, encoding="utf-8") as file:
+            read = json.load(file)
+        tokens = [token for token, _ in (read if isinstance(read, list) else read["model"]["vocab"])]
+    texts = [token.removeprefix(METASPACE) for token in tokens if token not in BYTE_SPECIAL + SPECIAL]
+    return [text for text in texts if text]
+
+
 def vocabulary_of(folder):
     """A tokenizer folder's vocabulary file."""
-    byte_level = pathlib.Path(folder) / "vocab.json"
-    return byte_level if byte_level.is_file() else pathlib.Path(folder) / "vocab.txt"
+    names = ("vocab.json", "vocab.txt", "tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "spm.model")
+    return next(path for path in (pathlib.Path(folder) / name for name in names) if path.is_file())
 
 
 def pieces_of(vocabulary_file):
@@ -167,8 +218,9 @@ def pieces_of(vocabulary_file):
 
 def generate(count, vocabulary_file, seed=1, pairs=False):
     """(texts, histogram): `count` objects {"text"} or {"text", "text_pair"}, and in how many texts each kind is."""
-    byte_level = str(vocabulary_file).endswith(".json")
-    generator = Generator(seed, (byte_level_pieces if byte_level else pieces_of)(vocabulary_file), byte_level)
+    read, more = {"vocab.txt": (pieces_of, ()), "vocab.json": (byte_level_pieces, BYTE_LEVEL)}.get(
+        pathlib.Path(vocabulary_file).name, (unigram_pieces, UNIGRAM))
+    generator = Generator(seed, read(vocabulary_file), more)
     kinds = generator.round
     texts = []
     for i in range(count):
@@ -180,7 +232,7 @@ def generate(count, vocabulary_file, seed=1, pairs=False):
 
 
 def describe(histogram, count):
-    kinds = [kind for kind in ROUND + OTHERS + BYTE_LEVEL if kind in histogram]
+    kinds = [kind for kind in dict.fromkeys(ROUND + OTHERS + BYTE_LEVEL + UNIGRAM) if kind in histogram]
     return ", ".join(f"{kind} {100 * histogram[kind] / count:.0f} %" for kind in kinds)
 
 

@@ -117,13 +117,15 @@ TEST(FormatPage, NamesTheFieldsOfTheConfiguration) {
 }
 
 TEST(FormatPage, NamesTheFieldsOfEachKindOfTokenizer) {
-  for (const std::string kind : {"wordpiece", "byte_bpe"}) {
+  for (const std::string kind : {"wordpiece", "byte_bpe", "unigram"}) {
     Rows rows;
     for (const auto& row : table(4)) {
-      if (row.at(2) == "both" || row[2] == kind) rows.push_back(row);
+      if (row.at(2) == "all" || row[2] == kind) rows.push_back(row);
     }
     ModelWriter model = ModelWriter::tiny();
     if (kind == "byte_bpe") model.make_byte_bpe({{5, 6}});
+    if (kind == "unigram") model.make_unigram(bertha_test::TinyOptions().vocabulary);
+    model.tokenizer.erase("normalizer");
     EXPECT_EQ(model.tokenizer["kind"], kind);
     EXPECT_EQ(first_cells(rows), keys(model.tokenizer));
     expect_required(rows, &ModelWriter::tokenizer, model);

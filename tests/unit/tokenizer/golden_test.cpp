@@ -1,4 +1,4 @@
-// What `tokenizers` and CPython say (make.py in tests/data/tokenizer and tests/data/byte_bpe), without either of them.
+// What `tokenizers` and CPython say (make.py in tests/data/tokenizer, byte_bpe and unigram), without either of them.
 
 #include <gtest/gtest.h>
 
@@ -22,6 +22,7 @@ using Json = nlohmann::json;
 
 const std::string kData = std::string(BERTHA_TEST_DATA) + "/data/tokenizer/";
 const std::string kByteBpeData = std::string(BERTHA_TEST_DATA) + "/data/byte_bpe/";
+const std::string kUnigramData = std::string(BERTHA_TEST_DATA) + "/data/unigram/";
 
 void add_tokens(const Json& options, TokenizerConfig& config) {
   for (const Json& added : options.value("added", Json::array())) {
@@ -52,6 +53,20 @@ Tokenizer byte_bpe_of(const Json& options) {
   config.normalizer = steps_of(options.value("steps", Json::array()));
   add_tokens(options, config);
   return make_tokenizer(tokens, config, merges);
+}
+
+Tokenizer unigram_of(const Json& options) {
+  const UnigramData::Pieces pieces = Json::parse(lines_of(kUnigramData + "pieces.json").at(0));
+  const std::map<std::string, std::string> charsmap = Json::parse(lines_of(kUnigramData + "charsmap.json").at(0));
+  const auto data = std::make_shared<const UnigramData>(pieces, charsmap);
+  const std::map<std::string, PrependScheme> schemes = {
+      {"always", PrependScheme::always}, {"first", PrependScheme::first}, {"never", PrependScheme::never}};
+  TokenizerConfig config = xlm_roberta_config(static_cast<std::uint32_t>(pieces.size()));
+  config.model = UnigramOptions{options.at("whitespace_split"), schemes.at(options.at("prepend_scheme")),
+                                options.at("split"), options.at("byte_fallback")};
+  config.normalizer = steps_of(options.at("steps"));
+  add_tokens(options, config);
+  return Tokenizer(config, data->tensors(), data);
 }
 
 Tokenizer word_piece_of(const Json& options) {
@@ -140,6 +155,8 @@ TEST(TokenizerGolden, EqualsTokenizersInEveryFieldAndWindow) {
 }
 
 TEST(TokenizerGolden, EqualsTokenizersInByteLevelBpe) { expect_equal(kByteBpeData + "encode.jsonl", 400, byte_bpe_of); }
+
+TEST(TokenizerGolden, EqualsTokenizersInUnigram) { expect_equal(kUnigramData + "encode.jsonl", 1500, unigram_of); }
 
 TEST(TokenizerGolden, EqualsTokenizersBehindNormalisersMadeOfSteps) {
   const std::string data = std::string(BERTHA_TEST_DATA) + "/data/normalizer/";

@@ -2,11 +2,14 @@
 
 #pragma once
 
+#include "../../support/trie_writer.hpp"
+
 #include <bertha/config.hpp>
 #include <bertha/tokenizer/tokenizer.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,6 +30,52 @@ struct VocabularyData {
 
   std::string text;
   std::vector<std::uint32_t> offsets{0};
+};
+
+/// The tensors of a Unigram tokenizer, and of a charsmap from strings to what replaces them, if that has any.
+struct UnigramData {
+  using Pieces = std::vector<std::pair<std::string, double>>;
+
+  explicit UnigramData(const Pieces& pieces, const std::map<std::string, std::string>& charsmap = {})
+      : vocabulary(firsts(pieces)) {
+    std::map<std::string, std::uint32_t> values, numbers;
+    for (const auto& [piece, score] : pieces) {
+      scores.push_back(score);
+      values[piece] = static_cast<std::uint32_t>(scores.size());
+    }
+    values.erase("");
+    trie = trie_of(values);
+    std::vector<std::string> texts;
+    for (const auto& [key, text] : charsmap) {
+      texts.push_back(text);
+      numbers[key] = static_cast<std::uint32_t>(texts.size());
+    }
+    replacements = VocabularyData(texts);
+    charsmap_trie = trie_of(numbers);
+  }
+
+  bertha::TokenizerTensors tensors() const {
+    bertha::TokenizerTensors its;
+    its.text = vocabulary.text;
+    its.offsets = vocabulary.offsets;
+    its.trie = trie;
+    its.scores = scores;
+    if (replacements.offsets.size() < 2) return its;
+    its.charsmap_text = replacements.text;
+    its.charsmap_offsets = replacements.offsets;
+    its.charsmap_trie = charsmap_trie;
+    return its;
+  }
+
+  static std::vector<std::string> firsts(const Pieces& pieces) {
+    std::vector<std::string> tokens;
+    for (const auto& [piece, score] : pieces) tokens.push_back(piece);
+    return tokens;
+  }
+
+  VocabularyData vocabulary, replacements{{}};
+  std::vector<double> scores;
+  std::vector<std::uint32_t> trie, charsmap_trie;
 };
 
 /// BERT's configuration for tokens that begin with [PAD] [UNK] [CLS] [SEP] [MASK].
@@ -70,6 +119,13 @@ inline bertha::TokenizerConfig roberta_config(std::uint32_t vocab_size) {
   config.single = {{Kind::special, 0, 0}, {Kind::sequence_a, 0, 0}, {Kind::special, 2, 0}};
   config.pair = config.single;
   config.pair.insert(config.pair.end(), {{Kind::special, 2, 0}, {Kind::sequence_b, 0, 0}, {Kind::special, 2, 0}});
+  return config;
+}
+
+/// The same for Unigram.
+inline bertha::TokenizerConfig xlm_roberta_config(std::uint32_t vocab_size) {
+  bertha::TokenizerConfig config = roberta_config(vocab_size);
+  config.model = bertha::UnigramOptions{};
   return config;
 }
 
@@ -122,7 +178,10 @@ inline bertha::NormalizerStep::Kind step_kind(std::string_view name) {
                                                 "lowercase",
                                                 "strip_left",
                                                 "strip_right",
-                                                "replace"};
+                                                "replace",
+                                                "replace_spaces",
+                                                "collapse_white_space",
+                                                "charsmap"};
   std::size_t i = 0;
   while (kNames[i] != name) ++i;
   return static_cast<bertha::NormalizerStep::Kind>(i);
@@ -134,7 +193,7 @@ std::vector<bertha::NormalizerStep> steps_of(const Json& list) {
   std::vector<bertha::NormalizerStep> steps;
   for (const Json& step : list) {
     steps.push_back({step_kind(step.at("step").template get<std::string>()), step.value("pattern", std::string()),
-                     step.value("content", std::string())});
+                     step.value("content", std::string()), step.value("num_replacements", std::size_t{0})});
   }
   return steps;
 }

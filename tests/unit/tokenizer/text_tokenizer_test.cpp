@@ -15,7 +15,12 @@ using namespace bertha_test;
 
 class TextTokenizerTest : public testing::Test {
  protected:
-  TextTokenizer make(const TokenizerConfig& config) const { return {config, data_.vocabulary()}; }
+  TextTokenizer make(const TokenizerConfig& config) const {
+    TokenizerTensors tensors;
+    tensors.text = data_.text;
+    tensors.offsets = data_.offsets;
+    return {config, tensors};
+  }
   TokenizerConfig config() const { return bert_config(data_.offsets.size() - 1); }
 
   const VocabularyData data_{

@@ -16,7 +16,8 @@ using namespace bertha_test;
 
 static_assert(TokenizerKind<WordPieceTokenizer>);
 static_assert(TokenizerKind<ByteBpeTokenizer>);
-static_assert(!TokenizerKind<WordPiece> && !TokenizerKind<TextTokenizer>);
+static_assert(TokenizerKind<UnigramTokenizer>);
+static_assert(!TokenizerKind<WordPiece> && !TokenizerKind<Unigram> && !TokenizerKind<TextTokenizer>);
 
 const VocabularyData& words() {
   static const VocabularyData data(with_special({"a", "\u00e9"}));
@@ -29,10 +30,15 @@ const VocabularyData& bytes() {
 const std::vector<NormalizerStep> kSteps = {{NormalizerStep::Kind::nfc, {}, {}}};
 
 WordPieceTokenizer word_piece(const std::vector<NormalizerStep>& steps = {}) {
-  return {WordPieceOptions{}, words().vocabulary(), 1, steps};
+  return {WordPieceOptions{}, words().vocabulary(), 1, StepNormalizer(steps)};
 }
 ByteBpeTokenizer byte_bpe(const std::vector<NormalizerStep>& steps = {}) {
-  return {ByteBpeOptions{}, bytes().vocabulary(), {}, 3, steps};
+  return {ByteBpeOptions{}, bytes().vocabulary(), {}, 3, StepNormalizer(steps)};
+}
+UnigramTokenizer unigram(const std::vector<NormalizerStep>& steps = {}) {
+  static const UnigramData data({{"<unk>", 0}, {"\u2581", -2}, {"\u2581a", -3}, {"a", -4}, {"\u00e9", -5}});
+  const TokenizerTensors its = data.tensors();
+  return {UnigramOptions{}, {{its.text, its.offsets}, {its.trie, "trie"}, its.scores, 0, false}, StepNormalizer(steps)};
 }
 
 template <TokenizerKind Kind>
@@ -64,6 +70,8 @@ TEST(TokenizerKind, LooksAtTheStopWithinALongText) {
   expect_stops(word_piece(kSteps));
   expect_stops(byte_bpe());
   expect_stops(byte_bpe(kSteps));
+  expect_stops(unigram());
+  expect_stops(unigram(kSteps));
 }
 
 template <TokenizerKind Kind>
@@ -93,6 +101,8 @@ TEST(TokenizerKind, NeedsNoOrderOfNormalisingAndAppending) {
   expect_parts_in_any_order(word_piece(kSteps));
   expect_parts_in_any_order(byte_bpe());
   expect_parts_in_any_order(byte_bpe(kSteps));
+  expect_parts_in_any_order(unigram());
+  expect_parts_in_any_order(unigram(kSteps));
 }
 
 }  // namespace

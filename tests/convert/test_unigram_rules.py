@@ -1,0 +1,127 @@
+"""The converter's rules for Unigram against transformers, on generated folders; skipped where it is not installed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import unittest
+from pathlib import Path
+from typing import Any
+
+import unigram_folders
+from bertha_convert import tokenizer
+from bertha_convert.errors import ConvertError
+from oracle import NEEDS, RULES, loaded_folders
+from unigram_folders import CHARSMAP, STARTS, TEXTS, write_json, write_model
+
+Json = dict[str, Any]
+FOLDERS = 300
+MODEL_TYPES = {
+    "XLMRobertaTokenizer": "xlm-roberta",
+    "CamembertTokenizer": "camembert",
+    "AlbertTokenizer": "albert",
+    "DebertaV2Tokenizer": "deberta-v2",
+}
+
+
+def _choice(rng: random.Random, chance: float, *values: Any) -> list[Any]:
+    """One of the values in a list, or an empty list."""
+    return [rng.choice(values)] if rng.random() < chance else []
+
+
+def _tokenizer_config(rng: random.Random, name: str) -> Json:
+    """A tokenizer_config.json with some of what folders have."""
+    config: Json = {}
+    mask = "[MASK]" if name in ("AlbertTokenizer", "DebertaV2Tokenizer") else "<mask>"
+    flags = {key: rng.random() < 0.4 for key in ("single_word", "lstrip", "rstrip", "normalized", "special")}
+    for key, values in {
+        "do_lower_case": (True, False),
+        "keep_accents": (True, False),
+        "add_prefix_space": (True, False),
+        "split_by_punct": (False,),
+        "model_max_length": (512, 10**30),
+        "mask_token": (mask, {"__type": "AddedToken", "content": mask, **flags}),
+        "additional_special_tokens": (["<x>"], [], ["<s>NOTUSED", "</s>NOTUSED"]),
+        "sp_model_kwargs": ({},),
+    }.items():
+        for value in _choice(rng, 0.3, *values):
+            config[key] = value
+    for suffix in _choice(rng, 0.8, "", "Fast"):
+        config["tokenizer_class"] = name + suffix
+    return config
+
+
+def _tokenizer_json(rng: random.Random, name: str) -> Json:
+    """A tokenizer.json whose parts need not be those that the class has."""
+    written = unigram_folders.tokenizer_json(name)
+    precompiled = {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(CHARSMAP).decode()}
+    spaces = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": rng.choice([" ", "\u2581"])}
+    strip = {"type": "Strip", "strip_left": False, "strip_right": True}
+    parts = rng.choice([[precompiled], [precompiled, strip, spaces], [{"type": "Lowercase"}, precompiled], [spaces]])
+    written["normalizer"] = {"type": "Sequence", "normalizers": parts} if rng.random() < 0.6 else precompiled
+    metaspace = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": rng.choice(["always", "first"])}
+    if rng.random() < 0.5:
+        written["pre_tokenizer"] = metaspace | {"split": rng.random() < 0.8}
+    for token in written["added_tokens"]:
+        token["normalized"] = rng.random() < 0.2
+    if rng.random() < 0.3:
+        del written["added_tokens"][rng.randrange(len(written["added_tokens"]))]
+    return written
+
+
+def make_folder(folder: Path, rng: random.Random) -> None:
+    """A folder with a random choice of tokenizer files."""
+    name = rng.choice(list(STARTS))
+    write_json(folder, "config.json", {"model_type": MODEL_TYPES[name], "vocab_size": 99})
+    config = _tokenizer_config(rng, name)
+    if name != "DebertaV2Tokenizer" and rng.random() < 0.15:  # a BERT with another's vocabulary
+        write_json(folder, "config.json", {"model_type": "bert", "vocab_size": 99})
+        config["tokenizer_class"] = name
+    has_json = rng.random() < 0.5
+    if has_json:
+        write_json(folder, "tokenizer.json", _tokenizer_json(rng, name))
+    if not has_json or rng.random() < 0.3:
+        write_model(folder, name, charsmap=rng.choice([CHARSMAP, b""]))
+    write_json(folder, "tokenizer_config.json", config)
+    if rng.random() < 0.3:
+        mask = "[MASK]" if name in ("AlbertTokenizer", "DebertaV2Tokenizer") else "<mask>"
+        write_json(folder, "special_tokens_map.json", {"mask_token": rng.choice([mask, {"content": mask, "lstrip": True}])})
+
+
+def _comparable(engine: Any) -> Json:
+    """What a tokenizer does, part by part."""
+    parts = ("normalizer", "pre_tokenizer", "post_processor", "decoder", "model")
+    state = {part: json.loads(p.__getstate__()) if (p := getattr(engine, part)) else None for part in parts}
+    if (state["normalizer"] or {}).get("normalizers") == []:
+        state["normalizer"] = None
+    state["added_tokens"] = {index: repr(token) for index, token in engine.get_added_tokens_decoder().items()}
+    return state
+
+
+@unittest.skipUnless(RULES, NEEDS)
+class UnigramRules(unittest.TestCase):
+    maxDiff = None
+
+    def test_the_rules_give_the_tokenizer_that_transformers_loads(self) -> None:
+        compared = refused = 0
+        for seed, folder, loaded in loaded_folders(make_folder, FOLDERS):
+            with self.subTest(seed=seed):
+                raw = json.loads((folder / "config.json").read_text())
+                if loaded is None:
+                    with self.assertRaises(ConvertError):
+                        tokenizer.resolve(folder, raw, RULES == "v4")
+                    refused += 1
+                    continue
+                ours = tokenizer.resolve(folder, raw, RULES == "v4")
+                self.assertEqual(_comparable(ours.engine), _comparable(loaded.backend_tokenizer))
+                self.assertEqual(ours.has_types, "token_type_ids" in loaded.model_input_names)
+                for key in ("cls", "sep", "pad"):
+                    self.assertEqual(ours.description[f"{key}_token_id"], getattr(loaded, f"{key}_token_id"))
+                self.assertTrue(ours.tokens[-len(TEXTS) :])
+                compared += 1
+        self.assertGreater(compared, FOLDERS * 0.6, f"{refused} folders could not be loaded by transformers")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,25 @@
+"""Compiles rules of normalisation as SentencePiece does, in a double array of Darts that is plain and large."""
+
+import struct
+
+
+def compiled(entries):
+    """A charsmap: the size of the double array, its units, 256 for each node, and what replaces the strings."""
+    starts = {b"": 0}
+    for key in entries:
+        data = key.encode()
+        for size in range(1, len(data) + 1):
+            starts.setdefault(data[:size], len(starts))
+    units, texts = [0] * (256 * len(starts) + 256), b""
+    place = {start: 256 * (n + 1) for start, n in starts.items()}
+    units[0] = place[b""] << 10
+    for start in starts:
+        if start:
+            at = place[start[:-1]] + start[-1]
+            units[at] = (at ^ place[start]) << 10 | start[-1]
+    for key, text in entries.items():
+        data = key.encode()
+        units[place[data[:-1]] + data[-1]] |= 1 << 8
+        units[place[data]] = 1 << 31 | len(texts)
+        texts += text.encode() + b"\0"
+    return struct.pack(f"<I{len(units)}I", 4 * len(units), *units) + texts
