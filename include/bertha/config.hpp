@@ -140,8 +140,9 @@ struct UnigramOptions {
   static constexpr std::string_view kKind = "unigram";
   bool whitespace_split = true;  ///< white space separates words and is dropped
   PrependScheme prepend_scheme = PrependScheme::always;
-  bool split = true;           ///< every mark begins a word
-  bool byte_fallback = false;  ///< what has no tokens is tokens of its bytes (<0x00> to <0xFF>) where the vocabulary has them
+  bool split = true;  ///< every mark begins a word
+  bool byte_fallback =
+      false;  ///< what has no tokens is tokens of its bytes (<0x00> to <0xFF>) where the vocabulary has them
 };
 
 /// One step of a normaliser.
@@ -156,9 +157,9 @@ struct NormalizerStep {
     strip_nonspacing_marks,  ///< what BERT takes for accents
     strip_marks,             ///< all combining marks
     lowercase,
-    strip_left,   ///< white space at the start
-    strip_right,  ///< and at the end
-    replace,      ///< `pattern`, which is no regular expression, by `content`
+    strip_left,            ///< white space at the start
+    strip_right,           ///< and at the end
+    replace,               ///< `pattern`, which is no regular expression, by `content`
     replace_spaces,        ///< each run of two spaces or more by `content`
     collapse_white_space,  ///< each run of white space of two or more, and each of \n, \r, \t, by a space
     charsmap               ///< what SentencePiece compiled from its rules of normalisation: tensors of the file

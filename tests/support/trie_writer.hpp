@@ -1,4 +1,5 @@
-// Makes the tries of tools/format.md section 5 for tests: large and plain, each node's children in 256 units of their own.
+// Makes the tries of tools/format.md section 5 for tests: large and plain, each node's children in 256 units of their
+// own.
 
 #pragma once
 

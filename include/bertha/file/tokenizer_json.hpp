@@ -165,10 +165,9 @@ inline void read_options(JsonObject& json, ByteBpeOptions& options) {
 
 inline void read_options(JsonObject& json, UnigramOptions& options) {
   options.whitespace_split = json.boolean("whitespace_split");
-  options.prepend_scheme =
-      json.choice<PrependScheme>("prepend_scheme", {{"always", PrependScheme::always},
-                                                    {"first", PrependScheme::first},
-                                                    {"never", PrependScheme::never}});
+  options.prepend_scheme = json.choice<PrependScheme>(
+      "prepend_scheme",
+      {{"always", PrependScheme::always}, {"first", PrependScheme::first}, {"never", PrependScheme::never}});
   options.split = json.boolean("split");
   options.byte_fallback = json.boolean("byte_fallback");
 }

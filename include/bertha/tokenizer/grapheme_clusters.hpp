@@ -1,7 +1,7 @@
 // Where grapheme clusters begin: what a reader takes for one character.
 //
-// Equals `UnicodeSegmentation::graphemes(true)` as tokenizers 0.23.3 has it, but for pairs of regional indicators, which
-// it joins and this doesn't: clusters of less than six bytes, those that Charsmap asks for, are the same.
+// Equals `UnicodeSegmentation::graphemes(true)` as tokenizers 0.23.3 has it, but for pairs of regional indicators,
+// which it joins and this doesn't: clusters of less than six bytes, those that Charsmap asks for, are the same.
 
 #pragma once
 

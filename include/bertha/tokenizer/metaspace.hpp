@@ -29,8 +29,8 @@ class MetaspaceWord {
     friend bool operator==(const Range&, const Range&) = default;
   };
 
-  /// Becomes bytes `range` of `text`, which is not empty and must live as long, with a mark before it if `with_mark`. Its
-  /// memory is used again.
+  /// Becomes bytes `range` of `text`, which is not empty and must live as long, with a mark before it if `with_mark`.
+  /// Its memory is used again.
   void assign(std::string_view text, Range range, bool with_mark) {
     source_ = text.substr(0, range.end);
     next_ = range.begin;
@@ -68,9 +68,9 @@ class MetaspaceWord {
   Range last_, last_source_;  // what was asked for last, and its source
 };
 
-/// Calls `word(range, with_mark)` for each word of a normalised text, whose bytes are `range`: with a mark before it that
-/// the text has no space for. `at_start(byte)` is asked whether a part that begins there stands at the start of the
-/// original text.
+/// Calls `word(range, with_mark)` for each word of a normalised text, whose bytes are `range`: with a mark before it
+/// that the text has no space for. `at_start(byte)` is asked whether a part that begins there stands at the start of
+/// the original text.
 template <class AtStart, class Word>
 void split_metaspace(std::string_view text, const UnigramOptions& options, AtStart&& at_start, Word&& word) {
   const auto is_mark_at = [&](std::size_t at) { return text[at] == ' ' || text.substr(at).starts_with(kMetaspace); };

@@ -58,8 +58,7 @@ class StoredStrings {
 
  private:
   [[noreturn]] void fail(std::initializer_list<ErrorPiece> what) const {
-    throw_error(ErrorCode::vocabulary,
-                {name_, ": ", concat(what), "; the model file is damaged, convert it again"});
+    throw_error(ErrorCode::vocabulary, {name_, ": ", concat(what), "; the model file is damaged, convert it again"});
   }
 
   [[noreturn]] void fail_changed(std::uint32_t i) const {

@@ -28,8 +28,8 @@
 BERTHA_NAMESPACE_BEGIN
 
 /// Equals what `transformers` builds for BERT, RoBERTa, XLM-RoBERTa and their kin (5.23.0, tokenizers 0.23.3) with the
-/// same options, offsets being UTF-8 bytes. Texts are UTF-8; `replace_invalid_utf8` makes them so. Immutable: several threads may use
-/// one at once.
+/// same options, offsets being UTF-8 bytes. Texts are UTF-8; `replace_invalid_utf8` makes them so. Immutable: several
+/// threads may use one at once.
 class Tokenizer {
  public:
   /// Takes the tensors `tokenizer.*`, and keeps the file's bytes alive.

@@ -15,12 +15,12 @@ BERTHA_NAMESPACE_BEGIN
 
 /// What a file has for the vocabulary of a kind, and for its normaliser. Nothing is copied.
 struct TokenizerTensors {
-  std::string_view text;                        ///< token i is text[offsets[i], offsets[i + 1])
-  std::span<const std::uint32_t> offsets;       ///< vocab_size + 1
-  std::span<const std::uint32_t> merges;        ///< byte-level BPE: pairs of ids in the order of their ranks
-  std::span<const std::uint32_t> trie;          ///< Unigram: a DoubleArray from tokens to ids + 1
-  std::span<const double> scores;               ///< Unigram: by id
-  std::string_view charsmap_text;               ///< what the step `charsmap` puts in place of characters, as `text`
+  std::string_view text;                   ///< token i is text[offsets[i], offsets[i + 1])
+  std::span<const std::uint32_t> offsets;  ///< vocab_size + 1
+  std::span<const std::uint32_t> merges;   ///< byte-level BPE: pairs of ids in the order of their ranks
+  std::span<const std::uint32_t> trie;     ///< Unigram: a DoubleArray from tokens to ids + 1
+  std::span<const double> scores;          ///< Unigram: by id
+  std::string_view charsmap_text;          ///< what the step `charsmap` puts in place of characters, as `text`
   std::span<const std::uint32_t> charsmap_offsets;
   std::span<const std::uint32_t> charsmap_trie;  ///< a DoubleArray from characters to replacements + 1
 };

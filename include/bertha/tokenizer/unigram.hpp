@@ -25,23 +25,23 @@
 
 BERTHA_NAMESPACE_BEGIN
 
-/// Makes tokens of words. Borrows its strings, trie and scores, and checks what it reads of them. Used by several threads
-/// at once, with `Scratch` each.
+/// Makes tokens of words. Borrows its strings, trie and scores, and checks what it reads of them. Used by several
+/// threads at once, with `Scratch` each.
 class Unigram {
  public:
   /// The best ways to the places of a word; its memory is used again.
   struct Scratch {
     struct Place {
-      double score = 0;                // of the tokens up to here
-      std::uint32_t begin = kNone;     // of the last of them; kNone: no token ends here
-      std::uint32_t id = 0;            // of the last of them
+      double score = 0;             // of the tokens up to here
+      std::uint32_t begin = kNone;  // of the last of them; kNone: no token ends here
+      std::uint32_t id = 0;         // of the last of them
     };
-    std::vector<Place> places;         // by byte
-    std::vector<std::uint32_t> ends;   // of the word's tokens, the last first
+    std::vector<Place> places;        // by byte
+    std::vector<std::uint32_t> ends;  // of the word's tokens, the last first
   };
 
-  /// The trie has the tokens' ids + 1. Throws Error{vocabulary} if there is not a finite score for each token, `unknown`
-  /// is not the id of one, or one is so long that words of many bytes would take too long.
+  /// The trie has the tokens' ids + 1. Throws Error{vocabulary} if there is not a finite score for each token,
+  /// `unknown` is not the id of one, or one is so long that words of many bytes would take too long.
   Unigram(StoredStrings strings, DoubleArray trie, std::span<const double> scores, std::uint32_t unknown,
           bool byte_fallback)
       : strings_(strings), trie_(trie), scores_(scores), unknown_(unknown) {

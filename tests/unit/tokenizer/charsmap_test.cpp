@@ -14,8 +14,8 @@ namespace {
 using namespace bertha;
 using namespace bertha_test;
 
-const std::map<std::string, std::string> kRules = {{"\u2460", "1"}, {"\ufb01", "fi"}, {"\u00ad", ""},
-                                                   {"e\u0301", "\u00e9"}, {"\r", " "}, {"\u0915", "K"}};
+const std::map<std::string, std::string> kRules = {{"\u2460", "1"},       {"\ufb01", "fi"}, {"\u00ad", ""},
+                                                   {"e\u0301", "\u00e9"}, {"\r", " "},      {"\u0915", "K"}};
 
 Charsmap charsmap_of(const UnigramData& data) {
   const TokenizerTensors its = data.tensors();
@@ -42,12 +42,25 @@ std::string mapped(const std::string& text, std::uint32_t base = 0) {
 }
 
 TEST(Charsmap, ReplacesClustersOfFewBytesByTheShortestStart) {
-  EXPECT_EQ(mapped("a\u2460b"), "a0" "11" "b2");
-  EXPECT_EQ(mapped("e\u0301"), "\u00e9" "0");
-  EXPECT_EQ(mapped("\u2460\u0301b"), "10" "b2");                // five bytes: the mark goes
-  EXPECT_EQ(mapped("\u2460\u0301\u0301b"), "10\u0301" "1\u0301" "2b3");  // seven: each for itself
+  EXPECT_EQ(mapped("a\u2460b"),
+            "a0"
+            "11"
+            "b2");
+  EXPECT_EQ(mapped("e\u0301"),
+            "\u00e9"
+            "0");
+  EXPECT_EQ(mapped("\u2460\u0301b"),
+            "10"
+            "b2");  // five bytes: the mark goes
+  EXPECT_EQ(mapped("\u2460\u0301\u0301b"),
+            "10\u0301"
+            "1\u0301"
+            "2b3");  // seven: each for itself
   EXPECT_EQ(mapped("\r\nb"), " 0b2");
-  EXPECT_EQ(mapped("\u0915\u094d\u0915\u0301"), "K0\u094d" "1K2\u0301" "3");  // a conjunct is one cluster
+  EXPECT_EQ(mapped("\u0915\u094d\u0915\u0301"),
+            "K0\u094d"
+            "1K2\u0301"
+            "3");  // a conjunct is one cluster
 }
 
 TEST(Charsmap, CountsCharactersAsTheCrateDoes) {

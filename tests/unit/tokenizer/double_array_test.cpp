@@ -23,8 +23,8 @@ std::uint32_t value_of(const DoubleArray& trie, std::string_view string) {
 }
 
 TEST(DoubleArray, FindsItsStringsAndNoOthers) {
-  const std::map<std::string, std::uint32_t> values = {{"a", 1}, {"ab", 2}, {"abc", 3}, {"b", 4}, {"\u2581", 5},
-                                                       {"\u2581a", 6}, {std::string(1, '\0'), 7}};
+  const std::map<std::string, std::uint32_t> values = {
+      {"a", 1}, {"ab", 2}, {"abc", 3}, {"b", 4}, {"\u2581", 5}, {"\u2581a", 6}, {std::string(1, '\0'), 7}};
   const auto units = trie_of(values);
   const DoubleArray trie(units, "trie");
   for (const auto& [string, value] : values) EXPECT_EQ(value_of(trie, string), value) << string;

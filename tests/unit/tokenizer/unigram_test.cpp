@@ -36,8 +36,8 @@ Ids ids(const Unigram& model, std::string_view word) {
 
 TEST(Unigram, TakesTheTokensOfTheLargestSum) {
   // The example of `tokenizers`.
-  const UnigramData data({{"<unk>", 0}, {"a", 0}, {"b", 0}, {"c", 0}, {"d", 0}, {"cd", 1}, {"ab", 2}, {"abc", 5},
-                          {"abcd", 10}});
+  const UnigramData data(
+      {{"<unk>", 0}, {"a", 0}, {"b", 0}, {"c", 0}, {"d", 0}, {"cd", 1}, {"ab", 2}, {"abc", 5}, {"abcd", 10}});
   EXPECT_EQ(ids(model_of(data), "abcdacdxx"), (Ids{8, 1, 5, 0}));
 }
 
@@ -88,7 +88,8 @@ TEST(Unigram, RefusesScoresThatAreNoNumbersAndOtherContradictions) {
 
 TEST(Unigram, TakesAsManyStepsForAByteOfOneLetterAsTheLongestTokenHas) {
   UnigramData::Pieces pieces = {{"<unk>", 0}};
-  for (std::size_t size = 1; size <= 20; ++size) pieces.emplace_back(std::string(size, 'a'), -static_cast<double>(size));
+  for (std::size_t size = 1; size <= 20; ++size)
+    pieces.emplace_back(std::string(size, 'a'), -static_cast<double>(size));
   const UnigramData data(pieces);
   const Unigram model = model_of(data);
   Unigram::Scratch scratch;

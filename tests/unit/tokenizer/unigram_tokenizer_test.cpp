@@ -14,7 +14,8 @@ namespace {
 using namespace bertha;
 using namespace bertha_test;
 
-const std::vector<std::string> kTokens = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "\u2581", "\u2581B", "a", "B", "Ba"};
+const std::vector<std::string> kTokens = {"[PAD]",  "[UNK]",   "[CLS]", "[SEP]", "[MASK]",
+                                          "\u2581", "\u2581B", "a",     "B",     "Ba"};
 
 ModelWriter unigram_model() {
   ModelWriter model = ModelWriter::tiny({.kind = "tokenizer", .vocabulary = kTokens});
@@ -48,14 +49,16 @@ TEST(UnigramTokenizer, NeedsEachOfItsTensors) {
                            "tokenizer.charsmap.offsets", "tokenizer.charsmap.trie"}) {
     ModelWriter model = unigram_model();
     std::erase_if(model.tensors, [&](const auto& tensor) { return tensor.name == name; });
-    expect_error(ErrorCode::missing_tensor, {name}, [&] { load(model); }, name);
+    expect_error(
+        ErrorCode::missing_tensor, {name}, [&] { load(model); }, name);
   }
 }
 
 TEST(UnigramTokenizer, GivesOffsetsThatLieWithinAnyText) {
   const Tokenizer tokenizer = load(unigram_model());
   std::mt19937 random(3);
-  const std::vector<std::string> parts = {"A", "a", "B", " ", "  ", "\u2581", "\u0301", "\u00e9", "\n", "[SEP]", "\U0001f600", "q"};
+  const std::vector<std::string> parts = {"A",      "a",      "B",  " ",     "  ",         "\u2581",
+                                          "\u0301", "\u00e9", "\n", "[SEP]", "\U0001f600", "q"};
   for (int round = 0; round < 2000; ++round) {
     std::string text;
     for (std::size_t n = random() % 12; n > 0; --n) text += parts[random() % parts.size()];
