@@ -86,7 +86,8 @@ def make_folder(folder: Path, rng: random.Random) -> None:
     write_json(folder, "tokenizer_config.json", config)
     if rng.random() < 0.3:
         mask = "[MASK]" if name in ("AlbertTokenizer", "DebertaV2Tokenizer") else "<mask>"
-        write_json(folder, "special_tokens_map.json", {"mask_token": rng.choice([mask, {"content": mask, "lstrip": True}])})
+        mask = rng.choice([mask, {"content": mask, "lstrip": True}])
+        write_json(folder, "special_tokens_map.json", {"mask_token": mask})
 
 
 def _comparable(engine: Any) -> Json:

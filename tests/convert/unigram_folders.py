@@ -105,6 +105,7 @@ def tokenizer_json(name: str = "XLMRobertaTokenizer", **model: Any) -> Json:
     unknown = "[UNK]" if name == "DebertaV2Tokenizer" else "<unk>"
     special = sorted({first, last, unknown}, key=tokens.index)
     cls, sep = ({"SpecialToken": {"id": token, "type_id": 0}} for token in (first, last))
+    last_of_pair = {"SpecialToken": {"id": last, "type_id": 1}}
     a, b = ({"Sequence": {"id": each, "type_id": int(bert and each == "B")}} for each in "AB")
     metaspace = {"type": "Metaspace", "replacement": MARK, "prepend_scheme": "always", "split": True}
     return {
@@ -118,7 +119,7 @@ def tokenizer_json(name: str = "XLMRobertaTokenizer", **model: Any) -> Json:
         "post_processor": {
             "type": "TemplateProcessing",
             "single": [cls, a, sep],
-            "pair": [cls, a, sep, b, {"SpecialToken": {"id": last, "type_id": 1}}] if bert else [cls, a, sep, sep, b, sep],
+            "pair": [cls, a, sep, b, last_of_pair] if bert else [cls, a, sep, sep, b, sep],
             "special_tokens": {
                 token: {"id": token, "ids": [tokens.index(token)], "tokens": [token]} for token in (first, last)
             },

@@ -1,8 +1,8 @@
 """Reads SentencePiece's compiled rules of normalisation: what replaces which characters.
 
-The form is that of the crate spm_precompiled: the size of a double array of Darts, its units, and the replacements, each
-ended by a zero byte. Of the strings that begin with one another the engine takes the shortest, and it asks for five bytes
-at most: those are all that this reads.
+The form is that of the crate spm_precompiled: the size of a double array of Darts, its units, and the replacements,
+each ended by a zero byte. Of the strings that begin with one another the engine takes the shortest, and it asks for five
+bytes at most: those are all that this reads.
 """
 
 from __future__ import annotations

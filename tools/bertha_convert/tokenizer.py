@@ -195,7 +195,9 @@ def _scores(vocabulary: list[list[Any]]) -> list[float]:
     return scores
 
 
-def _describe(engine: Tokenizer, special: Specials, merges: roberta_rules.Merges) -> tuple[Json, list[str], list[float]]:
+def _describe(
+    engine: Tokenizer, special: Specials, merges: roberta_rules.Merges
+) -> tuple[Json, list[str], list[float]]:
     """Section 4 of tools/format.md, the vocabulary by id, and its scores if it has any."""
     vocabulary, tokens = _vocabulary(engine)
     scores: list[float] = []
@@ -287,11 +289,16 @@ def resolve(folder: Path, model_config: Json, question_answering: bool, reads_ty
     ]
     if "normalizer" in description:
         decisions.append("normaliser: " + ", ".join(step["step"] for step in description["normalizer"]))
-    elif "lowercase" in description and "do_lower_case" not in files.config and files.tokenizer_class not in AS_WRITTEN_CLASSES:
+    elif (
+        "lowercase" in description
+        and "do_lower_case" not in files.config
+        and files.tokenizer_class not in AS_WRITTEN_CLASSES
+    ):
         decisions.append("do_lower_case is not given: true by default, also where the model is cased")
     index = {token: i for i, token in enumerate(tokens)}
     pairs = [(index[left], index[right]) for left, right in merges]
-    return Resolved(description, tokens, pairs, scores, replacements, _model_max_length(files.config), engine, has_types, decisions)
+    limit = _model_max_length(files.config)
+    return Resolved(description, tokens, pairs, scores, replacements, limit, engine, has_types, decisions)
 
 
 def tensors(resolved: Resolved) -> layout.Tensors:

@@ -1,7 +1,7 @@
 """Sets a tokenizer up from a folder's files as transformers does, without transformers.
 
-Which of vocab.txt, a .model, tokenizer.json, tokenizer_config.json, special_tokens_map.json and added_tokens.json decides what
-differs between versions. bertha answers to two, ORACLES: "v5", and "v4" for question answering, whose pipeline later
+Which of vocab.txt, a .model, tokenizer.json, tokenizer_config.json, special_tokens_map.json and added_tokens.json
+decides what differs between versions. bertha answers to two, ORACLES: "v5", and "v4" for question answering, whose pipeline later
 versions don't have. tests/convert holds both rules against the installed versions.
 """
 
@@ -39,8 +39,15 @@ BERT_CLASSES = (
 ROBERTA_CLASSES = ("RobertaTokenizer", "RobertaTokenizerFast")
 AS_WRITTEN_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")  # run tokenizer.json as it is
 FAIRSEQ_CLASSES = ("XLMRobertaTokenizer", "CamembertTokenizer")
-CLASSES_WITHOUT_TYPES = {  # by their names without "Fast": they give a model no token_type_ids, so that it takes 0 for all
-    "v5": ("DistilBertTokenizer", "RobertaTokenizer", *FAIRSEQ_CLASSES, "AlbertTokenizer", "TokenizersBackend", "PreTrainedTokenizer"),
+CLASSES_WITHOUT_TYPES = {  # without "Fast": they give a model no token_type_ids, so that it takes 0 for all
+    "v5": (
+        "DistilBertTokenizer",
+        "RobertaTokenizer",
+        *FAIRSEQ_CLASSES,
+        "AlbertTokenizer",
+        "TokenizersBackend",
+        "PreTrainedTokenizer",
+    ),
     "v4": ("DistilBertTokenizer", "RobertaTokenizer", *FAIRSEQ_CLASSES),
 }
 CLASS_OF_MODEL_TYPE = {

@@ -128,7 +128,7 @@ def extra_tokens(name: str, rules: str, its: Source | None) -> list[Any]:
 
 
 def _fairseq(name: str, pieces: Vocabulary, named: dict[str, str]) -> Vocabulary:
-    """The vocabulary in the order that fairseq gave its ids: XLM-RoBERTa's, CamemBERT's, or another class's as it is."""
+    """The vocabulary in the order of fairseq's ids, XLM-RoBERTa's or CamemBERT's; another class's as it is."""
     special = [(named[key], 0.0) for key in ("bos_token", "pad_token", "eos_token", "unk_token", "mask_token")]
     if name == "XLMRobertaTokenizer":
         return [*special[:4], *pieces[3:], special[4]]
@@ -240,8 +240,9 @@ def _template(engine: Tokenizer, first: str, last: str, fairseq: bool) -> proces
 def new_template(name: str, engine: Tokenizer, named: dict[str, str], written: Json | None) -> Any:
     """The post-processor that a class of 5.23.0 sets."""
     if name == "AlbertTokenizer":
-        own = written.get("post_processor") if written is not None else None
-        return Tokenizer.from_str(json.dumps(written)).post_processor if own else _template(engine, "[CLS]", "[SEP]", False)
+        if written is not None and written.get("post_processor"):
+            return Tokenizer.from_str(json.dumps(written)).post_processor
+        return _template(engine, "[CLS]", "[SEP]", False)
     if name == "DebertaV2Tokenizer":
         return _template(engine, named["cls_token"], named["sep_token"], False)
     return _template(engine, named["bos_token"], named["eos_token"], True)

@@ -49,7 +49,7 @@ def by_bertha(program, model, items, options):
     return [None if "error" in a else a if isinstance(a, list) else [a] for a in answers]
 
 
-def by_hugging_face(tokenizer, item, limit):
+def by_hugging_face(tokenizer, item, limit, has_types):
     try:
         encoding = tokenizer.encode(item["text"], item.get("text_pair"))
     except KeyboardInterrupt:
@@ -59,11 +59,12 @@ def by_hugging_face(tokenizer, item, limit):
     windows = [encoding, *encoding.overflowing]
     if limit and any(len(window.ids) > limit for window in windows):
         return None
-    return [described(tokenizer, window) for window in windows]
+    return [described(tokenizer, window, has_types) for window in windows]
 
 
-def described(tokenizer, encoding):
-    return {"ids": encoding.ids, "type_ids": encoding.type_ids, "tokens": [tokenizer.id_to_token(i) for i in encoding.ids],
+def described(tokenizer, encoding, has_types):
+    types = encoding.type_ids if has_types else [0] * len(encoding.ids)  # what a model takes that is given none
+    return {"ids": encoding.ids, "type_ids": types, "tokens": [tokenizer.id_to_token(i) for i in encoding.ids],
             "offsets": [list(o) for o in encoding.offsets], "word_ids": encoding.word_ids,
             "special_tokens_mask": encoding.special_tokens_mask}
 
@@ -96,7 +97,8 @@ def main():
         parser.error("nothing to compare: give files, or --generate")
 
     import transformers
-    tokenizer = transformers.AutoTokenizer.from_pretrained(options.folder).backend_tokenizer
+    loaded = transformers.AutoTokenizer.from_pretrained(options.folder)
+    has_types, tokenizer = "token_type_ids" in loaded.model_input_names, loaded.backend_tokenizer
     tokenizer.no_padding()
     tokenizer.no_truncation()
     tokenizer.encode_special_tokens = options.split_special_tokens
@@ -106,7 +108,7 @@ def main():
     differences = dict.fromkeys(("windows",) + fields, 0)
     n_different = n_tokens = n_windows = n_refused = 0
     for item, ours in zip(items, by_bertha(options.bertha, options.model, items, options)):
-        theirs = by_hugging_face(tokenizer, item, options.max_length)
+        theirs = by_hugging_face(tokenizer, item, options.max_length, has_types)
         if ours is None and theirs is None:
             n_refused += 1
             continue
