@@ -51,6 +51,7 @@ std::span<const std::byte> take(WeightFile& file, const TensorInfo& t) {
     case DType::i32: return take_as<std::int32_t>(file, t);
     case DType::bf16: return take_as<bertha::bf16>(file, t);
     case DType::f32: return take_as<float>(file, t);
+    case DType::f64: return take_as<double>(file, t);
   }
   return {};
 }

@@ -177,8 +177,8 @@ TEST(Safetensors, RefusesATensorThatIsNoMultipleOf64Bytes) {
 }
 
 TEST(Safetensors, RefusesElementTypesThatItDoesNotHave) {
-  for (const char* type : {"F16", "F64", "I64", "BOOL", "f32", "F8_E4M3", ""}) {
-    expect_error(ErrorCode::unsupported, {"'second'", "'dtype'", "U8, I8, U32, I32, BF16, F32"},
+  for (const char* type : {"F16", "I64", "BOOL", "f32", "F8_E4M3", ""}) {
+    expect_error(ErrorCode::unsupported, {"'second'", "'dtype'", "U8, I8, U32, I32, BF16, F32, F64"},
                  [&] { parse(changed([&](Json& header) { header["second"]["dtype"] = type; })); });
   }
   expect_refused(changed([](Json& header) { header["second"]["dtype"] = 4; }), {"'dtype'", "string"});
@@ -257,10 +257,12 @@ TEST(DType, HasSafetensorsNamesAndSizes) {
   EXPECT_EQ(name(DType::u8), "U8");
   EXPECT_EQ(name(DType::bf16), "BF16");
   EXPECT_EQ(name(DType::f32), "F32");
+  EXPECT_EQ(name(DType::f64), "F64");
   EXPECT_EQ(bertha::element_size(DType::i8), 1u);
   EXPECT_EQ(bertha::element_size(DType::bf16), 2u);
   EXPECT_EQ(bertha::element_size(DType::u32), 4u);
   EXPECT_EQ(bertha::element_size(DType::i32), 4u);
+  EXPECT_EQ(bertha::element_size(DType::f64), 8u);
 }
 
 }  // namespace
