@@ -27,6 +27,9 @@ constexpr const char* kGoldens[] = {
     "answers_bfloat16",
     "answers_cased",
     "answers_int8",
+    "camembert_answers",
+    "camembert_classify",
+    "camembert_entities",
     "classify_bfloat16",
     "classify_deep",
     "classify_int8",
@@ -57,6 +60,10 @@ constexpr const char* kGoldens[] = {
     "roberta_entities",
     "roberta_entities_windows",
     "roberta_int8",
+    "xlm_roberta_answers",
+    "xlm_roberta_classify",
+    "xlm_roberta_entities",
+    "xlm_roberta_entities_windows",
 };
 
 const std::string kFolder = BERTHA_TEST_DATA "/golden/";

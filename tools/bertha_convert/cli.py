@@ -40,7 +40,7 @@ def _options(arguments: list[str], program: str) -> tuple[Options, bool]:
         "folder",
         type=Path,
         metavar="FOLDER",
-        help="with config.json, model.safetensors or pytorch_model.bin, vocab.txt or tokenizer.json",
+        help="with config.json, model.safetensors or pytorch_model.bin, and the tokenizer's files",
     )
     parser.add_argument("out", type=Path, metavar="OUT.safetensors", help="the model file to write")
     parser.add_argument(

@@ -1,6 +1,9 @@
 """The tiny models: their sizes, their vocabularies and their random weights."""
 
 import json
+import math
+import sys
+import unicodedata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +15,9 @@ import transformers
 from bertha_convert.families import FAMILIES, QUESTION, SEQUENCE, TOKEN
 
 from .inputs import TEXTS
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tests" / "data"))
+from darts import compiled  # noqa: E402
 
 NONE = "none"
 CLASSES = {  # what follows the family's name
@@ -64,6 +70,12 @@ ROBERTA: Json = {
     "padded": True,
     "sizes": {"type_vocab_size": 1, "max_position_embeddings": 130, "pad_token_id": 1},
 }
+
+
+XLM_ROBERTA: Json = {**ROBERTA, "family": "xlm-roberta"}
+
+
+CAMEMBERT: Json = {**ROBERTA, "family": "camembert"}
 
 
 def electra(embedding_size: int) -> Json:
@@ -121,6 +133,12 @@ MODELS = (
     Tiny("roberta_entities", TOKEN, 1, 28, 2, 40, "relu", labels=BIO, seed=2, windows=True, **ROBERTA),
     Tiny("roberta_answers", QUESTION, 1, 28, 2, 40, selftest=True, **ROBERTA),
     Tiny("roberta_int8", QUESTION, 1, 32, 2, 48, precision="int8", selftest=True, **ROBERTA),
+    Tiny("xlm_roberta_classify", SEQUENCE, 2, 32, 4, 48, labels=tuple("abc"), selftest=True, **XLM_ROBERTA),
+    Tiny("xlm_roberta_entities", TOKEN, 2, 28, 2, 40, labels=BIO, seed=2, selftest=True, windows=True, **XLM_ROBERTA),
+    Tiny("xlm_roberta_answers", QUESTION, 1, 28, 2, 40, selftest=True, **XLM_ROBERTA),
+    Tiny("camembert_classify", SEQUENCE, 1, 28, 2, 40, labels=YES_NO, selftest=True, **CAMEMBERT),
+    Tiny("camembert_entities", TOKEN, 1, 32, 4, 48, "relu", labels=BIO, seed=2, **CAMEMBERT),
+    Tiny("camembert_answers", QUESTION, 1, 32, 2, 48, selftest=True, **CAMEMBERT),
 )
 
 
@@ -210,11 +228,69 @@ def write_byte_pairs(folder: Path, cased: bool) -> int:
     return trained.get_vocab_size()
 
 
+def spaced(text: str) -> str:
+    """The text as SentencePiece has it, its spaces as marks."""
+    return "".join("\u2581" + word for word in text.split())
+
+
+def pieces() -> list[tuple[str, float]]:
+    """Pieces of the texts with scores: all their characters, but for rare ones, and frequent parts of words."""
+    texts = [spaced(text) for text in [*TEXTS["texts"], TEXTS["long"]] + sum(TEXTS["questions"], [])]
+    counts: dict[str, int] = {}
+    for text in texts:
+        for start in range(len(text)):
+            for size in range(1, 6):
+                piece = text[start : start + size]
+                if len(piece) == size and "\u2581" not in piece[1:]:
+                    counts[piece] = counts.get(piece, 0) + size
+    frequent = sorted((piece for piece in counts if counts[piece] > len(piece)), key=lambda p: (-counts[p], p))
+    total = sum(counts.values())
+    singles = [piece for piece in frequent if len(piece) == 1]
+    longer = [piece for piece in frequent if len(piece) > 1]
+    chosen = singles[:90] + longer[:190]
+    return [(piece, round(math.log(counts[piece] / total), 6)) for piece in chosen]
+
+
+def write_unigram(folder: Path, start: list[str], score_of_not_used: float) -> int:
+    """Writes a tokenizer.json whose vocabulary begins with special tokens, and returns the number of tokens."""
+    vocabulary = [(token, score_of_not_used if token == "<unk>NOTUSED" else 0.0) for token in start]
+    vocabulary += [*pieces(), ("<mask>", 0.0)]
+    engine = tokenizers.Tokenizer(tokenizers.models.Unigram(vocabulary, unk_id=3, byte_fallback=False))
+    rules = {c: unicodedata.normalize("NFKC", c) for c in "\u00bd\u2460\ufb01\uff21\u00a0"} | {"\u0130": "I"}
+    charsmap = compiled(rules)
+    engine.normalizer = tokenizers.normalizers.Precompiled(charsmap)
+    engine.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [tokenizers.pre_tokenizers.WhitespaceSplit(), tokenizers.pre_tokenizers.Metaspace()]
+    )
+    engine.decoder = tokenizers.decoders.Metaspace()
+    named = [(token, index) for index, (token, _) in enumerate(vocabulary) if token in ("<s>", "</s>")]
+    engine.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=named
+    )
+    special = [token for token in ("<s>", "<pad>", "</s>", "<unk>") if engine.token_to_id(token) is not None]
+    engine.add_special_tokens([*special, tokenizers.AddedToken("<mask>", lstrip=True, special=True)])
+    engine.save(str(folder / "tokenizer.json"))
+    return len(vocabulary)
+
+
+def write_fairseq(folder: Path, _: bool) -> int:
+    """XLM-RoBERTa's vocabulary."""
+    return write_unigram(folder, ["<s>", "<pad>", "</s>", "<unk>"], 0.0)
+
+
+def write_camembert(folder: Path, _: bool) -> int:
+    """CamemBERT's vocabulary."""
+    start = ["<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED", "<s>", "</s>"]
+    return write_unigram(folder, start, -100.0)
+
+
 TOKENIZERS = {  # the class, and what writes its vocabulary
     "bert": ("BertTokenizer", write_word_pieces),
     "distilbert": ("DistilBertTokenizer", write_word_pieces),
     "electra": ("ElectraTokenizer", write_word_pieces),
     "roberta": ("RobertaTokenizer", write_byte_pairs),
+    "xlm-roberta": ("XLMRobertaTokenizer", write_fairseq),
+    "camembert": ("CamembertTokenizer", write_camembert),
 }
 
 

@@ -138,6 +138,7 @@ class Embeddings {
         case DType::u8:
         case DType::i32:
         case DType::u32:
+        case DType::f64:
           kernels::table().embed_f32(
               operation(rows, word_.values(), token_type_.values(), position_.values(), kernels::round_up(size_, 16)));
       }

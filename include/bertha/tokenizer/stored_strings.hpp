@@ -24,15 +24,18 @@ class StoredStrings {
     if (offsets_.size() < 2) fail({"there are no ", item_, "s"});
     if (size() > kMaxSize) fail({"more than 2^24 ", item_, "s"});
     if (offsets_.front() != 0) fail({"the first offset is ", offsets_.front(), ", expected 0"});
+    bool whole = true;  // no string ends within a code point
     for (std::uint32_t i = 0; i < size(); ++i) {
       const std::size_t begin = offsets_[i], end = offsets_[i + 1];
       if (end < begin || end > text_.size()) {
         fail({item_, " ", i, " has bytes ", begin, " to ", end, " of a text of ", text_.size()});
       }
       longest_ = std::max(longest_, end - begin);
-      if (utf8::find_invalid(text_.substr(begin, end - begin)) != std::string_view::npos) {
-        fail({item_, " ", i, " is not UTF-8"});
-      }
+      whole = whole && (end == text_.size() || !utf8::is_continuation(text_[end]));
+    }
+    if (whole && utf8::find_invalid(text_.substr(0, offsets_.back())) == std::string_view::npos) return;
+    for (std::uint32_t i = 0; i < size(); ++i) {
+      if (utf8::find_invalid(stored(i)) != std::string_view::npos) fail({item_, " ", i, " is not UTF-8"});
     }
   }
 

@@ -92,8 +92,16 @@ inline Unit unit_at(std::string_view text, std::size_t at) {
 inline std::size_t find_invalid(std::string_view text) {
   std::size_t at = 0;
   while (at < text.size()) {
+    // Most of what is not ASCII has two or three bytes, of which the first alone tells what the others may be.
+    const auto first = static_cast<unsigned char>(text[at]);
+    if (first >= 0xC2 && first < 0xF0 && first != 0xE0 && first != 0xED) {
+      const std::size_t size = first < 0xE0 ? 2 : 3;
+      if (text.size() - at < size || !is_continuation(text[at + 1]) || !is_continuation(text[at + size - 1])) return at;
+      at += size;
+      continue;
+    }
     std::uint64_t eight = 0;
-    if (text.size() - at >= sizeof eight) {
+    if (first < 0x80 && text.size() - at >= sizeof eight) {
       std::memcpy(&eight, text.data() + at, sizeof eight);
       if ((eight & 0x8080808080808080u) == 0) {
         at += sizeof eight;
