@@ -1,5 +1,7 @@
 """Resolves a folder's tokenizer: what tokenizer_rules.py sets up, described as tools/format.md section 4 has it."""
 
+from __future__ import annotations
+
 import json
 import math
 from pathlib import Path
