@@ -40,6 +40,8 @@ class Quantize(ProgramTest):
             chosen = [layer["name"] for layer in report["rms_error_of_linear_layers"] if layer["zero_point"]]
             self.assertEqual(json.loads(metadata["config"]).get("zero_points", []), chosen)
             self.assertEqual(metadata["format"], "2")
+            [described] = self.ask("inspect", self.out, "--json")
+            self.assertEqual(described["config"].get("zero_points", []), sorted(chosen))
             [verified] = self.ask("verify", self.out)
             self.assertTrue(verified["verified"])
         self.assertEqual([path.name for path in self.folder.iterdir()], ["out.safetensors"])
