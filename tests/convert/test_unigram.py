@@ -11,7 +11,11 @@ import unittest
 from pathlib import Path
 from typing import Any
 
+import folders
 import unigram_folders
+from bertha_convert.container import read_tensors
+from bertha_convert.conversion import Options, convert
+from bertha_convert.unpack import read_metadata
 from bertha_convert import charsmap, double_array, sentencepiece_model, tokenizer
 from bertha_convert.errors import ConvertError
 from unigram_folders import (
@@ -153,6 +157,34 @@ class Unigram(unittest.TestCase):
         with self.assertRaisesRegex(ConvertError, "no vocabulary.*sentencepiece.bpe.model or tokenizer.json"):
             with tempfile.TemporaryDirectory() as folder:
                 tokenizer.resolve(Path(folder), {"model_type": "camembert"}, False)
+
+
+class Models(unittest.TestCase):
+    def test_families_get_their_vocabulary_positions_and_types(self) -> None:
+        cases = (
+            ("xlm-roberta", "XLMRobertaTokenizer", 2),
+            ("camembert", "CamembertTokenizer", 2),
+            ("bert", "XLMRobertaTokenizer", 0),  # multilingual E5 and MiniLM
+        )
+        for (family, name, offset), from_json in itertools.product(cases, (False, True)):
+            with tempfile.TemporaryDirectory() as root:
+                folder, out = Path(root) / "model", Path(root) / "out.safetensors"
+                size = len(vocabulary(name))
+                folders.write_folder(folder, "sequence-classification", family=family, vocab_size=size)
+                (folder / "vocab.txt").unlink()
+                write_json(folder, "tokenizer_config.json", {"tokenizer_class": name})
+                if from_json:
+                    write_json(folder, "tokenizer.json", tokenizer_json(name))
+                else:
+                    write_model(folder, name)
+                convert(Options(folder, out, selftest=False))
+                metadata = read_metadata(out)
+                tensors = read_tensors(out)
+            self.assertEqual(metadata["tokenizer"]["kind"], "unigram")
+            self.assertEqual(metadata["config"]["position_offset"], offset)
+            self.assertEqual({piece["type_id"] for piece in metadata["tokenizer"]["pair"]}, {0})
+            self.assertEqual(tensors["embeddings.word.weight"].shape[0], size)
+            self.assertEqual(tensors["tokenizer.scores"][:size].tolist(), [score for _, score in vocabulary(name)])
 
 
 class SentencePieceModel(unittest.TestCase):

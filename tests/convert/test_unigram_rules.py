@@ -15,6 +15,12 @@ from bertha_convert.errors import ConvertError
 from oracle import NEEDS, RULES, loaded_folders
 from unigram_folders import CHARSMAP, STARTS, TEXTS, write_json, write_model
 
+try:  # transformers reads a .model by these
+    import google.protobuf  # noqa: F401
+    import sentencepiece  # noqa: F401
+except ImportError:
+    RULES, NEEDS = None, "needs sentencepiece and protobuf"
+
 Json = dict[str, Any]
 FOLDERS = 300
 MODEL_TYPES = {
