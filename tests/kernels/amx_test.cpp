@@ -1,10 +1,9 @@
 // Products on tiles of AMX, by the emulation on every CPU and by the instructions where the CPU has them: bfloat16 and
 // split float32 against double precision, and the same bits for a row alone and in any batch.
 
-#include "amx_emulation.hpp"
-
 #include <cmath>
 
+#include "emulated_levels.hpp"
 #include "support.hpp"
 
 namespace bertha::testing {
@@ -67,7 +66,7 @@ struct Case {
     for (std::size_t i = 0; i < k; ++i) {
       const float w = weights[stored.at(column, i)];
       total += split ? f(double{x[row * k + i]}, double{w})
-                     : f(double{widened(a[in_row_tiles(row, i, op.a_stride, Halves::one)])},
+                     : f(double{widened(a[in_row_tiles<bf16>(row, i, op.a_stride)])},
                          double{widened(panels[rounded.at(column, i)])});
     }
     return total;
@@ -90,6 +89,10 @@ class Amx : public EveryLevel {
   Gemm<kernels::GemmBf16> gemm(bool split) const {
     return split ? &kernels::Table::gemm_split : &kernels::Table::gemm_bf16;
   }
+  void multiply(const kernels::GemmBf16& op, bool split) const {
+    const kernels::TilesOfOperandsOnly only(op);
+    (level().*gemm(split))(op);
+  }
 };
 
 TEST_P(Amx, MultipliesAsPreciselyAsItsNumbersAre) {
@@ -102,7 +105,7 @@ TEST_P(Amx, MultipliesAsPreciselyAsItsNumbersAre) {
         Guarded<float> out(rows * stride, 1);
         x.op.out = out.data();
         x.op.out_stride = stride;
-        (level().*gemm(split))(x.op);
+        multiply(x.op, split);
         const double precision = split ? 0x1p-16 : 0x1p-21;
         for (std::size_t r = 0; r < rows; r += 1 + rows / 20) {
           for (std::size_t c = 0; c < kernels::padded(n); ++c) {
@@ -128,11 +131,11 @@ TEST_P(Amx, AppliesEveryActivationAndThenTheResidualInPlace) {
         std::memcpy(out.data(), residual.data(), rows * 48 * sizeof(float));
         x.op.out_stride = x.op.residual_stride = 48;
         x.op.out = sums.data();
-        (level().*gemm(split))(x.op);
+        multiply(x.op, split);
         x.op.out = out.data();
         x.op.residual = out.data();
         x.op.activation = activation;
-        (level().*gemm(split))(x.op);
+        multiply(x.op, split);
         // Those sums, as a product with the identity, get the same activation and residual from gemm_f32.
         const kernels::PanelLayout<float> layout(48, 48);
         Guarded<float> identity(layout.size()), expected(rows * 48);
@@ -181,10 +184,10 @@ TEST_P(Amx, GivesTheSameBitsWhereSumsWait) {
         ASSERT_GT(sums.size(), 0u);
         x.op.out_stride = n;
         x.op.out = expected.data();
-        (level().*gemm(split))(x.op);
+        multiply(x.op, split);
         x.op.out = out.data();
         x.op.sums = sums.data();
-        (level().*gemm(split))(x.op);
+        multiply(x.op, split);
         EXPECT_TRUE(same_rows(out.data(), n, expected.data(), n, rows, n)) << rows << ' ' << n << ' ' << split;
         EXPECT_FALSE(untouched(sums[0])) << "k was not cut";
         EXPECT_TRUE(sums.guards_intact());
@@ -204,7 +207,7 @@ TEST_P(Amx, GivesTheBitsOfTheEmulation) {
         Guarded<float> out(rows * 48), expected(rows * 48);
         x.op.out_stride = 48;
         x.op.out = out.data();
-        (level().*gemm(split))(x.op);
+        multiply(x.op, split);
         x.op.out = expected.data();
         (emulation.*gemm(split))(x.op);
         EXPECT_TRUE(same_rows(out.data(), 48, expected.data(), 48, rows, 48)) << rows << ' ' << k << ' ' << split;
@@ -220,7 +223,7 @@ TEST_P(Amx, LetsNanThroughInItsRowOnly) {
     Guarded<float> out(40 * 16);
     x.op.out = out.data();
     x.op.out_stride = 16;
-    (level().*gemm(split))(x.op);
+    multiply(x.op, split);
     for (std::size_t i = 0; i < 40 * 16; ++i) ASSERT_EQ(std::isnan(out[i]), i / 16 == 33);
   }
 }
@@ -237,7 +240,7 @@ TEST_P(Amx, PutsRoundedRowsIntoTilesAndFillsUpWithZeros) {
       level().round_rows({x.data(), size, rows, size, rounded.data(), depth});
       for (std::size_t r = 0; r < all; ++r)
         for (std::size_t i = 0; i < depth; ++i)
-          ASSERT_EQ(packed[in_row_tiles(r, i, stride, Halves::one)], r < rows ? rounded[r * depth + i] : bf16{})
+          ASSERT_EQ(packed[in_row_tiles<bf16>(r, i, stride)], r < rows ? rounded[r * depth + i] : bf16{})
               << size << ' ' << r;
       for (std::size_t r = 0; r < all; r += 16)
         for (std::size_t i = 16 * depth; i < 16 * stride; ++i) ASSERT_EQ(packed[r * stride + i], bf16{0xffff});
@@ -261,9 +264,9 @@ TEST_P(Amx, SplitsNumbersIntoTheirRoundedHalfAndTheRoundedRest) {
     level().round_rows({rest.data(), size, rows, size, low.data(), depth});
     for (std::size_t r = 0; r < all; ++r)
       for (std::size_t i = 0; i < depth; ++i) {
-        const bf16* at = split.data() + in_row_tiles(r, i, stride, Halves::high_and_low);
+        const bf16* at = split.data() + in_row_tiles<bf16>(r, i, stride, Halves::high_and_low);
         ASSERT_EQ(at[0], r < rows ? high[r * depth + i] : bf16{}) << size << ' ' << i;
-        ASSERT_EQ(at[kernels::kTileNumbers], r < rows ? low[r * depth + i] : bf16{}) << size << ' ' << i;
+        ASSERT_EQ(at[kernels::kTileNumbers<bf16>], r < rows ? low[r * depth + i] : bf16{}) << size << ' ' << i;
       }
     for (std::size_t i = 32 * depth; i < 16 * stride; ++i) ASSERT_EQ(split[i], bf16{0xffff});
     ASSERT_TRUE(split.guards_intact());
@@ -289,7 +292,7 @@ TEST_P(Amx, SplitsPanelsIntoTilesOfHighAndOfLowHalves) {
       for (std::size_t i = 0; i < layout.depth(); ++i) {
         const bf16* at = split.data() + kernels::in_split_panels(n, i, layout);
         ASSERT_EQ(at[0], high[layout.at(n, i)]) << k << ' ' << n << ' ' << i;
-        ASSERT_EQ(at[kernels::kTileNumbers], low[layout.at(n, i)]) << k << ' ' << n << ' ' << i;
+        ASSERT_EQ(at[kernels::kTileNumbers<bf16>], low[layout.at(n, i)]) << k << ' ' << n << ' ' << i;
       }
     ASSERT_TRUE(split.guards_intact());
   }

@@ -4,7 +4,7 @@
 #include <bertha/kernels/scalar.hpp>
 #include <cmath>
 
-#include "amx_emulation.hpp"
+#include "emulated_levels.hpp"
 #include "support.hpp"
 
 BERTHA_NAMESPACE_BEGIN

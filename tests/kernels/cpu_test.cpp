@@ -21,7 +21,7 @@ constexpr std::uint32_t kSavesZmm = kSavesYmm | kMasks | kZmmHighHalves | kZmm16
 constexpr std::uint32_t kSavesTiles = kSavesZmm | kTileShapes | kTileData;
 // And those of CPUID that <cpuid.h> of g++ 12 has no name for, by leaf, subleaf and register.
 constexpr std::uint32_t kLeaf7EcxAvx512Vnni = 1u << 11;
-constexpr std::uint32_t kLeaf7EdxAmxBf16 = 1u << 22, kLeaf7EdxAmxTile = 1u << 24;
+constexpr std::uint32_t kLeaf7EdxAmxBf16 = 1u << 22, kLeaf7EdxAmxTile = 1u << 24, kLeaf7EdxAmxInt8 = 1u << 25;
 constexpr std::uint32_t kLeaf71EaxAvxVnni = 1u << 4, kLeaf71EaxAvx512Bf16 = 1u << 5;
 
 constexpr CpuRegisters kHaswell = {
@@ -89,7 +89,7 @@ TEST(Cpu, HasNoLevelOfWhichAnInstructionIsMissing) {
   EXPECT_EQ(having_no(&CpuRegisters::leaf_7_1_eax, kLeaf71EaxAvxVnni), "avx2 avx512 avx512_vnni avx512_bf16 amx ");
   EXPECT_EQ(having_no(&CpuRegisters::leaf_7_1_eax, kLeaf71EaxAvx512Bf16), "avx2 avx2_vnni avx512 avx512_vnni ");
   EXPECT_EQ(having_no(&CpuRegisters::leaf_7_0_ecx, kLeaf7EcxAvx512Vnni), "avx2 avx2_vnni avx512 ");
-  for (const std::uint32_t bit : {kLeaf7EdxAmxBf16, kLeaf7EdxAmxTile})
+  for (const std::uint32_t bit : {kLeaf7EdxAmxBf16, kLeaf7EdxAmxTile, kLeaf7EdxAmxInt8})
     EXPECT_EQ(having_no(&CpuRegisters::leaf_7_0_edx, bit), "avx2 avx2_vnni avx512 avx512_vnni avx512_bf16 ");
 }
 

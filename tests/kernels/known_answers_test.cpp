@@ -78,12 +78,13 @@ TEST_P(KnownAnswers, OfQuantiseAndGemmS8) {
   }
   ProductScratch scratch(rows);
   level().quantise_rows({x.data(), size, rows, size, q.data(), k, x_scale.data()});
+  QuantisedRows packed(level(), q.data(), k, rows, k);
   Fingerprint fingerprint;
   fingerprint.add(q.data(), rows, k, k);
   fingerprint.add(x_scale.data(), 1, rows, rows);
   for (Activation activation : kActivations) {
-    level().gemm_s8({.a = q.data(),
-                     .a_stride = k,
+    level().gemm_s8({.a = packed.data(),
+                     .a_stride = packed.stride(),
                      .a_scale = x_scale.data(),
                      .panels = panels.data(),
                      .scale = scale.data(),

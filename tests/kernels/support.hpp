@@ -46,7 +46,8 @@ class Random {
 template <class Element>
 class Guarded {
  public:
-  explicit Guarded(std::size_t size, std::size_t offset = 0)
+  // Out of line: inlined where a size is computed, g++ 12 takes it for one that overflows.
+  __attribute__((noinline)) explicit Guarded(std::size_t size, std::size_t offset = 0)
       : size_(size), bytes_(size * sizeof(Element) + 2 * kGuard + 128, kMark) {
     const auto address = reinterpret_cast<std::uintptr_t>(bytes_.data());
     begin_ = (64 - address % 64) % 64 + kGuard + offset * sizeof(Element);
@@ -83,6 +84,41 @@ class ProductScratch {
 
  private:
   Guarded<std::byte> bytes_;
+};
+
+/// Rows of int8 numbers as gemm_s8 of a level reads them: what its pack_quantised writes, written out; and -128 too.
+class QuantisedRows {
+ public:
+  QuantisedRows(const kernels::Table& level, const std::int8_t* numbers, std::size_t stride, std::size_t rows,
+                std::size_t depth)
+      : tiles_(level.pack_quantised.level.find("amx") != std::string_view::npos),
+        bytes_(level.quantised_bytes),
+        stride_((depth + kGap) * bytes_),
+        memory_((tiles_ ? kernels::round_up(rows, kernels::kTileRows) : rows) * stride_, 2) {
+    for (std::size_t r = 0; tiles_ && r < kernels::round_up(rows, kernels::kTileRows); ++r)
+      for (std::size_t i = 0; i < depth; ++i) memory_[at(r, i)] = 0;
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t i = 0; i < depth; ++i) {
+        const std::int16_t number = numbers[r * stride + i];
+        std::memcpy(memory_.data() + at(r, i), &number, bytes_);  // little endian
+      }
+  }
+  const std::int8_t* data() { return memory_.data(); }
+  std::size_t size() const { return memory_.size(); }
+  /// In bytes, as that of an operation.
+  std::size_t stride() const { return stride_; }
+  /// Where the byte, or word, of a number is.
+  std::size_t at(std::size_t row, std::size_t i) const {
+    if (tiles_) return kernels::in_row_tiles<std::int8_t>(row, i, stride_);
+    constexpr std::size_t kEvenFirst[] = {0, 2, 1, 3};
+    return row * stride_ + (bytes_ == 1 ? i : 2 * (i / 4 * 4 + kEvenFirst[i % 4]));
+  }
+
+ private:
+  static constexpr std::size_t kGap = 6;  // between rows
+  bool tiles_;
+  std::size_t bytes_, stride_;
+  Guarded<std::int8_t> memory_;
 };
 
 /// Equal in bits, but that every NaN equals every other: their bits are not promised.
@@ -129,8 +165,14 @@ template <class Op>
 using Gemm = kernels::Slot<void(const Op&)> kernels::Table::*;
 
 /// `gemm` of both tables, each in place over the same residual: the same bits, and nothing outside is touched.
-template <class Op>
-void expect_bits_of_scalar_in_place(Op op, Gemm<Op> gemm, const kernels::Table& level, Activation activation) {
+/// lay_out(op, table) gives `op` its rows as a table's product reads them, where levels differ.
+struct OneLayout {
+  template <class Op>
+  void operator()(Op&, const kernels::Table&) const {}
+};
+template <class Op, class LayOut = OneLayout>
+void expect_bits_of_scalar_in_place(Op op, Gemm<Op> gemm, const kernels::Table& level, Activation activation,
+                                    const LayOut& lay_out = {}) {
   const std::size_t stride = op.n_panels * 16;
   Random random(3);
   Guarded<float> expected(op.rows * stride), out(op.rows * stride, 1);
@@ -139,8 +181,10 @@ void expect_bits_of_scalar_in_place(Op op, Gemm<Op> gemm, const kernels::Table& 
   op.activation = activation;
   op.residual_stride = op.out_stride = stride;
   op.residual = op.out = expected.data();
+  lay_out(op, scalar());
   (scalar().*gemm)(op);
   op.residual = op.out = out.data();
+  lay_out(op, level);
   (level.*gemm)(op);
   EXPECT_TRUE(same_rows(out.data(), stride, expected.data(), stride, op.rows, stride));
   EXPECT_TRUE(out.guards_intact());

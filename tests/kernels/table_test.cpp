@@ -30,10 +30,11 @@ TEST(Table, OffersScalarFirstAndTheBestLevelLast) {
                                   : features.avx512_bf16 ? "avx512_bf16"
                                   : features.avx512_vnni ? "avx512_vnni"
                                   : features.avx512      ? "avx512"
+                                  : features.avx2_vnni   ? "avx2_vnni"
                                   : features.avx2        ? "avx2"
                                                          : "scalar");
 #elif defined(__aarch64__)
-  EXPECT_EQ(tables.back()->level, "neon");
+  EXPECT_EQ(tables.back()->level, kernels::cpu_features().neon_dot ? "neon_dot" : "neon");
 #endif
   EXPECT_EQ(&kernels::select_table("", tables), tables.back());
 }
@@ -73,14 +74,18 @@ struct Level {
     return base.empty() ? !split : std::find(own.begin(), own.end(), operation) != own.end();
   }
 };
-const std::vector<Level> kLevels = {
-    {"scalar", "", {}},
-    {"neon", "", {}},
-    {"avx2", "", {}},
-    {"avx512", "", {}},
-    {"avx512_vnni", "avx512", {"gemm_s8", "attention_s8"}},
-    {"avx512_bf16", "avx512_vnni", {"gemm_bf16", "attention_bf16"}},
-    {"amx", "avx512_bf16", {"gemm_bf16", "attention_bf16", "pack_rows", "gemm_split", "split_rows", "split_panels"}}};
+const std::vector<Level> kLevels = {{"scalar", "", {}},
+                                    {"neon", "", {}},
+                                    {"neon_dot", "neon", {"gemm_s8", "attention_s8"}},
+                                    {"avx2", "", {}},
+                                    {"avx2_vnni", "avx2", {"gemm_s8", "attention_s8", "pack_quantised"}},
+                                    {"avx512", "", {}},
+                                    {"avx512_vnni", "avx512", {"gemm_s8", "attention_s8", "pack_quantised"}},
+                                    {"avx512_bf16", "avx512_vnni", {"gemm_bf16", "attention_bf16"}},
+                                    {"amx",
+                                     "avx512_bf16",
+                                     {"gemm_s8", "pack_quantised", "gemm_bf16", "attention_bf16", "pack_rows",
+                                      "gemm_split", "split_rows", "split_panels"}}};
 
 bool stands_on(std::string_view level, std::string_view base) {
   if (level == base) return true;

@@ -17,10 +17,10 @@ import tempfile
 from pathlib import Path
 
 SYMBOL = re.compile(r"^[0-9a-f]+ <.*\bkernels::(\w+)::(tiles_\w+)\(.*>:$")
-INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S.*)$")
+INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(?:\{vex\} )?(\S.*)$")
 # x86-64's and aarch64's instructions.
 JUMP = re.compile(r"^(?:j\w+|b(?:\.\w+)?|cbn?z\s+\w+,|tbn?z\s+\w+,\s+#\d+,)\s+([0-9a-f]+)\b")
-PRODUCT = re.compile(r"^(?:vfmadd|vpmadd|vpdp|vdp|tdp|fmla|smlal|smull)\w*\s")
+PRODUCT = re.compile(r"^(?:vfmadd|vpmadd|vpdp|vdp|tdp|fmla|smlal|smull|sdot)\w*\s")
 STACK = re.compile(r"\(%rsp\b|\[sp\b")
 STACK_OR_FRAME = re.compile(r"\(%r[sb]p\b|\[(?:sp|x29)\b")
 FROM_VECTOR = re.compile(r"^(?:vmov[dq]\s+%xmm\d+,%[er]|fmov\s+[wx]\d+, [sd]\d)")

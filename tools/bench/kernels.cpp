@@ -111,7 +111,7 @@ float peak_amx(std::size_t steps, float factor) {
     numbers[i] = static_cast<bf16>(0x3c00 + i * 77 % 256 + (factor > 0 ? i % 2 * 0x8000 : 0));
   alignas(64) float sums[256];
   const bertha::kernels::amx::Tiles tiles;
-  tiles.configure();
+  tiles.configure(kTileConfig);
   tiles.zero<0>();
   tiles.zero<1>();
   tiles.zero<2>();
@@ -121,10 +121,10 @@ float peak_amx(std::size_t steps, float factor) {
   tiles.load<6>(numbers, 64);
   tiles.load<7>(numbers, 64);
   for (; steps > 0; --steps) {
-    tiles.dot<0, 4, 6>();
-    tiles.dot<1, 4, 7>();
-    tiles.dot<2, 5, 6>();
-    tiles.dot<3, 5, 7>();
+    tiles.dot_bf16<0, 4, 6>();
+    tiles.dot_bf16<1, 4, 7>();
+    tiles.dot_bf16<2, 5, 6>();
+    tiles.dot_bf16<3, 5, 7>();
   }
   tiles.store<0>(sums, 64);
   tiles.release();
@@ -227,7 +227,8 @@ void add_products(std::vector<Job>& jobs, Operands& m, const Table& table, std::
   const std::string size = std::to_string(rows) + "x" + std::to_string(k) + "x" + std::to_string(n);
   const double flop = 2.0 * static_cast<double>(rows * k * n);
   // Rows a line further apart than their numbers, as those of an encoder are: not a multiple of 1 KB.
-  const std::size_t out_stride = n + 16, a_stride = k + 16, s8_stride = k + 64, bf16_stride = round_up(k, 32) + 32;
+  const std::size_t out_stride = n + 16, a_stride = k + 16, bf16_stride = round_up(k, 32) + 32;
+  const std::size_t s8_stride = (k + 64) * table.quantised_bytes;
   m.scratch.emplace_back(product_scratch(rows));
   std::byte* scratch = m.scratch.back().data();
   GemmF32 f32{.a = filled(m.floats, rows * a_stride, 0.5f),
@@ -245,7 +246,7 @@ void add_products(std::vector<Job>& jobs, Operands& m, const Table& table, std::
   f32.activation = Activation::gelu;
   jobs.push_back({"gemm_f32_gelu/" + std::string(table.level) + "/" + size, [=, &table] { table.gemm_f32(f32); }, flop,
                   float32_peak(table.level)});
-  const GemmS8 s8{.a = filled(m.bytes, rows * s8_stride, std::int8_t{5}),
+  const GemmS8 s8{.a = filled(m.bytes, round_up(rows, kTileRows) * s8_stride, std::int8_t{5}),
                   .a_stride = s8_stride,
                   .a_scale = filled(m.floats, rows, 0.01f),
                   .panels = filled(m.bytes, k * n, std::int8_t{3}),

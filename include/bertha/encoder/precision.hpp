@@ -47,9 +47,9 @@ inline MatrixView<bf16> rounded_matrix(ChunkMemory& memory, std::size_t rows, st
   return memory.rounded.matrix(kernels::round_up(rows, kernels::kTileRows), width);
 }
 
-/// The same for int8 numbers.
+/// The same for int8 numbers, as bytes.
 inline MatrixView<std::int8_t> quantised_matrix(ChunkMemory& memory, std::size_t rows, std::size_t width) {
-  return memory.quantised.matrix(kernels::round_up(rows, kernels::kTileRows), width);
+  return memory.quantised.matrix(kernels::round_up(rows, kernels::kTileRows), width * kernels::table().quantised_bytes);
 }
 
 /// Memory for the sums of `panels` panels of a product whose rows have k bfloat16 numbers, or null: it needs none.
@@ -162,7 +162,7 @@ struct Int8 {
   static constexpr PrecisionKind kind = PrecisionKind::int8;
   static constexpr std::size_t kMostKeys = kernels::kMostKeysS8;
   struct Operand {
-    MatrixView<const std::int8_t> values;  // [rows, K rounded up to 64]
+    MatrixView<const std::int8_t> values;  // [rows, K rounded up to 64], as pack_quantised writes them
     const float* scale = nullptr;          // [rows]
     const std::int32_t* zero = nullptr;    // [rows], or null: there are no zero points
   };

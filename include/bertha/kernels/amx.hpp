@@ -15,15 +15,7 @@ using namespace avx512;
 /// The operations of gemm_amx.inl. In assembly, because g++ 12's intrinsics say nothing of the memory that they
 /// read; compilers don't know of the registers, and need not.
 struct Tiles {
-  /// Eight tiles of 16 rows of 64 bytes.
-  BERTHA_INLINE void configure() const {
-    struct {
-      std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
-      std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-      std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-    } config;
-    __asm__ volatile("ldtilecfg %0" : : "m"(config));
-  }
+  BERTHA_INLINE void configure(const TileConfig& config) const { __asm__ volatile("ldtilecfg %0" : : "m"(config)); }
   /// Leaves the registers as a thread finds them that never had any: then the system needn't save them.
   BERTHA_INLINE void release() const { __asm__ volatile("tilerelease"); }
   template <int Tile>
@@ -54,8 +46,14 @@ struct Tiles {
   }
   /// sums += a w.
   template <int Sums, int A, int W>
-  BERTHA_INLINE void dot() const {
+  BERTHA_INLINE void dot_bf16() const {
     __asm__ volatile("{tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0|tdpbf16ps tmm%c0, tmm%c1, tmm%c2}"
+                     :
+                     : "i"(Sums), "i"(A), "i"(W));
+  }
+  template <int Sums, int A, int W>
+  BERTHA_INLINE void dot_s8() const {
+    __asm__ volatile("{tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0|tdpbssd tmm%c0, tmm%c1, tmm%c2}"
                      :
                      : "i"(Sums), "i"(A), "i"(W));
   }

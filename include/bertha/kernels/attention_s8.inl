@@ -60,12 +60,12 @@ BERTHA_LANE_INLINE void put_probabilities(const float* scores, F32x16 most, std:
 /// score = float(q . k) * ((q_scale * scale) * k_scale[j]); e = exp(score - max); p = round_even(255 e), 0 to 255;
 /// context = float(sum p v) * ((1 / float(sum p)) * v_scale[d]). A row of q, or a column of v, with a NaN or infinity
 /// gives NaN there; one of k gives NaN everywhere. Both products are GemmS8, of rows that `pack` packs; keys and values
-/// lie in panels, like weights, but that k' is whole vectors.
-BERTHA_NOINLINE void attend_s8(const Attention& op, void (*pack)(const QuantiseRows&),
-                               void (*multiply)(const GemmS8&)) {
+/// lie in panels, like weights, but that k' is whole vectors. A packed number has `bytes` bytes.
+BERTHA_NOINLINE void attend_s8(const Attention& op, void (*pack)(const QuantiseRows&), void (*multiply)(const GemmS8&),
+                               std::size_t bytes) {
   const std::size_t keys = padded(op.length), width = padded(op.head_size);
   const std::size_t score_stride = keys + kLanes;  // not a power of two: rows would share sets of the first cache
-  const std::size_t query_stride = round_up(op.head_size, 64);
+  const std::size_t query_stride = round_up(op.head_size, 64) * bytes;
   const PanelLayout<std::int8_t> key_layout(op.length, op.head_size, kLanes), value_layout(op.head_size, keys, kLanes);
   ScratchArrays scratch{op.scratch};
   std::int8_t* key_panels = scratch.take<std::int8_t>(key_layout.size());

@@ -13,9 +13,11 @@ namespace kernels::avx2 {
 
 #define BERTHA_LANE_INLINE BERTHA_INLINE
 #include <bertha/kernels/level.inl>
+
+#include <bertha/kernels/wide_quads.inl>
 #undef BERTHA_LANE_INLINE
 
-inline constexpr Table kTable = own_table("avx2");
+inline constexpr Table kTable = table_with_wide_quads("avx2");
 
 }  // namespace kernels::avx2
 

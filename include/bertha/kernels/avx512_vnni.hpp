@@ -22,6 +22,10 @@ using namespace avx512;  // all but what is declared here
 /// Two panels at a time gain nothing here. Attention's blocks of 48 rows are four tiles of 12.
 inline constexpr std::size_t kTileRowsS8 = 16, kPairRowsS8 = 0, kTileRowsU8 = 12, kPairRowsU8 = 0;
 
+using QuadNumber = std::int8_t;
+struct Quad {
+  __m512i v;
+};
 struct QuadRow {
   __m512i v;  // unsigned: w + 128
 };
@@ -32,7 +36,7 @@ struct UnsignedQuadRow {
   __m512i v;
 };
 
-BERTHA_INLINE std::int32_t quads_start(const std::int8_t* a, std::size_t k) {
+BERTHA_INLINE std::int32_t quads_start(const QuadNumber* a, std::size_t k) {
   __m512i sum = _mm512_setzero_si512();
   for (std::size_t i = 0; i < k; i += 64) {
     const __mmask64 bytes = k - i < 64 ? (std::uint64_t{1} << (k - i)) - 1 : ~std::uint64_t{0};
@@ -40,6 +44,7 @@ BERTHA_INLINE std::int32_t quads_start(const std::int8_t* a, std::size_t k) {
   }
   return fold_add(I32x16{_mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(sum, 7))});
 }
+BERTHA_INLINE Quad quad(const QuadNumber* a) { return {broadcast_4_bytes(a)}; }
 BERTHA_INLINE QuadRow quad_row(const std::int8_t* w) { return {_mm512_xor_si512(load_512(w), _mm512_set1_epi8(-128))}; }
 BERTHA_INLINE I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) { return {_mm512_dpbusd_epi32(acc.v, w.v, a.v)}; }
 BERTHA_INLINE UnsignedQuad unsigned_quad(const std::uint8_t* a) { return {broadcast_4_bytes(a)}; }
@@ -54,10 +59,11 @@ BERTHA_INLINE I32x16 dot_quads(I32x16 acc, UnsignedQuad a, UnsignedQuadRow w) {
 #include <bertha/kernels/gemm_s8.inl>
 #undef BERTHA_LANE_INLINE
 
-inline void attention_s8(const Attention& op) { attend_s8(op, pack_quantised, gemm_s8); }
+inline void attention_s8(const Attention& op) { attend_s8(op, quantise_rows, gemm_s8, sizeof(QuadNumber)); }
 
-inline constexpr Table kTable =
-    level_over(avx512::kTable, {.level = "avx512_vnni", .gemm_s8 = {gemm_s8}, .attention_s8 = {attention_s8}});
+inline constexpr Table kTable = level_over(
+    avx512::kTable,
+    {.level = "avx512_vnni", .gemm_s8 = {gemm_s8}, .attention_s8 = {attention_s8}, .pack_quantised = {quantise_rows}});
 
 }  // namespace kernels::avx512_vnni
 

@@ -8,6 +8,8 @@
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 #include <cstdint>
 
@@ -22,10 +24,11 @@ struct CpuFeatures {
   bool avx512 = false;     ///< avx2, and AVX-512 F, BW, DQ and VL, and the system saves the 512-bit and mask registers
   bool avx512_vnni = false;  ///< avx512, and AVX512_VNNI
   bool avx512_bf16 = false;  ///< avx512_vnni, and AVX512_BF16
-  bool amx = false;          ///< avx512_bf16, AMX-TILE and AMX-BF16, and the system saves the tiles of who may use them
-  bool neon = false;         ///< aarch64, all of whose CPUs have it
+  bool amx = false;   ///< avx512_bf16, AMX-TILE, -BF16 and -INT8, and the system saves the tiles of who may use them
+  bool neon = false;  ///< aarch64, all of whose CPUs have it
+  bool neon_dot = false;  ///< and SDOT, which most have
 
-  static constexpr CpuFeatures all() { return {true, true, true, true, true, true, true}; }
+  static constexpr CpuFeatures all() { return {true, true, true, true, true, true, true, true}; }
 };
 
 #if defined(__x86_64__)
@@ -63,7 +66,7 @@ constexpr CpuFeatures features_of(const CpuRegisters& cpu) noexcept {
   const auto has = [](std::uint32_t bits, std::uint32_t wanted) { return (bits & wanted) == wanted; };
   constexpr std::uint32_t kXmmAndYmm = 0x6, kMasksAndZmm = 0xe0, kTiles = 0x60000;  // of XCR0
   constexpr std::uint32_t kFmaAndF16c = bit_FMA | bit_F16C, kAvxVnni = 1u << 4, kAvx512Vnni = 1u << 11;
-  constexpr std::uint32_t kAvx512Bf16 = 1u << 5, kAmx = 1u << 24 | 1u << 22;
+  constexpr std::uint32_t kAvx512Bf16 = 1u << 5, kAmx = 1u << 25 | 1u << 24 | 1u << 22;
   constexpr std::uint32_t kAvx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
   CpuFeatures features;
   features.avx2 = has(cpu.leaf_7_0_ebx, bit_AVX2) && has(cpu.leaf_1_ecx, kFmaAndF16c) && has(cpu.xcr0, kXmmAndYmm);
@@ -91,6 +94,8 @@ inline CpuFeatures cpu_features() noexcept {
 #else
   CpuFeatures features;
   features.neon = true;
+  constexpr unsigned long kDotProducts = 1ul << 20;  // HWCAP_ASIMDDP
+  features.neon_dot = (::getauxval(AT_HWCAP) & kDotProducts) != 0;
   return features;
 #endif
 }

@@ -3,13 +3,13 @@
 
 /// int8 weights.
 struct ProductS8 {
-  using Element = std::int8_t;
+  using Element = QuadNumber;
   using Weight = std::int8_t;
-  using Accumulator = I32x16;
+  using Accumulator = QuadSums;
   using Stored = std::int32_t;
   static constexpr std::size_t kGroup = PanelRow<Weight>::kGroup, kRows = kTileRowsS8, kPairRows = kPairRowsS8;
   static BERTHA_LANE_INLINE Accumulator start(const std::int32_t* starts, std::size_t row) {
-    return broadcast_s32(starts[row]);
+    return quad_sums(starts[row]);
   }
   static BERTHA_LANE_INLINE Quad operand(const Element* a) { return quad(a); }
   static BERTHA_LANE_INLINE QuadRow row(const Weight* w) { return quad_row(w); }
@@ -34,18 +34,21 @@ struct ProductU8 {
 BERTHA_NOINLINE void tiles_s8(const TileWork<ProductS8>& work) { tiles(work); }
 BERTHA_NOINLINE void tiles_u8(const TileWork<ProductU8>& work) { tiles(work); }
 
-/// The product of `a`, which is that of op or its unsigned reading; sums begin at `starts` [kRowBlock].
+/// The product of `op`, whose `a` is Elements; sums begin at `starts` [kRowBlock].
 template <class Product, auto Tiles>
-BERTHA_INLINE void gemm_quads(const typename Product::Element* a, const GemmS8& op, std::int32_t* starts) {
+BERTHA_INLINE void gemm_quads(const GemmS8& op, std::int32_t* starts) {
+  using Element = typename Product::Element;
   std::int32_t* sums = reinterpret_cast<std::int32_t*>(op.scratch);
   for (std::size_t row = 0, rows; row < op.rows; row += rows) {
-    rows = block_rows<Product::kRows>(op.rows - row, op.k);
+    rows = block_rows<Product::kRows>(op.rows - row, op.k * sizeof(Element));
+    const std::int8_t* a = op.a + row * op.a_stride;
     if (starts)
-      for (std::size_t r = 0; r < rows; ++r) starts[r] = quads_start(op.a + (row + r) * op.a_stride, op.k);
+      for (std::size_t r = 0; r < rows; ++r)
+        starts[r] = quads_start(reinterpret_cast<const QuadNumber*>(a + r * op.a_stride), op.k);
     for (std::size_t panel = 0, panels; panel < op.n_panels; panel += panels) {
       panels = panels_at_once<Product>(rows, op.n_panels - panel);
-      Tiles({.a = a + row * op.a_stride,
-             .a_stride = op.a_stride,
+      Tiles({.a = reinterpret_cast<const Element*>(a),
+             .a_stride = op.a_stride / sizeof(Element),
              .rows = rows,
              .w = op.panels + panel * op.k * kLanes,
              .k = op.k,
@@ -64,10 +67,10 @@ BERTHA_INLINE void gemm_quads(const typename Product::Element* a, const GemmS8& 
   }
 }
 
+inline void gemm_u8(const GemmS8& op) { gemm_quads<ProductU8, tiles_u8>(op, nullptr); }
+
 inline void gemm_s8(const GemmS8& op) {
+  if (op.a_unsigned) return gemm_u8(op);
   std::int32_t starts[kRowBlock];
-  if (op.a_unsigned)
-    gemm_quads<ProductU8, tiles_u8>(reinterpret_cast<const std::uint8_t*>(op.a), op, nullptr);
-  else
-    gemm_quads<ProductS8, tiles_s8>(op.a, op, starts);
+  gemm_quads<ProductS8, tiles_s8>(op, starts);
 }

@@ -26,7 +26,7 @@ struct KnownAnswers {
   std::uint32_t state = 1;
   alignas(64) float x[kRows * 3 * kStride], y[kRows * 3 * kStride], out[kRows * 3 * kStride];
   alignas(64) float panels[kN * kSize], vector[kStride], other[kStride], row_scale[kRows + 3];
-  alignas(64) std::int8_t q[kRows * kWide], packed[padded(kRows) * kWide], q_panels[kN * kWide];
+  alignas(64) std::int8_t q[kRows * kWide], packed[padded(kRows) * kMostQuantisedBytes * kWide], q_panels[kN * kWide];
   alignas(64) bf16 rounded[padded(kRows) * 2 * kWide], rounded_panels[kN * 2 * kWide];
   alignas(64) std::int32_t sum[kN], zero[kRows + 3];
   alignas(64) std::byte scratch[attention_scratch(kRows, kSize)], product[product_scratch(kRows)];
@@ -90,14 +90,18 @@ void known_answers(const Table& table, const Check& check) {
                   .activation = Activation::gelu,
                   .scratch = k->product});
   check("gemm_f32", Known::hash(k->out, rows, stride, n));
+  const auto pack_quantised = [&](QuantiseRows op) {
+    op.q = k->packed;
+    op.q_stride = wide * table.quantised_bytes;
+    table.pack_quantised(op);
+  };
   QuantiseRows quantise = {
       .x = k->x, .stride = stride, .rows = rows, .size = size, .q = k->q, .q_stride = wide, .scale = k->row_scale};
   table.quantise_rows(quantise);
   check("quantise_rows", Known::hash(k->q, rows, wide, wide));
-  quantise.q = k->packed;
-  table.pack_quantised(quantise);
+  pack_quantised(quantise);
   table.gemm_s8({.a = k->packed,
-                 .a_stride = wide,
+                 .a_stride = wide * table.quantised_bytes,
                  .a_scale = k->row_scale,
                  .panels = k->q_panels,
                  .scale = k->other,
@@ -210,16 +214,14 @@ void known_answers(const Table& table, const Check& check) {
       embedding(EmbedBf16{.word = k->rounded, .token_type = k->rounded, .position = k->rounded, .table_stride = wide}));
   check("embed_bf16", Known::hash(k->out, rows, stride, size));
   // What calibrated int8 files have: smoothed rows with zero points, and their product.
-  quantise.q = k->q;
   quantise.x = k->y;
   quantise.smoothing = k->vector;
   quantise.zero = k->zero;
   table.quantise_rows(quantise);
   check("quantise_rows", Known::hash(k->q, rows, wide, wide) ^ Known::hash(k->zero, 1, 0, rows));
-  quantise.q = k->packed;
-  table.pack_quantised(quantise);
+  pack_quantised(quantise);
   table.gemm_s8({.a = k->packed,
-                 .a_stride = wide,
+                 .a_stride = wide * table.quantised_bytes,
                  .a_scale = k->row_scale,
                  .panels = k->q_panels,
                  .scale = k->other,

@@ -5,12 +5,11 @@
 // | fma                  | vfmadd                                                                         |
 // | min, max             | vminps, vmaxps: like C's a < b ? a : b, the second operand when one is NaN     |
 // | to_s32               | vcvtps2dq, nearest even                                                        |
-// | dot_quads            | vpabsb, vpsignb, vpmaddubsw, vpmaddwd with ones, vpaddd                        |
-// | dot_quads, unsigned  | vpmaddwd, vpaddd, twice, on int16: vpmaddubsw would saturate                   |
+// | dot_quads            | twice vpmaddwd, vpaddd                                                         |
 //
-// dot_quads multiplies |w| (unsigned, 128 for -128) by a with w's sign: with |a| <= 127 a pair's sum is at most
-// 2 * 128 * 127 = 32512, so vpmaddubsw never saturates and nothing is lost. The sign on w and |a| instead, which is
-// the usual choice, would lose w = -128.
+// dot_quads takes bytes as words, so it is exact: quad_row parts those of even and of odd k by shifts, once for all
+// rows of a tile, and the operand is packed as words in that order. vpmaddubsw on |w| and a with w's sign takes as many
+// instructions, of which vpsignb is no faster than a product (a fifth slower on AMD's family 25), and loses -128.
 
 #pragma once
 
@@ -23,9 +22,8 @@ BERTHA_AVX2_BEGIN
 
 namespace kernels::avx2 {
 
-/// Rows of the products' tiles, for 16 registers. float32: 12 accumulators, 2 of weights, one of a. int8: 8, weights
-/// and their magnitudes 4, ones, one of a, one for a product. Unsigned: 6, widened weights 4, 2 of a, a mask, one
-/// for a product. bfloat16: 8, widened weights 4, 2 of a.
+/// Rows of the products' tiles, for 16 registers. float32: 12 accumulators, 2 of weights, one of a. int8: 8, weights 4,
+/// 2 of a, one for a product. Unsigned: 6, and a mask too. bfloat16: 8, widened weights 4, 2 of a.
 inline constexpr std::size_t kTileRowsF32 = 6, kTileRowsS8 = 4, kTileRowsU8 = 3, kTileRowsBf16 = 4;
 inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsS8 = 0, kPairRowsU8 = 0, kPairRowsBf16 = 0;
 inline constexpr std::size_t kExpVectors = 1;
@@ -39,19 +37,20 @@ struct I32x16 {
 struct Mask16 {
   __m256i lo, hi;
 };
-struct Quad {
-  __m256i v;
-};
-struct QuadRow {
-  __m256i lo, hi, lo_magnitude, hi_magnitude;
-};
 /// Widened to int16: bytes 0 and 2 of every four, and bytes 1 and 3.
-struct UnsignedQuad {
+struct Quad {
   __m256i even, odd;
 };
-struct UnsignedQuadRow {
-  __m256i lo_even, lo_odd, hi_even, hi_odd;
+struct QuadRow {
+  I32x16 even, odd;
 };
+using UnsignedQuad = Quad;
+using UnsignedQuadRow = QuadRow;
+/// In every four, those of even k come first.
+struct QuadNumber {
+  std::int16_t value;
+};
+using QuadSums = I32x16;
 struct PairBf16 {
   __m256 even, odd;
 };
@@ -203,32 +202,29 @@ BERTHA_INLINE __m256i broadcast_4_bytes(const void* p) {
   __builtin_memcpy(&four, p, sizeof four);
   return _mm256_set1_epi32(four);
 }
-BERTHA_INLINE std::int32_t quads_start(const std::int8_t*, std::size_t) { return 0; }
-BERTHA_INLINE Quad quad(const std::int8_t* a) { return {broadcast_4_bytes(a)}; }
+BERTHA_INLINE std::int32_t quads_start(const QuadNumber*, std::size_t) { return 0; }
+BERTHA_INLINE QuadSums quad_sums(std::int32_t start) { return broadcast_s32(start); }
+BERTHA_INLINE Quad quad(const QuadNumber* a) { return {broadcast_4_bytes(a), broadcast_4_bytes(a + 2)}; }
+BERTHA_INLINE __m256i even_bytes(__m256i bytes) { return _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8); }
+BERTHA_INLINE __m256i odd_bytes(__m256i bytes) { return _mm256_srai_epi16(bytes, 8); }
 BERTHA_INLINE QuadRow quad_row(const std::int8_t* w) {
   const __m256i lo = load_256(w), hi = load_256(w + 32);
-  return {lo, hi, _mm256_abs_epi8(lo), _mm256_abs_epi8(hi)};
-}
-BERTHA_INLINE __m256i dot_quads(__m256i acc, __m256i a, __m256i w, __m256i w_magnitude) {
-  const __m256i pairs = _mm256_maddubs_epi16(w_magnitude, _mm256_sign_epi8(a, w));
-  return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  return {{even_bytes(lo), even_bytes(hi)}, {odd_bytes(lo), odd_bytes(hi)}};
 }
 BERTHA_INLINE I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) {
-  return {dot_quads(acc.lo, a.v, w.lo, w.lo_magnitude), dot_quads(acc.hi, a.v, w.hi, w.hi_magnitude)};
+  acc = add(acc, {_mm256_madd_epi16(a.even, w.even.lo), _mm256_madd_epi16(a.even, w.even.hi)});
+  return add(acc, {_mm256_madd_epi16(a.odd, w.odd.lo), _mm256_madd_epi16(a.odd, w.odd.hi)});
+}
+BERTHA_INLINE void widen_quads(const std::int8_t* from, QuadNumber* to) {  // four of them
+  const __m256i words = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+  constexpr int kEvenFirst = 0xd8;  // of words 0 1 2 3: 0 2 1 3
+  store_256(to, _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(words, kEvenFirst), kEvenFirst));
 }
 BERTHA_INLINE UnsignedQuad unsigned_quad(const std::uint8_t* a) {
   const __m256i quad = broadcast_4_bytes(a);
   return {_mm256_and_si256(quad, _mm256_set1_epi16(0xff)), _mm256_srli_epi16(quad, 8)};
 }
-BERTHA_INLINE UnsignedQuadRow unsigned_quad_row(const std::int8_t* w) {
-  const __m256i lo = load_256(w), hi = load_256(w + 32);
-  return {_mm256_srai_epi16(_mm256_slli_epi16(lo, 8), 8), _mm256_srai_epi16(lo, 8),
-          _mm256_srai_epi16(_mm256_slli_epi16(hi, 8), 8), _mm256_srai_epi16(hi, 8)};
-}
-BERTHA_INLINE I32x16 dot_quads(I32x16 acc, UnsignedQuad a, UnsignedQuadRow w) {
-  acc = add(acc, {_mm256_madd_epi16(a.even, w.lo_even), _mm256_madd_epi16(a.even, w.hi_even)});
-  return add(acc, {_mm256_madd_epi16(a.odd, w.lo_odd), _mm256_madd_epi16(a.odd, w.hi_odd)});
-}
+BERTHA_INLINE UnsignedQuadRow unsigned_quad_row(const std::int8_t* w) { return quad_row(w); }
 
 /// Eight bfloat16 numbers of dwords as float32: those in the high halves, those in the low halves.
 BERTHA_INLINE __m256 high_bf16(__m256i pairs) {

@@ -5,11 +5,7 @@
 // | fma                  | vfmadd, with the broadcast of one number folded into its memory operand        |
 // | min, max             | vminps, vmaxps: like C's a < b ? a : b, the second operand when one is NaN     |
 // | to_s32               | vcvtps2dq, nearest even                                                        |
-// | dot_quads            | vpabsb, a masked vpsubb, vpmaddubsw, vpmaddwd with ones, vpaddd                |
-// | dot_quads, unsigned  | vpmaddwd, vpaddd, twice, on int16: vpmaddubsw would saturate                   |
-//
-// dot_quads is exact for the reason that lanes_avx2.hpp gives; there is no vpsignb for 512 bits, so the sign of w comes
-// to a by a mask.
+// | dot_quads            | twice vpmaddwd, vpaddd, on words, as lanes_avx2.hpp explains                   |
 
 #pragma once
 
@@ -37,20 +33,20 @@ struct I32x16 {
 struct Mask16 {
   __mmask16 v;
 };
+/// Widened to int16: bytes 0 and 2 of every four, and bytes 1 and 3.
 struct Quad {
-  __m512i v;
+  __m512i even, odd;
 };
 struct QuadRow {
-  __m512i magnitude;
-  __mmask64 negative;
-};
-/// Widened to int16: bytes 0 and 2 of every four, and bytes 1 and 3.
-struct UnsignedQuad {
   __m512i even, odd;
 };
-struct UnsignedQuadRow {
-  __m512i even, odd;
+using UnsignedQuad = Quad;
+using UnsignedQuadRow = QuadRow;
+/// In every four, those of even k come first.
+struct QuadNumber {
+  std::int16_t value;
 };
+using QuadSums = I32x16;
 struct PairBf16 {
   F32x16 even, odd;
 };
@@ -145,28 +141,27 @@ BERTHA_INLINE __m512i broadcast_4_bytes(const void* p) {
   __builtin_memcpy(&four, p, sizeof four);
   return _mm512_set1_epi32(four);
 }
-BERTHA_INLINE std::int32_t quads_start(const std::int8_t*, std::size_t) { return 0; }
-BERTHA_INLINE Quad quad(const std::int8_t* a) { return {broadcast_4_bytes(a)}; }
+BERTHA_INLINE std::int32_t quads_start(const QuadNumber*, std::size_t) { return 0; }
+BERTHA_INLINE QuadSums quad_sums(std::int32_t start) { return broadcast_s32(start); }
+BERTHA_INLINE Quad quad(const QuadNumber* a) { return {broadcast_4_bytes(a), broadcast_4_bytes(a + 2)}; }
 BERTHA_INLINE QuadRow quad_row(const std::int8_t* w) {
-  const __m512i weights = load_512(w);
-  return {_mm512_abs_epi8(weights), _mm512_movepi8_mask(weights)};
+  const __m512i row = load_512(w);
+  return {_mm512_srai_epi16(_mm512_slli_epi16(row, 8), 8), _mm512_srai_epi16(row, 8)};
 }
 BERTHA_INLINE I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) {
-  const __m512i with_sign_of_w = _mm512_mask_sub_epi8(a.v, w.negative, _mm512_setzero_si512(), a.v);
-  const __m512i pairs = _mm512_maddubs_epi16(w.magnitude, with_sign_of_w);
-  return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
+  return add(add(acc, {_mm512_madd_epi16(a.even, w.even)}), {_mm512_madd_epi16(a.odd, w.odd)});
+}
+BERTHA_INLINE void widen_quads(const std::int8_t* from, QuadNumber* to) {
+  const __m256i words = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+  constexpr int kEvenFirst = 0xd8;  // of words 0 1 2 3: 0 2 1 3
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                      _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(words, kEvenFirst), kEvenFirst));
 }
 BERTHA_INLINE UnsignedQuad unsigned_quad(const std::uint8_t* a) {
   const __m512i quad = broadcast_4_bytes(a);
   return {_mm512_and_si512(quad, _mm512_set1_epi16(0xff)), _mm512_srli_epi16(quad, 8)};
 }
-BERTHA_INLINE UnsignedQuadRow unsigned_quad_row(const std::int8_t* w) {
-  const __m512i row = load_512(w);
-  return {_mm512_srai_epi16(_mm512_slli_epi16(row, 8), 8), _mm512_srai_epi16(row, 8)};
-}
-BERTHA_INLINE I32x16 dot_quads(I32x16 acc, UnsignedQuad a, UnsignedQuadRow w) {
-  return add(add(acc, {_mm512_madd_epi16(a.even, w.even)}), {_mm512_madd_epi16(a.odd, w.odd)});
-}
+BERTHA_INLINE UnsignedQuadRow unsigned_quad_row(const std::int8_t* w) { return quad_row(w); }
 
 /// Sixteen bfloat16 numbers of dwords as float32: those in the high halves, those in the low halves.
 BERTHA_INLINE F32x16 high_bf16(__m512i pairs) {

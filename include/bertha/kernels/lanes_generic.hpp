@@ -38,6 +38,9 @@ struct UnsignedQuad {
 struct UnsignedQuadRow {
   const std::int8_t* values;
 };
+/// What a level's pack_quantised writes for each number of an operand, and what quads are added up in.
+using QuadNumber = std::int8_t;
+using QuadSums = I32x16;
 struct PairBf16 {
   const bf16* values;
 };
@@ -233,12 +236,13 @@ inline std::int32_t fold_max(I32x16 a) {
   return most;
 }
 /// Where dot_quads over a row of k begins to add: not at 0 where the instruction wants unsigned weights.
-inline std::int32_t quads_start(const std::int8_t*, std::size_t) { return 0; }
+inline std::int32_t quads_start(const QuadNumber*, std::size_t) { return 0; }
+inline QuadSums quad_sums(std::int32_t start) { return broadcast_s32(start); }
 inline Quad quad(const std::int8_t* a) { return {a}; }
 inline QuadRow quad_row(const std::int8_t* w) { return {w}; }
 inline UnsignedQuad unsigned_quad(const std::uint8_t* a) { return {a}; }
 inline UnsignedQuadRow unsigned_quad_row(const std::int8_t* w) { return {w}; }
-/// acc[j] + sum over e < 4 of a[e] w[4 j + e], exact; int8 a in [-127, 127], w in [-128, 127].
+/// acc[j] + sum over e < 4 of a[e] w[4 j + e], exact.
 inline I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) {
   BERTHA_EACH_LANE for (std::size_t e = 0; e < 4; ++e) acc.lane[j] += a.values[e] * w.values[4 * j + e];
   return acc;

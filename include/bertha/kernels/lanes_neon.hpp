@@ -5,12 +5,12 @@
 // | fma                  | fmla                                                                           |
 // | min, max             | fcmgt, bsl: fmin and fmax order -0 below 0, and make NaN of one in either      |
 // | to_s32               | fcvtns, nearest even                                                           |
-// | dot_quads            | smull, smull2, addp, sadalp                                                    |
+// | dot_quads            | smull, smull2, sadalp, sadalp                                                  |
 // | dot_quads, unsigned  | smlal, four times, on weights that uzp1 and uzp2 part                          |
 // | dot_pairs, bfloat16  | fmla, twice                                                                    |
 //
-// dot_quads adds products by pairs in int16: with |a| <= 127 a pair's sum is at most 2 * 128 * 127 = 32512, so nothing
-// is lost. All this is in every ARMv8-A CPU: sdot and bfdot are not.
+// Two products of -128 and -128 are more than 16 bits hold. So dot_quads adds products to 32 bits, to two sums for each
+// lane, which are added when they are stored. All this is in every ARMv8-A CPU: sdot and bfdot are not.
 
 #pragma once
 
@@ -23,10 +23,10 @@ BERTHA_NEON_BEGIN
 
 namespace kernels::neon {
 
-/// Rows of the products' tiles, for 32 registers. float32: 24 accumulators, 4 of weights, one of a. int8: 16, weights
+/// Rows of the products' tiles, for 32 registers. float32: 24 accumulators, 4 of weights, one of a. int8: 24, weights
 /// 4, one of a, the rest for products. Unsigned: 16, widened weights 8, one of a. bfloat16: 16, widened weights 8, one
 /// of a.
-inline constexpr std::size_t kTileRowsF32 = 6, kTileRowsS8 = 4, kTileRowsU8 = 4, kTileRowsBf16 = 4;
+inline constexpr std::size_t kTileRowsF32 = 6, kTileRowsS8 = 3, kTileRowsU8 = 4, kTileRowsBf16 = 4;
 inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsS8 = 0, kPairRowsU8 = 0, kPairRowsBf16 = 0;
 inline constexpr std::size_t kExpVectors = 1;
 
@@ -50,6 +50,10 @@ struct UnsignedQuad {
 };
 struct UnsignedQuadRow {
   int16x8_t lo[4], hi[4];  // for lanes 0 to 7 and 8 to 15, by the place in the four
+};
+using QuadNumber = std::int8_t;
+struct QuadSums {
+  int32x4_t v[8];  // two for each lane, side by side
 };
 struct PairBf16 {
   float32x2_t v;
@@ -227,17 +231,24 @@ BERTHA_INLINE int32x4_t broadcast_4_bytes(const void* p) {
   __builtin_memcpy(&four, p, sizeof four);
   return vdupq_n_s32(four);
 }
-BERTHA_INLINE std::int32_t quads_start(const std::int8_t*, std::size_t) { return 0; }
+BERTHA_INLINE std::int32_t quads_start(const QuadNumber*, std::size_t) { return 0; }
+BERTHA_INLINE QuadSums quad_sums(std::int32_t start) {
+  const int32x4_t first = vcombine_s32(vset_lane_s32(start, vdup_n_s32(0), 0), vset_lane_s32(start, vdup_n_s32(0), 0));
+  return {{first, first, first, first, first, first, first, first}};
+}
 BERTHA_INLINE Quad quad(const std::int8_t* a) { return {vreinterpretq_s8_s32(broadcast_4_bytes(a))}; }
 BERTHA_INLINE QuadRow quad_row(const std::int8_t* w) {
   return {{vld1q_s8(w), vld1q_s8(w + 16), vld1q_s8(w + 32), vld1q_s8(w + 48)}};
 }
-BERTHA_INLINE I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) {
+BERTHA_INLINE QuadSums dot_quads(QuadSums acc, Quad a, QuadRow w) {
   BERTHA_EACH_QUARTER {
-    const int16x8_t lo = vmull_s8(vget_low_s8(a.v), vget_low_s8(w.v[i])), hi = vmull_high_s8(a.v, w.v[i]);
-    acc.v[i] = vpadalq_s16(acc.v[i], vpaddq_s16(lo, hi));
+    acc.v[2 * i] = vpadalq_s16(acc.v[2 * i], vmull_s8(vget_low_s8(a.v), vget_low_s8(w.v[i])));
+    acc.v[2 * i + 1] = vpadalq_s16(acc.v[2 * i + 1], vmull_high_s8(a.v, w.v[i]));
   }
   return acc;
+}
+BERTHA_INLINE void store(std::int32_t* p, QuadSums a) {
+  BERTHA_EACH_QUARTER vst1q_s32(p + 4 * i, vpaddq_s32(a.v[2 * i], a.v[2 * i + 1]));
 }
 BERTHA_INLINE UnsignedQuad unsigned_quad(const std::uint8_t* a) {
   const uint8x16_t quad = vreinterpretq_u8_s32(broadcast_4_bytes(a));

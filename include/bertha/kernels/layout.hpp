@@ -71,19 +71,33 @@ class PanelLayout {
 };
 
 /// Tiles of AMX hold 16 rows, of an operand or of a panel, of 64 bytes.
-inline constexpr std::size_t kTileRows = 16;
-inline constexpr std::size_t kTileInputs = 32;                        // bfloat16 numbers of a tile's row
-inline constexpr std::size_t kTileNumbers = kTileRows * kTileInputs;  // bfloat16 numbers of a tile
+inline constexpr std::size_t kTileRows = 16, kTileRowBytes = 64, kTileBytes = kTileRows * kTileRowBytes;
+/// Numbers of a tile, and of its row.
+template <class Element>
+inline constexpr std::size_t kTileNumbers = kTileBytes / sizeof(Element);
+template <class Element>
+inline constexpr std::size_t kTileInputs = kTileRowBytes / sizeof(Element);
+
+/// Eight such tiles, as LDTILECFG reads it.
+struct TileConfig {
+  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+inline constexpr TileConfig kTileConfig;
 
 /// Whether a float32 number is one bfloat16 number, or a high and a low one whose tiles follow each other.
 enum class Halves : std::size_t { one = 1, high_and_low = 2 };
 
-/// Where bfloat16 number `input` of a row is when rows lie in tiles, [rows/16][inputs/32][halves][16][32], and the rows
-/// of a tile share 16 times `stride` numbers. The low one is kTileNumbers further than the high one.
+/// Where number `input` of a row is when rows lie in tiles, [rows/16][inputs/I][halves][16][I], I = kTileInputs, and
+/// the rows of a tile share 16 times `stride` numbers. The low one is kTileNumbers further than the high one.
+template <class Element>
 BERTHA_INLINE constexpr std::size_t in_row_tiles(std::size_t row, std::size_t input, std::size_t stride,
-                                                 Halves halves) {
-  return row / kTileRows * kTileRows * stride + input / kTileInputs * static_cast<std::size_t>(halves) * kTileNumbers +
-         row % kTileRows * kTileInputs + input % kTileInputs;
+                                                 Halves halves = Halves::one) {
+  constexpr std::size_t kInputs = kTileInputs<Element>;
+  return row / kTileRows * kTileRows * stride +
+         input / kInputs * static_cast<std::size_t>(halves) * kTileNumbers<Element> + row % kTileRows * kInputs +
+         input % kInputs;
 }
 
 /// Where the high half of a weight is in panels of split numbers, [N'/16, k'/32, 2, 16, 16, 2]: every tile of high
@@ -91,7 +105,7 @@ BERTHA_INLINE constexpr std::size_t in_row_tiles(std::size_t row, std::size_t in
 BERTHA_INLINE constexpr std::size_t in_split_panels(std::size_t output, std::size_t input,
                                                     const PanelLayout<bf16>& halves) {
   const std::size_t high = halves.at(output, input);
-  return high + high / kTileNumbers * kTileNumbers;
+  return high + high / kTileNumbers<bf16> * kTileNumbers<bf16>;
 }
 
 }  // namespace kernels

@@ -19,7 +19,7 @@
 
 #include <bertha/kernels/attention_bf16.inl>
 
-inline void attention_s8(const Attention& op) { attend_s8(op, pack_quantised, gemm_s8); }
+inline void attention_s8(const Attention& op) { attend_s8(op, pack_quantised, gemm_s8, sizeof(std::int8_t)); }
 inline void attention_bf16(const Attention& op) { attend_bf16(op, pack_rows, gemm_bf16); }
 
 /// All operations but the splitting, as functions of `level`.

@@ -10,8 +10,10 @@ inline void attention_bf16(const Attention& op) { attend_bf16(op, pack_rows, gem
 /// `base` with the products on tiles and what they need, as `level`.
 constexpr Table table_over(const Table& base, std::string_view level) {
   return level_over(base, {.level = level,
+                           .gemm_s8 = {gemm_s8},
                            .gemm_bf16 = {gemm_bf16},
                            .attention_bf16 = {attention_bf16},
+                           .pack_quantised = {pack_quantised},
                            .pack_rows = {pack_rows},
                            .gemm_split = {gemm_split},
                            .split_rows = {split_rows},

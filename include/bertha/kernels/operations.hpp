@@ -60,12 +60,12 @@ using GemmBf16 = GemmRows<bf16>;
 using GemmSplit = GemmBf16;
 
 /// GemmF32 with acc = sum_k a[r, k] w[n, k] in int32 (so k <= kMostInputsS8) and fma(float(acc), a_scale[r] * scale[n],
-/// bias[n]) before the activation. Exact for every int8 weight, -128 too. With zero points, acc - a_zero[r] sum[n] in
-/// place of acc (so k <= kMostShiftedInputsS8): the sum of (a[r, k] - a_zero[r]) w[n, k]. Unsigned, `a` holds bytes
-/// from 0 to 255 (so k <= kMostKeysS8), as attention's probabilities are.
+/// bias[n]) before the activation. Exact for every int8 number on either side, -128 too. With zero points,
+/// acc - a_zero[r] sum[n] in place of acc (so k <= kMostShiftedInputsS8): the sum of (a[r, k] - a_zero[r]) w[n, k].
+/// Unsigned, `a` holds plain rows of bytes from 0 to 255 (so k <= kMostKeysS8), as attention's probabilities are.
 struct GemmS8 {
-  const std::int8_t* a = nullptr;  // [rows, k'], k' = k rounded up to 64, as the level's pack_quantised writes it
-  std::size_t a_stride = 0;
+  const std::int8_t* a = nullptr;       // [rows, k'], k' = k rounded up to 64, as the level's pack_quantised writes it
+  std::size_t a_stride = 0;             // in bytes
   const float* a_scale = nullptr;       // [rows]
   const std::int8_t* panels = nullptr;  // PanelLayout<std::int8_t>; 64-byte aligned
   const float* scale = nullptr;         // [N']
@@ -142,15 +142,15 @@ struct LayerNormRows {
 /// are the least and the largest of the row's numbers and 0, scale = (high - low) / 254, inverse = 254 / (high - low),
 /// zero = round_even(fma(-low, inverse, -127)), q = round_even(fma(x, inverse, zero)), both clamped as above; m is as
 /// above, zero is 0 where q is all 0, and a high - low that overflows is an infinity in the row.
-/// pack_quantised may write rows in tiles, as the level's product reads them: then q has rows, and x may have
-/// any number, up to a multiple of 16.
+/// pack_quantised writes what the level's product reads: Table::quantised_bytes for each number, and it may write rows
+/// in tiles: then q has rows, and x may have any number, up to a multiple of 16.
 struct QuantiseRows {
   const float* x = nullptr;  // [rows, size]
   std::size_t stride = 0;
   std::size_t rows = 0;
   std::size_t size = 0;
-  std::int8_t* q = nullptr;  // [rows, size rounded up to 64]
-  std::size_t q_stride = 0;
+  std::int8_t* q = nullptr;          // [rows, size rounded up to 64]
+  std::size_t q_stride = 0;          // in bytes
   float* scale = nullptr;            // [rows]
   const float* smoothing = nullptr;  // [size], or null
   std::int32_t* zero = nullptr;      // [rows], or null: the row is quantised without
@@ -188,9 +188,12 @@ struct Slot<void(Operands...)> {
   explicit constexpr operator bool() const { return run != nullptr; }
 };
 
+inline constexpr std::size_t kMostQuantisedBytes = 2;
+
 /// The functions of one level.
 struct Table {
   std::string_view level = {};
+  std::size_t quantised_bytes = 1;  ///< of each number that pack_quantised writes; at most kMostQuantisedBytes
   Slot<void(const GemmF32&)> gemm_f32 = {};
   Slot<void(const GemmS8&)> gemm_s8 = {};
   Slot<void(const GemmBf16&)> gemm_bf16 = {};
@@ -243,7 +246,7 @@ constexpr void for_each_slot(Visit&& visit) {
 }
 
 /// The number of operations; for_each_slot visits them all.
-inline constexpr std::size_t kOperations = (sizeof(Table) - sizeof(Table::level)) / sizeof(Table::gemm_f32);
+inline constexpr std::size_t kOperations = (sizeof(Table) - offsetof(Table, gemm_f32)) / sizeof(Table::gemm_f32);
 static_assert([] {
   std::size_t visited = 0;
   for_each_slot([&]<auto>(std::string_view) { ++visited; });
@@ -253,6 +256,7 @@ static_assert([] {
 /// A level: the functions of `own`, whose slots need no name of a level, and for the others those of `base`.
 constexpr Table level_over(Table base, const Table& own) {
   base.level = own.level;
+  if (own.pack_quantised) base.quantised_bytes = own.quantised_bytes;
   for_each_slot([&]<auto slot>(std::string_view) {
     if (own.*slot) base.*slot = {(own.*slot).run, own.level};
   });

@@ -53,6 +53,8 @@
 #define BERTHA_ROUND(value) __asm__("" : "+w"(value))
 #endif
 #define BERTHA_NEON_BEGIN BERTHA_STRICT_BEGIN
+#define BERTHA_NEON_DOT_BEGIN BERTHA_TARGET_BEGIN("dotprod")
+#define BERTHA_NEON_DOT_END BERTHA_TARGET_END
 
 #else
 
@@ -84,6 +86,10 @@
 #define BERTHA_NEON_BEGIN \
   BERTHA_STRICT_BEGIN     \
   BERTHA_PRAGMA(GCC optimize("O3", "no-schedule-insns"))
+#define BERTHA_NEON_DOT_BEGIN \
+  BERTHA_NEON_BEGIN           \
+  BERTHA_PRAGMA(GCC target("arch=armv8.2-a+dotprod"))
+#define BERTHA_NEON_DOT_END BERTHA_NEON_END
 
 #endif
 
@@ -92,6 +98,8 @@
 
 #define BERTHA_AVX2_BEGIN BERTHA_TARGET_BEGIN("avx2,fma,f16c")
 #define BERTHA_AVX2_END BERTHA_TARGET_END
+#define BERTHA_AVX2_VNNI_BEGIN BERTHA_TARGET_BEGIN("avx2,fma,f16c,avxvnni")
+#define BERTHA_AVX2_VNNI_END BERTHA_TARGET_END
 #define BERTHA_AVX512_BEGIN BERTHA_TARGET_BEGIN("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")
 #define BERTHA_AVX512_END BERTHA_TARGET_END
 #define BERTHA_AVX512_VNNI_BEGIN BERTHA_TARGET_BEGIN("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
@@ -99,5 +107,5 @@
 #define BERTHA_AVX512_BF16_BEGIN BERTHA_TARGET_BEGIN("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")
 #define BERTHA_AVX512_BF16_END BERTHA_TARGET_END
 #define BERTHA_AMX_BEGIN \
-  BERTHA_TARGET_BEGIN("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16")
+  BERTHA_TARGET_BEGIN("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16,amx-int8")
 #define BERTHA_AMX_END BERTHA_TARGET_END

@@ -279,15 +279,18 @@ BERTHA_LANE_INLINE I32x16 quantised(F32x16 x, F32x16 inverse) {
   return to_s32(min(broadcast(127.0f), max(broadcast(-127.0f), mul(x, inverse))));
 }
 
+/// Where number i of a quantised row is, whose pieces of 64 numbers begin `piece` numbers apart.
+BERTHA_LANE_INLINE std::size_t in_pieces(std::size_t i, std::size_t piece) { return i / 64 * piece + i % 64; }
+
 /// Writes `padded(n)` integers, of which those past n are 0, and returns the scale.
-BERTHA_LANE_INLINE float quantise_row(const float* x, std::size_t n, std::int8_t* q) {
+BERTHA_LANE_INLINE float quantise_row(const float* x, std::size_t n, std::int8_t* q, std::size_t piece = 64) {
   LargestMagnitude largest{zero_s32()};
   over_row(x, n, largest);
   const Quantiser row = quantiser(fold_max(largest.most));
   const F32x16 inverse = broadcast(row.inverse);
   for (std::size_t i = 0; i < n; i += kLanes) {
     const F32x16 values = n - i < kLanes ? load_first(x + i, n - i) : load(x + i);
-    store_s8(q + i, row.inverse == 0.0f ? zero_s32() : quantised(values, inverse));
+    store_s8(q + in_pieces(i, piece), row.inverse == 0.0f ? zero_s32() : quantised(values, inverse));
   }
   return row.scale;
 }
@@ -302,7 +305,7 @@ BERTHA_LANE_INLINE F32x16 smoothed(const float* x, const float* smoothing, std::
 
 /// quantise_row of a row that is smoothed or has a zero point, which goes to `zero` unless that is null.
 inline float quantise_calibrated_row(const float* x, const float* smoothing, std::size_t n, std::int8_t* q,
-                                     std::int32_t* zero) {
+                                     std::size_t piece, std::int32_t* zero) {
   I32x16 most = zero_s32();
   F32x16 high = broadcast(0.0f), low = broadcast(0.0f);
   for (std::size_t i = 0; i < n; i += kLanes) {
@@ -325,21 +328,24 @@ inline float quantise_calibrated_row(const float* x, const float* smoothing, std
   for (std::size_t i = 0; i < n; i += kLanes) {
     F32x16 values = min(largest, max(least, fma(smoothed(x, smoothing, n, i), inverse, shift)));
     if (n - i < kLanes) values = select(lanes_below(n - i), values, broadcast(0.0f));
-    store_s8(q + i, row.inverse == 0.0f ? zero_s32() : to_s32(values));
+    store_s8(q + in_pieces(i, piece), row.inverse == 0.0f ? zero_s32() : to_s32(values));
   }
   if (zero) *zero = fold_max(to_s32(shift));
   return row.scale;
 }
 
+/// One row of `op`, to q, in pieces.
+BERTHA_NOINLINE void quantise(const QuantiseRows& op, std::size_t row, std::int8_t* q, std::size_t piece) {
+  const float* x = op.x + row * op.stride;
+  std::int32_t* zero = op.zero ? op.zero + row : nullptr;
+  op.scale[row] = op.smoothing || zero ? quantise_calibrated_row(x, op.smoothing, op.size, q, piece, zero)
+                                       : quantise_row(x, op.size, q, piece);
+  for (std::size_t i = padded(op.size); i < round_up(op.size, 64); i += kLanes)
+    store_s8(q + in_pieces(i, piece), zero_s32());
+}
+
 inline void quantise_rows(const QuantiseRows& op) {
-  const bool calibrated = op.smoothing || op.zero;
-  for (std::size_t row = 0; row < op.rows; ++row) {
-    const float* x = op.x + row * op.stride;
-    std::int8_t* q = op.q + row * op.q_stride;
-    op.scale[row] = calibrated ? quantise_calibrated_row(x, op.smoothing, op.size, q, op.zero ? op.zero + row : nullptr)
-                               : quantise_row(x, op.size, q);
-    for (std::size_t i = padded(op.size); i < round_up(op.size, 64); i += kLanes) store_s8(q + i, zero_s32());
-  }
+  for (std::size_t row = 0; row < op.rows; ++row) quantise(op, row, op.q + row * op.q_stride, 64);
 }
 
 /// Products on vectors read rows as they lie.

@@ -12,11 +12,13 @@
 #if defined(__x86_64__)
 #include <bertha/kernels/amx.hpp>
 #include <bertha/kernels/avx2.hpp>
+#include <bertha/kernels/avx2_vnni.hpp>
 #include <bertha/kernels/avx512.hpp>
 #include <bertha/kernels/avx512_bf16.hpp>
 #include <bertha/kernels/avx512_vnni.hpp>
 #elif defined(__aarch64__)
 #include <bertha/kernels/neon.hpp>
+#include <bertha/kernels/neon_dot.hpp>
 #endif
 #endif
 #include <cstdlib>
@@ -59,12 +61,14 @@ BERTHA_FUNCTION std::vector<const Table*> tables_for([[maybe_unused]] const CpuF
   std::vector<const Table*> tables = {&scalar::kTable};
 #if defined(__x86_64__)
   if (features.avx2) tables.push_back(&avx2::kTable);
+  if (features.avx2_vnni) tables.push_back(&avx2_vnni::kTable);
   if (features.avx512) tables.push_back(&avx512::kTable);
   if (features.avx512_vnni) tables.push_back(&avx512_vnni::kTable);
   if (features.avx512_bf16) tables.push_back(&avx512_bf16::kTable);
   if (features.amx) tables.push_back(&amx::kTable);
 #elif defined(__aarch64__)
   if (features.neon) tables.push_back(&neon::kTable);
+  if (features.neon_dot) tables.push_back(&neon_dot::kTable);
 #endif
   return tables;
 }
