@@ -181,11 +181,18 @@ template <class F>
 struct Slot;
 template <class... Operands>
 struct Slot<void(Operands...)> {
+  constexpr Slot() = default;
+  constexpr Slot(void (*function)(Operands...), std::string_view level_name = {}) : run(function), level(level_name) {}
+
   void (*run)(Operands...) = nullptr;  ///< null where the level lacks the operation
-  std::string_view level = "none";
+  std::string_view level = kNoLevel;
 
   void operator()(Operands... operands) const { run(operands...); }
-  explicit constexpr operator bool() const { return run != nullptr; }
+  // By the name: with -fsanitize=undefined, g++ takes the comparison of a function with null for no constant.
+  explicit constexpr operator bool() const { return level != kNoLevel; }
+
+ private:
+  static constexpr std::string_view kNoLevel = "none";
 };
 
 inline constexpr std::size_t kMostQuantisedBytes = 2;
