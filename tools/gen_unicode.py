@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes unicode_tables.hpp, composition_tables.hpp and grapheme_tables.hpp by asking `tokenizers` and CPython about every code point.
+"""Writes {unicode,composition,grapheme}_tables.hpp by asking `tokenizers` and CPython about every code point.
 
     python3 tools/gen_unicode.py [FOLDER]
 

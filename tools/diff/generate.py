@@ -55,8 +55,8 @@ COMMON_COMPATIBLE = [chr(c) for first, last in ((0xFF01, 0xFFEF), (0xFB00, 0xFB0
                                                 (0xFE20, 0xFEFC)) for c in range(first, last)] + ["\ufdfa", "\xbd", "\xb2"]
 # What grapheme clusters are made of: jamo and syllables, numbers' signs, Indic conjuncts, pictures and joiners.
 CLUSTERS = ["\u1100", "\u115f", "\u1161", "\u11a8", "\uac00", "\uac01", "\ud7b0", "\ud7cb", "\u0600", "\u06dd", "\u070f",
-            "\u0890", "\u0d4e", "\u0915", "\u094d", "\u093c", "\u09cd", "\u0995", "\u0903", "\u0e33", "\u200c", "\u200d", "\xa9",
-            "\xae", "\u203c", "\u2764", "\U0001f468", "\U0001f3fb", "\U0001f1f9", "\ufe0f", "\u20e3", "\r", "\n", "\r\n",
+            "\u0890", "\u0d4e", "\u0915", "\u094d", "\u093c", "\u09cd", "\u0995", "\u0903", "\u0e33", "\u200c", "\u200d",
+            "\xa9", "\xae", "\u203c", "\u2764", "\U0001f468", "\U0001f3fb", "\U0001f1f9", "\ufe0f", "\u20e3", "\r", "\n", "\r\n",
             "\0", "\x01", "\xad", "\u0301", "\u0327", "\u3099", "\uff9e", "\uff9f", "\uff76", "\u304b", "a", "1", "\u2460"]
 
 
@@ -157,7 +157,8 @@ class Generator:
 
     def outside(self):
         r = self.random
-        word = "".join(r.choice((r.choice(self.unknown) * r.choice((1, 1, 2, 9)), self.piece())) for _ in range(r.randint(1, 5)))
+        word = "".join(r.choice((r.choice(self.unknown) * r.choice((1, 1, 2, 9)), self.piece()))
+                       for _ in range(r.randint(1, 5)))
         return word + r.choice(("", "", "<unk>", "<0x41>", "<0xE2>"))
 
     def clusters(self):
