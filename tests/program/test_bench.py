@@ -56,7 +56,7 @@ class Timing(ProgramTest):
             self.assertEqual(stages["embeddings", embed]["calls"], 1)
             self.assertEqual(stages["norm", "layer_norm"]["calls"], 2 * layers + 1)
             self.assertIn(("attention", f"attention_{product[5:]}"), stages)
-            self.assertEqual(("quantising", "quantise_rows") in stages, precision == "int8")
+            self.assertEqual(("quantising", "pack_quantised") in stages, precision == "int8")
             self.assertNotIn("kernel", stages["outside of kernels", None])
             times = [stage["ms"] for stage in found["stages"]]
             self.assertEqual(times, sorted(times, reverse=True))
