@@ -100,22 +100,23 @@ void known_answers(const Table& table, const Check& check) {
   table.quantise_rows(quantise);
   check("quantise_rows", Known::hash(k->q, rows, wide, wide));
   pack_quantised(quantise);
-  table.gemm_s8({.a = k->packed,
-                 .a_stride = wide * table.quantised_bytes,
-                 .a_scale = k->row_scale,
-                 .panels = k->q_panels,
-                 .scale = k->other,
-                 .sum = k->sum,
-                 .bias = k->vector,
-                 .residual = k->y,
-                 .residual_stride = stride,
-                 .out = k->out,
-                 .out_stride = stride,
-                 .rows = rows,
-                 .k = wide,
-                 .n_panels = n / 16,
-                 .activation = Activation::tanh,
-                 .scratch = k->product});
+  GemmS8 multiply = {.a = k->packed,
+                     .a_stride = wide * table.quantised_bytes,
+                     .a_scale = k->row_scale,
+                     .panels = k->q_panels,
+                     .scale = k->other,
+                     .sum = k->sum,
+                     .bias = k->vector,
+                     .residual = k->y,
+                     .residual_stride = stride,
+                     .out = k->out,
+                     .out_stride = stride,
+                     .rows = rows,
+                     .k = wide,
+                     .n_panels = n / 16,
+                     .activation = Activation::tanh,
+                     .scratch = k->product};
+  table.gemm_s8(multiply);
   check("gemm_s8", Known::hash(k->out, rows, stride, n));
   const Attention attention = {.query = k->x,
                                .key = k->x + stride,
@@ -220,20 +221,10 @@ void known_answers(const Table& table, const Check& check) {
   table.quantise_rows(quantise);
   check("quantise_rows", Known::hash(k->q, rows, wide, wide) ^ Known::hash(k->zero, 1, 0, rows));
   pack_quantised(quantise);
-  table.gemm_s8({.a = k->packed,
-                 .a_stride = wide * table.quantised_bytes,
-                 .a_scale = k->row_scale,
-                 .panels = k->q_panels,
-                 .scale = k->other,
-                 .sum = k->sum,
-                 .bias = k->vector,
-                 .out = k->out,
-                 .out_stride = stride,
-                 .rows = rows,
-                 .k = wide,
-                 .n_panels = n / 16,
-                 .scratch = k->product,
-                 .a_zero = k->zero});
+  multiply.residual = nullptr;
+  multiply.activation = Activation::none;
+  multiply.a_zero = k->zero;
+  table.gemm_s8(multiply);
   check("gemm_s8", Known::hash(k->out, rows, stride, n));
 }
 
