@@ -11,17 +11,9 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 
 from . import sentencepiece_model
 from .errors import fail
+from .roberta_rules import TOKENS as FAIRSEQ_TOKENS
 from .sentencepiece_model import CONTROL, UNIGRAM, USER_DEFINED
 
-FAIRSEQ_TOKENS = {
-    "bos_token": "<s>",
-    "eos_token": "</s>",
-    "unk_token": "<unk>",
-    "sep_token": "</s>",
-    "pad_token": "<pad>",
-    "cls_token": "<s>",
-    "mask_token": "<mask>",
-}
 ALBERT_TOKENS = {
     "bos_token": "[CLS]",
     "eos_token": "[SEP]",
