@@ -4,7 +4,6 @@
 
 #include <gtest/gtest.h>
 
-#include <sys/wait.h>
 #include <unistd.h>
 #include <array>
 #include <atomic>
@@ -16,9 +15,12 @@
 #include <cstring>
 #include <thread>
 
+#include "../support/child_process.hpp"
+
 namespace {
 
 using bertha::kernels::Table;
+using bertha_test::status_of_child;
 
 enum Pause : int { none, wanted, reached };
 std::atomic<int> pause_in_getenv{none};
@@ -42,19 +44,6 @@ extern "C" char* getenv(const char* name) noexcept {
 }
 
 namespace {
-
-/// Forks; the child calls `act`, ends with 0 when that is true, and is killed after 20 seconds.
-template <class Act>
-int status_of_child(const Act& act) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::alarm(20);
-    ::_exit(act() ? 0 : 1);
-  }
-  int status = -1;
-  ::waitpid(child, &status, 0);
-  return status;
-}
 
 /// First use as a model's loading has it.
 bool kernels_work() {

@@ -1,6 +1,4 @@
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <bertha/encoder/workspace.hpp>
@@ -8,6 +6,8 @@
 #include <set>
 #include <thread>
 #include <vector>
+
+#include "../../support/child_process.hpp"
 
 namespace {
 
@@ -55,15 +55,10 @@ TEST(WorkspacePool, ServesAChildThatWasForkedWhileOtherThreadsTookAndGaveBack) {
   }
   int failed = 0;
   for (int round = 0; round < 300 && failed == 0; ++round) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-      ::alarm(20);  // a lock that nobody gives back would be waited for
-      for (int i = 0; i < 10; ++i) (*pool.take(one_thread)).hidden.reserve(100);
-      ::_exit(0);
-    }
-    int status = -1;
-    ::waitpid(child, &status, 0);
-    failed += status != 0;
+    failed += bertha_test::status_of_child([&] {  // which would wait for a lock that nobody gives back
+                for (int i = 0; i < 10; ++i) (*pool.take(one_thread)).hidden.reserve(100);
+                return true;
+              }) != 0;
   }
   EXPECT_EQ(failed, 0);
   enough = true;

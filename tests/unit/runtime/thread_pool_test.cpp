@@ -1,7 +1,6 @@
 #include <gtest/gtest.h>
 
 #include <pthread.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <atomic>
 #include <bertha/runtime/parallel_for.hpp>
@@ -14,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "../../support/child_process.hpp"
 #include "meeting.hpp"
 
 #if defined(__SANITIZE_THREAD__)
@@ -30,6 +30,7 @@ using bertha::default_executor;
 using bertha::parallel_for;
 using bertha::TaskRef;
 using bertha::detail::ThreadPool;
+using bertha_test::status_of_child;
 
 thread_local bool allocations_fail = false;
 
@@ -120,19 +121,6 @@ TEST(ThreadPool, LeavesSignalsToTheThreadsOfTheProgram) {
     if (std::this_thread::get_id() != caller && !sigismember(&mask, SIGTERM)) ++open;
   });
   EXPECT_EQ(open, 0);
-}
-
-/// Forks; the child calls `act` and ends with 0 when that is true, and is killed after 20 seconds.
-template <class Act>
-int status_of_child(const Act& act) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::alarm(20);
-    ::_exit(act() ? 0 : 1);
-  }
-  int status = -1;
-  ::waitpid(child, &status, 0);
-  return status;
 }
 
 bool default_pool_works() {
