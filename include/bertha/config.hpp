@@ -170,10 +170,8 @@ struct NormalizerStep {
   std::size_t num_replacements = 0;  ///< of `charsmap`
 };
 
-/// A tokenizer, resolved: no defaults are left to decide.
-struct TokenizerConfig {
-  std::variant<WordPieceOptions, ByteBpeOptions, UnigramOptions> model;
-  std::size_t vocab_size = 0;  ///< tokens of the model's own vocabulary
+/// Special tokens, and how they stand around texts: what a tokenizer of any kind has.
+struct SpecialTokens {
   std::uint32_t unk_token_id = 0;
   std::uint32_t cls_token_id = 0;
   std::uint32_t sep_token_id = 0;
@@ -181,6 +179,12 @@ struct TokenizerConfig {
   std::vector<AddedToken> added_tokens;
   std::vector<TemplatePiece> single;
   std::vector<TemplatePiece> pair;
+};
+
+/// The tokenizer of a file, resolved: no defaults are left to decide.
+struct TokenizerConfig : SpecialTokens {
+  std::variant<WordPieceOptions, ByteBpeOptions, UnigramOptions> model;
+  std::size_t vocab_size = 0;              ///< tokens of the model's own vocabulary
   std::vector<NormalizerStep> normalizer;  ///< where there are any: in place of the model's own normaliser
 };
 

@@ -7,6 +7,7 @@
 #include <bertha/encoder/packs.hpp>
 #include <bertha/heads/head.hpp>
 #include <bertha/runtime/function_ref.hpp>
+#include <bertha/tokenizer/same_vocabulary.hpp>
 #include <bertha/tokenizer/tokenizer.hpp>
 #include <cmath>
 #include <cstring>
@@ -24,6 +25,8 @@ struct LoadOptions {
   Memory memory = Memory::fast;  ///< what may be held beside the file; the bits of results don't depend on it
   bool verify = false;  ///< check every CRC and run the file's self-test; throws Error{self_test} when one differs
   bool copy = false;    ///< read the file into memory instead of mapping it, so that nobody can truncate it meanwhile
+  /// In place of the file's own tokenizer: its vocabulary must be the file's, what it makes of texts may differ.
+  std::optional<Tokenizer> tokenizer = {};
 };
 
 namespace detail {
@@ -152,10 +155,15 @@ class Model {
     State(WeightFile opened, const LoadOptions& options)
         : file(std::move(opened)),
           config(configure(file, options)),
-          tokenizer(Tokenizer::load(file)),
+          tokenizer(choose(Tokenizer::load(file), options.tokenizer, file.name())),
           encoder(file, config),
           head(H::load(file, config)) {
       file.finish();
+    }
+    static Tokenizer choose(Tokenizer own, const std::optional<Tokenizer>& given, const std::string& name) {
+      if (!given) return own;
+      require_same_vocabulary(own.strings(), given->strings(), name);
+      return *given;
     }
     static ModelConfig configure(const WeightFile& file, const LoadOptions& options) {
       ModelConfig config = file.config();

@@ -602,6 +602,27 @@ TEST(Model, LetsASequenceThroughThatIsLongerThanAPack) {
   }
 }
 
+TEST(Model, TakesAnotherTokenizerOfItsVocabulary) {
+  ModelWriter cased = tiny();
+  cased.tokenizer["lowercase"] = false;
+  const AlignedBytes bytes(tiny().bytes()), other(cased.bytes());
+  const bertha::Tokenizer tokenizer = Classifier::load(other.span()).tokenizer();
+  const auto own = bertha::TextClassifier::load(bytes.span());
+  const auto given = bertha::TextClassifier::load(bytes.span(), {.tokenizer = tokenizer});
+  EXPECT_EQ(own.run("THE cat").info.n_unknown, 0u);
+  EXPECT_EQ(given.run("THE cat").info.n_unknown, 1u);
+  EXPECT_EQ(own("the cat").score, given("the cat").score);
+
+  TinyOptions options;
+  options.vocabulary[6] = "z";
+  const AlignedBytes strange(ModelWriter::tiny(options).bytes());
+  expect_error(ErrorCode::vocabulary, {"token 6 is \"z\", but \"b\"", "given"},
+               [&] { Classifier::load(strange.span(), {.tokenizer = tokenizer}); });
+  options.vocabulary[6] = "";  // an id without a token
+  const AlignedBytes fewer(ModelWriter::tiny(options).bytes());
+  EXPECT_NO_THROW(Classifier::load(fewer.span(), {.tokenizer = tokenizer}));
+}
+
 TEST(Model, TakesNoEncodingsAtAll) {
   const AlignedBytes pooled(tiny().bytes()), tokens(tiny(kHeads[1], "int8").bytes());
   InlineExecutor executor;

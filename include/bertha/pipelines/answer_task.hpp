@@ -104,7 +104,7 @@ BERTHA_FUNCTION AnswerTask::AnswerTask(const Tokenizer& tokenizer, const ModelCo
     throw_error(ErrorCode::input, {"max_seq_len is ", max_seq_len_, "; the model takes at most ", config.max_length});
   if (doc_stride_ > max_seq_len_)
     throw_error(ErrorCode::input, {"doc_stride (", doc_stride_, ") is larger than max_seq_len (", max_seq_len_, ")"});
-  for (const TemplatePiece& piece : tokenizer.config().pair)
+  for (const TemplatePiece& piece : tokenizer.special_tokens().pair)
     n_special_ += static_cast<std::size_t>(piece.kind == TemplatePiece::Kind::special);
   if (max_seq_len_ < n_special_)
     throw_error(ErrorCode::input, {"max_seq_len is ", max_seq_len_, "; the special tokens alone take ", n_special_});
@@ -208,7 +208,7 @@ BERTHA_FUNCTION AnswerResult AnswerTask::decode(const Question& input, std::span
     const std::size_t top_k = std::min(options_.top_k, window.size() * window.size());
     const std::size_t n = options_.align_to_words ? 2 * top_k + 10 : top_k;
     const auto found =
-        detail::answer_spans(logits[w], window, tokenizer_.config().cls_token_id, n, options_.max_answer_len);
+        detail::answer_spans(logits[w], window, tokenizer_.special_tokens().cls_token_id, n, options_.max_answer_len);
     for (const detail::TokenSpan& span : found.spans) {
       const auto [start, end] = places(window, span);
       candidates.add({start < end ? input.context.substr(start, end - start) : std::string_view(),

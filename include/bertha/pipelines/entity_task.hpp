@@ -146,7 +146,7 @@ BERTHA_FUNCTION void EntityTask::check_stride(std::size_t stride) const {
     throw_error(ErrorCode::input, {"stride is given, but aggregation_strategy is none: only entities of several tokens "
                                    "can be matched between windows; choose another strategy"});
   std::size_t room = config_.max_length;
-  for (const TemplatePiece& piece : tokenizer_.config().single)
+  for (const TemplatePiece& piece : tokenizer_.special_tokens().single)
     room -= static_cast<std::size_t>(piece.kind == TemplatePiece::Kind::special);
   if (stride >= room)
     throw_error(ErrorCode::input, {"stride is ", stride, "; a window has room for ", room,
@@ -236,7 +236,7 @@ BERTHA_FUNCTION std::vector<EntityTask::Token> EntityTask::label_tokens(std::str
     const auto best = std::max_element(scores.begin(), scores.end());
     const Span span = window.offsets[i];
     // "[UNK]" says nothing: the word of an unknown token is the part of the text that it stands for.
-    const bool unknown = window.ids[i] == tokenizer_.config().unk_token_id;
+    const bool unknown = window.ids[i] == tokenizer_.special_tokens().unk_token_id;
     tokens.push_back({static_cast<std::size_t>(best - scores.begin()), *best, i,
                       unknown ? text.substr(span.start, span.end - span.start) : tokenizer_.token(window.ids[i]),
                       span});

@@ -11,6 +11,7 @@
 #include <bertha/tokenizer/added_tokens.hpp>
 #include <bertha/tokenizer/byte_bpe_tokenizer.hpp>
 #include <bertha/tokenizer/charsmap.hpp>
+#include <bertha/tokenizer/other_kind.hpp>
 #include <bertha/tokenizer/step_normalizer.hpp>
 #include <bertha/tokenizer/stored_strings.hpp>
 #include <bertha/tokenizer/tokenizer_kind.hpp>
@@ -37,6 +38,12 @@ class TextTokenizer {
       : kind_(make_kind(config, tensors)),
         raw_tokens_(finder(config.added_tokens, false)),
         normalized_tokens_(finder(config.added_tokens, true)) {}
+
+  /// Of a kind that no file describes. Throws Error{vocabulary} for added tokens that are empty or not UTF-8.
+  TextTokenizer(const std::vector<AddedToken>& added_tokens, OtherKind kind)
+      : kind_(std::move(kind)),
+        raw_tokens_(finder(added_tokens, false)),
+        normalized_tokens_(finder(added_tokens, true)) {}
 
   /// The tokens of the vocabulary by id.
   const StoredStrings& strings() const {
@@ -71,7 +78,7 @@ class TextTokenizer {
  private:
   template <TokenizerKind... Kinds>
   using OneOf = std::variant<Kinds...>;
-  using AnyKind = OneOf<WordPieceTokenizer, ByteBpeTokenizer, UnigramTokenizer>;
+  using AnyKind = OneOf<WordPieceTokenizer, ByteBpeTokenizer, UnigramTokenizer, OtherKind>;
 
   static constexpr std::size_t kMaxBytes = std::size_t{1} << 31;
 

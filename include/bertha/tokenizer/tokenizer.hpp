@@ -28,8 +28,8 @@
 BERTHA_NAMESPACE_BEGIN
 
 /// Equals what `transformers` builds for BERT, RoBERTa, XLM-RoBERTa and their kin (5.23.0, tokenizers 0.23.3) with the
-/// same options, offsets being UTF-8 bytes. Texts are UTF-8; `replace_invalid_utf8` makes them so. Immutable: several
-/// threads may use one at once.
+/// same options, offsets being UTF-8 bytes. Texts are UTF-8; `replace_invalid_utf8` makes them so. Immutable, cheap to
+/// copy: several threads may use one at once.
 class Tokenizer {
  public:
   /// Takes the tensors `tokenizer.*`, and keeps the file's bytes alive.
@@ -42,7 +42,19 @@ class Tokenizer {
   /// Throws Error{vocabulary} if the configuration and the tensors contradict each other.
   Tokenizer(TokenizerConfig config, const TokenizerTensors& tensors, std::shared_ptr<const void> keep_alive = nullptr);
 
-  const TokenizerConfig& config() const { return config_; }
+  /// A tokenizer of a kind that no file describes: SentencePiece's library (sentencepiece.hpp), or your own.
+  /// Throws Error{vocabulary} if the special tokens are none of the kind's.
+  template <TokenizerKind Kind>
+  Tokenizer(SpecialTokens special, Kind kind)
+      : special_(std::move(special)),
+        text_tokenizer_(std::make_shared<const TextTokenizer>(special_.added_tokens, OtherKind(std::move(kind)))) {
+    check();
+  }
+
+  const SpecialTokens& special_tokens() const { return special_; }
+
+  /// The tokens of the vocabulary by id, without those that are added to it.
+  const StoredStrings& strings() const { return text_tokenizer_->strings(); }
 
   /// One more than the largest id.
   std::size_t size() const { return size_; }
@@ -51,17 +63,17 @@ class Tokenizer {
   /// Throws Error{input} if id >= size().
   std::string_view token(std::uint32_t id) const {
     if (const auto found = added_.find(id); found != added_.end()) return found->second.shown;
-    if (id < config_.vocab_size) return text_tokenizer_.strings()[id];
+    if (id < strings().size()) return strings()[id];
     if (id < size_) return {};
     throw_error(ErrorCode::input, {"token id ", id, ": the tokenizer's ids are less than ", size_});
   }
 
   /// The id of an added token or of a token of the vocabulary.
   std::optional<std::uint32_t> id(std::string_view token) const {
-    for (const AddedToken& added : config_.added_tokens) {
+    for (const AddedToken& added : special_.added_tokens) {
       if (added.content == token) return added.id;
     }
-    return text_tokenizer_.find(token);
+    return text_tokenizer_->find(token);
   }
 
   /// The tokens of a text. Throws Error{input} if the text is not UTF-8 or too long, or the options contradict each
@@ -88,7 +100,7 @@ class Tokenizer {
   }
 
   /// The text of tokens: Hugging Face's `convert_tokens_to_string`. Throws Error{input} for one that is not UTF-8.
-  std::string decode(std::span<const std::string_view> tokens) const { return text_tokenizer_.decode(tokens); }
+  std::string decode(std::span<const std::string_view> tokens) const { return text_tokenizer_->decode(tokens); }
 
   /// The text of ids: `decode` of tokenizers. Throws Error{input} if an id is not less than size().
   std::string decode(std::span<const std::uint32_t> ids, bool skip_special_tokens) const {
@@ -107,6 +119,7 @@ class Tokenizer {
     bool special;
   };
 
+  void check();
   void add(const AddedToken& token);
   void check_template(const std::vector<TemplatePiece>& pieces, std::string_view name, std::size_t n_b) const;
 
@@ -131,8 +144,8 @@ class Tokenizer {
   static constexpr std::uint32_t kMaxId = 1u << 24;
 
   std::shared_ptr<const void> keep_alive_;
-  TokenizerConfig config_;
-  TextTokenizer text_tokenizer_;
+  SpecialTokens special_;
+  std::shared_ptr<const TextTokenizer> text_tokenizer_;  // as copies share it
   std::unordered_map<std::uint32_t, Added> added_;
   std::size_t size_ = 0;
 };
@@ -141,29 +154,34 @@ class Tokenizer {
 
 BERTHA_FUNCTION Tokenizer::Tokenizer(TokenizerConfig config, const TokenizerTensors& tensors,
                                      std::shared_ptr<const void> keep_alive)
-    : keep_alive_(std::move(keep_alive)), config_(std::move(config)), text_tokenizer_(config_, tensors) {
-  size_ = text_tokenizer_.strings().size();
-  if (config_.vocab_size != size_) {
-    fail({"vocab_size is ", config_.vocab_size, ", the vocabulary has ", size_, " tokens"});
+    : keep_alive_(std::move(keep_alive)), text_tokenizer_(std::make_shared<const TextTokenizer>(config, tensors)) {
+  if (config.vocab_size != strings().size()) {
+    fail({"vocab_size is ", config.vocab_size, ", the vocabulary has ", strings().size(), " tokens"});
   }
-  for (const AddedToken& token : config_.added_tokens) add(token);
-  check_template(config_.single, "single", 0);
-  check_template(config_.pair, "pair", 1);
-  check_id(config_.cls_token_id, "cls_token_id");
-  check_id(config_.sep_token_id, "sep_token_id");
-  check_id(config_.pad_token_id, "pad_token_id");
+  special_ = std::move(config);
+  check();
+}
+
+BERTHA_FUNCTION void Tokenizer::check() {
+  size_ = strings().size();
+  for (const AddedToken& token : special_.added_tokens) add(token);
+  check_template(special_.single, "single", 0);
+  check_template(special_.pair, "pair", 1);
+  check_id(special_.cls_token_id, "cls_token_id");
+  check_id(special_.sep_token_id, "sep_token_id");
+  check_id(special_.pad_token_id, "pad_token_id");
 }
 
 BERTHA_FUNCTION void Tokenizer::add(const AddedToken& token) {
-  const StoredStrings& strings = text_tokenizer_.strings();
+  const StoredStrings& vocabulary = strings();
   const auto fail_token = [&](std::initializer_list<ErrorPiece> what) {
     fail({"added token ", token.id, " ", detail::shown(token.content), ": ", concat(what)});
   };
-  if (token.id < strings.size() && !strings[token.id].empty() && strings[token.id] != token.content) {
-    fail_token({"the vocabulary has ", detail::shown(strings[token.id]), " at this id"});
+  if (token.id < vocabulary.size() && !vocabulary[token.id].empty() && vocabulary[token.id] != token.content) {
+    fail_token({"the vocabulary has ", detail::shown(vocabulary[token.id]), " at this id"});
   }
   if (token.id >= kMaxId) fail_token({"ids are less than 2^24"});
-  if (!added_.emplace(token.id, Added{text_tokenizer_.shown(token), token.special}).second) {
+  if (!added_.emplace(token.id, Added{text_tokenizer_->shown(token), token.special}).second) {
     fail_token({"its id is given twice"});
   }
   size_ = std::max<std::size_t>(size_, token.id + std::size_t{1});
@@ -205,12 +223,12 @@ BERTHA_FUNCTION std::size_t Tokenizer::room(const std::vector<TemplatePiece>& pi
 BERTHA_FUNCTION std::vector<Encoding> Tokenizer::encodings(std::string_view text,
                                                            std::optional<std::string_view> text_pair,
                                                            const EncodeOptions& options, bool all_windows) const {
-  const auto& pieces = text_pair ? config_.pair : config_.single;
+  const auto& pieces = text_pair ? special_.pair : special_.single;
   const std::size_t n_room = room(pieces, options);
   TokenSequence sequences[2];
-  sequences[0] = text_tokenizer_(text, options.split_special_tokens, options.text_name, options.stop);
+  sequences[0] = (*text_tokenizer_)(text, options.split_special_tokens, options.text_name, options.stop);
   if (text_pair) {
-    sequences[1] = text_tokenizer_(*text_pair, options.split_special_tokens, options.text_pair_name, options.stop);
+    sequences[1] = (*text_tokenizer_)(*text_pair, options.split_special_tokens, options.text_pair_name, options.stop);
   }
   const std::size_t n1 = sequences[0].size(), n2 = sequences[1].size();
   const KeptLengths kept = kept_lengths(n1, text_pair ? std::optional(n2) : std::nullopt, n_room, options.truncation);
@@ -261,7 +279,7 @@ BERTHA_FUNCTION Encoding Tokenizer::assemble(const std::vector<TemplatePiece>& p
     result.append(sequences[which], ranges[which].begin, ranges[which].end, piece.type_id, which);
   }
   for (std::size_t i = 0; i < result.size(); ++i) {
-    result.n_unknown += static_cast<std::size_t>(result.ids[i] == config_.unk_token_id && result.special[i] == 0);
+    result.n_unknown += static_cast<std::size_t>(result.ids[i] == special_.unk_token_id && result.special[i] == 0);
   }
   return result;
 }

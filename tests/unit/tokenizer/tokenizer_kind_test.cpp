@@ -6,6 +6,8 @@
 #include "small_tokenizer.hpp"
 
 #include <bertha/tokenizer/text_tokenizer.hpp>
+#include <bertha/tokenizer/tokenizer.hpp>
+#include <concepts>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,7 @@ using namespace bertha_test;
 static_assert(TokenizerKind<WordPieceTokenizer>);
 static_assert(TokenizerKind<ByteBpeTokenizer>);
 static_assert(TokenizerKind<UnigramTokenizer>);
+static_assert(TokenizerKind<OtherKind> && std::copy_constructible<OtherKind>);
 static_assert(!TokenizerKind<WordPiece> && !TokenizerKind<Unigram> && !TokenizerKind<TextTokenizer>);
 
 const VocabularyData& words() {
@@ -72,6 +75,8 @@ TEST(TokenizerKind, LooksAtTheStopWithinALongText) {
   expect_stops(byte_bpe(kSteps));
   expect_stops(unigram());
   expect_stops(unigram(kSteps));
+  expect_stops(OtherKind(word_piece()));
+  expect_stops(OtherKind(byte_bpe(kSteps)));
 }
 
 template <TokenizerKind Kind>
@@ -103,6 +108,39 @@ TEST(TokenizerKind, NeedsNoOrderOfNormalisingAndAppending) {
   expect_parts_in_any_order(byte_bpe(kSteps));
   expect_parts_in_any_order(unigram());
   expect_parts_in_any_order(unigram(kSteps));
+  expect_parts_in_any_order(OtherKind(word_piece()));
+  expect_parts_in_any_order(OtherKind(byte_bpe(kSteps)));
+}
+
+TEST(TokenizerKind, OfAnotherLibraryMakesATokenizer) {
+  const auto own = make_tokenizer({"a", "\u00e9"});
+  const Tokenizer other(own.special_tokens(), word_piece());
+  const Tokenizer copy = other;
+  EncodeOptions options;
+  options.truncation = Truncation::longest_first;
+  options.max_length = 5;
+  const std::string text = "a \u00e9[MASK]a b \u00e9", pair = "[SEP] a";
+  const auto expected = own.encode_windows(text, pair, options), found = copy.encode_windows(text, pair, options);
+  ASSERT_EQ(found.size(), expected.size());
+  EXPECT_GT(found.size(), 4u);
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    EXPECT_EQ(found[i].ids, expected[i].ids);
+    EXPECT_EQ(found[i].offsets, expected[i].offsets);
+    EXPECT_EQ(found[i].words, expected[i].words);
+    EXPECT_EQ(found[i].special, expected[i].special);
+    EXPECT_EQ(found[i].n_unknown, expected[i].n_unknown);
+  }
+  EXPECT_EQ(other.size(), own.size());
+  EXPECT_EQ(other.token(5), "a");
+  EXPECT_EQ(other.id("\u00e9"), 6u);
+  EXPECT_EQ(other.decode(own.encode("a b").ids, false), "[CLS] a [UNK] [SEP]");
+
+  SpecialTokens wrong = own.special_tokens();
+  wrong.cls_token_id = 7;
+  expect_error(ErrorCode::vocabulary, {"cls_token_id is 7", "less than 7"}, [&] { Tokenizer(wrong, word_piece()); });
+  wrong = own.special_tokens();
+  wrong.added_tokens[4].id = 5;
+  expect_error(ErrorCode::vocabulary, {"added token 5", "\"a\""}, [&] { Tokenizer(wrong, word_piece()); });
 }
 
 }  // namespace
