@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BASE = {"bf16.hpp", "config.hpp", "error.hpp", "version.hpp"}
 MAY_INCLUDE = {
     "base": set(),
-    "file": {"file"},
+    "file": {"file", "runtime/aligned_memory.hpp"},
     "tokenizer": {"tokenizer", "file/model_file.hpp", "runtime/function_ref.hpp", "runtime/stop.hpp"},
     "kernels": {"kernels"},
     "runtime": {"runtime", "kernels"},

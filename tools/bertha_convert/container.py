@@ -92,7 +92,8 @@ def write(path: Path, metadata: dict[str, str], tensors: Tensors, data: Path, ch
     """Writes a model file of data that `write_data` wrote, brings it to the disk, and checks what the reference reader
     reads from it."""
     header = _header(metadata, tensors)
-    with path.open("wb") as file, data.open("rb") as tail:
+    # Written in large pieces on boundaries of that size: then the system keeps the file in large pages, and maps those.
+    with path.open("wb", buffering=BLOCK) as file, data.open("rb") as tail:
         file.write(header)
         shutil.copyfileobj(tail, file, BLOCK)
         file.flush()

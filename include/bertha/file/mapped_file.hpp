@@ -10,11 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <bertha/error.hpp>
+#include <bertha/runtime/aligned_memory.hpp>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
 #include <memory>
-#include <new>
 #include <span>
 #include <string>
 #include <system_error>
@@ -24,6 +24,7 @@ BERTHA_NAMESPACE_BEGIN
 
 /// The alignment of a model's bytes, and of each tensor in them.
 inline constexpr std::size_t kFileAlignment = 64;
+static_assert(AlignedMemory::kAlignment % kFileAlignment == 0);
 
 /// A whole file in memory. Movable; all const methods may run concurrently.
 class MappedFile {
@@ -42,18 +43,19 @@ class MappedFile {
     if (status.st_size <= 0) refuse(path, "is empty", 0);
     const auto size = static_cast<std::size_t>(status.st_size);
     if (mode == Mode::copy) {
-      data_ = {::operator new (size, std::align_val_t{kFileAlignment}), Release{mode, size}};
+      data_ = {AlignedMemory::allocate(size), Release{mode, size}};
       read_all(file.number, path);
     } else {
       void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.number, 0);
       if (address == MAP_FAILED) refuse(path, "can't be mapped", errno);
+      AlignedMemory::prefer_large_pages(address, size);
       *this = MappedFile(mode, address, size);
     }
   }
 
   /// An aligned copy of a file's bytes that somebody else holds.
   static MappedFile copy_of(std::span<const std::byte> bytes) {
-    MappedFile file(Mode::copy, ::operator new (bytes.size(), std::align_val_t{kFileAlignment}), bytes.size());
+    MappedFile file(Mode::copy, AlignedMemory::allocate(bytes.size()), bytes.size());
     if (!bytes.empty()) std::memcpy(file.data_.get(), bytes.data(), bytes.size());
     return file;
   }
@@ -62,7 +64,7 @@ class MappedFile {
   static MappedFile joined(std::span<const std::span<const std::byte>> parts) {
     std::size_t size = 0;
     for (const auto& part : parts) size += part.size();
-    MappedFile file(Mode::copy, ::operator new (size, std::align_val_t{kFileAlignment}), size);
+    MappedFile file(Mode::copy, AlignedMemory::allocate(size), size);
     auto* at = static_cast<std::byte*>(file.data_.get());
     for (const auto& part : parts) {
       if (!part.empty()) std::memcpy(at, part.data(), part.size());
@@ -94,7 +96,7 @@ class MappedFile {
       if (mode == Mode::map) {
         ::munmap(address, size);
       } else {
-        ::operator delete (address, std::align_val_t{kFileAlignment});
+        AlignedMemory::release(address, size);
       }
     }
   };

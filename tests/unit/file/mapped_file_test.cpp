@@ -7,6 +7,8 @@
 #include <unistd.h>
 #include <bertha/file/mapped_file.hpp>
 #include <cstdint>
+#include <cstdio>
+#include <fstream>
 #include <memory>
 #include <span>
 #include <string>
@@ -39,6 +41,31 @@ TEST(MappedFile, ReadsACopyLargerThanOneReadReturns) {
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 7 % 251);
   const TempFile file(bytes);
   EXPECT_EQ(text_of(MappedFile(file.path(), MappedFile::Mode::copy)), bytes);
+}
+
+// The flags that /proc/self/smaps has for the mapping at an address, "rd mr mw me hg" as it may be.
+std::string flags_of_mapping(const void* address) {
+  std::ifstream maps("/proc/self/smaps");
+  bool inside = false;
+  for (std::string line; std::getline(maps, line);) {
+    std::uintptr_t begin = 0, end = 0;
+    if (std::sscanf(line.c_str(), "%zx-%zx ", &begin, &end) == 2) {
+      const auto at = reinterpret_cast<std::uintptr_t>(address);
+      inside = begin <= at && at < end;
+    } else if (inside && line.starts_with("VmFlags:")) {
+      return line.substr(8) + ' ';
+    }
+  }
+  return "";
+}
+
+TEST(MappedFile, AsksForLargePages) {
+  if (::access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) != 0) GTEST_SKIP() << "this system has none";
+  const TempFile file(std::string(5 << 20, 'x'));
+  for (auto mode : {MappedFile::Mode::map, MappedFile::Mode::copy}) {
+    const MappedFile mapped(file.path(), mode);
+    EXPECT_NE(flags_of_mapping(mapped.bytes().data()).find(" hg "), std::string::npos);
+  }
 }
 
 TEST(MappedFile, ACopyOutlivesTheFileAndItsTruncation) {
