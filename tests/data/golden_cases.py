@@ -22,6 +22,17 @@ def case(name, tokenizer, text, pair=None, **options):
             "windows": [described(tokenizer, e) for e in every]}
 
 
+def pair_cases(case, name, tokenizer, pair, max_length):
+    """`pair` and others, empty or special tokens, and each truncation to windows of `max_length`; `case` makes a case."""
+    for first, second in (pair, ("", ""), ("the", ""), ("", "</s>"), (" \u00e9", "\U0001f600 a")):
+        yield case(name, tokenizer, first, second)
+        yield case(name, tokenizer, first, second, add_special_tokens=False)
+    for strategy in ("longest_first", "only_first", "only_second"):
+        yield case(name, tokenizer, "a  b c d e   f", " 1 2 <mask> \u00e9  \U0001f600", truncation=strategy,
+                   max_length=max_length, stride=1)
+    yield case(name, tokenizer, "a b  c \U0001f600 d <mask> e", truncation="longest_first", max_length=6, stride=1)
+
+
 def write_lines(path, head, lines):
     """A JSON value per line, `head` first."""
     text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in [head, *lines])

@@ -19,7 +19,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[2] / "tools/diff")]
-from golden_cases import case, write_lines  # noqa: E402
+from golden_cases import case, pair_cases, write_lines  # noqa: E402
 from generate import generate  # noqa: E402
 
 SENTENCES = """The ferry leaves at half past nine, and the ferryman's dog doesn't wait for anybody.
@@ -96,12 +96,7 @@ def encode_cases(vocab, merges):
         name = list(CONFIGURATIONS)[i % len(CONFIGURATIONS)]
         yield case(name, tokenizer_of[name], item["text"])
     for name, tokenizer in tokenizer_of.items():
-        for first, second in (("hello world", "the unhappiness"), ("", ""), ("the", ""), ("", "</s>"), (" \u00e9", "\U0001f600 a")):
-            yield case(name, tokenizer, first, second)
-            yield case(name, tokenizer, first, second, add_special_tokens=False)
-        for strategy in ("longest_first", "only_first", "only_second"):
-            yield case(name, tokenizer, "a  b c d e   f", " 1 2 <mask> \u00e9  \U0001f600", truncation=strategy, max_length=20, stride=1)
-        yield case(name, tokenizer, "a b  c \U0001f600 d <mask> e", truncation="longest_first", max_length=6, stride=1)
+        yield from pair_cases(case, name, tokenizer, ("hello world", "the unhappiness"), max_length=20)
         yield case(name, tokenizer, "<s>the <s>\u00e9", truncation="only_first", max_length=3)
 
 
