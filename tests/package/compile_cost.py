@@ -3,8 +3,8 @@
 
 Compiles SOURCE at -O2, and compile_reference.cpp before and after it. Seconds are reference seconds, of a machine that
 takes two for the reference: the same machine has been seen to take three times as long as an hour before. With FLAGs it is
-what SOURCE takes more with the last one than with those before. Writes the cost and peak memory to RECORD (JSON) and to
-standard output, and exits with 1 when it is more than SECONDS, or 1 GB.
+what SOURCE takes more with each of them and those before than without it. Writes the costs and peak memory to RECORD (JSON)
+and to standard output, and exits with 1 when one is more than SECONDS, or 1 GB.
 """
 import json
 import os
@@ -24,11 +24,16 @@ def user_seconds(compiler, source):
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
 
 
-def cost_of_last(compiler, source, flags):
-    """User CPU seconds of SOURCE, or what it takes more by the last flag: of three pairs the least, which others disturb least."""
+def costs(compiler, source, flags):
+    """User CPU seconds of SOURCE; or what it takes more by each flag, of two rounds the less, which others disturb less."""
     if not flags:
-        return user_seconds(compiler, source)
-    return min(user_seconds([*compiler, *flags], source) - user_seconds([*compiler, *flags[:-1]], source) for _ in range(3))
+        return {source.name: user_seconds(compiler, source)}
+
+    def added():
+        seconds = [user_seconds([*compiler, *flags[:count]], source) for count in range(len(flags) + 1)]
+        return [after - before for before, after in zip(seconds, seconds[1:])]
+
+    return dict(zip(flags, map(min, added(), added())))
 
 
 def main(arguments):
@@ -36,18 +41,17 @@ def main(arguments):
     (bound, source, record, *flags), compiler = arguments[:dashes], arguments[dashes + 1:]
     reference = Path(__file__).with_name("compile_reference.cpp")
     before = user_seconds(compiler, reference)
-    seconds = cost_of_last(compiler, source, flags)
+    seconds = costs(compiler, Path(source), flags)
     unit = (before + user_seconds(compiler, reference)) / 2 / REFERENCE_SECONDS
-    megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    cost = {
-        "reference_seconds": round(seconds / unit, 2),
-        "user_seconds": round(seconds, 2),
-        "peak_megabytes": round(megabytes, 1),
+    record_of = {
+        "reference_seconds": {name: round(cost / unit, 2) for name, cost in seconds.items()},
+        "peak_megabytes": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, 1),
     }
     with open(record, "w", encoding="ascii") as file:
-        print(json.dumps(cost), file=file)
-    print(json.dumps(cost), f"bounds: {bound} reference seconds, {MEGABYTES} MB")
-    return 1 if cost["reference_seconds"] > float(bound) or cost["peak_megabytes"] > MEGABYTES else 0
+        print(json.dumps(record_of), file=file)
+    print(json.dumps(record_of), f"bounds: {bound} reference seconds, {MEGABYTES} MB")
+    too_much = max(record_of["reference_seconds"].values()) > float(bound) or record_of["peak_megabytes"] > MEGABYTES
+    return 1 if too_much else 0
 
 
 if __name__ == "__main__":
