@@ -65,7 +65,8 @@ struct ModelConfig {
   bool float32_split = false;  ///< products of bfloat16 halves keep the promise of float32 (encoder/float32_split.hpp)
   std::size_t vocab_size = 0;
   std::size_t hidden_size = 0;
-  std::size_t embedding_size = 0;  ///< columns of the embedding tables; another one than hidden_size is projected to it
+  std::size_t embedding_size = 0;     ///< columns of the embedding tables
+  bool embedding_projection = false;  ///< a linear layer makes hidden_size of embedding_size, which may be the same
   std::size_t num_hidden_layers = 0;
   std::size_t num_attention_heads = 0;
   std::size_t intermediate_size = 0;
@@ -85,8 +86,11 @@ struct ModelConfig {
   ProblemType problem_type = ProblemType::unset;
   double model_max_length = 0;           ///< the tokenizer's own limit as Hugging Face has it (1e30 when unset)
   std::vector<std::string> zero_points;  ///< int8: linear layers whose inputs are quantised with one; sorted
+  /// For each layer the number of the stored one whose weights it runs with, numbered by first use; empty: its own.
+  std::vector<std::uint32_t> layer_weights;
 
-  LayerConfig layer(std::size_t index) const { return {"encoder.layer." + std::to_string(index)}; }
+  std::size_t stored_layer(std::size_t index) const { return layer_weights.empty() ? index : layer_weights[index]; }
+  LayerConfig layer(std::size_t index) const { return {"encoder.layer." + std::to_string(stored_layer(index))}; }
   std::size_t head_size() const { return hidden_size / num_attention_heads; }
 };
 

@@ -18,6 +18,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 BERTHA_NAMESPACE_BEGIN
@@ -102,6 +103,13 @@ inline std::vector<Encoding> encode_all(const Float32File& model, const Quantize
   return encodings;
 }
 
+/// How often the encoder runs a linear layer for each token.
+inline std::size_t runs_of(const ModelConfig& config, std::string_view linear) {
+  std::size_t runs = 0;
+  for (std::size_t i = 0; i < config.num_hidden_layers; ++i) runs += linear.starts_with(config.layer(i).weights + ".");
+  return std::max<std::size_t>(1, runs);
+}
+
 /// The linear layers in int8, calibrated on what they read of `encodings` unless there are none.
 inline std::vector<CalibratedLinear> quantised_linears(const Float32File& model, std::span<const Encoding> encodings,
                                                        const QuantizeOptions& options) {
@@ -112,7 +120,8 @@ inline std::vector<CalibratedLinear> quantised_linears(const Float32File& model,
   encoder.for_each_linear([&](const Linear<Observed>& linear) { layers.push_back(&linear.weight()); });
   std::size_t tokens = 0;
   for (const Encoding& encoding : encodings) tokens += encoding.size();
-  for (const Observed::Panels* layer : layers) layer->observed().sample(1 + tokens / kMostRows);
+  for (const Observed::Panels* layer : layers)
+    layer->observed().sample(1 + tokens * runs_of(file.config(), layer->name()) / kMostRows);
   Workspace work;
   work.prepare(options.call);
   for (const Encoding& encoding : encodings) {

@@ -79,8 +79,9 @@ class Format(unittest.TestCase):
             "step `charsmap`": False,
             "not kind tokenizer": True,
             "type_vocab_size > 0": config["type_vocab_size"] > 0,
-            "embedding_size is not hidden_size": config["embedding_size"] != config["hidden_size"],
-            "each layer": True,
+            "embedding_size is not hidden_size, or embedding_projection": config["embedding_size"] != config["hidden_size"]
+            or config.get("embedding_projection", False),
+            "each stored layer": True,
             "pooler is not null": config["pooler"] is not None,
             "head is none of `none`, `custom`": config["head"] not in ("none", "custom"),
         }
@@ -88,9 +89,8 @@ class Format(unittest.TestCase):
         per_layer = [row for row in rows if "{i}" in row[0]]
         ordered = [row for row in rows if row not in per_layer and not row[0].startswith("(")]
         at = rows.index(per_layer[0])
-        layers = [
-            [row[0].replace("{i}", str(i)), *row[1:]] for i in range(config["num_hidden_layers"]) for row in per_layer
-        ]
+        stored = 1 + max(config.get("layer_weights", range(config["num_hidden_layers"])))
+        layers = [[row[0].replace("{i}", str(i)), *row[1:]] for i in range(stored) for row in per_layer]
         names = []
         for name, kind, size, when in ordered[:at] + layers + ordered[at:]:
             if conditions[when]:

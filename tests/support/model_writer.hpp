@@ -39,10 +39,12 @@ struct TinyOptions {
   bool calibrated = false;  // int8: every linear layer of the encoder has a smoothing vector and a zero point
   std::string hidden_act = "gelu";
   std::size_t hidden_size = 36;
-  std::size_t embedding_size = 0;  // 0: as hidden_size
+  std::size_t embedding_size = 0;     // 0: as hidden_size
+  bool embedding_projection = false;  // also where the sizes are the same
   std::size_t num_attention_heads = 3;
   std::size_t intermediate_size = 40;
   std::size_t num_hidden_layers = 1;
+  std::vector<std::uint32_t> layer_weights = {};  // the stored layer that each layer runs with; empty: its own
   std::size_t max_position_embeddings = 24;
   std::size_t type_vocab_size = 2;
   std::optional<std::uint32_t> position_padding_id = {};  // positions are counted from it
@@ -273,6 +275,8 @@ class ModelWriter : public ContainerWriter {
                      {"labels", has_output(o) ? o.labels : std::vector<std::string>{}},
                      {"problem_type", nullptr}});
       if (o.precision == "float32") config["float32_split"] = o.float32_split;
+      if (o.embedding_projection) config["embedding_projection"] = true;
+      if (!o.layer_weights.empty()) config["layer_weights"] = o.layer_weights;
     }
     config["max_length"] = o.max_position_embeddings - (o.position_padding_id ? *o.position_padding_id + 1 : 0);
     config["model_max_length"] = 1e30;
@@ -362,8 +366,11 @@ class ModelWriter : public ContainerWriter {
     }
     add_table("embeddings.position", random(o.max_position_embeddings * e), o.max_position_embeddings, precision_);
     add_norm("embeddings.norm", e);
-    if (e != h) add_random_linear("embeddings.projection", h, e, precision_);
-    for (std::size_t i = 0; i < o.num_hidden_layers; ++i) {
+    if (e != h || o.embedding_projection) add_random_linear("embeddings.projection", h, e, precision_);
+    const auto& shared = o.layer_weights;
+    const std::size_t stored =
+        shared.empty() ? o.num_hidden_layers : 1 + *std::max_element(shared.begin(), shared.end());
+    for (std::size_t i = 0; i < stored; ++i) {
       const std::string layer = "encoder.layer." + std::to_string(i);
       add_query_key_value(layer + ".attention.query_key_value", h, o.num_attention_heads);
       add_random_linear(layer + ".attention.output", h, h, precision_);

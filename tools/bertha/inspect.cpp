@@ -24,6 +24,7 @@ ordered_json describe(const bertha::ModelConfig& config) {
   json["max_position_embeddings"] = config.max_position_embeddings;
   json["type_vocab_size"] = config.type_vocab_size;
   json["pooler"] = config.has_pooler;
+  if (!config.layer_weights.empty()) json["layer_weights"] = config.layer_weights;
   if (!config.zero_points.empty()) json["zero_points"] = config.zero_points;
   return json;
 }

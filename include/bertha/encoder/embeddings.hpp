@@ -1,10 +1,11 @@
 // hidden = LayerNorm(word[id] + token_type[type] + position[p]): what the first encoder layer reads. Where embeddings
-// have another size than hidden states, a linear layer follows.
+// have another size than hidden states, and in some families always, a linear layer follows.
 //
 // Shapes: tables [V, E]; hidden [T, H]. Equals `BertEmbeddings` in transformers/models/bert/modeling_bert.py (5.23.0),
-// without dropout, and with the linear layer `embeddings_project` in .../electra/modeling_electra.py. An int8 row is q
-// * its scale, which is also what a float32 encoder makes of an int8 file. Int8 has int8 tables, whatever the file:
-// others are quantised when they are loaded. So BFloat16 rounds the tables of a float32 file.
+// without dropout, and with the linear layer `embeddings_project` in .../electra/modeling_electra.py, which is
+// `embedding_hidden_mapping_in` in .../albert/modeling_albert.py. An int8 row is q * its scale, which is also what a
+// float32 encoder makes of an int8 file. Int8 has int8 tables, whatever the file: others are quantised when they are
+// loaded. So BFloat16 rounds the tables of a float32 file.
 
 #pragma once
 
@@ -105,7 +106,7 @@ class Embeddings {
     if (other != type)
       throw_error(ErrorCode::shape, {file.name(), ": some tables of 'embeddings' are ", name(type), " and some are ",
                                      name(other), "; expected one type for all; convert the checkpoint again"});
-    if (size_ != config.hidden_size) projection_.emplace(file, "embeddings.projection", config.hidden_size, size_);
+    if (config.embedding_projection) projection_.emplace(file, "embeddings.projection", config.hidden_size, size_);
   }
 
   /// visit(linear) for the linear layer, if there is one.

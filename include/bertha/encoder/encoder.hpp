@@ -37,7 +37,7 @@ struct EncoderOutput {
 using LayerObserver = std::function<void(std::size_t layer, std::size_t first_row, MatrixView<const float> hidden)>;
 
 /// An encoder whose weights run in one precision. Immutable: any number of threads may call it, with a workspace each.
-/// Equals `BertModel` in transformers/models/bert/modeling_bert.py (5.23.0).
+/// Equals `BertModel` in transformers/models/bert/modeling_bert.py (5.23.0), and the families of its kind.
 template <Precision P>
 class Encoder {
  public:
@@ -64,7 +64,7 @@ class Encoder {
     return {hidden, batch.starts(), {}};
   }
 
-  /// visit(linear) for each linear layer whose precision is P, in the order of the file.
+  /// visit(linear) for each linear layer whose precision is P, in the order of the file: once, however often it runs.
   template <class Visit>
   void for_each_linear(const Visit& visit) const {
     embeddings_.for_each_linear(visit);
@@ -92,7 +92,8 @@ class Encoder {
       throw_error(ErrorCode::unsupported,
                   {file.name(), ": 'max_position_embeddings' is ", config.max_position_embeddings,
                    "; attention in this precision is exact up to ", P::kMostKeys, " tokens; run the model in float32"});
-    for (std::size_t i = 0; i < config.num_hidden_layers; ++i) layers_.emplace_back(file, config, config.layer(i));
+    for (std::size_t i = 0; i < config.num_hidden_layers; ++i)
+      if (config.stored_layer(i) == layers_.size()) layers_.emplace_back(file, config, config.layer(i));
     if (config.has_pooler) pooler_.emplace(file, config);
   }
 
@@ -118,15 +119,15 @@ class Encoder {
     embeddings_(batch.ids().data() + first, batch.type_ids().data() + first, plan.positions.data() + first, hidden,
                 team);
     if (observer) observer(0, first, hidden);
-    for (std::size_t i = 0; i < layers_.size(); ++i) {
-      layers_[i](hidden, starts, team);
+    for (std::size_t i = 0; i < config_.num_hidden_layers; ++i) {
+      layers_[config_.stored_layer(i)](hidden, starts, team);
       if (observer) observer(i + 1, first, hidden);
     }
   }
 
   ModelConfig config_;
   Embeddings<P> embeddings_;
-  std::deque<EncoderLayer<P>> layers_;
+  std::deque<EncoderLayer<P>> layers_;  // as stored; several layers may run with one
   std::optional<Pooler> pooler_;
 };
 

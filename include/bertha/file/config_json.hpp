@@ -35,12 +35,13 @@ inline std::vector<std::string> read_strings(JsonObject& json, std::string_view 
   return strings;
 }
 
-inline std::vector<std::uint32_t> read_ids(JsonObject& json, std::string_view key) {
+inline std::vector<std::uint32_t> read_ids(JsonObject& json, std::string_view key,
+                                           std::string_view what = "a list of token ids or types") {
   const Json list = json.list(key);
   std::vector<std::uint32_t> ids;
   ids.reserve(list.size());
   for (const auto [index, item] : list.items()) {
-    if (!item.is_natural() || item.natural() > kMaxSize) json.refuse(key, "a list of token ids or types");
+    if (!item.is_natural() || item.natural() > kMaxSize) json.refuse(key, what);
     ids.push_back(static_cast<std::uint32_t>(item.natural()));
   }
   return ids;
@@ -62,6 +63,20 @@ inline std::string read_source(std::string text, const std::string& where) {
   return text;
 }
 
+/// For each layer the stored one whose weights it runs with.
+inline std::vector<std::uint32_t> read_layer_weights(JsonObject& json, std::size_t num_hidden_layers) {
+  constexpr std::string_view kKey = "layer_weights";
+  std::vector<std::uint32_t> layers = read_ids(json, kKey, "a list of numbers of stored layers");
+  if (layers.size() != num_hidden_layers)
+    json.refuse(kKey, concat({"a number for each of num_hidden_layers, ", num_hidden_layers}));
+  std::uint32_t next = 0;
+  for (const std::uint32_t layer : layers) {
+    if (layer > next) json.refuse(kKey, concat({"numbered by first use: ", next, " comes before ", layer}));
+    if (layer == next) ++next;
+  }
+  return layers;
+}
+
 /// The fields that only a file with weights has.
 inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
   config.precision = json.choice<PrecisionKind>(
@@ -71,7 +86,11 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
   config.vocab_size = json.integer("vocab_size", 1, kMaxSize);
   config.hidden_size = json.integer("hidden_size", 1, kMaxSize);
   config.embedding_size = json.integer("embedding_size", 1, kMaxSize);
+  config.embedding_projection = config.embedding_size != config.hidden_size;
+  if (json.has("embedding_projection") && !(config.embedding_projection = json.boolean("embedding_projection")))
+    json.refuse("embedding_projection", "true where it is given");
   config.num_hidden_layers = json.integer("num_hidden_layers", 1, kMaxSize);
+  if (json.has("layer_weights")) config.layer_weights = read_layer_weights(json, config.num_hidden_layers);
   config.num_attention_heads = json.integer("num_attention_heads", 1, kMaxSize);
   if (config.hidden_size % config.num_attention_heads != 0) {
     json.refuse("num_attention_heads", concat({"a divisor of hidden_size, ", config.hidden_size}));
@@ -119,14 +138,14 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
   }
 }
 
-/// Whether the encoder has a linear layer of that name (tools/format.md, section 5).
-inline bool has_linear(const ModelConfig& config, std::string_view name) {
-  if (name == "embeddings.projection") return config.embedding_size != config.hidden_size;
+/// Whether the encoder, of so many stored layers, has a linear layer of that name (tools/format.md, section 5).
+inline bool has_linear(const ModelConfig& config, std::size_t stored_layers, std::string_view name) {
+  if (name == "embeddings.projection") return config.embedding_projection;
   constexpr std::string_view kLayer = "encoder.layer.";
-  std::size_t index = config.num_hidden_layers;
+  std::size_t index = stored_layers;
   if (name.starts_with(kLayer)) std::from_chars(name.data() + kLayer.size(), name.data() + name.size(), index);
-  if (index >= config.num_hidden_layers) return false;
-  const std::string layer = config.layer(index).weights;
+  if (index >= stored_layers) return false;
+  const std::string layer = concat({kLayer, index});
   for (const char* part : {".attention.query_key_value", ".attention.output", ".intermediate", ".output"})
     if (layer + part == name) return true;
   return false;
@@ -136,8 +155,11 @@ inline bool has_linear(const ModelConfig& config, std::string_view name) {
 inline std::vector<std::string> read_zero_points(JsonObject& json, const ModelConfig& config) {
   std::vector<std::string> names = read_strings(json, "zero_points");
   std::sort(names.begin(), names.end());
-  const auto wrong =
-      std::find_if(names.begin(), names.end(), [&](const std::string& name) { return !has_linear(config, name); });
+  const auto& shared = config.layer_weights;
+  const std::size_t stored_layers =
+      shared.empty() ? config.num_hidden_layers : 1 + *std::max_element(shared.begin(), shared.end());
+  const auto wrong = std::find_if(names.begin(), names.end(),
+                                  [&](const std::string& name) { return !has_linear(config, stored_layers, name); });
   if (wrong != names.end()) {
     json.refuse("zero_points", concat({"names of the encoder's linear layers, which ", shown(*wrong), " is not"}));
   }

@@ -48,8 +48,7 @@ class Int8File {
 
   /// The file, with the scalar level's logits of each case of the self-test, or none.
   MappedFile bytes(const std::vector<std::string>& logits) const {
-    const bool has_normalizer = has_key(metadata_.at("tokenizer"), "normalizer");
-    return container_of({{"format", has_normalizer || calibrated_ ? "2" : "1"},
+    return container_of({{"format", calibrated_ ? "2" : metadata_.at("format")},
                          {"source", metadata_.at("source")},
                          {"config", config()},
                          {"tokenizer", metadata_.at("tokenizer")},
@@ -62,12 +61,6 @@ class Int8File {
 
   static bool is_table(std::string_view stem) {
     return stem == "embeddings.word" || stem == "embeddings.token_type" || stem == "embeddings.position";
-  }
-  static bool has_key(std::string_view object, std::string_view key) {
-    const std::string quoted = json_string(key);
-    for (const JsonPiece& piece : json_pieces(object))
-      if (piece.key == quoted) return true;
-    return false;
   }
 
   template <class T>

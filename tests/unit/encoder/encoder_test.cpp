@@ -262,6 +262,107 @@ TEST(Encoder, ProjectsEmbeddingsOfAnotherSize) {
   }
 }
 
+TEST(Encoder, ProjectsEmbeddingsOfTheSameSizeWhereTheFileSaysSo) {
+  std::mt19937 random(12);
+  TinyOptions options = wide(36, 3);
+  options.embedding_projection = true;
+  const Ids ids = random_ids(random, 50, 17);
+  expect_equals_the_reference(options, ids, random_ids(random, ids.size(), 2));
+}
+
+TEST(Encoder, RunsSharedWeightsAsOftenAsTheFileSays) {
+  std::mt19937 random(11);
+  for (const std::vector<std::uint32_t>& layers :
+       {std::vector<std::uint32_t>{0, 0, 0}, {0, 0, 1, 1}, {0, 1, 0, 1, 2, 0}}) {
+    TinyOptions options = wide(36, 3);
+    options.embedding_size = 20;
+    options.hidden_act = "gelu_tanh";
+    options.layer_weights = layers;
+    options.num_hidden_layers = layers.size();
+    SCOPED_TRACE(testing::PrintToString(layers));
+    const Ids ids = random_ids(random, 50, 17);
+    expect_equals_the_reference(options, ids, random_ids(random, ids.size(), 2));
+  }
+}
+
+/// As the file has it, and with a copy of its weights for each layer.
+template <class Precision>
+void expect_same_bits_as_copies(const char* precision, bool calibrated = false) {
+  TinyOptions options = wide(36, 3);
+  options.precision = precision;
+  options.calibrated = calibrated;
+  options.layer_weights = {0, 0, 0};
+  options.num_hidden_layers = 3;
+  Loaded<Precision> shared(options);
+  ModelWriter copies = ModelWriter::tiny(options);
+  const auto stored = copies.tensors;
+  copies.config.erase("layer_weights");
+  for (const auto& tensor : stored)
+    for (const char* layer : {"encoder.layer.1", "encoder.layer.2"})
+      if (tensor.name.starts_with("encoder.layer.0")) {
+        copies.tensors.push_back(tensor);
+        copies.tensors.back().name.replace(0, 15, layer);
+      }
+  if (calibrated)
+    for (const char* layer : {"1", "2"})
+      for (const char* linear : {".attention.query_key_value", ".attention.output", ".intermediate", ".output"})
+        copies.config["zero_points"].push_back(std::string("encoder.layer.") + layer + linear);
+  const AlignedBytes bytes(copies.bytes());
+  auto file = bertha::WeightFile::from_bytes(bytes.span());
+  const bertha::Encoder<Precision> copied(file, file.config());
+  Batch batch;
+  for (const Ids& ids : several_chunks()) batch.add(ids);
+  bertha::Workspace work;
+  work.prepare({.executor = &four_threads()});
+  const auto expected = numbers(copied.forward(batch, work).hidden);
+  EXPECT_EQ(numbers(shared.encoder.forward(batch, work).hidden), expected);
+}
+
+TEST(Encoder, GivesTheSameBitsWithSharedWeightsAsWithCopies) {
+  expect_same_bits_as_copies<bertha::Float32>("float32");
+  expect_same_bits_as_copies<bertha::BFloat16>("bfloat16");
+  expect_same_bits_as_copies<bertha::Int8>("float32");
+  expect_same_bits_as_copies<bertha::Int8>("int8", true);
+}
+
+TEST(Encoder, VisitsSharedLayersOnceAndTakesTheirTensors) {
+  TinyOptions options = wide(36, 3);
+  options.layer_weights = {0, 0, 1, 0};
+  options.num_hidden_layers = 4;
+  options.kind = "encoder";
+  Loaded<bertha::Float32> model(options);
+  expect_error(ErrorCode::unused_tensor, {"the tensors 'tokenizer.vocab.text', 'tokenizer.vocab.offsets'."},
+               [&] { model.file.finish(); });
+  std::size_t linears = 0;
+  model.encoder.for_each_linear([&](const auto&) { ++linears; });
+  EXPECT_EQ(linears, 8u);
+}
+
+TEST(Encoder, RefusesSharedWeightsThatAreMissingOrOfAnotherSize) {
+  TinyOptions options = wide(36, 3);
+  options.layer_weights = {0, 1};
+  const auto refused = [&](ErrorCode code, const ModelWriter& writer, const std::string& tensor) {
+    const AlignedBytes bytes(writer.bytes());
+    expect_error(code, {tensor}, [&] {
+      auto file = bertha::WeightFile::from_bytes(bytes.span());
+      const bertha::Encoder<bertha::Float32> encoder(file, file.config());
+      file.finish();
+    });
+  };
+  ModelWriter more = ModelWriter::tiny(options);
+  more.config.update({{"num_hidden_layers", 3}, {"layer_weights", {0, 1, 2}}});
+  refused(ErrorCode::missing_tensor, more, "encoder.layer.2.attention.query_key_value.weight");
+  ModelWriter fewer = ModelWriter::tiny(options);
+  fewer.config["layer_weights"] = {0, 0};
+  refused(ErrorCode::unused_tensor, fewer, "encoder.layer.1.");
+  ModelWriter wider = ModelWriter::tiny(options);
+  wider.config["intermediate_size"] = 60;
+  refused(ErrorCode::shape, wider, "encoder.layer.0.intermediate.weight");
+  ModelWriter projected = ModelWriter::tiny(options);
+  projected.config["embedding_projection"] = true;
+  refused(ErrorCode::missing_tensor, projected, "embeddings.projection.weight");
+}
+
 TEST(Encoder, ProjectsEmbeddingsInInt8TheSameFromEitherFile) {
   TinyOptions options = wide(36, 3);
   options.embedding_size = 20;

@@ -37,10 +37,12 @@ class Reference {
         x.row(t) += rows("embeddings.token_type.weight", width).row(types[static_cast<std::size_t>(t)]);
     }
     x = norm(x, "embeddings.norm");
-    if (width != o_.hidden_size) x = linear(x, "embeddings.projection", o_.hidden_size);
+    if (width != o_.hidden_size || o_.embedding_projection) x = linear(x, "embeddings.projection", o_.hidden_size);
     std::vector<Matrix> states = {x};
-    for (std::size_t i = 0; i < o_.num_hidden_layers; ++i)
-      states.push_back(layer(states.back(), "encoder.layer." + std::to_string(i)));
+    for (std::size_t i = 0; i < o_.num_hidden_layers; ++i) {
+      const std::size_t stored = o_.layer_weights.empty() ? i : o_.layer_weights[i];
+      states.push_back(layer(states.back(), "encoder.layer." + std::to_string(stored)));
+    }
     return states;
   }
 

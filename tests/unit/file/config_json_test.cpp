@@ -237,6 +237,54 @@ TEST(ConfigJson, ReadsWhichInputsHaveAZeroPoint) {
   expect_error(ErrorCode::format, {"'zero_points'", "embeddings.projection"}, [&] { read_config(json); });
 }
 
+TEST(ConfigJson, ReadsWhoseWeightsEachLayerRunsWith) {
+  Json json = tiny().config;
+  json["num_hidden_layers"] = 4;
+  EXPECT_TRUE(read_config(json).layer_weights.empty());
+  EXPECT_EQ(read_config(json).layer(3).weights, "encoder.layer.3");
+  for (const std::vector<std::uint32_t>& layers :
+       {std::vector<std::uint32_t>{0, 0, 0, 0}, {0, 0, 1, 1}, {0, 1, 0, 1}, {0, 1, 2, 3}}) {
+    json["layer_weights"] = layers;
+    const ModelConfig config = read_config(json);
+    EXPECT_EQ(config.layer_weights, layers);
+    for (std::size_t i = 0; i < 4; ++i)
+      EXPECT_EQ(config.layer(i).weights, "encoder.layer." + std::to_string(layers[i]));
+  }
+}
+
+TEST(ConfigJson, RefusesLayersWithoutWeights) {
+  for (const Json& wrong :
+       {Json({0, 0, 0}), Json({0, 0, 0, 0, 0}), Json::array(), Json({1, 1, 1, 1}), Json({0, 2, 1, 0}),
+        Json({0, 1, 1, 3}), Json({0, 0, 0, 4}), Json({0, 0, 0, -1}), Json({0, 0, 0, 1.0}), Json({0, 0, 0, nullptr}),
+        Json({0, 0, 0, std::uint64_t{1} << 32}), Json({0, 0, 0, UINT64_MAX}), Json(0), Json("0"), Json(nullptr)})
+    expect_config(ErrorCode::format, {{"num_hidden_layers", 4}, {"layer_weights", wrong}}, {"'layer_weights'"});
+  expect_config(ErrorCode::format, {{"num_hidden_layers", 3}, {"layer_weights", {0, 2, 1}}}, {"1 comes before 2"});
+}
+
+TEST(ConfigJson, TakesZeroPointsOfStoredLayersOnly) {
+  Json json = tiny().config;
+  json.erase("float32_split");
+  json.update({{"precision", "int8"}, {"num_hidden_layers", 3}, {"layer_weights", {0, 1, 0}}});
+  json["zero_points"] = {"encoder.layer.1.output"};
+  EXPECT_EQ(read_config(json).zero_points.size(), 1u);
+  json["zero_points"] = {"encoder.layer.2.output"};
+  expect_error(ErrorCode::format, {"'zero_points'", "encoder.layer.2.output"}, [&] { read_config(json); });
+}
+
+TEST(ConfigJson, ReadsWhetherEmbeddingsAreProjected) {
+  Json json = tiny().config;
+  EXPECT_FALSE(read_config(json).embedding_projection);
+  json["embedding_size"] = 20;
+  EXPECT_TRUE(read_config(json).embedding_projection);
+  json.update({{"embedding_size", 36}, {"embedding_projection", true}});
+  EXPECT_TRUE(read_config(json).embedding_projection);
+  json.erase("float32_split");
+  json.update({{"precision", "int8"}, {"zero_points", {"embeddings.projection"}}});
+  EXPECT_EQ(read_config(json).zero_points.size(), 1u);
+  for (const Json& wrong : {Json(false), Json(1), Json(nullptr)})
+    expect_config(ErrorCode::format, {{"embedding_projection", wrong}}, {"'embedding_projection'"});
+}
+
 TEST(ConfigJson, RefusesZeroPointsInFilesOfOtherPrecisions) {
   expect_config(ErrorCode::format, {{"zero_points", Json::array()}}, {"zero_points", "unknown"});
 }

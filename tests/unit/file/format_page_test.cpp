@@ -116,6 +116,25 @@ TEST(FormatPage, NamesTheFieldsOfTheConfiguration) {
   expect_required(table(3), &ModelWriter::config);
 }
 
+TEST(FormatPage, NamesTheFieldsOfFormat2) {
+  const ModelWriter more = ModelWriter::tiny({.precision = "int8",
+                                              .calibrated = true,
+                                              .embedding_projection = true,
+                                              .num_hidden_layers = 2,
+                                              .layer_weights = {0, 0}});
+  EXPECT_NO_THROW(load(more));
+  const std::vector<std::string> named = quoted(section(3));
+  const std::vector<std::string> old = first_cells(table(3));
+  for (const std::string& key : keys(more.config)) {
+    if (std::find(old.begin(), old.end(), key) != old.end()) continue;
+    EXPECT_NE(std::find(named.begin(), named.end(), key), named.end()) << key;
+    ModelWriter model = more;
+    model.config[key] = 3.5;
+    expect_error(
+        ErrorCode::format, {"'" + key + "'"}, [&] { load(model); }, key + " of the wrong type");
+  }
+}
+
 TEST(FormatPage, NamesTheFieldsOfEachKindOfTokenizer) {
   for (const std::string kind : {"wordpiece", "byte_bpe", "unigram"}) {
     Rows rows;

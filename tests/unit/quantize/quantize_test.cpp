@@ -210,6 +210,46 @@ TEST(Quantize, TakesModelsWithoutAHead) {
   EXPECT_FALSE(WeightFile::open(folder.file("out")).config().has_pooler);
 }
 
+TEST(Quantize, CalibratesSharedLayersOnceByAllTheirRuns) {
+  TinyOptions options = options_of("token-classification");
+  options.num_hidden_layers = 6;
+  options.layer_weights = {0, 0, 0, 1, 1, 1};
+  ModelWriter writer = with_outliers(options);
+  writer.format = "2";
+  const TempFile in(writer.bytes());
+  const Folder folder;
+  const QuantizeReport report = bertha::quantize(in.path(), folder.file("out"), {.texts = kTexts});
+  ASSERT_EQ(report.layers.size(), 2 * 4u);
+  ASSERT_EQ(report.calibrated.hidden.size(), 7u);
+  for (std::size_t layer = 0; layer <= 6; ++layer)
+    EXPECT_LT(report.calibrated.hidden[layer], 0.8 * report.plain.hidden[layer]) << layer;
+  EXPECT_LT(report.calibrated.logits, 0.5 * report.plain.logits);
+  EXPECT_EQ(WeightFile::open(folder.file("out")).config().layer_weights, options.layer_weights);
+  bertha::Model<bertha::TokenClassification>::load(folder.file("out"));
+}
+
+TEST(Quantize, SamplesTheRowsOfAllRunsOfALayer) {
+  bertha::ModelConfig config;
+  config.num_hidden_layers = 12;
+  EXPECT_EQ(bertha::detail::runs_of(config, "encoder.layer.1.output"), 1u);
+  config.layer_weights = {0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2};
+  EXPECT_EQ(bertha::detail::runs_of(config, "encoder.layer.1.output"), 10u);
+  EXPECT_EQ(bertha::detail::runs_of(config, "encoder.layer.2.output"), 1u);
+  EXPECT_EQ(bertha::detail::runs_of(config, "embeddings.projection"), 1u);
+}
+
+TEST(Quantize, KeepsTheFormatThatTheFileNeedsAnyhow) {
+  ModelWriter writer = ModelWriter::tiny(options_of());
+  writer.make_unigram(TinyOptions().vocabulary);
+  writer.tokenizer.erase("normalizer");
+  std::erase_if(writer.tensors, [](const auto& tensor) { return tensor.name.starts_with("tokenizer.charsmap"); });
+  writer.format = "2";
+  const TempFile in(writer.bytes());
+  const Folder folder;
+  bertha::quantize(in.path(), folder.file("out"), {.plain = true});
+  EXPECT_NE(read(folder.file("out")).find("\"format\":\"2\""), std::string::npos);
+}
+
 TEST(Quantize, LeavesOutTextsThatTheVocabularyLacks) {
   const TempFile in(ModelWriter::tiny(options_of()).bytes());
   const Folder folder;
