@@ -44,6 +44,14 @@ FAMILIES: dict[str, Json] = {  # model_type -> CONFIG as the family has it, unde
     "camembert": CONFIG | {"model_type": "camembert", "type_vocab_size": 1, "max_position_embeddings": 42},
     "distilbert": CONFIG | {"model_type": "distilbert", "type_vocab_size": 0},
     "electra": CONFIG | {"model_type": "electra", "embedding_size": 8},
+    "albert": CONFIG
+    | {
+        "model_type": "albert",
+        "embedding_size": 8,
+        "num_hidden_layers": 3,
+        "num_hidden_groups": 2,
+        "inner_group_num": 2,
+    },
 }
 CLASSES = {
     "bert": "Bert",
@@ -52,9 +60,10 @@ CLASSES = {
     "camembert": "Camembert",
     "distilbert": "DistilBert",
     "electra": "Electra",
+    "albert": "Albert",
 }
 PREFIXES = dict.fromkeys(("roberta", "xlm-roberta", "camembert"), "roberta.") | {
-    name: f"{name}." for name in ("bert", "distilbert", "electra")
+    name: f"{name}." for name in ("bert", "distilbert", "electra", "albert")
 }
 DISTILBERT_NAMES = {
     "encoder.layer": "transformer.layer",
@@ -67,6 +76,26 @@ DISTILBERT_NAMES = {
     "output.dense": "ffn.lin2",
     "output.LayerNorm": "output_layer_norm",
 }
+ALBERT_NAMES = {
+    "embeddings_project": "encoder.embedding_hidden_mapping_in",
+    "attention.self.query": "attention.query",
+    "attention.self.key": "attention.key",
+    "attention.self.value": "attention.value",
+    "attention.output.dense": "attention.dense",
+    "attention.output.LayerNorm": "attention.LayerNorm",
+    "intermediate.dense": "ffn",
+    "output.dense": "ffn_output",
+    "output.LayerNorm": "full_layer_layer_norm",
+    "pooler.dense": "pooler",
+}
+
+
+def layers(config: Json) -> list[str]:
+    """What the tensors of each layer are called after."""
+    if config["model_type"] != "albert":
+        return [f"encoder.layer.{index}" for index in range(config["num_hidden_layers"])]
+    groups, inner = range(config["num_hidden_groups"]), range(config["inner_group_num"])
+    return [f"encoder.albert_layer_groups.{group}.albert_layers.{index}" for group in groups for index in inner]
 
 
 def shapes(config: Json, head: str, labels: int) -> dict[str, tuple[int, ...]]:
@@ -82,18 +111,17 @@ def shapes(config: Json, head: str, labels: int) -> dict[str, tuple[int, ...]]:
     dense = {}
     if family == "distilbert":
         del result["embeddings.token_type_embeddings.weight"]
-    if width != hidden:
+    if width != hidden or family == "albert":
         dense["embeddings_project"] = (hidden, width)
-    for index in range(config["num_hidden_layers"]):
-        layer = f"encoder.layer.{index}"
+    for layer in layers(config):
         dense |= {f"{layer}.attention.self.{part}": (hidden, hidden) for part in ("query", "key", "value")}
         dense |= {f"{layer}.attention.output.dense": (hidden, hidden), f"{layer}.intermediate.dense": (inner, hidden)}
         dense[f"{layer}.output.dense"] = (hidden, inner)
         norms += [f"{layer}.attention.output.LayerNorm", f"{layer}.output.LayerNorm"]
-    bert = family == "bert"
+    bert = family in ("bert", "albert")
     if (head == "none" and family not in ("distilbert", "electra")) or (head == "sequence-classification" and bert):
         dense["pooler.dense"] = (hidden, hidden)
-    if head == "token-classification" or (head == "sequence-classification" and family in ("bert", "distilbert")):
+    if head == "token-classification" or (head == "sequence-classification" and (bert or family == "distilbert")):
         dense["classifier"] = (labels, hidden)
     elif head == "sequence-classification":
         dense |= {"classifier.dense": (hidden, hidden), "classifier.out_proj": (labels, hidden)}
@@ -106,9 +134,8 @@ def shapes(config: Json, head: str, labels: int) -> dict[str, tuple[int, ...]]:
     for name in norms:
         result |= {f"{name}.weight": (hidden,), f"{name}.bias": (hidden,)}
     result |= {f"embeddings.LayerNorm.{part}": (width,) for part in ("weight", "bias")}
-    if family == "distilbert":
-        for old, new in DISTILBERT_NAMES.items():
-            result = {name.replace(f"{old}.", f"{new}."): shape for name, shape in result.items()}
+    for old, new in {"distilbert": DISTILBERT_NAMES, "albert": ALBERT_NAMES}.get(family, {}).items():
+        result = {name.replace(f"{old}.", f"{new}."): shape for name, shape in result.items()}
     return result
 
 

@@ -75,11 +75,33 @@ def distilbert_hidden(w: Weights, config: Config, ids: list[int]) -> np.ndarray:
     return x
 
 
+def albert_hidden(w: Weights, config: Config, ids: list[int], types: list[int]) -> np.ndarray:
+    """AlbertModel: the last hidden states."""
+    eps, act = config["layer_norm_eps"], ACTIVATIONS[config["hidden_act"]]
+    x = w["albert.embeddings.word_embeddings.weight"][ids].astype(np.float64)
+    x = x + w["albert.embeddings.token_type_embeddings.weight"][types]
+    x = x + w["albert.embeddings.position_embeddings.weight"][: len(ids)]
+    x = layer_norm(w, "albert.embeddings.LayerNorm", x, eps)
+    x = linear(w, "albert.encoder.embedding_hidden_mapping_in", x)
+    for index in range(config["num_hidden_layers"]):
+        group = int(index / (config["num_hidden_layers"] / config["num_hidden_groups"]))
+        for inner in range(config["inner_group_num"]):
+            layer = f"albert.encoder.albert_layer_groups.{group}.albert_layers.{inner}."
+            q, k, v = (linear(w, f"{layer}attention.{part}", x) for part in ("query", "key", "value"))
+            context = linear(w, f"{layer}attention.dense", attention(q, k, v, config["num_attention_heads"]))
+            x = layer_norm(w, f"{layer}attention.LayerNorm", context + x, eps)
+            widened = act(linear(w, f"{layer}ffn", x))
+            x = layer_norm(w, f"{layer}full_layer_layer_norm", linear(w, f"{layer}ffn_output", widened) + x, eps)
+    return x
+
+
 def hidden_states(w: Weights, config: Config, ids: list[int], types: list[int]) -> np.ndarray:
     """The encoder of a family, by model_type."""
     family = config["model_type"]
     if family == "distilbert":
         return distilbert_hidden(w, config, ids)
+    if family == "albert":
+        return albert_hidden(w, config, ids, types)
     if family in ("bert", "electra"):
         return bert_hidden(w, f"{family}.", config, ids, types, np.arange(len(ids)))
     seen = np.array(ids) != config["pad_token_id"]  # create_position_ids_from_input_ids
@@ -90,6 +112,8 @@ def classify(w: Weights, family: str, first: np.ndarray) -> np.ndarray:
     """The heads of *ForSequenceClassification, on the first token's hidden state."""
     if family == "bert":
         return linear(w, "classifier", np.tanh(linear(w, "bert.pooler.dense", first)))
+    if family == "albert":
+        return linear(w, "classifier", np.tanh(linear(w, "albert.pooler", first)))
     if family == "distilbert":
         return linear(w, "classifier", ACTIVATIONS["relu"](linear(w, "pre_classifier", first)))
     act = ACTIVATIONS["gelu"] if family == "electra" else np.tanh

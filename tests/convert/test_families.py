@@ -3,6 +3,7 @@
 import contextlib
 import io
 import itertools
+import json
 import unittest
 
 import folders
@@ -12,7 +13,7 @@ from bertha_convert.config import ACTIVATIONS
 from bertha_convert.families import FAMILIES
 from bertha_convert.load_report import QUIET
 from bertha_convert.selftest import TEXTS
-from bertha_convert.unpack import read_metadata, reference_state
+from bertha_convert.unpack import read_metadata
 from test_conversion import FolderTest
 
 try:
@@ -32,13 +33,14 @@ POOLERS = {  # of a classifier, and of the encoder alone
     "camembert": ("tanh", "tanh"),
     "distilbert": ("relu", None),
     "electra": ("gelu", None),
+    "albert": ("tanh", "tanh"),
 }
 
 
 class Weights(FolderTest):
     def assert_same_state(self, family: str, expected: folders.Tensors) -> None:
         """The file stands for exactly these weights."""
-        found = reference_state(self.out, FAMILIES[family])
+        found = self.state(family)
         self.assertEqual(sorted(found), sorted(expected))
         for name, values in expected.items():
             np.testing.assert_array_equal(found[name], values, err_msg=name)
@@ -54,7 +56,7 @@ class Weights(FolderTest):
                 expected = {"sequence-classification": POOLERS[family][0], "none": POOLERS[family][1]}.get(head)
                 self.assertEqual(self.config()["pooler"], expected)
                 self.convert(precision="int8")
-                self.assertEqual(sorted(reference_state(self.out, FAMILIES[family])), sorted(tensors))
+                self.assertEqual(sorted(self.state(family)), sorted(tensors))
 
     def test_tensors_of_other_heads_are_left_out(self) -> None:
         others = {
@@ -68,6 +70,7 @@ class Weights(FolderTest):
                 "generator_predictions.LayerNorm.weight",
                 "generator_lm_head.weight",
             ),
+            "albert": ("predictions.decoder.weight", "predictions.bias", "sop_classifier.classifier.weight"),
         }
         for family, names in others.items():
             with self.subTest(family=family):
@@ -88,7 +91,7 @@ class Weights(FolderTest):
                 with self.subTest(family=family, name=name):
                     reference = name.removeprefix(prefix).replace(".", r"\.")
                     self.assert_refused(f"'{reference}' is missing|head was never trained.*lacks '{reference}'")
-        for family, other in itertools.permutations(("bert", "roberta", "distilbert", "electra"), 2):
+        for family, other in itertools.permutations(("bert", "roberta", "distilbert", "electra", "albert"), 2):
             with self.subTest(family=family, other=other):
                 folders.write_folder(self.folder, "sequence-classification", 3, family)
                 tensors = folders.weights(folders.FAMILIES[other], "sequence-classification", 3)
@@ -124,7 +127,8 @@ class Configuration(FolderTest):
                 folders.write_folder(self.folder, family=family)
                 self.convert()
                 expected = {field: config[field] for field in fields} | {
-                    "embedding_size": config.get("embedding_size", config["hidden_size"])
+                    "embedding_size": config.get("embedding_size", config["hidden_size"]),
+                    "num_hidden_layers": config["num_hidden_layers"] * config.get("inner_group_num", 1),
                 }
                 self.assertEqual({field: self.config()[field] for field in expected}, expected)
 
@@ -151,7 +155,7 @@ class Configuration(FolderTest):
     def test_sinusoidal_positions_of_distilbert_are_taken_from_the_checkpoint(self) -> None:
         tensors = folders.write_folder(self.folder, family="distilbert", sinusoidal_pos_embds=True)
         self.convert()
-        found = reference_state(self.out, FAMILIES["distilbert"])["embeddings.position_embeddings.weight"]
+        found = self.state("distilbert")["embeddings.position_embeddings.weight"]
         np.testing.assert_array_equal(found, tensors.pop("embeddings.position_embeddings.weight"))
         folders.write_safetensors(self.folder / "model.safetensors", tensors)
         self.out.unlink()
@@ -190,11 +194,55 @@ class Configuration(FolderTest):
     def test_the_embedding_size_is_electras_alone(self) -> None:
         folders.write_folder(self.folder, family="electra", embedding_size=12)
         self.convert()
-        self.assertNotIn("embeddings_project.weight", reference_state(self.out, FAMILIES["electra"]))
+        self.assertNotIn("embeddings_project.weight", self.state("electra"))
         folders.write_folder(self.folder)
         self.edit("config.json", embedding_size=8)
         self.convert()
         self.assertEqual(self.config()["embedding_size"], 12)
+
+    def test_layers_share_weights_as_their_groups_say(self) -> None:
+        for (count, groups, inner), expected in {
+            (12, 1, 1): [0] * 12,
+            (3, 2, 1): [0, 0, 1],
+            (5, 3, 1): [0, 0, 1, 1, 2],
+            (3, 2, 2): [0, 1, 0, 1, 2, 3],
+            (2, 1, 3): [0, 1, 2, 0, 1, 2],
+            (2, 2, 1): None,
+            (1, 1, 2): None,
+        }.items():
+            with self.subTest(layers=count, groups=groups, inner=inner):
+                sizes = {"num_hidden_layers": count, "num_hidden_groups": groups, "inner_group_num": inner}
+                tensors = folders.write_folder(self.folder, family="albert", **sizes)
+                self.convert()
+                config = self.config()
+                self.assertEqual((config["num_hidden_layers"], config.get("layer_weights")), (count * inner, expected))
+                self.assertEqual(sorted(self.state("albert")), sorted(tensors))
+                self.assertEqual(read_metadata(self.out)["format"], 1 if expected is None else 2)
+
+    def test_groups_that_make_no_layers_are_refused(self) -> None:
+        folders.write_folder(self.folder, family="albert")
+        good = json.loads((self.folder / "config.json").read_text())
+        for changes, pattern in (
+            ({"num_hidden_groups": 4}, "some groups of layers would never run; expected 3 groups at most; got 4"),
+            ({"num_hidden_groups": 0}, "num_hidden_groups is no valid size"),
+            ({"num_hidden_groups": 1.5}, "num_hidden_groups is no valid size"),
+            ({"inner_group_num": "2"}, "inner_group_num is no valid size"),
+            ({"inner_group_num": 2**23}, "too many layers.*got 3 times 8388608"),
+            ({"num_hidden_groups": 3}, "'encoder.albert_layer_groups.2.albert_layers.0.*is missing"),
+            ({"num_hidden_groups": 1}, "a Albert doesn't; got 'encoder.albert_layer_groups.1"),
+            ({"inner_group_num": 1}, "a Albert doesn't; got 'encoder.albert_layer_groups.0.albert_layers.1"),
+        ):
+            folders.write_json(self.folder / "config.json", good | changes)
+            with self.subTest(changes=changes):
+                self.assert_refused(pattern)
+
+    def test_albert_projects_its_embeddings_always(self) -> None:
+        folders.write_folder(self.folder, family="albert", embedding_size=12)
+        self.convert()
+        self.assertTrue(self.config()["embedding_projection"])
+        folders.write_folder(self.folder, family="albert")
+        self.convert()
+        self.assertNotIn("embedding_projection", self.config())
 
     def test_every_family_refuses_what_the_encoder_can_not_do(self) -> None:
         bad = {
@@ -221,7 +269,7 @@ class Configuration(FolderTest):
         self.out.unlink()
         for other in ("RobertaPreLayerNormModel", "MobileBertForMaskedLM", "BertGenerationDecoder", 3):
             self.edit("config.json", model_type=None, architectures=[other])
-            self.assert_refused("names no family.*one of bert, roberta, .*electra; got .*write its model_type")
+            self.assert_refused("names no family.*one of bert, roberta, .*albert; got .*write its model_type")
 
 
 class TokenTypes(FolderTest):
@@ -265,7 +313,10 @@ class AgainstTransformers(FolderTest):
             for field, size in family.sizes.items():
                 for key in size.names:
                     self.assertEqual(getattr(config, key), size.default, f"{name} {field}")
-            self.assertEqual(getattr(config, family.activation), "gelu")
+            self.assertEqual(getattr(config, family.activation), family.default_activation)
+            if family.groups:
+                for size in family.groups[:2]:
+                    self.assertEqual(getattr(config, size.names[0]), size.default)
             if family.layer_norm_eps:
                 self.assertEqual(getattr(config, family.layer_norm_eps), 1e-12)
             if family.padding_id is not None:
@@ -304,7 +355,7 @@ class AgainstTransformers(FolderTest):
 
     def test_self_tests_are_recorded_for_every_family_and_head(self) -> None:
         torch.set_num_threads(1)
-        for family, head in itertools.product(("distilbert", "electra"), HEADS[:3]):
+        for family, head in itertools.product(("distilbert", "electra", "albert"), HEADS[:3]):
             with self.subTest(family=family, head=head):
                 folders.write_folder(self.folder, head, 3, family)
                 self.convert(selftest=True)

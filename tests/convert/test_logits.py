@@ -63,7 +63,8 @@ class Logits(FolderTest):
         found = program("logits", self.out, items)
         for item, answer, encoding in zip(items, found, program("tokenize", self.out, items)):
             ids = encoding["ids"]
-            second = ids.index(3) + 1 if "text_pair" in item and config["model_type"] in ("bert", "electra") else len(ids)
+            typed = "text_pair" in item and config["model_type"] in ("bert", "electra", "albert")
+            second = ids.index(3) + 1 if typed else len(ids)
             types = [int(index >= second) for index in range(len(ids))]
             expected = reference_forward.logits(weights, config, head, ids, types)
             rows = np.array(answer["logits"])
@@ -98,9 +99,17 @@ class Logits(FolderTest):
                 self.assertEqual(ids.count(vocabulary["<pad>"]), 3)
 
     def test_activations_are_the_checkpoints(self) -> None:
-        for family, activation in itertools.product(("bert", "distilbert"), ("gelu_new", "relu", "silu")):
+        for family, activation in itertools.product(("bert", "distilbert", "albert"), ("gelu_new", "relu", "silu")):
             with self.subTest(family=family, activation=activation):
                 weights = self.write("token-classification", family, hidden_act=activation)
+                self.convert()
+                self.assert_logits("token-classification", weights)
+
+    def test_groups_of_layers_run_in_their_order(self) -> None:
+        for count, groups, inner, width in ((12, 1, 1, 8), (5, 3, 1, 12), (2, 1, 3, 12), (2, 2, 1, 12)):
+            with self.subTest(layers=count, groups=groups, inner=inner):
+                sizes = {"num_hidden_layers": count, "num_hidden_groups": groups, "inner_group_num": inner}
+                weights = self.write("token-classification", "albert", embedding_size=width, **sizes)
                 self.convert()
                 self.assert_logits("token-classification", weights)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import byte_folders
 import folders
+import unigram_folders
 from bertha_convert.conversion import Options, convert
 from test_conversion import FolderTest
 
@@ -58,6 +59,16 @@ class Quantize(FolderTest):
         (self.folder / "vocab.txt").unlink()
         byte_folders.write_folder(self.folder)
         self.assert_same_bytes()
+
+    def test_a_unigram_tokenizer_travels(self) -> None:
+        for name, normalizer in (("AlbertTokenizer", {}), ("PreTrainedTokenizerFast", {"normalizer": None})):
+            size = len(unigram_folders.vocabulary("AlbertTokenizer"))
+            folders.write_folder(self.folder, "none", family="electra", vocab_size=size)
+            written = unigram_folders.tokenizer_json("AlbertTokenizer") | normalizer
+            unigram_folders.write_json(self.folder, "tokenizer.json", written)
+            tokens = {"unk_token": "<unk>", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "<pad>"}
+            unigram_folders.write_json(self.folder, "tokenizer_config.json", {"tokenizer_class": name, **tokens})
+            self.assert_same_bytes()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from bertha_convert.conversion import Options, convert
 from bertha_convert.unpack import read_metadata
 from bertha_convert import charsmap, double_array, sentencepiece_model, tokenizer
 from bertha_convert.errors import ConvertError
+from bertha_convert.source import read_json
 from unigram_folders import (
     CHARSMAP,
     FILES,
@@ -108,6 +109,28 @@ class Unigram(unittest.TestCase):
             pair = self.resolve(name, answering).description["pair"]
             self.assertEqual({piece["type_id"] for piece in pair}, types)
         self.assertEqual(self.resolve("DebertaV2Tokenizer").description["unk_token_id"], 3)
+
+    def test_an_albert_folder_becomes_a_model_and_a_deberta_folder_a_tokenizer(self) -> None:
+        with tempfile.TemporaryDirectory() as root:
+            folder, out = Path(root) / "model", Path(root) / "out.safetensors"
+            for family, name in (("albert", "AlbertTokenizer"), ("deberta-v2", "DebertaV2Tokenizer")):
+                folders.write_folder(folder, "token-classification", family="albert", vocab_size=len(vocabulary(name)))
+                raw = read_json(folder / "config.json")
+                write_json(folder, "config.json", raw | {"model_type": family})
+                (folder / "vocab.txt").unlink()
+                write_model(folder, name)
+                write_json(folder, "tokenizer_config.json", {"do_lower_case": False, "model_max_length": 30})
+                convert(Options(folder, out, selftest=False, tokenizer=True))
+                alone = read_metadata(out)
+                self.assertEqual((alone["config"]["kind"], alone["config"]["max_length"]), ("tokenizer", 30))
+                if family == "albert":
+                    convert(Options(folder, out, selftest=False))
+                    whole = read_metadata(out)
+                    self.assertEqual((whole["config"]["head"], whole["tokenizer"]["kind"]), ("token-classification", "unigram"))
+                    continue
+                self.assertEqual({piece["type_id"] for piece in alone["tokenizer"]["pair"]}, {0, 1})
+                with self.assertRaisesRegex(ConvertError, "'deberta-v2'.*disentangled attention.*--tokenizer makes"):
+                    convert(Options(folder, out, selftest=False))
 
     def test_options_of_tokenizer_config_are_heard(self) -> None:
         config = {"tokenizer_class": "XLMRobertaTokenizer", "add_prefix_space": False}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,11 +104,10 @@ class Checkpoint:
         return {f"{target}.{part}": layout.stored(values) for part, values in found.items()}
 
 
-def _layer(source: Checkpoint, index: int, config: Config, precision: str) -> layout.Tensors:
-    """The tensors of one encoder layer."""
+def _layer(source: Checkpoint, index: int, old: str, config: Config, precision: str) -> layout.Tensors:
+    """The tensors of one encoder layer, which the checkpoint has under the name `old`."""
     hidden, inner, heads = config["hidden_size"], config["intermediate_size"], config["num_attention_heads"]
     layer, names = f"encoder.layer.{index}", source.family.names
-    old = f"{names.layers}.{index}"
     matrices = [f"{old}.{name}" for name in (names.query, names.key, names.value)]
     weights = [source.take_rows(f"{name}.weight", hidden, hidden) for name in matrices]
     biases = [np.split(source.take_vector(f"{name}.bias", hidden), heads) for name in matrices]
@@ -128,7 +127,7 @@ def _layer(source: Checkpoint, index: int, config: Config, precision: str) -> la
 
 
 def _embeddings(source: Checkpoint, config: Config, precision: str) -> layout.Tensors:
-    """The tables, the LayerNorm after them, and the projection where hidden states have another size."""
+    """The tables, the LayerNorm after them, and the projection where there is one."""
     hidden, width = config["hidden_size"], config["embedding_size"]
     tensors: layout.Tensors = {}
     for name, count in (
@@ -140,7 +139,7 @@ def _embeddings(source: Checkpoint, config: Config, precision: str) -> layout.Te
             values = source.take_matrix(f"embeddings.{name}_embeddings.weight", config[count], width)
             tensors |= layout.table(f"embeddings.{name}", values, precision)
     tensors |= source.take_norm("embeddings.norm", "embeddings.LayerNorm", width)
-    if width != hidden:
+    if width != hidden or source.family.always_projects:
         values = source.take_linear(source.family.names.projection, hidden, width)
         tensors |= layout.linear("embeddings.projection", *values, precision)
     return tensors
@@ -199,14 +198,22 @@ def _dense(source: Checkpoint, dense: Dense, hidden: int) -> layout.Tensors:
 
 
 def convert(
-    stored: dict[str, StoredTensor], family: Family, config: Config, where: Path, keep: tuple[str, ...]
+    stored: dict[str, StoredTensor],
+    family: Family,
+    config: Config,
+    layers: Sequence[str],
+    where: Path,
+    keep: tuple[str, ...],
 ) -> Encoder:
-    """The canonical tensors of a checkpoint, matrices not read yet, by a config that is already in the form of tools/format.md."""
+    """The canonical tensors of a checkpoint, matrices not read yet, by a config that is already in the form of tools/format.md.
+
+    `layers` are the checkpoint's names of those that are stored.
+    """
     source = Checkpoint(stored, family)
     kind, precision = config["head"], config["precision"]
     tensors = _embeddings(source, config, precision)
-    for index in range(config["num_hidden_layers"]):
-        tensors |= _layer(source, index, config, precision)
+    for index, layer in enumerate(layers):
+        tensors |= _layer(source, index, layer, config, precision)
     head = family.heads.get(kind)
     pooler, missing = family.pooler, []
     if head:

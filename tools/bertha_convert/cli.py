@@ -106,7 +106,9 @@ def _readable(report: Json) -> str:
     if config["kind"] == "tokenizer":
         lines.append(f"model: none, the tokenizer only{others}")
     else:
-        sizes = f"{config['num_hidden_layers']} layers, hidden {config['hidden_size']}"
+        shared = config.get("layer_weights")
+        sizes = f"{config['num_hidden_layers']} layers" + (f" with the weights of {1 + max(shared)}" if shared else "")
+        sizes += f", hidden {config['hidden_size']}"
         sizes += f", {config['num_attention_heads']} heads"
         lines.append(
             f"model: {sizes}, {config['hidden_act']}, {config['precision']}, pooler {config['pooler'] or 'none'}"

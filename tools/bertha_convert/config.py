@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import fail
-from .families import FAMILIES, HEADS, QUESTION, SEQUENCE, TOKEN, Family
+from .families import FAMILIES, HEADS, QUESTION, SEQUENCE, TOKEN, TOKENIZERS_ALONE, Family, Size
 from .load_report import some
 
 ENDINGS = {"ForSequenceClassification": SEQUENCE, "ForTokenClassification": TOKEN, "ForQuestionAnswering": QUESTION}
@@ -39,6 +39,9 @@ def family(config: Config, path: Path) -> Family:
         patterns = {known: rf"{family.class_name}(Model|LMHeadModel|For\w+)" for known, family in FAMILIES.items()}
         matches = (known for known, p in patterns.items() if any(re.fullmatch(p, str(c)) for c in architectures))
         name = next(matches, None)
+    if isinstance(name, str) and name in TOKENIZERS_ALONE:
+        do = "--tokenizer makes a file of its tokenizer alone."
+        raise fail(f"model_type '{name}' needs what the encoder lacks: {TOKENIZERS_ALONE[name]}", where=path, do=do)
     if not isinstance(name, str) or name not in FAMILIES:
         expected = ", ".join(FAMILIES)
         if name is None:
@@ -56,20 +59,38 @@ def family(config: Config, path: Path) -> Family:
     return FAMILIES[name]
 
 
+def _size(config: Config, size: Size, path: Path) -> int:
+    """The value of a size, checked where config.json gives it."""
+    given = [name for name in size.names if name in config]
+    value = config[given[-1]] if given else size.default
+    if given and (type(value) is not int or not 1 <= value <= LARGEST_SIZE):
+        raise fail(f"{given[-1]} is no valid size", where=path, expected=f"1 to {LARGEST_SIZE}", got=value)
+    return value
+
+
 def sizes(config: Config, family: Family, path: Path) -> Config:
     """The encoder's sizes, each checked, in the order of tools/format.md."""
-    result = {}
-    for field, size in family.sizes.items():
-        given = [name for name in size.names if name in config]
-        result[field] = config[given[-1]] if given else size.default
-        if given and (type(result[field]) is not int or not 1 <= result[field] <= LARGEST_SIZE):
-            raise fail(
-                f"{given[-1]} is no valid size", where=path, expected=f"1 to {LARGEST_SIZE}", got=config[given[-1]]
-            )
+    result = {field: _size(config, size, path) for field, size in family.sizes.items()}
     if result["hidden_size"] % result["num_attention_heads"] != 0:
         got = f"{result['hidden_size']} / {result['num_attention_heads']}"
         raise fail("hidden_size is no multiple of num_attention_heads", where=path, got=got)
     return result
+
+
+def layers(config: Config, family: Family, count: int, path: Path) -> list[str]:
+    """What the tensors of each layer are called after, in the order in which they run: of shared ones several times."""
+    if family.groups is None:
+        return [f"{family.names.layers}.{index}" for index in range(count)]
+    groups, size = _size(config, family.groups.count, path), _size(config, family.groups.size, path)
+    if groups > count:
+        raise fail("some groups of layers would never run", where=path, expected=f"{count} groups at most", got=groups)
+    if count * size > LARGEST_SIZE:
+        raise fail("there are too many layers", where=path, expected=f"{LARGEST_SIZE} at most", got=f"{count} times {size}")
+    return [
+        f"{family.names.layers}.{int(index / (count / groups))}.{family.groups.layers}.{inner}"
+        for index in range(count)
+        for inner in range(size)
+    ]
 
 
 def padding_id(config: Config, family: Family, sizes: Config, path: Path) -> int | None:
@@ -86,7 +107,7 @@ def padding_id(config: Config, family: Family, sizes: Config, path: Path) -> int
 
 def activation(config: Config, family: Family, path: Path) -> str:
     """The feed-forward activation under bertha's name."""
-    name = config.get(family.activation, "gelu")
+    name = config.get(family.activation, family.default_activation)
     if not isinstance(name, str) or name not in ACTIVATIONS:
         expected, do = " or ".join(ACTIVATIONS), "Any other function would give other results."
         raise fail(f"{family.activation} is not supported", where=path, expected=expected, got=name, do=do)

@@ -9,7 +9,7 @@ from . import FORMAT, VERSION, canonical, config as model_config, container, lay
 from . import tokenizer
 from .checkpoint import has_unread_weights, is_read_by_others, no_weights, other_files, read_checkpoint, weight_files
 from .errors import fail
-from .families import QUESTION, Family
+from .families import QUESTION, TOKENIZERS_ALONE, Family
 from .load_report import some
 from .source import StoredTensor, read_optional_json, sha256
 
@@ -43,17 +43,25 @@ class Parts(NamedTuple):
     warnings: list[str]
 
 
-def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> Json:
-    """Section 3 of tools/format.md, but for what the tokenizer and the weights decide."""
+def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> tuple[Json, list[str]]:
+    """Section 3 of tools/format.md, but for what the tokenizer and the weights decide, and the names of stored layers."""
     head = model_config.head(raw, options.head, options.keep)
     labels = model_config.labels(raw, head, path)
     sizes = model_config.sizes(raw, family, path)
     padding_id = model_config.padding_id(raw, family, sizes, path)
-    return {
+    names = model_config.layers(raw, family, sizes["num_hidden_layers"], path)
+    stored = list(dict.fromkeys(names))
+    more: Json = {}
+    if family.always_projects and sizes["embedding_size"] == sizes["hidden_size"]:
+        more["embedding_projection"] = True
+    if len(stored) < len(names):
+        more["layer_weights"] = [stored.index(name) for name in names]
+    config = {
         "kind": "encoder" if head == "none" else "model",
         "precision": options.precision,
         **({"float32_split": False} if options.precision == "float32" else {}),
         **sizes,
+        "num_hidden_layers": len(names),
         "hidden_act": model_config.activation(raw, family, path),
         "layer_norm_eps": model_config.layer_norm_eps(raw, family, path),
         "position_offset": _position_offset(padding_id),
@@ -69,7 +77,9 @@ def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> 
         "head": head,
         "labels": labels,
         "problem_type": model_config.problem_type(raw, head, len(labels), path),
+        **more,
     }
+    return config, stored
 
 
 def _position_offset(padding_id: int | None) -> int:
@@ -116,13 +126,13 @@ def _model_parts(options: Options, raw: Json | None, weights: list[Path]) -> Par
     if raw is None:
         raise fail("there is no config.json", where=folder, expected="the model's configuration")
     family = model_config.family(raw, path)
-    config = _encoder_config(raw, family, options, path)
+    config, layers = _encoder_config(raw, family, options, path)
     resolved = tokenizer.resolve(folder, raw, config["head"] == QUESTION, config["type_vocab_size"] > 0)
     warnings = _vocabulary_warnings(resolved, config["vocab_size"], folder)
     config["model_max_length"] = resolved.model_max_length
     config["max_length"] = _limit(resolved.model_max_length, config["max_length"] - config["position_offset"])
     stored, dropped = _without_dropped(read_checkpoint(weights), options)
-    encoder = canonical.convert(stored, family, config, folder, options.keep)
+    encoder = canonical.convert(stored, family, config, layers, folder, options.keep)
     config["pooler"] = encoder.pooler
     tensors = tokenizer.tensors(resolved) | encoder.tensors
     left_out = sorted([*encoder.left_out, *dropped])
@@ -134,7 +144,7 @@ def _tokenizer_parts(options: Options, raw: Json | None) -> Parts:
     """The parts of a file without weights."""
     folder = options.folder
     positions, types = model_config.LARGEST_SIZE, True
-    if raw is not None:
+    if raw is not None and str(raw.get("model_type")) not in TOKENIZERS_ALONE:
         path = folder / "config.json"
         family = model_config.family(raw, path)
         sizes = model_config.sizes(raw, family, path)
@@ -197,8 +207,8 @@ def _metadata(
         "selftest": cases,
         "crc32": checksums,
     }
-    tokenizer_fields = parts.resolved.description
-    number = FORMAT if "normalizer" in tokenizer_fields or tokenizer_fields["kind"] == "unigram" else 1
+    needs_2 = {"normalizer", "embedding_projection", "layer_weights"} & (values["tokenizer"].keys() | values["config"].keys())
+    number = FORMAT if needs_2 or values["tokenizer"]["kind"] == "unigram" else 1
     return {"format": str(number), **{key: container.compact(value) for key, value in values.items()}}
 
 

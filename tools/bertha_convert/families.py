@@ -49,7 +49,15 @@ class Names(NamedTuple):
     intermediate: str = "intermediate.dense"
     output: str = "output.dense"
     output_norm: str = "output.LayerNorm"
-    projection: str = "embeddings_project"  # where embeddings are narrower or wider than hidden states
+    projection: str = "embeddings_project"  # the linear layer after the embeddings
+
+
+class Groups(NamedTuple):
+    """Layers in groups, which run several times each; a layer's tensors are called after its group, `layers` and its number."""
+
+    count: Size
+    size: Size  # of layers in each
+    layers: str
 
 
 class Family(NamedTuple):
@@ -62,10 +70,13 @@ class Family(NamedTuple):
     heads: dict[str, Head]
     unused: tuple[str, ...]  # beginnings of tensors of other heads
     activation: str = "hidden_act"  # its name in config.json
+    default_activation: str = "gelu"
     layer_norm_eps: str | None = "layer_norm_eps"  # its name in config.json; None: it is always the default
     padding_id: int | None = None  # default of pad_token_id, where positions are counted from it; None: from 0
     pooler: Dense | None = Dense("pooler.dense", "tanh")  # the encoder's own
     names: Names = Names()
+    groups: Groups | None = None
+    always_projects: bool = False  # else where embeddings are narrower or wider than hidden states
 
 
 def _sizes(**defaults: int) -> dict[str, Size]:
@@ -147,7 +158,38 @@ ELECTRA = Family(
     unused=("generator_", "discriminator_predictions.", "sequence_summary.", "classifier.", "qa_outputs."),
     pooler=None,
 )
-FAMILIES = {family.model_type: family for family in (BERT, ROBERTA, XLM_ROBERTA, CAMEMBERT, DISTILBERT, ELECTRA)}
+ALBERT = Family(
+    model_type="albert",
+    class_name="Albert",
+    prefix="albert.",
+    sizes=_sizes(
+        vocab_size=30000, hidden_size=4096, embedding_size=128, num_attention_heads=64, intermediate_size=16384
+    ),
+    heads=_heads(Head("classifier", Dense("pooler", "tanh"))),
+    unused=("pooler.", "predictions.", "sop_classifier.", "classifier.", "qa_outputs."),
+    default_activation="gelu_new",
+    pooler=Dense("pooler", "tanh"),
+    names=Names(
+        layers="encoder.albert_layer_groups",
+        query="attention.query",
+        key="attention.key",
+        value="attention.value",
+        attention_output="attention.dense",
+        attention_norm="attention.LayerNorm",
+        intermediate="ffn",
+        output="ffn_output",
+        output_norm="full_layer_layer_norm",
+        projection="encoder.embedding_hidden_mapping_in",
+    ),
+    groups=Groups(Size(("num_hidden_groups",), 1), Size(("inner_group_num",), 1), "albert_layers"),
+    always_projects=True,
+)
+FAMILIES = {
+    family.model_type: family for family in (BERT, ROBERTA, XLM_ROBERTA, CAMEMBERT, DISTILBERT, ELECTRA, ALBERT)
+}
+TOKENIZERS_ALONE = {  # model_type -> what of its encoder is missing
+    "deberta-v2": "disentangled attention, whose scores depend on relative positions",
+}
 
 
 def unwrapped(name: str) -> tuple[str, set[str]]:

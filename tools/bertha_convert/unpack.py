@@ -8,6 +8,7 @@ import numpy as np
 from safetensors.numpy import safe_open
 
 from . import layout
+from .config import layers, sizes
 from .container import read_tensors
 from .families import Family
 
@@ -65,10 +66,10 @@ def _projections(tensors: Tensors, name: str, config: Json) -> list[tuple[np.nda
     return [(weight[:, i, :size].reshape(hidden, hidden), bias[:, i, :size].reshape(hidden)) for i in range(3)]
 
 
-def _layer(tensors: Tensors, index: int, config: Json, family: Family) -> Tensors:
-    """One encoder layer under the reference names."""
+def _layer(tensors: Tensors, index: int, new: str, config: Json, family: Family) -> Tensors:
+    """One encoder layer under the reference names, which begin with `new`."""
     hidden, inner, names = config["hidden_size"], config["intermediate_size"], family.names
-    layer, new = f"encoder.layer.{index}", f"{names.layers}.{index}"
+    layer = f"encoder.layer.{index}"
     result: Tensors = {}
     for name, values in zip((names.query, names.key, names.value), _projections(tensors, layer, config)):
         result |= _named(f"{new}.{name}", values)
@@ -82,8 +83,8 @@ def _layer(tensors: Tensors, index: int, config: Json, family: Family) -> Tensor
     return result | _norm(tensors, f"{layer}.output.norm", f"{new}.{names.output_norm}", hidden)
 
 
-def reference_state(path: Path, family: Family) -> Tensors:
-    """The float32 weights that a model file stands for, under transformers' names."""
+def reference_state(path: Path, family: Family, raw: Json) -> Tensors:
+    """The float32 weights that a model file stands for, under transformers' names, which depend on its config.json."""
     tensors, config = read_tensors(path), read_metadata(path)["config"]
     hidden, width = config["hidden_size"], config["embedding_size"]
     encoder: Tensors = {}
@@ -91,10 +92,11 @@ def reference_state(path: Path, family: Family) -> Tensors:
         if config[rows] > 0:
             encoder[f"embeddings.{name}_embeddings.weight"] = _table(tensors, f"embeddings.{name}", config[rows], width)
     encoder |= _norm(tensors, "embeddings.norm", "embeddings.LayerNorm", width)
-    if width != hidden:
+    if width != hidden or family.always_projects:
         encoder |= _named(family.names.projection, _linear(tensors, "embeddings.projection", hidden, width))
-    for index in range(config["num_hidden_layers"]):
-        encoder |= _layer(tensors, index, config, family)
+    count = sizes(raw, family, path)["num_hidden_layers"]
+    for index, name in enumerate(dict.fromkeys(layers(raw, family, count, path))):
+        encoder |= _layer(tensors, index, name, config, family)
     head = family.heads.get(config["head"])
     outside: Tensors = {}
     if config["pooler"]:

@@ -109,7 +109,7 @@ def same_if(head: str, found: list[Json]) -> list[Any]:
 
 def stored(model: Any, file: Path) -> Any:
     """The model with the weights that a file of another precision stands for."""
-    state = reference_state(file, FAMILIES[model.config.model_type])
+    state = reference_state(file, FAMILIES[model.config.model_type], model.config.to_dict())
     state = {name: torch.from_numpy(values.copy()) for name, values in state.items()}
     missing, unexpected = model.load_state_dict(state, strict=False)
     left = [name for name in missing if "position_ids" not in name and "pooler" not in name]
