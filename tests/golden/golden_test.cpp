@@ -23,6 +23,12 @@ using nlohmann::json;
 using Row = std::vector<float>;
 
 constexpr const char* kGoldens[] = {
+    "albert_answers",
+    "albert_bfloat16",
+    "albert_classify",
+    "albert_encoder",
+    "albert_entities",
+    "albert_int8",
     "answers",
     "answers_bfloat16",
     "answers_cased",

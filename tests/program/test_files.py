@@ -58,6 +58,15 @@ class Files(ProgramTest):
         self.assertIn(found["level"], found["levels"])
         [found] = self.ask("inspect", str(MODELS / "encoder.safetensors"), "--json")
         self.assertEqual((found["kind"], found["config"]["head"]), ("encoder", "none"))
+        self.assertNotIn("layer_weights", found["config"])
+
+    def test_inspect_says_whose_weights_each_layer_runs_with(self):
+        path = str(MODELS / "albert_entities.safetensors")
+        [found] = self.ask("inspect", path, "--json")
+        self.assertEqual((found["config"]["num_hidden_layers"], found["config"]["layer_weights"]), (6, [0, 1, 0, 1, 2, 3]))
+        stored = {tensor["name"].split(".")[2] for tensor in found["tensors"] if tensor["name"].startswith("encoder.")}
+        self.assertEqual(stored, {"0", "1", "2", "3"})
+        self.assertRegex(run("inspect", path).stdout.decode(), r"\n  layer_weights +0, 1, 0, 1, 2, 3\n")
 
     def test_inspect_says_the_same_to_people(self):
         [facts] = self.ask("inspect", TAGGER, "--json")

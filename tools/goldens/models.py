@@ -4,6 +4,7 @@ import json
 import math
 import sys
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,6 +84,12 @@ def electra(embedding_size: int) -> Json:
     return {"family": "electra", "every": 3, "sizes": {"embedding_size": embedding_size}}
 
 
+def albert(embedding_size: int, groups: int = 1, inner: int = 1) -> Json:
+    """What an ALBERT is given beside its sizes."""
+    sizes = {"embedding_size": embedding_size, "num_hidden_groups": groups, "inner_group_num": inner}
+    return {"family": "albert", "act": "gelu_new", "every": 3, "sizes": sizes}
+
+
 MODELS = (
     Tiny("classify_two", SEQUENCE, 2, 32, 4, 64, labels=("negative", "positive"), selftest=True),
     Tiny("classify_deep", SEQUENCE, 12, 16, 2, 24, "gelu_new", cased=True, labels=tuple("abcdefg")),
@@ -139,6 +146,12 @@ MODELS = (
     Tiny("camembert_classify", SEQUENCE, 1, 28, 2, 40, labels=YES_NO, selftest=True, **CAMEMBERT),
     Tiny("camembert_entities", TOKEN, 1, 32, 4, 48, "relu", labels=BIO, seed=2, **CAMEMBERT),
     Tiny("camembert_answers", QUESTION, 1, 32, 2, 48, selftest=True, **CAMEMBERT),
+    Tiny("albert_classify", SEQUENCE, 6, 32, 4, 48, labels=tuple("abc"), selftest=True, seed=5, **albert(20)),
+    Tiny("albert_entities", TOKEN, 3, 28, 2, 40, cased=True, labels=BIO, seed=2, selftest=True, **albert(28, 2, 2)),
+    Tiny("albert_answers", QUESTION, 4, 28, 7, 40, selftest=True, **albert(30, 2)),
+    Tiny("albert_encoder", NONE, 2, 28, 2, 40, **albert(12, 1, 2)),
+    Tiny("albert_bfloat16", TOKEN, 2, 32, 2, 48, labels=BIO, **BFLOAT16, **albert(21)),
+    Tiny("albert_int8", TOKEN, 3, 32, 2, 48, labels=BIO, precision="int8", selftest=True, **albert(32)),
 )
 
 
@@ -172,7 +185,7 @@ def spread(name: str, layers: int) -> float:
     """The standard deviation of a parameter: tokens keep their own direction through the layers, and logits spread."""
     if name.endswith("bias") or "norm" in name.lower():
         return 0.2 / layers
-    if any(part in name for part in ("output.dense", "out_lin", "lin2")):
+    if any(part in name for part in ("output.dense", "out_lin", "lin2", "attention.dense", "ffn_output")):
         return 0.4 / layers
     return 0.7 if "embeddings" in name or not any(part in name for part in ("encoder", "transformer")) else 0.45
 
@@ -233,9 +246,9 @@ def spaced(text: str) -> str:
     return "".join("\u2581" + word for word in text.split())
 
 
-def pieces() -> list[tuple[str, float]]:
+def pieces(fold: Callable[[str], str] = str) -> list[tuple[str, float]]:
     """Pieces of the texts with scores: all their characters, but for rare ones, and frequent parts of words."""
-    texts = [spaced(text) for text in [*TEXTS["texts"], TEXTS["long"]] + sum(TEXTS["questions"], [])]
+    texts = [spaced(fold(text)) for text in [*TEXTS["texts"], TEXTS["long"]] + sum(TEXTS["questions"], [])]
     counts: dict[str, int] = {}
     for text in texts:
         for start in range(len(text)):
@@ -251,18 +264,23 @@ def pieces() -> list[tuple[str, float]]:
     return [(piece, round(math.log(counts[piece] / total), 6)) for piece in chosen]
 
 
-def write_unigram(folder: Path, start: list[str], score_of_not_used: float) -> int:
-    """Writes a tokenizer.json whose vocabulary begins with special tokens, and returns the number of tokens."""
-    vocabulary = [(token, score_of_not_used if token == "<unk>NOTUSED" else 0.0) for token in start]
-    vocabulary += [*pieces(), ("<mask>", 0.0)]
-    engine = tokenizers.Tokenizer(tokenizers.models.Unigram(vocabulary, unk_id=3, byte_fallback=False))
+def unigram(vocabulary: list[tuple[str, float]], unknown: int) -> tokenizers.Tokenizer:
+    """An engine with a charsmap, but without special tokens and a template."""
+    engine = tokenizers.Tokenizer(tokenizers.models.Unigram(vocabulary, unk_id=unknown, byte_fallback=False))
     rules = {c: unicodedata.normalize("NFKC", c) for c in "\u00bd\u2460\ufb01\uff21\u00a0"} | {"\u0130": "I"}
-    charsmap = compiled(rules)
-    engine.normalizer = tokenizers.normalizers.Precompiled(charsmap)
+    engine.normalizer = tokenizers.normalizers.Precompiled(compiled(rules))
     engine.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
         [tokenizers.pre_tokenizers.WhitespaceSplit(), tokenizers.pre_tokenizers.Metaspace()]
     )
     engine.decoder = tokenizers.decoders.Metaspace()
+    return engine
+
+
+def write_unigram(folder: Path, start: list[str], score_of_not_used: float) -> int:
+    """Writes a tokenizer.json whose vocabulary begins with special tokens, and returns the number of tokens."""
+    vocabulary = [(token, score_of_not_used if token == "<unk>NOTUSED" else 0.0) for token in start]
+    vocabulary += [*pieces(), ("<mask>", 0.0)]
+    engine = unigram(vocabulary, 3)
     named = [(token, index) for index, (token, _) in enumerate(vocabulary) if token in ("<s>", "</s>")]
     engine.post_processor = tokenizers.processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=named
@@ -271,6 +289,22 @@ def write_unigram(folder: Path, start: list[str], score_of_not_used: float) -> i
     engine.add_special_tokens([*special, tokenizers.AddedToken("<mask>", lstrip=True, special=True)])
     engine.save(str(folder / "tokenizer.json"))
     return len(vocabulary)
+
+
+def write_albert(folder: Path, cased: bool) -> int:
+    """ALBERT's tokenizer.json."""
+    parts = tokenizers.normalizers
+    start = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
+    engine = unigram([*((token, 0.0) for token in start), *pieces(str if cased else str.lower)], 1)
+    lower = [] if cased else [parts.Lowercase()]
+    quotes = [parts.Replace("``", '"'), parts.Replace("''", '"')]
+    engine.normalizer = parts.Sequence([*quotes, parts.NFKD(), parts.StripAccents(), *lower, engine.normalizer])
+    engine.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    engine.add_special_tokens([*start[:4], tokenizers.AddedToken("[MASK]", lstrip=True, special=True)])
+    engine.save(str(folder / "tokenizer.json"))
+    return engine.get_vocab_size()
 
 
 def write_fairseq(folder: Path, _: bool) -> int:
@@ -291,6 +325,7 @@ TOKENIZERS = {  # the class, and what writes its vocabulary
     "roberta": ("RobertaTokenizer", write_byte_pairs),
     "xlm-roberta": ("XLMRobertaTokenizer", write_fairseq),
     "camembert": ("CamembertTokenizer", write_camembert),
+    "albert": ("AlbertTokenizer", write_albert),
 }
 
 
