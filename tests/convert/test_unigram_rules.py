@@ -1,4 +1,4 @@
-"""The converter's rules for Unigram against transformers, on generated folders; skipped where it is not installed."""
+"""The converter's rules for Unigram against transformers, on generated folders; skipped where that, sentencepiece or protobuf is not installed."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 # Builds and runs consumer/ as a user would: cmake -D ROUTE=find_package|add_subdirectory|FetchContent -D ... -P consumer.cmake
 # WORK is a folder to build in, BUILD bertha's build folder, SOURCE bertha's sources, GENERATOR and COMPILER its own,
-# PREFIX_PATH where its dependencies are, PYTHON the interpreter of the other tests.
+# PREFIX_PATH where its dependencies are, PYTHON the interpreter of the other tests, SENTENCEPIECE whether its library is
+# installed.
 
 file(REMOVE_RECURSE ${WORK})
-set(options -D ROUTE=${ROUTE} -D CMAKE_CXX_COMPILER=${COMPILER})
+set(options -D ROUTE=${ROUTE} -D SENTENCEPIECE=${SENTENCEPIECE} -D CMAKE_CXX_COMPILER=${COMPILER})
 list(JOIN PREFIX_PATH ":" prefix_path)
 set(ENV{CMAKE_PREFIX_PATH} "${prefix_path}")
 if(ROUTE STREQUAL "find_package")
@@ -15,7 +16,8 @@ if(ROUTE STREQUAL "find_package")
 
   file(GLOB_RECURSE installed RELATIVE ${prefix} ${prefix}/*)
   foreach(file IN ITEMS "lib.*/cmake/bertha/berthaConfig.cmake" "lib.*/libbertha_compiled.a" share/doc/bertha/LICENSE
-                        share/doc/bertha/format.md share/bertha/bertha_convert/cli.py include/bertha/bertha.hpp)
+                        share/doc/bertha/format.md share/bertha/bertha_convert/cli.py include/bertha/bertha.hpp
+                        include/bertha/sentencepiece.hpp)
     if(NOT installed MATCHES "(^|;)${file}(;|$)")
       message(FATAL_ERROR "not installed: ${file}")
     endif()
@@ -37,7 +39,7 @@ execute_process(COMMAND ${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -
                 COMMAND_ERROR_IS_FATAL ANY)
 execute_process(COMMAND ${CMAKE_COMMAND} --build ${WORK}/build COMMAND_ERROR_IS_FATAL ANY)
 set(ran 0)
-foreach(program IN ITEMS consumer consumer_compiled consumer_user)
+foreach(program IN ITEMS consumer consumer_compiled consumer_sentencepiece consumer_user)
   if(EXISTS ${WORK}/build/${program})
     execute_process(COMMAND ${WORK}/build/${program} COMMAND_ERROR_IS_FATAL ANY)
     math(EXPR ran "${ran} + 1")

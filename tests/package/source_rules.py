@@ -26,7 +26,8 @@ MAY_INCLUDE = {
     "bertha.hpp": {"pipelines", "heads", "model.hpp", "encoder", "kernels", "runtime", "tokenizer", "file"},
     "quantize": {"quantize", "model.hpp", "heads", "encoder", "kernels", "runtime", "tokenizer", "file"},
     "quantize.hpp": {"quantize", "model.hpp", "heads", "encoder", "kernels", "runtime", "tokenizer", "file"},
-    "sentencepiece.hpp": {"tokenizer"},
+    "sentencepiece": {"sentencepiece", "tokenizer"},
+    "sentencepiece.hpp": {"sentencepiece", "tokenizer", "file/mapped_file.hpp"},
 }
 NOT_IN_HEADERS = {"iostream", "fstream", "regex", "filesystem", "cassert", "assert.h"}
 PLATFORM = re.compile(r"(sys/.*|unistd\.h|fcntl\.h|pthread\.h|sched\.h|cpuid\.h|linux/.*|asm/.*|sys\w*\.h)$")
