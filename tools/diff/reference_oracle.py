@@ -45,6 +45,12 @@ def squad():
     return transformers.RobertaForQuestionAnswering(config)
 
 
+def albert(head, **more):
+    """albert/albert-base-v2 with a head of its own: one layer's weights run twelve times."""
+    config = transformers.AlbertConfig(vocab_size=30000, embedding_size=128, initializer_range=0.04, **BERT_BASE, **more)
+    return getattr(transformers, f"AlbertFor{head}")(config)
+
+
 def spread_head(model):
     """Scales the head so that its logits differ as a trained model's do."""
     head = model.classifier if hasattr(model, "classifier") else model.qa_outputs
@@ -84,10 +90,20 @@ def save_squad(model, folder):
         '{"do_lower_case": false, "model_max_length": 512, "full_tokenizer_file": null}')
 
 
+def save_albert(model, folder):
+    """The encoder and its head in safetensors; spiece.model, no tokenizer.json."""
+    model.save_pretrained(folder)
+    (folder / "tokenizer_config.json").write_text('{"model_max_length": 512}')
+
+
 USES = {  # how to make it, how to save it, the files of its vocabulary, the task of its pipeline
     "finbert": (finbert, save_finbert, ["vocab.txt"], "text-classification"),
     "turkish": (turkish, save_turkish, ["vocab.txt"], "ner"),
     "squad": (squad, save_squad, ["vocab.json", "merges.txt"], "question-answering"),
+    "albert-classify": (lambda: albert("SequenceClassification", **labels(FINBERT)), save_albert, ["spiece.model"],
+                        "text-classification"),
+    "albert-ner": (lambda: albert("TokenClassification", **labels(TURKISH)), save_albert, ["spiece.model"], "ner"),
+    "albert-qa": (lambda: albert("QuestionAnswering"), save_albert, ["spiece.model"], "question-answering"),
 }
 
 

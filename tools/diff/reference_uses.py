@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Three full-size checkpoints through the converter and the program, against the pipelines of transformers.
+"""Full-size checkpoints through the converter and the program, against the pipelines of transformers.
 
     python3 tools/diff/reference_uses.py PROGRAM TEXTS --finbert FOLDER --turkish FOLDER --squad FOLDER
+        --albert-classify FOLDER --albert-ner FOLDER --albert-qa FOLDER
         [--python PYTHON] [--qa-python PYTHON] [--count N] [--keep FOLDER]
 
-They have the shape and the files of ProsusAI/finbert, savasy/bert-base-turkish-ner-cased and deepset/roberta-base-squad2,
-and random weights. The FOLDERs hold the vocabularies: vocab.txt of bert-base-uncased, vocab.txt of
-dbmdz/bert-base-turkish-cased, vocab.json and merges.txt of roberta-base. TEXTS is any text, a text a line. --python has
+They have the shape and the files of ProsusAI/finbert, savasy/bert-base-turkish-ner-cased, deepset/roberta-base-squad2 and
+albert/albert-base-v2 with three heads, and random weights. The FOLDERs hold the vocabularies: vocab.txt of
+bert-base-uncased, vocab.txt of dbmdz/bert-base-turkish-cased, vocab.json and merges.txt of roberta-base, spiece.model of
+albert-base-v2, which transformers 4 reads with sentencepiece and protobuf only. TEXTS is any text, a text a line. --python has
 torch and transformers 5, --qa-python torch and transformers 4.57.6, the last version line that answers questions.
 
 For each use N texts (200), or a quarter as many pairs of a question and a context of 20 to 2,000 words: compared are
@@ -22,7 +24,9 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-COMMANDS = {"finbert": ["classify", "--top-k", "all"], "turkish": ["ner"], "squad": ["qa", "--top-k", "3"]}
+CLASSIFY, NER, QA = ["classify", "--top-k", "all"], ["ner"], ["qa", "--top-k", "3"]
+COMMANDS = {"finbert": CLASSIFY, "turkish": NER, "squad": QA,
+            "albert-classify": CLASSIFY, "albert-ner": NER, "albert-qa": QA}
 SCORE = 1e-4  # what bertha promises of scores
 LOGIT = 2e-4  # and of logits, times max(1, abs logit)
 TIE = 1e-5  # answers whose scores are nearer than this may come in either order
@@ -33,7 +37,7 @@ def texts_for(use, lines, count):
     """The items of one use, as the program reads them."""
     rng = random.Random(use)
     lines = [line for line in lines if line.strip()]
-    if use != "squad":
+    if COMMANDS[use] is not QA:
         return [{"text": line[:400]} for line in rng.choices(lines, k=count)]
     words = [word for line in rng.sample(lines, len(lines)) for word in line.split(" ")]
     items = []
@@ -98,7 +102,7 @@ def compare(ours, our_logits, theirs):
 
 def check(use, vocabulary, arguments, folder):
     """Makes, converts and compares one use; returns its figures."""
-    python = arguments.qa_python if use == "squad" else arguments.python
+    python = arguments.qa_python if COMMANDS[use] is QA else arguments.python
     oracle = [python, HERE / "reference_oracle.py"]
     checkpoint, model = folder / use, folder / f"{use}.safetensors"
     if not checkpoint.exists():
@@ -130,7 +134,7 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(arguments.keep or temporary)
         for use in COMMANDS:
-            vocabulary = getattr(arguments, use)
+            vocabulary = getattr(arguments, use.replace("-", "_"))
             if not vocabulary:
                 continue
             figures = check(use, vocabulary, arguments, folder)
