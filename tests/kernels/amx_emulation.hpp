@@ -26,21 +26,22 @@ inline void require(bool condition, const char* otherwise) {
   std::abort();
 }
 
-/// Memory that a test lets tiles be loaded from and stored to; where there is none, all of it.
 struct Memory {
   const void* begin;
   std::size_t bytes;
-  inline static std::vector<Memory> allowed;
-
-  static void require_allowed(const void* row, std::size_t bytes) {
-    bool inside = allowed.empty();
-    for (const Memory& memory : allowed) {
-      const auto from = reinterpret_cast<std::uintptr_t>(memory.begin), at = reinterpret_cast<std::uintptr_t>(row);
-      inside = inside || (at >= from && at + bytes <= from + memory.bytes);
-    }
-    require(inside, "a row of a tile is outside of the operands");
-  }
 };
+
+/// What a test lets tiles be loaded from and stored to; where there is none, all memory.
+inline std::vector<Memory> allowed_memory;
+
+inline void require_allowed(const void* row, std::size_t bytes) {
+  bool inside = allowed_memory.empty();
+  for (const Memory& memory : allowed_memory) {
+    const auto from = reinterpret_cast<std::uintptr_t>(memory.begin), at = reinterpret_cast<std::uintptr_t>(row);
+    inside = inside || (at >= from && at + bytes <= from + memory.bytes);
+  }
+  require(inside, "a row of a tile is outside of the operands");
+}
 
 }  // namespace kernels::emulated_amx
 
@@ -86,7 +87,7 @@ class Tiles {
   void load(const void* p, std::size_t stride) {
     Tile& tile = configured(Index);
     for (std::size_t r = 0; r < tile.rows; ++r) {
-      Memory::require_allowed(static_cast<const char*>(p) + r * stride, tile.row_bytes);
+      require_allowed(static_cast<const char*>(p) + r * stride, tile.row_bytes);
       std::memcpy(tile.bytes[r], static_cast<const char*>(p) + r * stride, tile.row_bytes);
     }
   }
@@ -98,7 +99,7 @@ class Tiles {
   void store(void* p, std::size_t stride) {
     const Tile& tile = configured(Index);
     for (std::size_t r = 0; r < tile.rows; ++r) {
-      Memory::require_allowed(static_cast<const char*>(p) + r * stride, tile.row_bytes);
+      require_allowed(static_cast<const char*>(p) + r * stride, tile.row_bytes);
       std::memcpy(static_cast<char*>(p) + r * stride, tile.bytes[r], tile.row_bytes);
     }
   }

@@ -25,7 +25,7 @@ class TilesOfOperandsOnly {
   template <class Op>
   explicit TilesOfOperandsOnly([[maybe_unused]] const Op& op) {
 #if defined(__x86_64__)
-    auto& allowed = emulated_amx::Memory::allowed;
+    auto& allowed = emulated_amx::allowed_memory;
     allowed = {{op.a, round_up(op.rows, kTileRows) * op.a_stride * sizeof(*op.a)},
                {op.panels, op.n_panels * kLanes * op.k * sizeof(*op.panels)},
                {op.scratch, product_scratch(op.rows)}};
@@ -34,7 +34,7 @@ class TilesOfOperandsOnly {
 #endif
   }
 #if defined(__x86_64__)
-  ~TilesOfOperandsOnly() { emulated_amx::Memory::allowed.clear(); }
+  ~TilesOfOperandsOnly() { emulated_amx::allowed_memory.clear(); }
 #endif
   TilesOfOperandsOnly(const TilesOfOperandsOnly&) = delete;
   TilesOfOperandsOnly& operator=(const TilesOfOperandsOnly&) = delete;

@@ -23,6 +23,9 @@ WORDS = {
     "the C library and GNU C++": "I MAX MIN linux major minor unix",
 }
 
+# Headers of one machine, which a compiler for another may have and not bear.
+MACHINES = {"arm_neon.h": "__aarch64__", "immintrin.h": "__x86_64__"}
+
 
 def main(arguments):
     folder, dashes, *compiler = arguments
@@ -31,7 +34,7 @@ def main(arguments):
     outside = {name for text in headers for name in re.findall(r"^#include <([^>]+)>", text, re.M)
                if not name.startswith("bertha/") and " " not in name}
     assert {"string", "nlohmann/json.hpp"} <= outside, outside
-    lines = [f"#if __has_include(<{name}>)\n#include <{name}>\n#endif" for name in sorted(outside)]
+    lines = [f"#if __has_include(<{name}>) && {MACHINES.get(name, 1)}\n#include <{name}>\n#endif" for name in sorted(outside)]
     for word in " ".join(WORDS.values()).split():
         lines.append(f"#undef {word}\n#define {word} }} a macro of the user ::")
     lines.append("#include <bertha/bertha.hpp>\n")

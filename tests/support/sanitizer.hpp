@@ -1,4 +1,5 @@
-// BERTHA_UNDER_SANITIZER: defined where a sanitizer takes stack and memory of its own, so that tests can't count them.
+// BERTHA_UNDER_SANITIZER: defined where a sanitizer takes stack and memory of its own, so that tests can't count them,
+// and has locks around them, so that a child may wait for ever that is forked while other threads allocate.
 
 #pragma once
 
