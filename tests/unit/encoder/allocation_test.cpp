@@ -169,6 +169,7 @@ TEST_P(EncoderAllocations, EndWithTheFirstCallOfASize) {
   bertha_test::TinyOptions options;
   options.embedding_size = 20;
   options.num_hidden_layers = 3;
+  options.layer_weights = {0, 1, 0};
   options.max_position_embeddings = 400;
   const Loaded model(options, GetParam());
   // Whole chunks, one that all threads share, and both; then smaller calls than the largest.

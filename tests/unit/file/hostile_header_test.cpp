@@ -87,6 +87,12 @@ std::string many_tensors() {
   return model.bytes();
 }
 
+Json shared_layers(Json config) {
+  config["num_hidden_layers"] = kSize / 2;
+  config["layer_weights"] = std::vector<int>(kSize / 2);
+  return config;
+}
+
 /// One at a time, and none twice: they are large.
 std::vector<std::pair<const char*, std::function<std::string()>>> hostile_files() {
   const auto pack = [](const std::string& header) { return ContainerWriter::pack(header, ""); };
@@ -148,6 +154,14 @@ std::vector<std::pair<const char*, std::function<std::string()>>> hostile_files(
          return with_part("source", replaced(tiny().source, "sha256", hashes));
        }},
       {"labels", [=] { return with_part("config", replaced(tiny().config, "labels", repeated("[", "\"\"", "]"))); }},
+      {"layers that share their weights", [=] { return with_part("config", shared_layers(tiny().config).dump()); }},
+      {"zero points of layers that share their weights",
+       [=] {
+         Json config = shared_layers(tiny().config);
+         config.erase("float32_split");
+         config["precision"] = "int8";
+         return with_part("config", replaced(config, "zero_points", repeated("[", R"("encoder.layer.0.output")", "]")));
+       }},
       {"fields of the configuration",
        [=] {
          return with_part("config", repeated(
@@ -217,7 +231,7 @@ TEST(HostileHeader, TakesLittleMemoryAndAShortMessage) {
     read += message.empty();
     RecordProperty(what, message.substr(0, 80));
   }
-  EXPECT_GE(read, 3u);  // tensors, hashes, added tokens, cases: they are many, and right
+  EXPECT_GE(read, 4u);  // tensors, hashes, added tokens, cases, layers: they are many, and right
 }
 
 double seconds(const AlignedBytes& bytes) {
