@@ -234,6 +234,6 @@ def convert(
         )
         do = "Leave them out by --drop PREFIX, or carry them for a head of your own by --keep PREFIX; a wrong number of "
         do += "layers in config.json also shows so."
-        raise fail(f"the checkpoint has tensors that a {family.class_name} doesn't", where=where, got=got, do=do)
+        raise fail(f"the checkpoint has tensors that {family.class_name} doesn't have", where=where, got=got, do=do)
     renamed = {name: ref for ref, name in source.taken.items() if name not in tensors and name != ref}
     return Encoder(tensors, pooler.activation if pooler else None, renamed, sorted(left.values()), missing)
