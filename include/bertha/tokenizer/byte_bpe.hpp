@@ -1,7 +1,6 @@
 // Byte-level BPE: the tokens of a word, made by merges.
 //
-// A token is a string over the byte alphabet (byte_level.hpp). A word begins as one token for each byte; of the
-// neighbours that a merge joins, those of the lowest rank are joined first, the leftmost before others.
+// A token is a string over the byte alphabet (byte_level.hpp). A word begins as one token for each byte.
 //
 // Equals `models.BPE` of tokenizers 0.23.3 (tokenizers/src/models/bpe/model.rs, word.rs) as GPT-2 and RoBERTa use it. A
 // mark at each token stands for its cache of words: most words are tokens of their own.
@@ -13,13 +12,13 @@
 #include <atomic>
 #include <bertha/error.hpp>
 #include <bertha/tokenizer/byte_level.hpp>
+#include <bertha/tokenizer/merges.hpp>
 #include <bertha/tokenizer/probe_limit.hpp>
 #include <bertha/tokenizer/vocabulary.hpp>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <functional>
 #include <initializer_list>
 #include <limits>
 #include <memory>
@@ -35,24 +34,14 @@ BERTHA_NAMESPACE_BEGIN
 class ByteBpe {
  public:
   /// The tokens of one word and what their making needs; its memory is used again.
-  struct Scratch {
-    struct Symbol {
-      std::uint32_t id;
-      std::uint32_t size;  // bytes of the word; 0: joined to the one before
-      std::uint32_t rank;  // of the merge with the next symbol, or kNoRank
-    };
-    std::vector<Symbol> symbols;
-    std::vector<std::uint64_t> queue;           // a heap of rank << 32 | index
-    std::vector<std::uint32_t> previous, next;  // symbols that are left
-  };
+  using Scratch = Merges::Scratch;
 
   /// `merges` are pairs of ids in the order of their ranks; `unknown` stands for bytes that the vocabulary lacks.
   /// Throws Error{vocabulary} if a merge is not of two tokens whose strings, joined, are a third one, if a pair is
   /// given twice, or if bytes are lacking and `unknown` is no token.
   ByteBpe(Vocabulary vocabulary, std::span<const std::uint32_t> merges, std::uint32_t unknown)
-      : vocabulary_(std::move(vocabulary)) {
+      : vocabulary_(std::move(vocabulary)), merges_(vocabulary_, merges) {
     find_bytes(unknown);
-    read_merges(merges);
     rank_bytes();
     index_words();
   }
@@ -66,31 +55,23 @@ class ByteBpe {
     if (whole != kNone && marks_[whole].load(std::memory_order_relaxed) == kIsOne) return token(whole, 0, word.size());
     const auto& symbols = scratch.symbols;
     start(word, scratch.symbols);
-    word.size() <= kShort ? merge_short(scratch.symbols) : merge_long(scratch);
+    merges_(scratch);
     if (whole != kNone) {
       const bool is_one = symbols.size() == 1 && symbols[0].id == whole;
       marks_[whole].store(is_one ? kIsOne : kIsNotOne, std::memory_order_relaxed);
     }
     std::size_t begin = 0;
-    for (const Scratch::Symbol& symbol : symbols) {
+    for (const Merges::Symbol& symbol : symbols) {
       token(symbol.id, begin, begin + symbol.size);
       begin += symbol.size;
     }
   }
 
  private:
-  using Symbol = Scratch::Symbol;
-
   static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
-  static constexpr std::uint32_t kNoRank = std::numeric_limits<std::uint32_t>::max();
-  static constexpr std::size_t kShort = 24;  // up to here looking at every symbol is faster than a heap
   static constexpr std::uint64_t kMultiplier = 0x9E3779B97F4A7C15u;
   enum Mark : std::uint8_t { kUntried, kIsOne, kIsNotOne };  // is a token's own string made of this token alone?
 
-  struct Merge {
-    std::uint32_t left, right;
-    std::uint32_t rank = kNoRank;  // kNoRank: a free slot
-  };
   struct Slot {
     std::uint32_t tag = 0;
     std::uint32_t id_plus_one = 0;  // 0: free
@@ -109,114 +90,21 @@ class ByteBpe {
     }
   }
 
-  void read_merges(std::span<const std::uint32_t> merges) {
-    merges_.resize(std::bit_ceil(merges.size() + 2));  // twice as many as there are merges
-    merge_shift_ = static_cast<unsigned>(64 - std::countr_zero(merges_.size()));
-    for (std::size_t i = 0; i + 1 < merges.size(); i += 2) {
-      const std::uint32_t left = merges[i], right = merges[i + 1];
-      const auto fail_merge = [&](std::initializer_list<ErrorPiece> what) {
-        fail({"tokenizer.merges: merge ", i / 2, concat(what)});
-      };
-      const auto string_of = [&](std::uint32_t id) { return id < vocabulary_.size() ? vocabulary_.token(id) : ""; };
-      const std::string_view first = string_of(left), second = string_of(right);
-      if (first.empty() || second.empty()) {
-        fail_merge({" is of ids ", left, " and ", right, ", expected tokens of the vocabulary"});
-      }
-      const auto hash = Vocabulary::extend(Vocabulary::extend(Vocabulary::kEmpty, first), second);
-      const auto joined = vocabulary_.find(hash, first, second);
-      if (!joined)
-        fail_merge({" joins ", detail::shown(first), " and ", detail::shown(second), " to a string that is no token"});
-      Merge& slot = merges_[merge_slot(left, right)];
-      if (slot.rank != kNoRank) fail_merge({" has the pair of merge ", slot.rank});
-      slot = {left, right, static_cast<std::uint32_t>(i / 2)};
-      joined_.push_back(*joined);
-    }
-  }
-
   void rank_bytes() {
     byte_ranks_.resize(std::size_t{256} * 256);
     for (std::size_t i = 0; i < byte_ranks_.size(); ++i) {
-      byte_ranks_[i] = merges_[merge_slot(byte_ids_[i / 256], byte_ids_[i % 256])].rank;
+      byte_ranks_[i] = merges_.rank(byte_ids_[i / 256], byte_ids_[i % 256]);
     }
-  }
-
-  std::size_t merge_slot(std::uint32_t left, std::uint32_t right) const {
-    std::size_t at = (std::uint64_t{left} << 32 | right) * kMultiplier >> merge_shift_;
-    const auto is_other = [&] { return merges_[at].left != left || merges_[at].right != right; };
-    for (ProbeLimit limit; merges_[at].rank != kNoRank && is_other(); limit.pass("tokenizer.merges")) {
-      at = (at + 1) & (merges_.size() - 1);
-    }
-    return at;
   }
 
   // A symbol for each byte.
-  void start(std::string_view word, std::vector<Symbol>& symbols) const {
+  void start(std::string_view word, std::vector<Merges::Symbol>& symbols) const {
     symbols.resize(word.size());
     const auto at = [&](std::size_t i) { return std::size_t{static_cast<unsigned char>(word[i])}; };
     for (std::size_t i = 0; i < word.size(); ++i) {
-      const std::uint32_t rank = i + 1 < word.size() ? byte_ranks_[at(i) * 256 + at(i + 1)] : kNoRank;
+      const std::uint32_t rank = i + 1 < word.size() ? byte_ranks_[at(i) * 256 + at(i + 1)] : Merges::kNoRank;
       symbols[i] = {byte_ids_[at(i)], 1, rank};
     }
-  }
-
-  std::uint32_t rank(const Symbol& left, const Symbol& right) const {
-    return merges_[merge_slot(left.id, right.id)].rank;
-  }
-
-  void merge_short(std::vector<Symbol>& symbols) const {
-    while (true) {
-      const auto best = std::min_element(symbols.begin(), symbols.end(),
-                                         [](const Symbol& a, const Symbol& b) { return a.rank < b.rank; });
-      if (best == symbols.end() || best->rank == kNoRank) return;
-      best->id = joined_[best->rank];
-      best->size += best[1].size;
-      symbols.erase(best + 1);
-      best->rank = best + 1 != symbols.end() ? rank(*best, best[1]) : kNoRank;
-      if (best != symbols.begin()) best[-1].rank = rank(best[-1], *best);
-    }
-  }
-
-  // The same in n log n steps: symbols stay where they are and know their neighbours.
-  void merge_long(Scratch& scratch) const {
-    auto& symbols = scratch.symbols;
-    auto& queue = scratch.queue;
-    auto& previous = scratch.previous;
-    auto& next = scratch.next;
-    const auto n = static_cast<std::uint32_t>(symbols.size());
-    queue.clear();
-    previous.resize(n);
-    next.resize(n);
-    const auto enter = [&](std::uint32_t i) {
-      if (symbols[i].rank == kNoRank) return;
-      queue.push_back(std::uint64_t{symbols[i].rank} << 32 | i);
-      std::push_heap(queue.begin(), queue.end(), std::greater<>());
-    };
-    const auto rank_again = [&](std::uint32_t i) {
-      symbols[i].rank = next[i] < n ? rank(symbols[i], symbols[next[i]]) : kNoRank;
-      enter(i);
-    };
-    for (std::uint32_t i = 0; i < n; ++i) {
-      previous[i] = i - 1;
-      next[i] = i + 1;
-      enter(i);
-    }
-    while (!queue.empty()) {
-      std::pop_heap(queue.begin(), queue.end(), std::greater<>());
-      const std::uint64_t top = queue.back();
-      queue.pop_back();
-      const auto at = static_cast<std::uint32_t>(top);
-      Symbol& left = symbols[at];
-      if (left.size == 0 || left.rank != top >> 32) continue;  // one of the two has been joined to another since
-      Symbol& right = symbols[next[at]];
-      left.id = joined_[left.rank];
-      left.size += right.size;
-      right.size = 0;
-      next[at] = next[next[at]];
-      if (next[at] < n) previous[next[at]] = at;
-      rank_again(at);
-      if (at != 0) rank_again(previous[at]);
-    }
-    std::erase_if(symbols, [](const Symbol& symbol) { return symbol.size == 0; });
   }
 
   // Words that are tokens, by their bytes.
@@ -285,11 +173,9 @@ class ByteBpe {
 
   Vocabulary vocabulary_;
   std::array<std::uint32_t, 256> byte_ids_{};
-  std::vector<Merge> merges_;              // by pair
+  Merges merges_;
   std::vector<std::uint32_t> byte_ranks_;  // of the merge of each two bytes, or kNoRank
-  std::vector<std::uint32_t> joined_;      // by rank: what the merge makes
-  unsigned merge_shift_ = 0;
-  std::string bytes_;  // what the tokens stand for; nothing for tokens with characters of no byte
+  std::string bytes_;                      // what the tokens stand for; nothing for tokens with characters of no byte
   std::vector<std::uint32_t> offsets_;
   std::vector<Slot> slots_;  // ids by bytes
   unsigned slot_shift_ = 0;
