@@ -149,6 +149,19 @@ struct UnigramOptions {
       false;  ///< what has no tokens is tokens of its bytes (<0x00> to <0xFF>) where the vocabulary has them
 };
 
+/// BPE over characters, behind Metaspace: what SentencePiece's BPE models, and tokenizers like them, are converted to.
+struct BpeOptions {
+  static constexpr std::string_view kKind = "character_bpe";
+  bool whitespace_split = false;  ///< as in UnigramOptions, and the next two
+  PrependScheme prepend_scheme = PrependScheme::always;
+  bool split = true;
+  bool byte_fallback = false;  ///< a character without a token is tokens of its bytes where the vocabulary has them
+  bool drop_unknown = false;   ///< else it leaves no token, and with neither it is the unknown token
+  bool fuse_unknown = false;   ///< of which neighbours are one
+  bool ignore_merges = false;  ///< a word that is a token is that one
+  std::size_t num_merges = 0;
+};
+
 /// One step of a normaliser.
 struct NormalizerStep {
   enum class Kind : std::uint8_t {
@@ -164,6 +177,7 @@ struct NormalizerStep {
     strip_left,            ///< white space at the start
     strip_right,           ///< and at the end
     replace,               ///< `pattern`, which is no regular expression, by `content`
+    replace_apart,         ///< `pattern` and one character on each side that is none of a word, by `content`
     replace_spaces,        ///< each run of two spaces or more by `content`
     collapse_white_space,  ///< each run of white space of two or more, and each of \n, \r, \t, by a space
     charsmap               ///< what SentencePiece compiled from its rules of normalisation: tensors of the file
@@ -172,6 +186,7 @@ struct NormalizerStep {
   std::string pattern;
   std::string content;
   std::size_t num_replacements = 0;  ///< of `charsmap`
+  bool optional_before = false;      ///< of `replace_apart`: there need be no character before the pattern
 };
 
 /// Special tokens, and how they stand around texts: what a tokenizer of any kind has.
@@ -187,7 +202,7 @@ struct SpecialTokens {
 
 /// The tokenizer of a file, resolved: no defaults are left to decide.
 struct TokenizerConfig : SpecialTokens {
-  std::variant<WordPieceOptions, ByteBpeOptions, UnigramOptions> model;
+  std::variant<WordPieceOptions, ByteBpeOptions, UnigramOptions, BpeOptions> model;
   std::size_t vocab_size = 0;              ///< tokens of the model's own vocabulary
   std::vector<NormalizerStep> normalizer;  ///< where there are any: in place of the model's own normaliser
 };

@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 
 import byte_folders
+import character_folders
 import folders
 import unigram_folders
 import numpy as np
@@ -52,7 +53,7 @@ def first_column(heading: str) -> list[str]:
 
 def tokenizer_fields(kind: str) -> list[str]:
     """The fields that section 4 names for a kind of tokenizer."""
-    return [row[0] for row in table("## 4.") if row[2] in ("all", kind)]
+    return [row[0] for row in table("## 4.") if row[2] == "all" or kind in row[2].split(", ")]
 
 
 class Format(unittest.TestCase):
@@ -74,7 +75,7 @@ class Format(unittest.TestCase):
         kinds = KINDS[config["precision"]]
         conditions = {
             "always": True,
-            "kind `byte_bpe`": False,
+            "kinds `byte_bpe`, `character_bpe`": False,
             "kind `unigram`": False,
             "step `charsmap`": False,
             "not kind tokenizer": True,
@@ -123,9 +124,21 @@ class Format(unittest.TestCase):
         found = read_metadata(self.out)["tokenizer"]
         self.assertEqual(list(found), tokenizer_fields("byte_bpe"))
         tensors = read_tensors(self.out)
-        self.assertEqual(self.names(), self.tokenizer_tensors("kind `byte_bpe`"))
+        self.assertEqual(self.names(), self.tokenizer_tensors("kinds `byte_bpe`, `character_bpe`"))
         self.assertEqual(tensors["tokenizer.merges"].dtype, np.uint32)
         self.assertEqual(tensors["tokenizer.merges"].shape, (layout.round_up(2 * found["num_merges"], 16),))
+
+    def test_the_page_names_the_fields_and_tensors_of_bpe_over_characters(self) -> None:
+        for number, written in enumerate((character_folders.gemma(), character_folders.robertuito())):
+            folder = self.root / f"characters{number}"
+            folder.mkdir()
+            character_folders.write_folder(folder, written)
+            convert(Options(folder, self.out, selftest=False, tokenizer=True))
+            metadata = read_metadata(self.out)
+            found = metadata["tokenizer"]
+            self.assertEqual(int(metadata["format"]), 2)
+            self.assertEqual([name for name in found if name != "normalizer"], tokenizer_fields("character_bpe"))
+            self.assertEqual(self.names(), self.tokenizer_tensors("kinds `byte_bpe`, `character_bpe`"))
 
     def test_the_page_names_the_fields_and_tensors_of_a_unigram_tokenizer(self) -> None:
         folder = self.root / "unigram"

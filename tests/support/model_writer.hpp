@@ -151,28 +151,30 @@ class ModelWriter : public ContainerWriter {
 
   /// Makes the tokenizer one of byte-level BPE; `merges` are pairs of ids.
   void make_byte_bpe(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& merges) {
-    for (const char* key : {"clean_text", "handle_chinese_chars", "strip_accents", "lowercase",
-                            "continuing_subword_prefix", "max_input_chars_per_word", "decoder_cleanup"}) {
-      tokenizer.erase(key);
-    }
-    tokenizer.update(
-        {{"kind", "byte_bpe"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"num_merges", merges.size()}});
-    std::vector<std::uint32_t> ids;
-    for (const auto& [left, right] : merges) ids.insert(ids.end(), {left, right});
-    add("tokenizer.merges", "U32", {up(ids.size(), 16)}, ids);
+    make_kind({{"kind", "byte_bpe"}, {"add_prefix_space", false}, {"trim_offsets", true}});
+    add_merges(merges);
+  }
+
+  /// Makes the tokenizer one of BPE over characters.
+  void make_character_bpe(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& merges) {
+    make_kind({{"kind", "character_bpe"},
+               {"whitespace_split", false},
+               {"prepend_scheme", "always"},
+               {"split", true},
+               {"byte_fallback", false},
+               {"drop_unknown", false},
+               {"fuse_unknown", false},
+               {"ignore_merges", false}});
+    add_merges(merges);
   }
 
   /// Makes the tokenizer one of Unigram, with a trie and with scores that fall from 0; a charsmap turns A into B.
   void make_unigram(const std::vector<std::string>& vocabulary) {
-    for (const char* key : {"clean_text", "handle_chinese_chars", "strip_accents", "lowercase",
-                            "continuing_subword_prefix", "max_input_chars_per_word", "decoder_cleanup"}) {
-      tokenizer.erase(key);
-    }
-    tokenizer.update({{"kind", "unigram"},
-                      {"whitespace_split", true},
-                      {"prepend_scheme", "always"},
-                      {"split", true},
-                      {"byte_fallback", false}});
+    make_kind({{"kind", "unigram"},
+               {"whitespace_split", true},
+               {"prepend_scheme", "always"},
+               {"split", true},
+               {"byte_fallback", false}});
     tokenizer["normalizer"] = {{{"step", "charsmap"}, {"num_replacements", 1}}};
     std::map<std::string, std::uint32_t> values;
     std::vector<double> scores;
@@ -309,6 +311,22 @@ class ModelWriter : public ContainerWriter {
     tokenizer["single"] = Json::array({special(2, 0), sequence("A", 0), special(3, 0)});
     tokenizer["pair"] =
         Json::array({special(2, 0), sequence("A", 0), special(3, 0), sequence("B", second), special(3, second)});
+  }
+
+  // Puts another kind's options in place of WordPiece's.
+  void make_kind(const Json& options) {
+    for (const char* key : {"clean_text", "handle_chinese_chars", "strip_accents", "lowercase",
+                            "continuing_subword_prefix", "max_input_chars_per_word", "decoder_cleanup"}) {
+      tokenizer.erase(key);
+    }
+    tokenizer.update(options);
+  }
+
+  void add_merges(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& merges) {
+    tokenizer["num_merges"] = merges.size();
+    std::vector<std::uint32_t> ids;
+    for (const auto& [left, right] : merges) ids.insert(ids.end(), {left, right});
+    add("tokenizer.merges", "U32", {up(ids.size(), 16)}, ids);
   }
 
   static std::size_t embedding_size(const TinyOptions& o) {

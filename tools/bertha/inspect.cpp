@@ -44,6 +44,12 @@ void describe(const bertha::UnigramOptions& options, ordered_json& json) {
   json["byte_fallback"] = options.byte_fallback;
 }
 
+void describe(const bertha::BpeOptions& options, ordered_json& json) {
+  json["whitespace_split"] = options.whitespace_split;
+  json["byte_fallback"] = options.byte_fallback;
+  json["merges"] = options.num_merges;
+}
+
 ordered_json describe(const bertha::TokenizerConfig& tokenizer) {
   ordered_json json = {{"kind", bertha::kind(tokenizer)}, {"vocab_size", tokenizer.vocab_size}};
   std::visit([&](const auto& options) { describe(options, json); }, tokenizer.model);

@@ -208,7 +208,7 @@ def _metadata(
         "crc32": checksums,
     }
     needs_2 = {"normalizer", "embedding_projection", "layer_weights"} & (values["tokenizer"].keys() | values["config"].keys())
-    number = FORMAT if needs_2 or values["tokenizer"]["kind"] == "unigram" else 1
+    number = FORMAT if needs_2 or values["tokenizer"]["kind"] in ("unigram", "character_bpe") else 1
     return {"format": str(number), **{key: container.compact(value) for key, value in values.items()}}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any
 
 from . import charsmap
@@ -22,11 +23,15 @@ STEPS = {
 }
 OTHERS = ("Sequence", "BertNormalizer", "Strip", "Replace", "Precompiled")
 OPTIONS = ("clean_text", "handle_chinese_chars", "strip_accents", "lowercase")
+APART = re.compile(r"\(\\W\)(\??)([^\\()\[\]{}.*+?^$|]+)\(\\W\)")  # a string between characters of no word
 
 
 def _replacement(state: Json) -> Json:
-    """`Replace` of a string, or of one of the two patterns that SentencePiece's tokenizers have."""
+    """`Replace` of a string, or of one of the patterns that tokenizers of encoders have."""
     pattern, content = state["pattern"].get("String"), state["content"]
+    if apart := APART.fullmatch(state["pattern"].get("Regex", "")):
+        replaced = {"step": "replace_apart", "pattern": apart[2], "content": content}
+        return replaced | {"optional_before": apart[1] == "?"}
     if state["pattern"].get("Regex") == " {2,}":
         return {"step": "replace_spaces", "content": content}
     if state["pattern"].get("Regex") == r"\s{2,}|[\n\r\t]" and content == " ":

@@ -106,19 +106,18 @@ def _word_piece(engine: Tokenizer, vocabulary: dict[str, int]) -> tuple[Json, Js
     }, part_state(engine.post_processor, "TemplateProcessing", "BertProcessing")
 
 
+def _require_plain(model: models.BPE, **others: tuple[Any, ...]) -> None:
+    """Throws where a BPE model has an option that bertha doesn't know, or one of `others` has another value."""
+    plain = {"dropout": (None, 0), "continuing_subword_prefix": (None, ""), "end_of_word_suffix": (None, "")}
+    for key, values in {**plain, **others}.items():
+        if getattr(model, key) not in values:
+            raise fail(f"{key} of BPE is not supported", expected=values[0], got=getattr(model, key))
+
+
 def _byte_bpe(engine: Tokenizer, vocabulary: dict[str, int], merges: int, unknown: str) -> tuple[Json, Json]:
     """The fields of a byte-level BPE tokenizer, and its post-processor."""
     model = engine.model
-    plain = {
-        "dropout": (None, 0),
-        "continuing_subword_prefix": (None, ""),
-        "end_of_word_suffix": (None, ""),
-        "byte_fallback": (False,),
-        "ignore_merges": (False,),
-    }
-    for key, values in plain.items():
-        if getattr(model, key) not in values:
-            raise fail(f"{key} of BPE is not supported", expected=values[0], got=getattr(model, key))
+    _require_plain(model, byte_fallback=(False,), ignore_merges=(False,))
     steps = steps_of(state_of(engine.normalizer))
     splitter = part_state(engine.pre_tokenizer, "ByteLevel")
     if not splitter.get("use_regex", True):
@@ -189,6 +188,59 @@ def _unigram(engine: Tokenizer, state: Json) -> tuple[Json, Json]:
     }, processor
 
 
+def _is_trimmed(token: str) -> bool:
+    """Whether trim_offsets takes something off a token's range."""
+    ends = {token[:1], token[-1:]}
+    return any(end.isspace() or end in ("\u0120", "\u0085", *"\x1c\x1d\x1e\x1f") for end in ends if end)
+
+
+def _character_bpe(engine: Tokenizer, vocabulary: dict[str, int], merges: int) -> tuple[Json, Json]:
+    """The fields of a tokenizer with BPE over characters, and its post-processor."""
+    model = engine.model
+    _require_plain(model)
+    steps = steps_of(state_of(engine.normalizer))
+    splitter = json.loads(engine.pre_tokenizer.__getstate__()) if engine.pre_tokenizer is not None else None
+    at_spaces = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
+    marks = {"step": "replace", "pattern": " ", "content": MARK}
+    if splitter in (None, at_spaces):  # nothing is left to split where all spaces have become marks
+        if steps[-1:] != [marks]:
+            raise fail("the normaliser doesn't end with marks for spaces", expected=marks, got=steps[-1:])
+        fields = {"whitespace_split": False, "prepend_scheme": "never", "split": False}
+    else:
+        fields = _metaspace(part_state(engine.pre_tokenizer, "Metaspace", "Sequence"))
+    decoder = json.loads(engine.decoder.__getstate__()) if engine.decoder is not None else {"type": None}
+    spaces = {"type": "Replace", "pattern": {"String": MARK}, "content": " "}
+    if decoder["type"] == "Metaspace":
+        known = not model.byte_fallback and decoder["replacement"] == MARK
+        known = known and (decoder["prepend_scheme"] == "never") == (fields["prepend_scheme"] == "never")
+    else:
+        with_bytes = [spaces, {"type": "ByteFallback"}, {"type": "Fuse"}]
+        known = decoder == {"type": "Sequence", "decoders": with_bytes} and model.byte_fallback
+    if not known:
+        raise fail("the decoder doesn't fit the rest", where="tokenizer.json", got=json.dumps(decoder))
+    if not merges:
+        raise fail("there are no merges", expected="merges of BPE")
+    if model.unk_token is not None and model.unk_token not in vocabulary:
+        raise fail(f"the unknown token '{model.unk_token}' is not in the vocabulary")
+    processor = part_state(engine.post_processor, "TemplateProcessing", "BertProcessing", "RobertaProcessing")
+    if processor.get("trim_offsets"):
+        added = engine.get_added_tokens_decoder().values()
+        trimmed = [token for token in vocabulary if _is_trimmed(token)]
+        trimmed += [token.content for token in added if token.lstrip or token.rstrip or _is_trimmed(token.content)]
+        if trimmed:
+            do = "Ranges of such tokens would be trimmed."
+            raise fail("trim_offsets is not supported with tokens that have spaces at an end", got=trimmed[0], do=do)
+    return {
+        **({"normalizer": steps} if steps else {}),
+        "num_merges": merges,
+        **fields,
+        "byte_fallback": model.byte_fallback,
+        "drop_unknown": model.unk_token is None,
+        "fuse_unknown": model.fuse_unk,
+        "ignore_merges": model.ignore_merges,
+    }, processor
+
+
 def _scores(vocabulary: list[list[Any]]) -> list[float]:
     """The score of each token: a number that is not infinite."""
     scores = [score for _, score in vocabulary]
@@ -207,6 +259,9 @@ def _describe(
     if isinstance(engine.model, models.WordPiece):
         kind, (fields, processor) = "wordpiece", _word_piece(engine, vocabulary)
         unknown = engine.model.unk_token
+    elif isinstance(engine.model, models.BPE) and not isinstance(engine.pre_tokenizer, pre_tokenizers.ByteLevel):
+        kind, (fields, processor) = "character_bpe", _character_bpe(engine, vocabulary, len(merges))
+        unknown = unknown if engine.model.unk_token is None else engine.model.unk_token
     elif isinstance(engine.model, models.BPE):
         kind, (fields, processor) = "byte_bpe", _byte_bpe(engine, vocabulary, len(merges), unknown)
     elif isinstance(engine.model, models.Unigram):
@@ -215,7 +270,7 @@ def _describe(
         tokens, scores = [token for token, _ in state["vocab"]], _scores(state["vocab"])
         unknown = tokens[state["unk_id"]]
     else:
-        expected, got = "WordPiece, byte-level BPE or Unigram", type(engine.model).__name__
+        expected, got = "WordPiece, BPE or Unigram", type(engine.model).__name__
         raise fail("tokenizer.json has another model", expected=expected, got=got)
     single, pair = _templates(processor)
     cleanup = {key: fields.pop(key) for key in ("decoder_cleanup",) if key in fields}

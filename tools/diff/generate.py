@@ -4,7 +4,8 @@
     python3 tools/diff/generate.py COUNT --vocabulary VOCABULARY [--seed N] [--pairs] > texts.jsonl
 
 VOCABULARY is a vocab.txt of WordPiece, a vocab.json of byte-level BPE, for which there are three kinds more, or a
-tokenizer.json or .model (needs sentencepiece) of Unigram, or a list of its pieces, for which there are five more.
+tokenizer.json or .model (needs sentencepiece) of Unigram, a list of its pieces, or a tokenizer.json of BPE over characters,
+for which there are five more.
 
 Every text is a few words, each made by one of the kinds below; the first one's kind goes round, so that each of the five
 kinds of `ROUND` is in at least a fifth of all texts (with those of `BYTE_LEVEL`: an eighth, with those of `UNIGRAM`: a
@@ -191,7 +192,7 @@ def byte_level_pieces(vocabulary_file):
 
 
 def unigram_pieces(vocabulary_file):
-    """The tokens of Unigram without mark, control and unused ones left out."""
+    """The tokens of Unigram, or of BPE over characters, without mark, control and unused ones left out."""
     if str(vocabulary_file).endswith(".model"):
         import sentencepiece
         model = sentencepiece.SentencePieceProcessor(model_file=str(vocabulary_file))
@@ -199,7 +200,8 @@ def unigram_pieces(vocabulary_file):
     else:
         with open(vocabulary_file, encoding="utf-8") as file:
             read = json.load(file)
-        tokens = [token for token, _ in (read if isinstance(read, list) else read["model"]["vocab"])]
+        listed = read if isinstance(read, list) else read["model"]["vocab"]
+        tokens = list(listed) if isinstance(listed, dict) else [token for token, _ in listed]
     texts = [token.removeprefix(METASPACE) for token in tokens if token not in BYTE_SPECIAL + SPECIAL]
     return [text for text in texts if text]
 

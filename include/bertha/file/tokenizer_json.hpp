@@ -124,14 +124,17 @@ inline std::vector<NormalizerStep> read_normalizer(JsonObject& json) {
                                             {"strip_left", Kind::strip_left},
                                             {"strip_right", Kind::strip_right},
                                             {"replace", Kind::replace},
+                                            {"replace_apart", Kind::replace_apart},
                                             {"replace_spaces", Kind::replace_spaces},
                                             {"collapse_white_space", Kind::collapse_white_space},
                                             {"charsmap", Kind::charsmap}});
-    if (step.kind == Kind::replace) {
+    const bool has_pattern = step.kind == Kind::replace || step.kind == Kind::replace_apart;
+    if (has_pattern) {
       step.pattern = entry.string("pattern");
       if (step.pattern.empty()) entry.refuse("pattern", "at least one character");
     }
-    if (step.kind == Kind::replace || step.kind == Kind::replace_spaces) step.content = entry.string("content");
+    if (has_pattern || step.kind == Kind::replace_spaces) step.content = entry.string("content");
+    if (step.kind == Kind::replace_apart) step.optional_before = entry.boolean("optional_before");
     if (step.kind == Kind::charsmap) {
       step.num_replacements = entry.integer("num_replacements", 1, kMaxSize);
       for (const NormalizerStep& other : steps) {
@@ -163,13 +166,25 @@ inline void read_options(JsonObject& json, ByteBpeOptions& options) {
   options.num_merges = json.integer("num_merges", 1, kMaxSize);
 }
 
-inline void read_options(JsonObject& json, UnigramOptions& options) {
+/// Metaspace's options, which two kinds have.
+template <class Options>
+void read_metaspace(JsonObject& json, Options& options) {
   options.whitespace_split = json.boolean("whitespace_split");
   options.prepend_scheme = json.choice<PrependScheme>(
       "prepend_scheme",
       {{"always", PrependScheme::always}, {"first", PrependScheme::first}, {"never", PrependScheme::never}});
   options.split = json.boolean("split");
   options.byte_fallback = json.boolean("byte_fallback");
+}
+
+inline void read_options(JsonObject& json, UnigramOptions& options) { read_metaspace(json, options); }
+
+inline void read_options(JsonObject& json, BpeOptions& options) {
+  read_metaspace(json, options);
+  options.drop_unknown = json.boolean("drop_unknown");
+  options.fuse_unknown = json.boolean("fuse_unknown");
+  options.ignore_merges = json.boolean("ignore_merges");
+  options.num_merges = json.integer("num_merges", 1, kMaxSize);
 }
 
 /// Reads the options of the kind that the file names.

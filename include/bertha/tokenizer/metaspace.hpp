@@ -71,8 +71,8 @@ class MetaspaceWord {
 /// Calls `word(range, with_mark)` for each word of a normalised text, whose bytes are `range`: with a mark before it
 /// that the text has no space for. `at_start(byte)` is asked whether a part that begins there stands at the start of
 /// the original text.
-template <class AtStart, class Word>
-void split_metaspace(std::string_view text, const UnigramOptions& options, AtStart&& at_start, Word&& word) {
+template <class Options, class AtStart, class Word>
+void split_metaspace(std::string_view text, const Options& options, AtStart&& at_start, Word&& word) {
   const auto is_mark_at = [&](std::size_t at) { return text[at] == ' ' || text.substr(at).starts_with(kMetaspace); };
   const auto split = [&](std::size_t begin, std::size_t end) {
     bool with_mark = options.prepend_scheme != PrependScheme::never && !is_mark_at(begin) &&

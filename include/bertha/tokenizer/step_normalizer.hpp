@@ -49,6 +49,7 @@ class StepNormalizer {
     NormalizerStep::Kind kind;
     CodePoints pattern, content;    // of `replace`
     std::vector<std::size_t> back;  // [n]: the longest proper start that the first n code points end with
+    bool optional_before = false;   // of `replace_apart`
   };
 
   static CodePoints code_points(std::string_view text);
@@ -56,6 +57,7 @@ class StepNormalizer {
   static void change_form(NormalizerStep::Kind form, const Characters& before, std::uint32_t base, Characters& after);
   static void strip(bool left, Characters& characters);
   static void replace(const Step& step, const Characters& before, Characters& after);
+  static void replace_apart(const Step& step, const Characters& before, Characters& after);
   static void replace_runs(const Step& step, const Characters& before, Characters& after);
 
   std::vector<Step> steps_;
@@ -79,12 +81,12 @@ BERTHA_FUNCTION StepNormalizer::StepNormalizer(std::span<const NormalizerStep> s
                                                const std::optional<Charsmap>& charsmap)
     : charsmap_(charsmap) {
   for (const NormalizerStep& step : steps) {
-    Step made{step.kind, code_points(step.pattern), code_points(step.content), {0, 0}};
+    Step made{step.kind, code_points(step.pattern), code_points(step.content), {0, 0}, step.optional_before};
     if (step.kind == NormalizerStep::Kind::collapse_white_space) made.content = {' '};
     if (step.kind == NormalizerStep::Kind::charsmap && !charsmap_) {
       throw_error(ErrorCode::vocabulary, {"tokenizer.normalizer: there is no charsmap for the step 'charsmap'"});
     }
-    if (step.kind == NormalizerStep::Kind::replace) {
+    if (step.kind == NormalizerStep::Kind::replace || step.kind == NormalizerStep::Kind::replace_apart) {
       if (made.pattern.empty()) {
         throw_error(ErrorCode::vocabulary, {"tokenizer.normalizer: a replacement has no pattern; convert again"});
       }
@@ -175,6 +177,34 @@ BERTHA_FUNCTION void StepNormalizer::replace(const Step& step, const Characters&
   }
 }
 
+BERTHA_FUNCTION void StepNormalizer::replace_apart(const Step& step, const Characters& before, Characters& after) {
+  const auto is_apart = [](const Character& character) {  // \W of the regular expressions that this stands for
+    constexpr std::u32string_view kOther = U"\u00B2\u00B3\u00B9\u00BC\u00BD\u00BE\u200C\u200D";
+    const bool is_word = (unicode::properties(character.code_point).flags & unicode::kWord) != 0;
+    return is_word == (kOther.find(character.code_point) != kOther.npos);
+  };
+  std::size_t length = 0;  // of the pattern's start that ends here
+  std::size_t done = 0;    // characters that are in `after`
+  for (std::size_t at = 0; at < before.size(); ++at) {
+    const std::uint32_t code_point = before[at].code_point;
+    while (length > 0 && (length == step.pattern.size() || step.pattern[length] != code_point))
+      length = step.back[length];
+    if (step.pattern[length] == code_point) ++length;
+    if (length < step.pattern.size() || at + 1 == before.size() || !is_apart(before[at + 1])) continue;
+    const std::size_t begin = at + 1 - length;
+    const bool has_before = begin > done && is_apart(before[begin - 1]);
+    if (!has_before && !step.optional_before) continue;
+    const std::size_t first = has_before ? begin - 1 : begin;
+    after.insert(after.end(), before.begin() + static_cast<std::ptrdiff_t>(done),
+                 before.begin() + static_cast<std::ptrdiff_t>(first));
+    for (const std::uint32_t put : step.content) after.push_back({put, before[at + 1].origin});
+    done = at + 2;
+    length = 0;
+    ++at;
+  }
+  after.insert(after.end(), before.begin() + static_cast<std::ptrdiff_t>(done), before.end());
+}
+
 BERTHA_FUNCTION void StepNormalizer::replace_runs(const Step& step, const Characters& before, Characters& after) {
   const bool of_spaces = step.kind == NormalizerStep::Kind::replace_spaces;
   const auto is_space = [&](const Character& character) {
@@ -223,9 +253,12 @@ BERTHA_FUNCTION void StepNormalizer::operator()(std::string_view text, std::uint
       case Kind::strip_left:
       case Kind::strip_right: strip(step.kind == Kind::strip_left, characters); continue;
       case Kind::replace:
+      case Kind::replace_apart:
       case Kind::replace_spaces:
       case Kind::collapse_white_space:
-        step.kind == Kind::replace ? replace(step, characters, after) : replace_runs(step, characters, after);
+        (step.kind == Kind::replace         ? replace
+         : step.kind == Kind::replace_apart ? replace_apart
+                                            : replace_runs)(step, characters, after);
         for (const std::uint32_t code_point : step.content) is_ascii = is_ascii && code_point < 0x80;
         break;
       case Kind::clean_text:

@@ -9,6 +9,7 @@
 #include <bertha/error.hpp>
 #include <bertha/runtime/stop.hpp>
 #include <bertha/tokenizer/added_tokens.hpp>
+#include <bertha/tokenizer/bpe_tokenizer.hpp>
 #include <bertha/tokenizer/byte_bpe_tokenizer.hpp>
 #include <bertha/tokenizer/charsmap.hpp>
 #include <bertha/tokenizer/other_kind.hpp>
@@ -78,7 +79,7 @@ class TextTokenizer {
  private:
   template <TokenizerKind... Kinds>
   using OneOf = std::variant<Kinds...>;
-  using AnyKind = OneOf<WordPieceTokenizer, ByteBpeTokenizer, UnigramTokenizer, OtherKind>;
+  using AnyKind = OneOf<WordPieceTokenizer, ByteBpeTokenizer, UnigramTokenizer, BpeTokenizer, OtherKind>;
 
   static constexpr std::size_t kMaxBytes = std::size_t{1} << 31;
 
@@ -92,6 +93,9 @@ class TextTokenizer {
       }
       AnyKind operator()(const ByteBpeOptions& options) const {
         return ByteBpeTokenizer(options, {its.text, its.offsets}, its.merges, config.unk_token_id, std::move(steps));
+      }
+      AnyKind operator()(const BpeOptions& options) const {
+        return BpeTokenizer(options, {its.text, its.offsets}, its.merges, config.unk_token_id, std::move(steps));
       }
       AnyKind operator()(const UnigramOptions& options) const {
         Unigram model({its.text, its.offsets}, {its.trie, "tokenizer.vocab.trie"}, its.scores, config.unk_token_id,

@@ -17,7 +17,7 @@ BERTHA_NAMESPACE_BEGIN
 struct TokenizerTensors {
   std::string_view text;                   ///< token i is text[offsets[i], offsets[i + 1])
   std::span<const std::uint32_t> offsets;  ///< vocab_size + 1
-  std::span<const std::uint32_t> merges;   ///< byte-level BPE: pairs of ids in the order of their ranks
+  std::span<const std::uint32_t> merges;   ///< BPE: pairs of ids in the order of their ranks
   std::span<const std::uint32_t> trie;     ///< Unigram: a DoubleArray from tokens to ids + 1
   std::span<const double> scores;          ///< Unigram: by id
   std::string_view charsmap_text;          ///< what the step `charsmap` puts in place of characters, as `text`
@@ -51,6 +51,8 @@ BERTHA_FUNCTION TokenizerTensors take_tokenizer_tensors(WeightFile& file) {
   its.text = take_strings("tokenizer.vocab", config.vocab_size, its.offsets);
   if (const auto* options = std::get_if<ByteBpeOptions>(&config.model)) {
     its.merges = take_numbers("tokenizer.merges", 2 * options->num_merges);
+  } else if (const auto* bpe = std::get_if<BpeOptions>(&config.model)) {
+    its.merges = take_numbers("tokenizer.merges", 2 * bpe->num_merges);
   } else if (std::holds_alternative<UnigramOptions>(config.model)) {
     its.trie = take_trie("tokenizer.vocab.trie");
     its.scores = file.take<double>("tokenizer.scores", {padded(config.vocab_size, 8)}).first(config.vocab_size);

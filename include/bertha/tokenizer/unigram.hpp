@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <bertha/error.hpp>
+#include <bertha/tokenizer/byte_names.hpp>
 #include <bertha/tokenizer/double_array.hpp>
 #include <bertha/tokenizer/stored_strings.hpp>
 #include <cmath>
@@ -150,12 +151,8 @@ class Unigram {
   }
 
   void find_bytes() {
-    constexpr char kDigits[] = "0123456789ABCDEF";
     has_bytes_ = true;
-    for (std::size_t byte = 0; byte < 256; ++byte) {
-      const char name[] = {'<', '0', 'x', kDigits[byte / 16], kDigits[byte % 16], '>'};
-      byte_ids_[byte] = find({name, sizeof name}).value_or(kNone);
-    }
+    for (std::size_t byte = 0; byte < 256; ++byte) byte_ids_[byte] = find(ByteName(byte)).value_or(kNone);
   }
 
   std::uint32_t id_of(std::uint32_t value) const {

@@ -104,6 +104,32 @@ TEST(TokenizerJson, ReadsTheFieldsOfByteLevelBpe) {
   EXPECT_EQ(tokenizer.unk_token_id, 1u);
 }
 
+TEST(TokenizerJson, ReadsTheFieldsOfBpeOverCharacters) {
+  bertha_test::ModelWriter writer = tiny();
+  writer.make_character_bpe({{5, 6}, {6, 7}});
+  const Json options = {{"whitespace_split", true}, {"prepend_scheme", "first"}, {"split", false},
+                        {"byte_fallback", true},    {"drop_unknown", true},      {"fuse_unknown", true},
+                        {"ignore_merges", true}};
+  Json json = writer.tokenizer;
+  for (const char* key : {"clean_text", "handle_chinese_chars", "strip_accents", "lowercase"}) json.erase(key);
+  json.update(options);
+  json["normalizer"] = {{{"step", "replace_apart"}, {"pattern", "a"}, {"content", "b"}, {"optional_before", true}}};
+  const TokenizerConfig tokenizer = read_tokenizer(json, read_config(tiny().config));
+  const auto& its = std::get<bertha::BpeOptions>(tokenizer.model);
+  EXPECT_EQ(its.prepend_scheme, bertha::PrependScheme::first);
+  EXPECT_TRUE(its.whitespace_split && !its.split && its.byte_fallback);
+  EXPECT_TRUE(its.drop_unknown && its.fuse_unknown && its.ignore_merges);
+  EXPECT_EQ(its.num_merges, 2u);
+  EXPECT_EQ(tokenizer.normalizer.at(0).kind, bertha::NormalizerStep::Kind::replace_apart);
+  EXPECT_TRUE(tokenizer.normalizer.at(0).optional_before);
+  for (const auto& [key, value] : options.items()) {
+    Json lacking = json;
+    lacking.erase(key);
+    expect_error(ErrorCode::format, {"'" + key + "'", "missing"},
+                 [&] { read_tokenizer(lacking, read_config(tiny().config)); });
+  }
+}
+
 TEST(TokenizerJson, ReadsTheStepsOfANormaliserInPlaceOfBertsOptions) {
   const Json steps = {{{"step", "nfkc"}}, {{"step", "replace"}, {"pattern", "a"}, {"content", ""}}};
   Json json = tiny().tokenizer;
@@ -132,6 +158,7 @@ TEST(TokenizerJson, ReadsTheStepsOfANormaliserInPlaceOfBertsOptions) {
   refuse(ErrorCode::format, {{{"step", "replace"}, {"pattern", "a"}}}, {"normalizer[0]", "'content'", "missing"});
   refuse(ErrorCode::format, {{{"step", "replace"}, {"pattern", ""}, {"content", ""}}}, {"'pattern'"});
   refuse(ErrorCode::format, {{{"step", "nfc"}, {"pattern", "a"}}}, {"normalizer[0]", "pattern"});
+  refuse(ErrorCode::format, {{{"step", "replace_apart"}, {"pattern", "a"}, {"content", ""}}}, {"'optional_before'"});
   json["lowercase"] = true;  // of two normalisers, which?
   expect_error(ErrorCode::format, {"lowercase"}, [&] { read_tokenizer(json, read_config(tiny().config)); });
 }

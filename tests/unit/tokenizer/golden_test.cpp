@@ -1,9 +1,10 @@
-// What `tokenizers` and CPython say (make.py in tests/data/tokenizer, byte_bpe and unigram), without either of them.
+// What `tokenizers` and CPython say (make.py in the folders of tests/data), without either of them.
 
 #include <gtest/gtest.h>
 
 #include "small_tokenizer.hpp"
 
+#include <bertha/file/tokenizer_json.hpp>
 #include <bertha/tokenizer/offsets.hpp>
 #include <bertha/tokenizer/tokenizer.hpp>
 #include <bertha/tokenizer/unicode.hpp>
@@ -67,6 +68,19 @@ Tokenizer unigram_of(const Json& options) {
   config.normalizer = steps_of(options.at("steps"));
   add_tokens(options, config);
   return Tokenizer(config, data->tensors(), data);
+}
+
+/// A configuration as the converter describes it.
+Tokenizer character_bpe_of(const Json& options) {
+  ModelConfig none;
+  none.has_encoder = false;
+  const TokenizerConfig config = bertha::detail::read_tokenizer(options.at("tokenizer").dump(), none, "make.py");
+  std::vector<std::uint32_t> merges;
+  for (const Json& pair : options.at("merges")) {
+    merges.push_back(pair.at(0));
+    merges.push_back(pair.at(1));
+  }
+  return make_tokenizer(options.at("tokens"), config, merges);
 }
 
 Tokenizer word_piece_of(const Json& options) {
@@ -157,6 +171,10 @@ TEST(TokenizerGolden, EqualsTokenizersInEveryFieldAndWindow) {
 TEST(TokenizerGolden, EqualsTokenizersInByteLevelBpe) { expect_equal(kByteBpeData + "encode.jsonl", 400, byte_bpe_of); }
 
 TEST(TokenizerGolden, EqualsTokenizersInUnigram) { expect_equal(kUnigramData + "encode.jsonl", 1500, unigram_of); }
+
+TEST(TokenizerGolden, EqualsTokenizersInBpeOverCharacters) {
+  expect_equal(std::string(BERTHA_TEST_DATA) + "/data/character_bpe/encode.jsonl", 1200, character_bpe_of);
+}
 
 TEST(TokenizerGolden, EqualsTokenizersBehindNormalisersMadeOfSteps) {
   const std::string data = std::string(BERTHA_TEST_DATA) + "/data/normalizer/";

@@ -179,6 +179,7 @@ inline bertha::NormalizerStep::Kind step_kind(std::string_view name) {
                                                 "strip_left",
                                                 "strip_right",
                                                 "replace",
+                                                "replace_apart",
                                                 "replace_spaces",
                                                 "collapse_white_space",
                                                 "charsmap"};

@@ -65,6 +65,23 @@ TEST(StepNormalizer, FindsAPatternThatOverlapsWithItself) {
   EXPECT_EQ(normalized({replace("abab", "-")}, "abaabab").text(), "aba-");
 }
 
+TEST(StepNormalizer, ReplacesAPatternBetweenCharactersOfNoWord) {
+  const NormalizerStep needed = {Kind::replace_apart, "url", " U ", 0, false};
+  const NormalizerStep optional = {Kind::replace_apart, "@u", "!", 0, true};
+  EXPECT_EQ(normalized({needed}, "url, url. curl urls -url- url").text(), "url, U  curl urls  U  url");
+  EXPECT_EQ(normalized({needed}, " url url url ").text(), " U url U ");  // what is behind it is taken, too
+  EXPECT_EQ(normalized({optional}, "@u @u x@u_ x@u-").text(), "!!x@u_ x!");
+  EXPECT_EQ(normalized({optional}, "@u@u ").text(), "!u ");
+  EXPECT_EQ(normalized({optional}, "@u").text(), "@u");
+  EXPECT_EQ(normalized({needed}, "\u00b2url\u200durl_url ").text(),
+            "\u00b2url\u200durl_url ");  // a number, a joiner...
+  EXPECT_EQ(normalized({needed}, "\u200durl\u200d").text(), " U ");
+  const NormalizedText result = normalized({needed}, "a\u2014url\u2014b");
+  EXPECT_EQ(result.text(), "a U b");
+  EXPECT_EQ(result.origin(1, 4), (Span{7, 10}));  // of the last character that is replaced
+  EXPECT_EQ(result.origin(4, 5), (Span{10, 11}));
+}
+
 TEST(StepNormalizer, SortsLongRunsOfMarksWithoutMixingThoseOfOneClass) {
   std::string text = "a", low, high;
   for (int i = 0; i < 3000; ++i) {
@@ -77,6 +94,9 @@ TEST(StepNormalizer, SortsLongRunsOfMarksWithoutMixingThoseOfOneClass) {
 
 TEST(StepNormalizer, RefusesAReplacementOfNothing) {
   expect_error(ErrorCode::vocabulary, {"no pattern"}, [] { StepNormalizer(std::vector{replace("", "x")}); });
+  expect_error(ErrorCode::vocabulary, {"no pattern"}, [] {
+    StepNormalizer(std::vector{NormalizerStep{Kind::replace_apart, "", "x"}});
+  });
   expect_error(ErrorCode::input, {"tokenizer.normalizer", "0xff"},
                [] { StepNormalizer(std::vector{replace("\xff", "x")}); });
 }

@@ -19,6 +19,7 @@ using namespace bertha_test;
 static_assert(TokenizerKind<WordPieceTokenizer>);
 static_assert(TokenizerKind<ByteBpeTokenizer>);
 static_assert(TokenizerKind<UnigramTokenizer>);
+static_assert(TokenizerKind<BpeTokenizer>);
 static_assert(TokenizerKind<OtherKind> && std::copy_constructible<OtherKind>);
 static_assert(!TokenizerKind<WordPiece> && !TokenizerKind<Unigram> && !TokenizerKind<TextTokenizer>);
 
@@ -42,6 +43,12 @@ UnigramTokenizer unigram(const std::vector<NormalizerStep>& steps = {}) {
   static const UnigramData data({{"<unk>", 0}, {"\u2581", -2}, {"\u2581a", -3}, {"a", -4}, {"\u00e9", -5}});
   const TokenizerTensors its = data.tensors();
   return {UnigramOptions{}, {{its.text, its.offsets}, {its.trie, "trie"}, its.scores, 0, false}, StepNormalizer(steps)};
+}
+
+BpeTokenizer bpe(const std::vector<NormalizerStep>& steps = {}) {
+  static const VocabularyData data({"<unk>", "\u2581", "a", "\u2581a", "\u00e9"});
+  static const std::vector<std::uint32_t> merges = {1, 2};
+  return {BpeOptions{}, data.vocabulary(), merges, 0, StepNormalizer(steps)};
 }
 
 template <TokenizerKind Kind>
@@ -75,6 +82,8 @@ TEST(TokenizerKind, LooksAtTheStopWithinALongText) {
   expect_stops(byte_bpe(kSteps));
   expect_stops(unigram());
   expect_stops(unigram(kSteps));
+  expect_stops(bpe());
+  expect_stops(bpe(kSteps));
   expect_stops(OtherKind(word_piece()));
   expect_stops(OtherKind(byte_bpe(kSteps)));
 }
@@ -108,6 +117,8 @@ TEST(TokenizerKind, NeedsNoOrderOfNormalisingAndAppending) {
   expect_parts_in_any_order(byte_bpe(kSteps));
   expect_parts_in_any_order(unigram());
   expect_parts_in_any_order(unigram(kSteps));
+  expect_parts_in_any_order(bpe());
+  expect_parts_in_any_order(bpe(kSteps));
   expect_parts_in_any_order(OtherKind(word_piece()));
   expect_parts_in_any_order(OtherKind(byte_bpe(kSteps)));
 }
