@@ -36,7 +36,7 @@ std::string written(Json json) {
 
 TEST(StrictJson, KeepsValuesAndTheirOrder) {
   const JsonDocument document = parse_json(
-      R"( {"z":1,"a":[true,false,null,-2,0.5,"\u00e9\n\ud83d\ude00"], "m" : {"b":{},"a":[],"":[[{"x":[]}],3]}} )",
+      R"({"z":1,"a":[true,false,null,-2,0.5,"\u00e9\n\ud83d\ude00"], "m" : {"b":{},"a":[],"":[[{"x":[]}],3]}} )",
       "where");
   EXPECT_EQ(written(document.root()),
             "{\"z\":1.000000,\"a\":[true,false,null,-2.000000,0.500000,\"\xc3\xa9\n\xf0\x9f\x98\x80\"],"
