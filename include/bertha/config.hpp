@@ -84,8 +84,9 @@ struct ModelConfig {
   HeadKind head = HeadKind::none;
   std::vector<std::string> labels;  ///< in the order of the logits
   ProblemType problem_type = ProblemType::unset;
-  double model_max_length = 0;           ///< the tokenizer's own limit as Hugging Face has it (1e30 when unset)
-  std::vector<std::string> zero_points;  ///< int8: linear layers whose inputs are quantised with one; sorted
+  double model_max_length = 0;              ///< the tokenizer's own limit as Hugging Face has it (1e30 when unset)
+  std::vector<std::string> zero_points;     ///< int8: linear layers whose inputs are quantised with one; sorted
+  std::vector<std::string> fine_attention;  ///< int8: attention whose probabilities have 15 bits; sorted
   /// For each layer the number of the stored one whose weights it runs with, numbered by first use; empty: its own.
   std::vector<std::uint32_t> layer_weights;
 

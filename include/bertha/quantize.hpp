@@ -39,11 +39,17 @@ struct QuantizeReport {
     bool smoothing = false, zero_point = false;
     double plain_error = 0, error = 0;  ///< rms of its outputs on what float32 gives it to read
   };
+  struct Attention {
+    std::string name;
+    bool fine = false;
+    double plain_error = 0, error = 0;  ///< rms of its contexts on the queries, keys and values of float32
+  };
   std::size_t texts = 0, tokens = 0;  ///< that it was calibrated by and compared on
   std::size_t bytes = 0;              ///< of the file
   std::size_t labels = 0;             ///< that could have changed
   std::vector<Layer> layers;
-  QuantizeErrors plain;       ///< of int8 without smoothing and zero points
+  std::vector<Attention> attention;
+  QuantizeErrors plain;       ///< of int8 without smoothing, zero points and fine attention
   QuantizeErrors calibrated;  ///< of the file
 };
 
@@ -110,9 +116,15 @@ inline std::size_t runs_of(const ModelConfig& config, std::string_view linear) {
   return std::max<std::size_t>(1, runs);
 }
 
-/// The linear layers in int8, calibrated on what they read of `encodings` unless there are none.
-inline std::vector<CalibratedLinear> quantised_linears(const Float32File& model, std::span<const Encoding> encodings,
-                                                       const QuantizeOptions& options) {
+/// The parts of the encoder in int8.
+struct CalibratedParts {
+  std::vector<CalibratedLinear> linears;
+  std::vector<CalibratedAttention> attention;
+};
+
+/// The encoder in int8, calibrated on what its parts read of `encodings` unless there are none.
+inline CalibratedParts calibrated_parts(const Float32File& model, std::span<const Encoding> encodings,
+                                        const QuantizeOptions& options) {
   constexpr std::size_t kMostRows = 512;  // of a layer's sample: more change no decision, and take memory
   auto file = WeightFile::from_bytes(model.bytes(), model.file.name());
   const Encoder<Observed> encoder(file, file.config());
@@ -139,9 +151,11 @@ inline std::vector<CalibratedLinear> quantised_linears(const Float32File& model,
     else
       found[i] = calibrate(layer, alone);
   });
-  std::vector<CalibratedLinear> linears;
-  for (auto& linear : found) linears.push_back(std::move(*linear));
-  return linears;
+  CalibratedParts parts;
+  for (auto& linear : found) parts.linears.push_back(std::move(*linear));
+  for (const Observed::Panels* layer : layers)
+    if (layer->attention().seen()) parts.attention.push_back(calibrate_attention(*layer));
+  return parts;
 }
 
 /// The share of each token type among all tokens.
@@ -186,10 +200,10 @@ inline QuantizeReport quantize(const std::string& in, const std::string& out, co
   const ModelConfig& config = model.file.config();
   const std::vector<Encoding> encodings = detail::encode_all(model, options);
   const std::span<const Encoding> calibration = options.plain ? std::span<const Encoding>() : encodings;
-  const auto linears = detail::quantised_linears(model, calibration, options);
+  const auto parts = detail::calibrated_parts(model, calibration, options);
   std::vector<float> types;
   if (!calibration.empty()) types = detail::type_shares(config, calibration);
-  const detail::Int8File file(model.bytes(), model.file, linears, types);
+  const detail::Int8File file(model.bytes(), model.file, parts.linears, parts.attention, types);
   const MappedFile bytes = file.bytes({});
   const detail::Runner exact =
       detail::make_runner(model.bytes(), {.precision = PrecisionKind::float32_strict}, options.call);
@@ -209,9 +223,11 @@ inline QuantizeReport quantize(const std::string& in, const std::string& out, co
   report.texts = encodings.size();
   report.plain = with_plain.errors();
   report.calibrated = with_file.errors();
-  for (const CalibratedLinear& linear : linears)
+  for (const CalibratedLinear& linear : parts.linears)
     report.layers.push_back({linear.name, linear.weights.smoothing.size() > 0, linear.weights.zero_point,
                              linear.plain_error, linear.error});
+  for (const CalibratedAttention& one : parts.attention)
+    report.attention.push_back({one.name, one.fine, one.plain_error, one.error});
   const MappedFile whole = file.bytes(logits);
   report.bytes = whole.bytes().size();
   write_file(out, whole.bytes());

@@ -60,10 +60,21 @@ struct Case {
   kernels::Attention op;
 };
 
-using Function = kernels::Slot<void(const kernels::Attention&)> kernels::Table::*;
-constexpr Function kF32 = &kernels::Table::attention_f32, kBf16 = &kernels::Table::attention_bf16,
-                   kS8 = &kernels::Table::attention_s8;
-constexpr Function kAll[] = {kF32, kBf16, kS8};
+/// One of the ways to attend.
+struct Way {
+  kernels::Slot<void(const kernels::Attention&)> kernels::Table::*slot;
+  bool fine = false;
+
+  void operator()(const kernels::Table& table, const Case& x) const {
+    kernels::Attention op = x.op;
+    op.fine = fine;
+    (table.*slot)(op);
+  }
+  bool operator==(const Way&) const = default;
+};
+constexpr Way kF32{&kernels::Table::attention_f32}, kBf16{&kernels::Table::attention_bf16},
+    kS8{&kernels::Table::attention_s8}, kFine{&kernels::Table::attention_s8, true};
+constexpr Way kAll[] = {kF32, kBf16, kS8, kFine};
 
 class Attention : public EveryLevel {};
 
@@ -74,11 +85,11 @@ TEST_P(Attention, GivesTheSameBitsAsScalarForEveryShapeAndWritesOnlyResults) {
   for (std::size_t length : lengths) {
     Random random(static_cast<std::uint32_t>(length));
     for (std::size_t head_size : Sizes{random.between(1, 80), length % 3 == 0 ? std::size_t{12} : std::size_t{64}})
-      for (Function attention : kAll) {
+      for (const Way& attention : kAll) {
         if (attention == kBf16 && has_own_order(level())) continue;
         Case x(length, head_size, 1), y(length, head_size, 1);
-        (scalar().*attention)(x.op);
-        (level().*attention)(y.op);
+        attention(scalar(), x);
+        attention(level(), y);
         ASSERT_TRUE(
             same_rows(y.context.data(), y.op.context_stride, x.context.data(), x.op.context_stride, length, head_size))
             << length << ' ' << head_size;
@@ -173,7 +184,7 @@ TEST_P(Attention, IsMadeOfRoundedOperandsAndProductsOfTheLevelInBFloat16) {
   }
 }
 
-TEST_P(Attention, IsTheChainOfTheContractInInt8) {
+void expect_chain_in_int8(const kernels::Table& table, bool fine) {
   for (std::size_t length : Sizes{1, 5, 17, 30}) {
     const std::size_t size = 13;
     Case x(length, size, 3);
@@ -184,7 +195,8 @@ TEST_P(Attention, IsTheChainOfTheContractInInt8) {
     scalar().quantise_rows({x.op.query, x.op.stride, length, size, q.data(), 64, q_scale.data()});
     scalar().quantise_rows({x.op.key, x.op.stride, length, size, k.data(), 64, k_scale.data()});
     scalar().quantise_rows({columns.data(), length, size, length, v.data(), 64, v_scale.data()});
-    level().attention_s8(x.op);
+    x.op.fine = fine;
+    table.attention_s8(x.op);
     for (std::size_t i = 0; i < length; ++i) {
       std::vector<float> scores(length);
       float most = -kInfinity;
@@ -197,23 +209,50 @@ TEST_P(Attention, IsTheChainOfTheContractInInt8) {
       }
       std::vector<std::int32_t> p(length);
       std::int32_t total = 0;
+      const float one = fine ? 32767.0f : 255.0f;
       for (std::size_t j = 0; j < length; ++j)
-        total += p[j] = static_cast<std::int32_t>(std::nearbyint(kernels::scalar::exp_of(scores[j] - most) * 255.0f));
+        total += p[j] = static_cast<std::int32_t>(std::nearbyint(kernels::scalar::exp_of(scores[j] - most) * one));
+      const float factor = 1.0f / static_cast<float>(total);
       for (std::size_t d = 0; d < size; ++d) {
-        std::int32_t sum = 0;
-        for (std::size_t j = 0; j < length; ++j) sum += p[j] * v[d * 64 + j];
-        const float factor = v_scale[d] * (1.0f / static_cast<float>(total));
-        ASSERT_TRUE(same(x.result(i, d), static_cast<float>(sum) * factor)) << length << ' ' << i << ' ' << d;
+        std::int32_t sum = 0, low = 0;
+        for (std::size_t j = 0; j < length; ++j) {
+          sum += (fine ? p[j] / 256 : p[j]) * v[d * 64 + j];
+          low += p[j] % 256 * v[d * 64 + j];
+        }
+        volatile float low_part = static_cast<float>(low) * (factor * v_scale[d]);  // never fused with what follows
+        volatile float part = static_cast<float>(sum) * ((fine ? 256 * factor : factor) * v_scale[d]);
+        ASSERT_TRUE(same(x.result(i, d), fine ? part + low_part : part)) << length << ' ' << i << ' ' << d;
       }
     }
   }
 }
 
+TEST_P(Attention, IsTheChainOfTheContractInInt8) { expect_chain_in_int8(level(), false); }
+TEST_P(Attention, IsTheChainOfTheContractInInt8WithFineProbabilities) { expect_chain_in_int8(level(), true); }
+
+TEST_P(Attention, CountsManySmallProbabilitiesOnlyWhereTheyAreFine) {
+  const std::size_t length = 401, size = 16;  // one key of weight 1, and 400 of e^-6.5 each: 0.6 together
+  Case x(length, size, 3);
+  for (std::size_t j = 0; j < length; ++j)
+    for (std::size_t d = 0; d < size; ++d) {
+      x.query(j, d) = 1;
+      x.key(j, d) = j == 200 ? 1.625f : 0.0f;
+      x.value(j, d) = j == 200 ? 0.0f : 1.0f;
+    }
+  const float expected = 1 / (1 + std::exp(6.5f) / 400);
+  for (const Way& attention : {kF32, kFine}) {
+    attention(level(), x);
+    EXPECT_NEAR(x.result(7, 3), expected, 3e-3f);
+  }
+  kS8(level(), x);
+  EXPECT_EQ(x.result(7, 3), 0.0f);
+}
+
 TEST_P(Attention, StaysNearDoublePrecision) {
   const std::size_t length = 75, size = 64;
-  for (Function attention : kAll) {
+  for (const Way& attention : kAll) {
     Case x(length, size, 5);
-    (level().*attention)(x.op);
+    attention(level(), x);
     // int8: 1/127 of v's 2, and as much again of q and k. bfloat16: 1/256 of v's 2, and the same for e.
     const double allowed = attention == kF32 ? 1e-6 : attention == kBf16 ? 0.015 : 0.03;
     for (std::size_t i = 0; i < length; ++i) {
@@ -235,12 +274,12 @@ TEST_P(Attention, StaysNearDoublePrecision) {
 
 TEST_P(Attention, GivesAQueryTheSameBitsInAnyPlace) {
   const std::size_t length = 61, size = 24;
-  for (Function attention : kAll) {
+  for (const Way& attention : kAll) {
     Case x(length, size, 7), y(length, size, 7);
     for (std::size_t i = 0; i < length; ++i)
       for (std::size_t d = 0; d < size; ++d) y.query(i, d) = x.query(length - 1 - i, d);
-    (level().*attention)(x.op);
-    (level().*attention)(y.op);
+    attention(level(), x);
+    attention(level(), y);
     for (std::size_t i = 0; i < length; ++i)
       EXPECT_TRUE(same_rows(&y.result(i, 0), 1, &x.result(length - 1 - i, 0), 1, size, 1));
   }
@@ -250,9 +289,9 @@ TEST_P(Attention, OfEqualValuesIsThatValueAndOfZerosIsZero) {
   Case x(37, 20, 9), zeros(37, 20, 9, 0.0f);
   for (std::size_t j = 0; j < 37; ++j)
     for (std::size_t d = 0; d < 20; ++d) x.value(j, d) = 1.5f;
-  for (Function attention : kAll) {
-    (level().*attention)(x.op);
-    (level().*attention)(zeros.op);
+  for (const Way& attention : kAll) {
+    attention(level(), x);
+    attention(level(), zeros);
     for (std::size_t i = 0; i < 37; ++i)
       for (std::size_t d = 0; d < 20; ++d) {
         EXPECT_NEAR(x.result(i, d), 1.5f, attention == kBf16 ? 3e-3f : 1e-5f);
@@ -263,18 +302,18 @@ TEST_P(Attention, OfEqualValuesIsThatValueAndOfZerosIsZero) {
 
 TEST_P(Attention, LetsNanAndInfinityOutWhereTheyBelong) {
   const std::size_t length = 30, size = 20;
-  for (Function attention : kAll)
+  for (const Way& attention : kAll)
     for (float odd : {kNan, kInfinity}) {
       Case of_query(length, size, 11), of_key(length, size, 11), of_value(length, size, 11);
       of_query.query(26, 3) = odd;
       of_key.key(17, 4) = odd;
       of_value.value(29, 18) = odd;
-      for (Case* x : {&of_query, &of_key, &of_value}) (level().*attention)(x->op);
+      for (Case* x : {&of_query, &of_key, &of_value}) attention(level(), *x);
       for (std::size_t i = 0; i < length; ++i)
         for (std::size_t d = 0; d < size; ++d) {
           EXPECT_EQ(std::isnan(of_query.result(i, d)), i == 26);
           // An infinite product with a negative query is a weight of nothing in float32.
-          if (std::isnan(odd) || attention == kS8) {
+          if (std::isnan(odd) || attention == kS8 || attention == kFine) {
             EXPECT_TRUE(std::isnan(of_key.result(i, d)));
           }
           EXPECT_EQ(!std::isfinite(of_value.result(i, d)), d == 18);

@@ -77,19 +77,21 @@ TEST_P(Stack, OfAttentionIsSmall) {
   Guarded<std::byte> scratch(kernels::attention_scratch(length, size));
   Random random(2);
   x.fill(random);
-  const kernels::Attention attention = {.query = x.data(),
-                                        .key = x.data() + size,
-                                        .value = x.data() + 2 * size,
-                                        .stride = 3 * size,
-                                        .length = length,
-                                        .head_size = size,
-                                        .scale = kernels::attention_scale(size),
-                                        .context = context.data(),
-                                        .context_stride = size,
-                                        .scratch = scratch.data()};
+  kernels::Attention attention = {.query = x.data(),
+                                  .key = x.data() + size,
+                                  .value = x.data() + 2 * size,
+                                  .stride = 3 * size,
+                                  .length = length,
+                                  .head_size = size,
+                                  .scale = kernels::attention_scale(size),
+                                  .context = context.data(),
+                                  .context_stride = size,
+                                  .scratch = scratch.data()};
   expect_little_stack([&] { level().attention_f32(attention); }, "attention_f32");
   expect_little_stack([&] { level().attention_bf16(attention); }, "attention_bf16");
   expect_little_stack([&] { level().attention_s8(attention); }, "attention_s8");
+  attention.fine = true;
+  expect_little_stack([&] { level().attention_s8(attention); }, "attention_s8, fine");
 }
 
 TEST_P(Stack, OfWorkOnRowsIsSmall) {

@@ -28,7 +28,7 @@ class Quantize(ProgramTest):
             [report] = self.ask("quantize", model, self.out, "--json")
             self.assertEqual(list(report), ["file", "bytes", "texts", "tokens", "labels", "labels_changed",
                                             "rms_error_of_logits", "rms_error_of_hidden_states",
-                                            "rms_error_of_linear_layers"])
+                                            "rms_error_of_linear_layers", "rms_error_of_attention"])
             self.assertEqual(report["bytes"], os.path.getsize(self.out))
             self.assertGreater(report["texts"], 0)
             errors = report["rms_error_of_logits"]
@@ -40,8 +40,11 @@ class Quantize(ProgramTest):
             chosen = [layer["name"] for layer in report["rms_error_of_linear_layers"] if layer["zero_point"]]
             self.assertEqual(json.loads(metadata["config"]).get("zero_points", []), chosen)
             self.assertEqual(metadata["format"], "2")
+            fine = [one["name"] for one in report["rms_error_of_attention"] if one["fine"]]
+            self.assertEqual(json.loads(metadata["config"]).get("fine_attention", []), fine)
             [described] = self.ask("inspect", self.out, "--json")
             self.assertEqual(described["config"].get("zero_points", []), sorted(chosen))
+            self.assertEqual(described["config"].get("fine_attention", []), sorted(fine))
             [verified] = self.ask("verify", self.out)
             self.assertTrue(verified["verified"])
         self.assertEqual([path.name for path in self.folder.iterdir()], ["out.safetensors"])
@@ -56,9 +59,11 @@ class Quantize(ProgramTest):
         [report] = self.ask("quantize", CLASSIFIER, self.out, "--plain", "--json")
         self.assertEqual(list(report["rms_error_of_logits"]), ["int8"])
         self.assertNotIn("rms_error_of_linear_layers", report)
+        self.assertNotIn("rms_error_of_attention", report)
         metadata = self.metadata(self.out)
         self.assertEqual(metadata["format"], "1")
         self.assertNotIn("zero_points", metadata["config"])
+        self.assertNotIn("fine_attention", metadata["config"])
 
     def test_the_report_for_people_is_a_table(self):
         process = run("quantize", TAGGER, self.out)

@@ -36,7 +36,8 @@ struct TinyOptions {
   std::vector<std::string> labels = {"negative", "positive"};
   std::string pooler = "tanh";  // empty: none
   bool float32_split = false;
-  bool calibrated = false;  // int8: every linear layer of the encoder has a smoothing vector and a zero point
+  bool calibrated = false;  // int8: every linear layer of the encoder has a smoothing vector and a zero point, and
+                            // attention is fine
   std::string hidden_act = "gelu";
   std::size_t hidden_size = 36;
   std::size_t embedding_size = 0;     // 0: as hidden_size
@@ -391,6 +392,7 @@ class ModelWriter : public ContainerWriter {
     for (std::size_t i = 0; i < stored; ++i) {
       const std::string layer = "encoder.layer." + std::to_string(i);
       add_query_key_value(layer + ".attention.query_key_value", h, o.num_attention_heads);
+      if (calibrated_) config["fine_attention"].push_back(layer + ".attention");
       add_random_linear(layer + ".attention.output", h, h, precision_);
       add_norm(layer + ".attention.output.norm", h);
       add_random_linear(layer + ".intermediate", o.intermediate_size, h, precision_);

@@ -296,6 +296,10 @@ void add_rows(std::vector<Job>& jobs, Operands& m, const Table& table, std::size
   jobs.push_back(
       {"attention_bf16" + end, [=, &table] { table.attention_bf16(attention); }, flop, bfloat16_peak(table.level)});
   jobs.push_back({"attention_s8" + end, [=, &table] { table.attention_s8(attention); }, flop, int8_peak(table.level)});
+  Attention fine = attention;
+  fine.fine = true;
+  jobs.push_back(
+      {"attention_s8/fine" + end, [=, &table] { table.attention_s8(fine); }, 1.5 * flop, int8_peak(table.level)});
   float* x = filled(m.floats, length * kHidden, 0.25f);
   for (std::size_t i = 0; i < length * kHidden; ++i) x[i] = static_cast<float>(i % 251) * 0.01f;
   const LayerNormRows norm{.x = x,

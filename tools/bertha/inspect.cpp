@@ -26,6 +26,7 @@ ordered_json describe(const bertha::ModelConfig& config) {
   json["pooler"] = config.has_pooler;
   if (!config.layer_weights.empty()) json["layer_weights"] = config.layer_weights;
   if (!config.zero_points.empty()) json["zero_points"] = config.zero_points;
+  if (!config.fine_attention.empty()) json["fine_attention"] = config.fine_attention;
   return json;
 }
 

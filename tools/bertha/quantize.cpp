@@ -62,6 +62,10 @@ ordered_json facts(const QuantizeArguments& arguments, const bertha::QuantizeRep
                                                   {"zero_point", layer.zero_point},
                                                   {"int8", layer.plain_error},
                                                   {"calibrated", layer.error}});
+  json["rms_error_of_attention"] = ordered_json::array();
+  for (const auto& one : report.attention)
+    json["rms_error_of_attention"].push_back(
+        {{"name", one.name}, {"fine", one.fine}, {"int8", one.plain_error}, {"calibrated", one.error}});
   return json;
 }
 

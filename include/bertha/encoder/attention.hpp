@@ -11,6 +11,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <bertha/encoder/linear.hpp>
 #include <span>
 #include <string>
@@ -30,6 +31,8 @@ class SelfAttention {
         head_size_(config.head_size()),
         padded_head_size_(kernels::round_up(head_size_, 16)),
         scale_(kernels::attention_scale(head_size_)),
+        fine_(std::binary_search(config.fine_attention.begin(), config.fine_attention.end(),
+                                 layer.weights + ".attention")),
         query_key_value_(file, layer.weights + ".attention.query_key_value",
                          3 * padded_head_size_ * num_attention_heads_, config.hidden_size, layer.needs_bias),
         output_(file, layer.weights + ".attention.output", config.hidden_size, config.hidden_size, layer.needs_bias) {}
@@ -76,7 +79,8 @@ class SelfAttention {
       const std::size_t first = starts[s] - starts[0];
       const std::size_t length = starts[s + 1] - starts[s];
       const float* query = projected.row(first);
-      P::attend({.query = query,
+      P::attend(query_key_value_.weight(), attention_head,
+                {.query = query,
                  .key = query + padded_head_size_,
                  .value = query + 2 * padded_head_size_,
                  .stride = projected.stride,
@@ -85,12 +89,14 @@ class SelfAttention {
                  .scale = scale_,
                  .context = context.row(first) + attention_head * head_size_,
                  .context_stride = context.stride,
-                 .scratch = memory.attention.reserve(kernels::attention_scratch(length, head_size_))});
+                 .scratch = memory.attention.reserve(kernels::attention_scratch(length, head_size_)),
+                 .fine = fine_});
     }
   }
 
   std::size_t num_attention_heads_, head_size_, padded_head_size_;
   float scale_;
+  bool fine_;                  // in int8
   Linear<P> query_key_value_;  // [A 3 D', H]
   Linear<P> output_;           // [H, H]
 };

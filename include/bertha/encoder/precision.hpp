@@ -117,7 +117,9 @@ struct Float32 {
     Weights<float> weight_;
   };
 
-  static void attend(const kernels::Attention& args) { kernels::table().attention_f32(args); }
+  static void attend(const Panels&, std::size_t, const kernels::Attention& args) {
+    kernels::table().attention_f32(args);
+  }
 };
 
 /// bfloat16 weights, activations rounded to bfloat16 before each product, attention's too; float32 sums; all else as
@@ -154,7 +156,9 @@ struct BFloat16 {
     Weights<bf16> weight_;
   };
 
-  static void attend(const kernels::Attention& args) { kernels::table().attention_bf16(args); }
+  static void attend(const Panels&, std::size_t, const kernels::Attention& args) {
+    kernels::table().attention_bf16(args);
+  }
 };
 
 /// int8 weights with a scale for each output, activations quantised row by row, exact int32 sums.
@@ -232,7 +236,9 @@ struct Int8 {
     QuantisedWeights weights_;
   };
 
-  static void attend(const kernels::Attention& args) { kernels::table().attention_s8(args); }
+  static void attend(const Panels&, std::size_t, const kernels::Attention& args) {
+    kernels::table().attention_s8(args);
+  }
 };
 
 inline Float32::Panels::Panels(std::span<const float> rows, std::size_t outputs, std::size_t inputs, std::size_t stride)

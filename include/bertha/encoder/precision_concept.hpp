@@ -29,9 +29,9 @@ inline constexpr std::size_t kAnyNumber = std::numeric_limits<std::size_t>::max(
 }
 
 /// What the blocks of an encoder ask of the precision that they run in: the weights of a linear layer as `Panels`,
-/// loaded by name; what products read, as `prepare` makes it of float32 rows; the product; and attention. `reserve` is
-/// told how many rows, and how many panels at a time: then neither call allocates. Up to kMostKeys tokens of a sequence
-/// attention's sums can't overflow.
+/// loaded by name; what products read, as `prepare` makes it of float32 rows; the product; and attention of one head, n
+/// of those whose queries, keys and values `panels` made. `reserve` is told how many rows, and how many panels at a
+/// time: then neither call allocates. Up to kMostKeys tokens of a sequence attention's sums can't overflow.
 template <class P>
 concept Precision = requires(std::size_t n, const typename P::Panels& panels, ChunkMemory& chunk, ThreadMemory& thread,
                              MatrixView<const float> x, const Team& team, const typename P::Operand& operand,
@@ -44,7 +44,7 @@ concept Precision = requires(std::size_t n, const typename P::Panels& panels, Ch
   panels.reserve(thread, n, n);
   { panels.prepare(x, team) } -> std::same_as<typename P::Operand>;
   panels.product(operand, range, bias, out, epilogue, thread);
-  P::attend(attention);
+  P::attend(panels, n, attention);
 };
 
 BERTHA_NAMESPACE_END

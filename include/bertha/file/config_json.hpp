@@ -12,6 +12,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -138,34 +139,48 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
   }
 }
 
-/// Whether the encoder, of so many stored layers, has a linear layer of that name (tools/format.md, section 5).
-inline bool has_linear(const ModelConfig& config, std::size_t stored_layers, std::string_view name) {
-  if (name == "embeddings.projection") return config.embedding_projection;
+/// Whether `name` is that of a stored layer of the encoder and one of `parts` (tools/format.md, section 5).
+inline bool is_part_of_layer(const ModelConfig& config, std::string_view name,
+                             std::initializer_list<std::string_view> parts) {
+  const auto& shared = config.layer_weights;
+  const std::size_t stored_layers =
+      shared.empty() ? config.num_hidden_layers : 1 + *std::max_element(shared.begin(), shared.end());
   constexpr std::string_view kLayer = "encoder.layer.";
   std::size_t index = stored_layers;
   if (name.starts_with(kLayer)) std::from_chars(name.data() + kLayer.size(), name.data() + name.size(), index);
   if (index >= stored_layers) return false;
-  const std::string layer = concat({kLayer, index});
-  for (const char* part : {".attention.query_key_value", ".attention.output", ".intermediate", ".output"})
-    if (layer + part == name) return true;
-  return false;
+  return std::any_of(parts.begin(), parts.end(), [&](std::string_view part) {
+    return concat({kLayer, index, part}) == name;
+  });
+}
+inline bool has_linear(const ModelConfig& config, std::string_view name) {
+  if (name == "embeddings.projection") return config.embedding_projection;
+  return is_part_of_layer(config, name,
+                          {".attention.query_key_value", ".attention.output", ".intermediate", ".output"});
+}
+inline bool has_attention(const ModelConfig& config, std::string_view name) {
+  return is_part_of_layer(config, name, {".attention"});
 }
 
-/// The linear layers whose inputs have a zero point, in order.
-inline std::vector<std::string> read_zero_points(JsonObject& json, const ModelConfig& config) {
-  std::vector<std::string> names = read_strings(json, "zero_points");
+/// A list of names of parts of the encoder, which are those that `has` knows; sorted.
+inline std::vector<std::string> read_parts(JsonObject& json, std::string_view key, const ModelConfig& config,
+                                           bool (*has)(const ModelConfig&, std::string_view), std::string_view parts) {
+  std::vector<std::string> names = read_strings(json, key);
   std::sort(names.begin(), names.end());
-  const auto& shared = config.layer_weights;
-  const std::size_t stored_layers =
-      shared.empty() ? config.num_hidden_layers : 1 + *std::max_element(shared.begin(), shared.end());
-  const auto wrong = std::find_if(names.begin(), names.end(),
-                                  [&](const std::string& name) { return !has_linear(config, stored_layers, name); });
-  if (wrong != names.end()) {
-    json.refuse("zero_points", concat({"names of the encoder's linear layers, which ", shown(*wrong), " is not"}));
-  }
+  const auto wrong = std::find_if_not(names.begin(), names.end(), [&](const auto& name) { return has(config, name); });
+  if (wrong != names.end())
+    json.refuse(key, concat({"names of the encoder's ", parts, ", which ", shown(*wrong), " is not"}));
   const auto twice = std::adjacent_find(names.begin(), names.end());
-  if (twice != names.end()) json.refuse("zero_points", concat({"without naming ", shown(*twice), " twice"}));
+  if (twice != names.end()) json.refuse(key, concat({"without naming ", shown(*twice), " twice"}));
   return names;
+}
+
+/// What only an int8 file may say.
+inline void read_calibration(JsonObject& json, ModelConfig& config) {
+  if (json.has("zero_points"))
+    config.zero_points = read_parts(json, "zero_points", config, has_linear, "linear layers");
+  if (json.has("fine_attention"))
+    config.fine_attention = read_parts(json, "fine_attention", config, has_attention, "attention blocks");
 }
 
 inline void check_head(JsonObject& json, const ModelConfig& config, bool kind_is_encoder) {
@@ -200,9 +215,7 @@ inline ModelConfig read_config(std::string_view text, const std::string& where) 
   if (config.has_encoder) {
     read_encoder_config(json, config);
     check_head(json, config, kind == Kind::encoder);
-    if (config.precision == PrecisionKind::int8 && json.has("zero_points")) {
-      config.zero_points = read_zero_points(json, config);
-    }
+    if (config.precision == PrecisionKind::int8) read_calibration(json, config);
     // Each token takes a row of the position table, so no sequence may be longer than what is left of it.
     config.max_length = json.integer("max_length", 1, config.max_position_embeddings - config.position_offset);
   } else {

@@ -26,14 +26,20 @@ BERTHA_LANE_INLINE void quantise_columns(const float* x, std::size_t stride, std
   }
 }
 
-/// A row of e = exp(score - max) in (0, 1] as p = round_even(255 e), their sums, and those of e: NaN when one is.
+/// A row of e = exp(score - max) in (0, 1] as p = round_even(255 e), their sums, and those of e: NaN when one is. With
+/// `low`, p = round_even(32767 e) is 256 out + low.
 struct Probabilities {
-  std::uint8_t* out;
+  std::uint8_t *out, *low;
   I32x16 sum;
   F32x16 total;
   BERTHA_LANE_INLINE void put(F32x16 e, std::size_t i) {
-    const I32x16 p = to_s32(max(mul(e, broadcast(255.0f)), broadcast(0.0f)));  // of a NaN: 0
-    store_u8(out + i, p);
+    const I32x16 p = to_s32(max(mul(e, broadcast(low ? 32767.0f : 255.0f)), broadcast(0.0f)));  // of a NaN: 0
+    I32x16 bytes = p;
+    if (low) {
+      bytes = to_s32(fma(to_f32(p), broadcast(1.0f / 256), broadcast(-255.0f / 512)));  // rounded down: p is whole
+      store_u8(low + i, subtract_product(p, 256, bytes));
+    }
+    store_u8(out + i, bytes);
     sum = add(sum, p);
     total = add(total, e);
   }
@@ -53,14 +59,19 @@ BERTHA_LANE_INLINE void put_probabilities(const float* scores, F32x16 most, std:
   }
   for (; j < length; j += kLanes)
     row.put(select(lanes_below(smaller(kLanes, length - j)), exp(sub(load(scores + j), most)), broadcast(0.0f)), j);
-  for (; j < keys; j += kLanes) store_u8(row.out + j, zero_s32());
+  for (; j < keys; j += kLanes) {
+    store_u8(row.out + j, zero_s32());
+    if (row.low) store_u8(row.low + j, zero_s32());
+  }
 }
 
 /// Exact on every level: rows of q and k are quantised over head_size, columns of v over the keys.
 /// score = float(q . k) * ((q_scale * scale) * k_scale[j]); e = exp(score - max); p = round_even(255 e), 0 to 255;
 /// context = float(sum p v) * ((1 / float(sum p)) * v_scale[d]). A row of q, or a column of v, with a NaN or infinity
-/// gives NaN there; one of k gives NaN everywhere. Both products are GemmS8, of rows that `pack` packs; keys and values
-/// lie in panels, like weights, but that k' is whole vectors. A packed number has `bytes` bytes.
+/// gives NaN there; one of k gives NaN everywhere. Fine: p = round_even(32767 e) = 256 high + low, f = 1 / float(sum
+/// p); context = float(sum high v) * ((256 f) * v_scale[d]) + float(sum low v) * (f * v_scale[d]). The products are
+/// GemmS8, of rows that `pack` packs; keys and values lie in panels, like weights, but that k' is whole vectors. A
+/// packed number has `bytes` bytes.
 BERTHA_NOINLINE void attend_s8(const Attention& op, void (*pack)(const QuantiseRows&), void (*multiply)(const GemmS8&),
                                std::size_t bytes) {
   const std::size_t keys = padded(op.length), width = padded(op.head_size);
@@ -75,6 +86,7 @@ BERTHA_NOINLINE void attend_s8(const Attention& op, void (*pack)(const QuantiseR
   std::int8_t* query = scratch.take<std::int8_t>(kQueryBlock * query_stride);  // as `pack` writes it
   float* scores = scratch.take<float>(kQueryBlock * score_stride);
   std::uint8_t* probabilities = scratch.take<std::uint8_t>(kQueryBlock * score_stride);
+  std::uint8_t* low = op.fine ? scratch.take<std::uint8_t>(kQueryBlock * score_stride) : nullptr;
   std::int32_t* sums = scratch.take<std::int32_t>(kQueryBlock * kLanes);  // of probabilities, lane by lane
   float* totals = scratch.take<float>(kQueryBlock * kLanes);              // of e
   float* context = scratch.take<float>(kQueryBlock * width);
@@ -122,7 +134,8 @@ BERTHA_NOINLINE void attend_s8(const Attention& op, void (*pack)(const QuantiseR
       factor[r] = fold_max(largest.most);
     }
     for (std::size_t r = 0; r < rows; ++r) {
-      Probabilities row{probabilities + r * score_stride, zero_s32(), broadcast(0.0f)};
+      Probabilities row{probabilities + r * score_stride, low ? low + r * score_stride : nullptr, zero_s32(),
+                        broadcast(0.0f)};
       put_probabilities(scores + r * score_stride, broadcast(factor[r]), op.length, keys, row);
       store(sums + r * kLanes, row.sum);
       store(totals + r * kLanes, row.total);
@@ -131,18 +144,27 @@ BERTHA_NOINLINE void attend_s8(const Attention& op, void (*pack)(const QuantiseR
       const bool finite = fold_add(load(totals + r * kLanes)) < __builtin_inff();
       factor[r] = finite ? 1.0f / static_cast<float>(fold_add(load(sums + r * kLanes))) : __builtin_nanf("");
     }
-    multiply({.a = reinterpret_cast<const std::int8_t*>(probabilities),
-              .a_stride = score_stride,
-              .a_scale = factor,
-              .panels = value_panels,
-              .scale = value_scale,
-              .out = context,
-              .out_stride = width,
-              .rows = rows,
-              .k = keys,
-              .n_panels = value_layout.panels(),
-              .scratch = product,
-              .a_unsigned = true});
+    GemmS8 mean = {.a = reinterpret_cast<const std::int8_t*>(probabilities),
+                   .a_stride = score_stride,
+                   .a_scale = factor,
+                   .panels = value_panels,
+                   .scale = value_scale,
+                   .out = context,
+                   .out_stride = width,
+                   .rows = rows,
+                   .k = keys,
+                   .n_panels = value_layout.panels(),
+                   .scratch = product,
+                   .a_unsigned = true};
+    if (low) {
+      mean.a = reinterpret_cast<const std::int8_t*>(low);
+      multiply(mean);
+      for (std::size_t r = 0; r < rows; ++r) factor[r] *= 256;
+      mean.a = reinterpret_cast<const std::int8_t*>(probabilities);
+      mean.residual = context;
+      mean.residual_stride = width;
+    }
+    multiply(mean);
     for (std::size_t r = 0; r < rows; ++r)
       for (std::size_t d = 0; d < op.head_size; d += kLanes)
         store_context(op.context + (i + r) * op.context_stride + d, load(context + r * width + d), op.head_size - d);

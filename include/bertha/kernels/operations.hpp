@@ -25,6 +25,7 @@ namespace kernels {
 /// checks.
 inline constexpr std::size_t kMostInputsS8 = 131'072, kMostKeysS8 = 65'536;
 static_assert(kMostInputsS8 * 127 * 128 <= 0x7fffffff && kMostKeysS8 * 255 * 127 <= 0x7fffffff);
+static_assert(kMostKeysS8 * 32767 <= 0x7fffffff);  // the sum of fine probabilities
 /// The same for inputs with a zero point: q - zero is at most 254.
 inline constexpr std::size_t kMostShiftedInputsS8 = 65'536;
 static_assert(kMostShiftedInputsS8 * 254 * 128 <= 0x7fffffff);
@@ -96,6 +97,7 @@ struct Attention {
   float* context = nullptr;  // [length, head_size]: nothing past head_size is written
   std::size_t context_stride = 0;
   std::byte* scratch = nullptr;  // attention_scratch(length, head_size) bytes, 64-byte aligned
+  bool fine = false;             // int8 only: probabilities in 15 bits, by one more product of bytes
 };
 
 /// out[r, :] = word[ids[r]] + token_type[types[r]] + position[positions[r]], added in this order.
@@ -206,7 +208,7 @@ struct Table {
   Slot<void(const GemmBf16&)> gemm_bf16 = {};
   Slot<void(const Attention&)> attention_f32 = {};   ///< products in float32
   Slot<void(const Attention&)> attention_bf16 = {};  ///< products in bfloat16
-  /// q, k and v quantised per row, row and column; probabilities in 8 bits. Of at most kMostKeysS8 keys.
+  /// q, k and v quantised per row, row and column; probabilities in 8 bits, or in 15. Of at most kMostKeysS8 keys.
   Slot<void(const Attention&)> attention_s8 = {};
   Slot<void(const EmbedF32&)> embed_f32 = {};
   Slot<void(const EmbedS8&)> embed_s8 = {};

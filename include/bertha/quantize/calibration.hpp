@@ -1,4 +1,5 @@
-// How the inputs of a linear layer are best quantised: found by trying, on rows that the layer read.
+// How the inputs of a linear layer are best quantised, and attention's probabilities: found by trying, on what the
+// layer read.
 //
 // A smoothing vector moves what is large among the inputs into the weights: s[k] = w[k]^(1 - a) / x[k]^a, of the
 // largest magnitudes of the weights that read input k and of the input itself. A zero point lets inputs that lie mostly
@@ -15,6 +16,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -27,6 +29,14 @@ struct CalibratedLinear {
   std::vector<float> mean_error = {};  ///< [N'], of its outputs: what the bias is to make up for; or empty
   double plain_error = 0;              ///< without smoothing and zero point
   double error = 0;                    ///< as `weights` have them
+};
+
+/// Attention of a layer in int8: rms errors of its contexts on what was observed.
+struct CalibratedAttention {
+  std::string name;
+  bool fine = false;       ///< probabilities have 15 bits
+  double plain_error = 0;  ///< with 8 bits
+  double error = 0;        ///< as `fine` says
 };
 
 namespace detail {
@@ -147,6 +157,20 @@ inline CalibratedLinear calibrate(const Observed::Panels& layer, const Team& tea
   trial.error(best.weights);
   best.mean_error = trial.mean_error();
   return best;
+}
+
+/// Fine probabilities where they gain something, for attention of what `projection` makes.
+inline CalibratedAttention calibrate_attention(const Observed::Panels& projection) {
+  constexpr double kGain = 0.9;  // a product more at every call is worth a tenth of the error
+  const ObservedAttention& observed = projection.attention();
+  const std::string_view name = projection.name();
+  CalibratedAttention found{std::string(name.substr(0, name.rfind('.'))), false, observed.error(false),
+                            observed.error(false)};
+  if (observed.error(true) < kGain * found.plain_error) {
+    found.fine = true;
+    found.error = observed.error(true);
+  }
+  return found;
 }
 
 BERTHA_NAMESPACE_END

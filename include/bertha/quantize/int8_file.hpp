@@ -1,5 +1,5 @@
 // An int8 file, made of a float32 file and of its linear layers in int8: what tools/convert.py --precision int8 writes,
-// and perhaps smoothing vectors and zero points.
+// and perhaps smoothing vectors, zero points and fine attention.
 
 #pragma once
 
@@ -27,10 +27,10 @@ class Int8File {
   /// `bytes` are those of the float32 `file`, which gives up its tables; they and `linears` must outlive this object.
   /// `types` are the shares of the token types among all tokens of the texts; empty: tables are rounded plainly.
   Int8File(std::span<const std::byte> bytes, WeightFile& file, std::span<const CalibratedLinear> linears,
-           std::span<const float> types)
+           std::span<const CalibratedAttention> attention, std::span<const float> types)
       : metadata_(parse_safetensors(bytes, file.name()).metadata) {
-    std::vector<std::string_view> names;
-    for (const CalibratedLinear& linear : linears) names.push_back(linear.name);
+    for (const CalibratedAttention& one : attention)
+      if (one.fine) fine_attention_.push_back(one.name);
     std::size_t next = 0;  // of linears, which come in the order of the file
     for (const TensorInfo& tensor : file.tensors()) {
       const std::string_view name = tensor.name;
@@ -48,7 +48,7 @@ class Int8File {
 
   /// The file, with the scalar level's logits of each case of the self-test, or none.
   MappedFile bytes(const std::vector<std::string>& logits) const {
-    return container_of({{"format", calibrated_ ? "2" : metadata_.at("format")},
+    return container_of({{"format", calibrated() ? "2" : metadata_.at("format")},
                          {"source", metadata_.at("source")},
                          {"config", config()},
                          {"tokenizer", metadata_.at("tokenizer")},
@@ -59,6 +59,8 @@ class Int8File {
  private:
   static constexpr std::string_view kWeight = ".weight";
 
+  /// Whether it says what format 1 has no words for.
+  bool calibrated() const { return smoothed_ || !zero_points_.empty() || !fine_attention_.empty(); }
   static bool is_table(std::string_view stem) {
     return stem == "embeddings.word" || stem == "embeddings.token_type" || stem == "embeddings.position";
   }
@@ -79,7 +81,7 @@ class Int8File {
     if (weights.smoothing.size() > 0)
       add(linear.name + ".smoothing", DType::f32, {weights.smoothing.size()}, weights.smoothing);
     if (weights.zero_point) zero_points_.push_back(linear.name);
-    calibrated_ = calibrated_ || weights.zero_point || weights.smoothing.size() > 0;
+    smoothed_ = smoothed_ || weights.smoothing.size() > 0;
   }
 
   void add_bias(WeightFile& file, const std::vector<float>& mean_error, const TensorInfo& float32) {
@@ -129,11 +131,15 @@ class Int8File {
       if (piece.key == "\"precision\"") piece.value = "\"int8\"";
       pieces.push_back(piece);
     }
-    std::string names;
-    for (const std::string& name : zero_points_) (names += names.empty() ? "[" : ",") += json_string(name);
-    names += ']';
-    if (!zero_points_.empty()) pieces.push_back({"\"zero_points\"", names});
+    const std::string shifted = list_of(zero_points_), fine = list_of(fine_attention_);
+    if (!zero_points_.empty()) pieces.push_back({"\"zero_points\"", shifted});
+    if (!fine_attention_.empty()) pieces.push_back({"\"fine_attention\"", fine});
     return json_of(pieces, true);
+  }
+  static std::string list_of(const std::vector<std::string>& names) {
+    std::string list;
+    for (const std::string& name : names) (list += list.empty() ? "[" : ",") += json_string(name);
+    return list += ']';
   }
 
   std::string self_test(const std::vector<std::string>& logits) const {
@@ -156,8 +162,8 @@ class Int8File {
 
   std::map<std::string, std::string> metadata_;
   std::vector<TensorToWrite> tensors_;
-  std::vector<std::string> zero_points_;
-  bool calibrated_ = false;
+  std::vector<std::string> zero_points_, fine_attention_;
+  bool smoothed_ = false;
   std::vector<float> lost_;                   // [E'], of the token types
   std::vector<Weights<std::int8_t>> tables_;  // whose numbers tensors_ sees, as it does those of
   std::vector<Weights<float>> vectors_;       // [V'] each

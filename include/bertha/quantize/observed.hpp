@@ -1,9 +1,11 @@
-// Float32, and what its linear layers were given to read: what int8 is calibrated by.
+// Float32, and what its linear layers and its attention were given to read: what int8 is calibrated by.
 
 #pragma once
 
 #include <algorithm>
+#include <bertha/encoder/matrix.hpp>
 #include <bertha/encoder/precision.hpp>
+#include <bertha/quantize/arithmetic.hpp>
 #include <cmath>
 #include <cstddef>
 #include <memory>
@@ -38,11 +40,56 @@ class ObservedInputs {
   std::size_t step_ = 1, seen_ = 0;
 };
 
+/// How far attention in int8 is from float32, whose queries, keys and values it gets. Attention heads may be added to
+/// concurrently.
+class ObservedAttention {
+ public:
+  explicit ObservedAttention(std::size_t heads) : heads_(heads) {}
+
+  /// Attention of one head, which is done in float32.
+  void add(std::size_t attention_head, kernels::Attention args) {
+    Head& head = heads_[attention_head];
+    AlignedBuffer<float> found(args.length * args.head_size);
+    const float* exact = args.context;
+    const std::size_t stride = args.context_stride;
+    args.context = found.data();
+    args.context_stride = args.head_size;
+    for (const bool fine : {false, true}) {
+      args.fine = fine;
+      kernels::table().attention_s8(args);
+      for (std::size_t r = 0; r < args.length; ++r)
+        head.squares[fine] +=
+            detail::squared_error(exact + r * stride, found.data() + r * args.head_size, args.head_size);
+    }
+    head.count += args.length * args.head_size;
+  }
+
+  /// Whether these are the heads of a layer.
+  bool seen() const { return heads_[0].count > 0; }
+  /// The rms error of the contexts.
+  double error(bool fine) const {
+    double squares = 0;
+    std::size_t count = 0;
+    for (const Head& head : heads_) {
+      squares += head.squares[fine];
+      count += head.count;
+    }
+    return std::sqrt(squares / static_cast<double>(count));
+  }
+
+ private:
+  struct Head {
+    double squares[2] = {};  // of the errors, without and with fine probabilities
+    std::size_t count = 0;
+  };
+  std::vector<Head> heads_;
+};
+
 /// Float32 whose linear layers keep what they read. A workspace at a time, and a sequence at a time: what is sampled
 /// depends on the order.
 struct Observed {
   static constexpr PrecisionKind kind = PrecisionKind::float32;
-  static constexpr std::size_t kMostKeys = Float32::kMostKeys;
+  static constexpr std::size_t kMostKeys = kernels::kMostKeysS8;
   using Operand = Float32::Operand;
 
   /// The weights of one linear layer, and what it has read so far.
@@ -53,7 +100,8 @@ struct Observed {
           outputs_(outputs),
           inputs_(inputs),
           weight_(float32_panels(file, name, outputs, inputs)),
-          observed_(std::make_shared<ObservedInputs>(inputs)) {}
+          observed_(std::make_shared<ObservedInputs>(inputs)),
+          attention_(std::make_shared<ObservedAttention>(1 + outputs / (3 * kernels::kLanes))) {}
 
     const std::string& name() const { return name_; }
     std::size_t outputs() const { return outputs_; }
@@ -61,6 +109,8 @@ struct Observed {
     /// [N'/16, K, 16]
     const float* weights() const { return weight_.data(); }
     ObservedInputs& observed() const { return *observed_; }
+    /// Of the queries, keys and values that these weights make.
+    ObservedAttention& attention() const { return *attention_; }
 
     void reserve(ChunkMemory&, std::size_t) const {}
     void reserve(ThreadMemory& memory, std::size_t rows, std::size_t) const {
@@ -81,9 +131,13 @@ struct Observed {
     std::size_t outputs_, inputs_;
     Weights<float> weight_;
     std::shared_ptr<ObservedInputs> observed_;
+    std::shared_ptr<ObservedAttention> attention_;
   };
 
-  static void attend(const kernels::Attention& args) { Float32::attend(args); }
+  static void attend(const Panels& projection, std::size_t attention_head, const kernels::Attention& args) {
+    kernels::table().attention_f32(args);
+    projection.attention().add(attention_head, args);
+  }
 };
 
 BERTHA_NAMESPACE_END

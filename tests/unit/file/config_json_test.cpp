@@ -285,8 +285,26 @@ TEST(ConfigJson, ReadsWhetherEmbeddingsAreProjected) {
     expect_config(ErrorCode::format, {{"embedding_projection", wrong}}, {"'embedding_projection'"});
 }
 
-TEST(ConfigJson, RefusesZeroPointsInFilesOfOtherPrecisions) {
-  expect_config(ErrorCode::format, {{"zero_points", Json::array()}}, {"zero_points", "unknown"});
+TEST(ConfigJson, ReadsWhichAttentionIsFine) {
+  Json json = tiny().config;
+  json.erase("float32_split");
+  json.update({{"precision", "int8"}, {"num_hidden_layers", 11}});
+  EXPECT_TRUE(read_config(json).fine_attention.empty());
+  json["fine_attention"] = {"encoder.layer.7.attention", "encoder.layer.10.attention"};
+  EXPECT_EQ(read_config(json).fine_attention,
+            (std::vector<std::string>{"encoder.layer.10.attention", "encoder.layer.7.attention"}));
+  for (const Json& wrong :
+       {Json({"encoder.layer.11.attention"}), Json({"encoder.layer.1.attention.output"}), Json({"encoder.layer.1"}),
+        Json({1}), Json("all"), Json({"encoder.layer.1.attention", "encoder.layer.1.attention"})}) {
+    json["fine_attention"] = wrong;
+    expect_error(
+        ErrorCode::format, {"'fine_attention'"}, [&] { read_config(json); }, wrong.dump());
+  }
+}
+
+TEST(ConfigJson, RefusesCalibrationInFilesOfOtherPrecisions) {
+  for (const char* key : {"zero_points", "fine_attention"})
+    expect_config(ErrorCode::format, {{key, Json::array()}}, {key, "unknown"});
 }
 
 }  // namespace
