@@ -7,12 +7,12 @@ MODELS holds Hugging Face folders, DATA labelled examples for them, a JSON objec
   entities   entities*.jsonl, {"words", "tags"} in BIO: token classification; F1 of whole entities
   answers    answers*.jsonl, {"question", "context", "answers": [{"text"}]}: question answering; F1 of words
 
-bertha runs each in float32, in int8 as the converter writes it, and in int8 calibrated by `bertha quantize` on its own
-texts; ONNX Runtime in dynamic int8 (per channel) and in static int8 (QDQ, per channel) calibrated on the same texts. All
-get the same token ids, and all logits are decoded in the same way. For each the table has the metric, the rms error of
-the logits, the share of labels that are those of float32 (classes, tags of words, starts and ends of answers), and the
-error relative to that of plain int8. Needs torch and transformers; onnx and onnxruntime for ONNX Runtime's rows, which
---no-peers leaves out.
+bertha runs each in float32, in bfloat16, in int8 as the converter writes it, and in int8 calibrated by `bertha
+quantize` on its own texts; ONNX Runtime in dynamic int8 (per channel) and in static int8 (QDQ, per channel)
+calibrated on the same texts. All get the same token ids, and all logits are decoded in the same way. For each the
+table has the metric, the rms error of the logits, the share of labels that are those of float32 (classes, tags of
+words, starts and ends of answers), and the error relative to that of plain int8. Needs torch and transformers; onnx
+and onnxruntime for ONNX Runtime's rows, which --no-peers leaves out.
 """
 
 import argparse
@@ -232,6 +232,7 @@ def measure(task: str, options: argparse.Namespace, scratch: Path) -> Iterator[l
     exact = bertha.logits(float32, examples)
     engines: dict[str, Callable[[], Logits]] = {
         "bertha float32": lambda: exact,
+        "bertha bfloat16": lambda: bertha.logits(bertha.convert(folder, "bfloat16"), examples),
         "bertha int8": lambda: bertha.logits(bertha.convert(folder, "int8"), examples),
         "bertha int8, calibrated": lambda: bertha.logits(bertha.quantize(float32), examples),
     }

@@ -54,7 +54,9 @@ struct Float32Split {
     Weights<float> float32_;
   };
 
-  static void attend(const Panels&, std::size_t, const kernels::Attention& args) { kernels::table().attention_f32(args); }
+  static void attend(const Panels&, std::size_t, const kernels::Attention& args) {
+    kernels::table().attention_f32(args);
+  }
 };
 
 inline Float32Split::Panels::Panels(WeightFile& file, const std::string& name, std::size_t outputs, std::size_t inputs)

@@ -3,8 +3,8 @@
 //
 // A smoothing vector moves what is large among the inputs into the weights: s[k] = w[k]^(1 - a) / x[k]^a, of the
 // largest magnitudes of the weights that read input k and of the input itself. A zero point lets inputs that lie mostly
-// on one side of 0, as after an activation, use all integers. What counts is the error of the layer's outputs; its mean
-// is taken off the bias.
+// on one side of 0, as after an activation, use all integers. The weights are then rounded with regard to each other
+// (rounding.hpp). What counts is the error of the layer's outputs; its mean is taken off the bias.
 
 #pragma once
 
@@ -12,6 +12,7 @@
 #include <bertha/encoder/precision.hpp>
 #include <bertha/quantize/arithmetic.hpp>
 #include <bertha/quantize/observed.hpp>
+#include <bertha/quantize/rounding.hpp>
 #include <cmath>
 #include <cstddef>
 #include <optional>
@@ -128,8 +129,8 @@ class LinearTrial {
 
 }  // namespace detail
 
-/// The best way to quantise what `layer` has read, as far as smoothing and zero point gain something. The team is of
-/// one thread.
+/// The best way to quantise what `layer` has read, as far as smoothing, zero point and rounding gain something. The
+/// team is of one thread.
 inline CalibratedLinear calibrate(const Observed::Panels& layer, const Team& team) {
   constexpr double kGain = 0.98;  // less is chance, and not worth the work of every call
   detail::LinearTrial trial(layer, team);
@@ -154,7 +155,17 @@ inline CalibratedLinear calibrate(const Observed::Panels& layer, const Team& tea
   for (int eighths = 2; eighths <= 6; ++eighths)
     try_out(quantise_weights(layer.weights(), layer.outputs(), layer.inputs(),
                              detail::smoothing_of(layer.observed().largest(), weights, eighths)));
-  trial.error(best.weights);
+  constexpr int kSweeps = 3;  // the next would move next to nothing
+  detail::Rounding rounding(layer.observed().rows(), layer.weights(), layer.outputs(), best.weights);
+  for (int sweep = 0; sweep < kSweeps && rounding.sweep() > 0; ++sweep) team.check_stop();
+  const QuantisedWeights rounded = rounding.weights();
+  const double error = trial.error(rounded);
+  if (error < best.error) {
+    best.weights = rounded;
+    best.error = error;
+  } else {
+    trial.error(best.weights);
+  }
   best.mean_error = trial.mean_error();
   return best;
 }

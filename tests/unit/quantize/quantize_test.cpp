@@ -132,9 +132,6 @@ TEST(Quantize, GainsWhereInputsHaveOutliersAndReportsIt) {
     EXPECT_GT(layer.error, 0);
     smoothed += layer.smoothing;
     shifted += layer.zero_point;
-    if (!layer.smoothing && !layer.zero_point) {
-      EXPECT_EQ(layer.error, layer.plain_error);
-    }
   }
   EXPECT_GT(smoothed, 0u);
   EXPECT_GT(shifted, 0u);
@@ -142,10 +139,46 @@ TEST(Quantize, GainsWhereInputsHaveOutliersAndReportsIt) {
   EXPECT_LT(report.calibrated.logits, 0.65 * report.plain.logits);
   const auto file = WeightFile::open(folder.file("out"));
   EXPECT_EQ(file.config().zero_points.size(), shifted);
+  ASSERT_EQ(report.attention.size(), 2u);
+  std::vector<std::string> fine;
+  for (const auto& one : report.attention) {
+    EXPECT_GT(one.error, 0);
+    if (one.fine) {
+      EXPECT_LT(one.error, one.plain_error) << one.name;
+      fine.push_back(one.name);
+    } else {
+      EXPECT_EQ(one.error, one.plain_error) << one.name;
+    }
+  }
+  EXPECT_EQ(file.config().fine_attention, fine);
   std::size_t vectors = 0;
   for (const auto& tensor : file.tensors()) vectors += tensor.name.ends_with(".smoothing");
   EXPECT_EQ(vectors, smoothed);
   EXPECT_NE(read(folder.file("out")).find("\"format\":\"2\""), std::string::npos);
+}
+
+TEST(Quantize, GivesAttentionFineProbabilitiesWhereTheyGain) {
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += i % 7 == 0 ? " the" : i % 3 == 0 ? " cat" : " sat";
+  TinyOptions options = options_of();
+  options.max_position_embeddings = 128;
+  for (const float scores : {0.003f, 1.0f}) {  // all alike: 8 bits are near enough for probabilities near the largest
+    ModelWriter writer = ModelWriter::tiny(options);
+    for (auto& tensor : writer.tensors) {
+      if (!tensor.name.ends_with("query_key_value.weight")) continue;
+      for (std::size_t i = 0; i < tensor.bytes.size(); i += sizeof(float)) {
+        float weight;
+        std::memcpy(&weight, tensor.bytes.data() + i, sizeof weight);
+        weight *= std::sqrt(scores);
+        std::memcpy(tensor.bytes.data() + i, &weight, sizeof weight);
+      }
+    }
+    const TempFile in(writer.bytes());
+    const Folder folder;
+    const QuantizeReport report = bertha::quantize(in.path(), folder.file("out"), {.texts = {text}});
+    for (const auto& one : report.attention) EXPECT_EQ(one.fine, scores > 0.1f) << one.name << ' ' << one.plain_error;
+    EXPECT_EQ(WeightFile::open(folder.file("out")).config().fine_attention.size(), scores > 0.1f ? 2u : 0u);
+  }
 }
 
 TEST(Quantize, ReportsWhatTheFileThenDoes) {
@@ -195,7 +228,7 @@ TEST(Quantize, WritesTheSameFileOnEveryLevelAndMachine) {
   const Folder folder;
   bertha::quantize(in.path(), folder.file("out"), {.texts = kTexts});
   const std::string bytes = read(folder.file("out"));
-  EXPECT_EQ(bertha::crc32(std::as_bytes(std::span(bytes))), 3185313450u);
+  EXPECT_EQ(bertha::crc32(std::as_bytes(std::span(bytes))), 3724516512u);
 }
 
 TEST(Quantize, TakesModelsWithoutAHead) {
