@@ -16,7 +16,7 @@ BASE = {"bf16.hpp", "config.hpp", "error.hpp", "version.hpp"}
 MAY_INCLUDE = {
     "base": set(),
     "file": {"file", "runtime/aligned_memory.hpp"},
-    "tokenizer": {"tokenizer", "file/model_file.hpp", "runtime/function_ref.hpp", "runtime/stop.hpp"},
+    "tokenizer": {"tokenizer", "file/model_file.hpp", "runtime/function_ref.hpp", "runtime/pool.hpp", "runtime/stop.hpp"},
     "kernels": {"kernels"},
     "runtime": {"runtime", "kernels"},
     "encoder": {"encoder", "kernels", "runtime", "file/model_file.hpp", "tokenizer/encoding.hpp"},  # a batch packs encodings

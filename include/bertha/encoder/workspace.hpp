@@ -10,6 +10,7 @@
 #include <bertha/encoder/plan.hpp>
 #include <bertha/error.hpp>
 #include <bertha/runtime/parallel_for.hpp>
+#include <bertha/runtime/pool.hpp>
 #include <bertha/runtime/stop.hpp>
 #include <chrono>
 #include <cstddef>
@@ -134,53 +135,20 @@ class Workspace {
 
 namespace detail {
 
-/// Workspaces of one model: taken for a call, given back, and kept warm. There is no lock, which a child of fork()
-/// could find held by a thread that it doesn't have: what such a thread had taken is lost to the child, and nothing
-/// else.
+/// Workspaces of one model.
 class WorkspacePool {
  public:
-  class Lease {
-   public:
-    Lease(WorkspacePool& pool, std::unique_ptr<Workspace> work) : pool_(pool), work_(std::move(work)) {}
-    Lease(const Lease&) = delete;
-    Lease& operator=(const Lease&) = delete;
-    ~Lease() { pool_.give_back(std::move(work_)); }
-    Workspace& operator*() const { return *work_; }
-
-   private:
-    WorkspacePool& pool_;
-    std::unique_ptr<Workspace> work_;
-  };
-
-  WorkspacePool() = default;
-  WorkspacePool(const WorkspacePool&) = delete;
-  WorkspacePool& operator=(const WorkspacePool&) = delete;
-  ~WorkspacePool() {
-    for (auto& place : free_) delete place.load();
-  }
+  using Lease = Pool<Workspace>::Lease;
 
   /// A workspace prepared for `options`. Thread-safe.
   Lease take(const CallOptions& options) {
-    std::unique_ptr<Workspace> work;
-    for (std::size_t i = 0; i < kMostFree && !work; ++i) work.reset(free_[i].exchange(nullptr));
-    if (!work) work = std::make_unique<Workspace>();
+    Lease work = pool_.take();
     work->prepare(options);
-    return Lease(*this, std::move(work));
+    return work;
   }
 
  private:
-  static constexpr std::size_t kMostFree = 64;  // more than that is not kept
-
-  void give_back(std::unique_ptr<Workspace> work) noexcept {
-    for (auto& place : free_) {
-      Workspace* none = nullptr;
-      if (!place.compare_exchange_strong(none, work.get())) continue;
-      work.release();
-      return;
-    }
-  }
-
-  std::atomic<Workspace*> free_[kMostFree] = {};  // null: an empty place
+  Pool<Workspace> pool_;
 };
 
 }  // namespace detail

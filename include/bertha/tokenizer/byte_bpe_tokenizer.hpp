@@ -9,13 +9,16 @@
 
 #include <algorithm>
 #include <bertha/config.hpp>
+#include <bertha/runtime/pool.hpp>
 #include <bertha/tokenizer/byte_bpe.hpp>
 #include <bertha/tokenizer/encoding.hpp>
 #include <bertha/tokenizer/normalized_text.hpp>
 #include <bertha/tokenizer/step_normalizer.hpp>
 #include <bertha/tokenizer/stop_meter.hpp>
+#include <bertha/tokenizer/word_cache.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -24,8 +27,15 @@
 
 BERTHA_NAMESPACE_BEGIN
 
-/// GPT-2's parts of a tokenizer, but for added tokens. Immutable but for marks: several threads may use one at once.
+/// GPT-2's parts of a tokenizer, but for added tokens. Immutable: several threads may use one at once.
 class ByteBpeTokenizer {
+  struct Memory {
+    NormalizedText normalized;  // a raw part, while it is looked at
+    std::string with_space;     // a word, likewise
+    ByteBpe::Scratch word;
+    WordCache cache;
+  };
+
  public:
   /// Throws Error{vocabulary} if the vocabulary and the merges contradict each other.
   ByteBpeTokenizer(const ByteBpeOptions& options, Vocabulary vocabulary, std::span<const std::uint32_t> merges,
@@ -51,7 +61,7 @@ class ByteBpeTokenizer {
    public:
     /// `text` is valid UTF-8 and, as `stop`, lives as long.
     Run(const ByteBpeTokenizer& tokenizer, std::string_view text, const Stop& stop)
-        : its_(tokenizer), text_(text), stop_(stop) {}
+        : its_(tokenizer), text_(text), stop_(stop), memory_(tokenizer.memory_->take()) {}
 
     /// Appends an added token that was found at `origin`, white space that it took included.
     void append_added_token(std::uint32_t id, Span origin) {
@@ -74,8 +84,8 @@ class ByteBpeTokenizer {
 
     /// Appends the tokens of bytes [from, to) of the text.
     void append_raw(std::size_t from, std::size_t to) {
-      its_.normalize(text_.substr(from, to - from), static_cast<std::uint32_t>(from), normalized_);
-      append_normalized(normalized_, 0, normalized_.text().size());
+      its_.normalize(text_.substr(from, to - from), static_cast<std::uint32_t>(from), memory_->normalized);
+      append_normalized(memory_->normalized, 0, memory_->normalized.text().size());
     }
 
     /// Appends the tokens of bytes [from, to) of a normalised part of the text.
@@ -83,12 +93,13 @@ class ByteBpeTokenizer {
       const std::string_view text = part.text().substr(from, to - from);
       const bool space_before = its_.options_.add_prefix_space && !text.starts_with(' ');
       split_byte_level(text, space_before, [&](std::size_t begin, std::size_t end, bool with_space) {
+        if (tokens_.is_full()) return;
         const std::string_view word = text.substr(begin, end - begin);
         stop_.pass(word.size());
         if (with_space) {
           append_word_with_space(part, from + begin, word);
         } else {
-          its_.bpe_(word, scratch_, [&](std::uint32_t id, std::size_t first, std::size_t last) {
+          cut(word, [&](std::uint32_t id, std::size_t first, std::size_t last) {
             const auto [leading, trailing] = spaces(word, first, last);
             append(id, part.origin(from + begin + first, from + begin + last), leading, trailing);
           });
@@ -114,12 +125,23 @@ class ByteBpeTokenizer {
       return {first - begin, end - last};
     }
 
+    // Calls `token(id, begin, end)` for each token of a word.
+    template <class Token>
+    void cut(std::string_view word, Token&& token) {
+      const auto make = [&](auto&& put) {
+        its_.bpe_(word, memory_->word, put);
+        return true;
+      };
+      memory_->cache(word, 0, make, token);
+    }
+
     // A word that begins with a space which the text lacks: the space has the range of the character behind it.
     void append_word_with_space(const NormalizedText& part, std::size_t start, std::string_view word) {
-      with_space_.assign(1, ' ');
-      with_space_ += word;
-      its_.bpe_(with_space_, scratch_, [&](std::uint32_t id, std::size_t begin, std::size_t end) {
-        const auto [leading, trailing] = spaces(with_space_, begin, end);
+      std::string& with_space = memory_->with_space;
+      with_space.assign(1, ' ');
+      with_space += word;
+      cut(with_space, [&](std::uint32_t id, std::size_t begin, std::size_t end) {
+        const auto [leading, trailing] = spaces(with_space, begin, end);
         const std::size_t first = begin == 0 ? 0 : begin - 1, last = end == 1 ? 1 : end - 1;
         append(id, part.origin(start + first, start + last), leading, trailing);
       });
@@ -162,16 +184,15 @@ class ByteBpeTokenizer {
     TokenSequence tokens_;
     std::uint32_t word_ = 0;
     StopMeter stop_;
-    NormalizedText normalized_;  // a raw part, while it is looked at
-    std::string with_space_;     // a word, likewise
-    Span spaces_{0, 0};          // white space that an added token began with, and that others may have taken too
-    ByteBpe::Scratch scratch_;
+    Span spaces_{0, 0};  // white space that an added token began with, and that others may have taken too
+    detail::Pool<Memory>::Lease memory_;
   };
 
  private:
   ByteBpeOptions options_;
   ByteBpe bpe_;
   StepNormalizer steps_;
+  std::unique_ptr<detail::Pool<Memory>> memory_ = std::make_unique<detail::Pool<Memory>>();
 };
 
 BERTHA_NAMESPACE_END

@@ -47,6 +47,22 @@ class Charsmap {
     return std::nullopt;
   }
 
+  /// What the first `size` bytes of a text tell about it.
+  struct Start {
+    std::size_t size;
+    bool replaced;  ///< whether something replaces a text that begins with them
+  };
+
+  /// The shortest start of `text`, which is not empty, that tells.
+  Start start_of(std::string_view text) const {
+    DoubleArray::Walk walk(trie_);
+    for (std::size_t size = 1; size <= text.size(); ++size) {
+      const bool goes_on = walk.step(text[size - 1]);
+      if (!goes_on || walk.value() != 0) return {size, goes_on};
+    }
+    return {text.size(), false};
+  }
+
   /// Appends to `after` what it makes of `before`, a part of a text whose first byte is byte `base` of the original.
   void operator()(const Characters& before, std::uint32_t base, Characters& after) const;
 

@@ -23,8 +23,12 @@ struct TokenSequence {
   std::vector<Span> offsets;
   std::vector<std::uint32_t> words;    ///< index of the token's pre-tokenizer word; added tokens are words too
   std::vector<Span> offsets_as_first;  ///< of each token if it is a window's first; empty: no different
+  std::size_t limit = std::numeric_limits<std::size_t>::max();  ///< of tokens that matter: words behind may lack theirs
 
   std::size_t size() const { return ids.size(); }
+
+  /// True once what is behind doesn't matter.
+  bool is_full() const { return ids.size() >= limit; }
 
   /// Appends a token of word number `word`, which is the bytes `origin` of the text.
   void append(std::uint32_t id, Span origin, std::uint32_t word) {
@@ -39,11 +43,12 @@ struct TokenSequence {
     words.reserve(n);
   }
 
-  /// Drops all tokens but the first `n`.
-  void keep_first(std::size_t n) {
-    ids.resize(n);
-    offsets.resize(n);
-    words.resize(n);
+  /// Drops all tokens, but keeps their memory.
+  void clear() {
+    ids.clear();
+    offsets.clear();
+    words.clear();
+    offsets_as_first.clear();
   }
 };
 
@@ -64,6 +69,18 @@ struct Encoding {
   bool truncated = false;  ///< tokens of the text are missing; never set for windows, which hold all of them together
 
   std::size_t size() const { return ids.size(); }
+
+  /// Drops all tokens, but keeps their memory.
+  void clear() {
+    ids.clear();
+    type_ids.clear();
+    offsets.clear();
+    words.clear();
+    sequences.clear();
+    special.clear();
+    n_unknown = 0;
+    truncated = false;
+  }
 
   /// Makes room for `n` tokens.
   void reserve(std::size_t n) {

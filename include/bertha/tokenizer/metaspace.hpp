@@ -73,7 +73,9 @@ class MetaspaceWord {
 /// the original text.
 template <class Options, class AtStart, class Word>
 void split_metaspace(std::string_view text, const Options& options, AtStart&& at_start, Word&& word) {
-  const auto is_mark_at = [&](std::size_t at) { return text[at] == ' ' || text.substr(at).starts_with(kMetaspace); };
+  const auto is_mark_at = [&](std::size_t at) {
+    return text[at] == ' ' || (text[at] == kMetaspace[0] && text.substr(at).starts_with(kMetaspace));
+  };
   const auto split = [&](std::size_t begin, std::size_t end) {
     bool with_mark = options.prepend_scheme != PrependScheme::never && !is_mark_at(begin) &&
                      (options.prepend_scheme == PrependScheme::always || at_start(begin));
@@ -90,6 +92,10 @@ void split_metaspace(std::string_view text, const Options& options, AtStart&& at
     return;
   }
   for (std::size_t begin = 0, at = 0; at < text.size();) {
+    if (text[at] > ' ' && text[at] <= '~' && at + 1 < text.size()) {  // nearly all of most texts
+      ++at;
+      continue;
+    }
     const auto [code_point, size] = utf8::decode(text, at);
     const bool is_space = (unicode::properties(code_point).flags & unicode::kWhiteSpace) != 0;
     if (is_space && begin < at) split(begin, at);

@@ -38,6 +38,19 @@ class NormalizedText {
     origins_.insert(origins_.end(), size, origin);
   }
 
+  /// Appends valid UTF-8 as it is, whose first byte is byte `base` of the original. Not after `refer_to`.
+  void append(std::string_view text, std::uint32_t base) {
+    bytes_ += text;
+    const std::size_t before = origins_.size();
+    origins_.resize(before + text.size());
+    Span* const origins = origins_.data() + before;
+    for (std::uint32_t at = 0; at < text.size();) {
+      const std::uint32_t begin = at;
+      for (++at; at < text.size() && utf8::is_continuation(text[at]);) ++at;
+      for (std::uint32_t i = begin; i < at; ++i) origins[i] = {base + begin, base + at};
+    }
+  }
+
   /// Valid UTF-8.
   std::string_view text() const { return raw_.empty() ? std::string_view(bytes_) : raw_; }
 

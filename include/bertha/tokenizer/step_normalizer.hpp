@@ -13,6 +13,7 @@
 #include <bertha/tokenizer/character.hpp>
 #include <bertha/tokenizer/charsmap.hpp>
 #include <bertha/tokenizer/normalized_text.hpp>
+#include <bertha/tokenizer/still_characters.hpp>
 #include <bertha/tokenizer/unicode.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -60,8 +61,12 @@ class StepNormalizer {
   static void replace_apart(const Step& step, const Characters& before, Characters& after);
   static void replace_runs(const Step& step, const Characters& before, Characters& after);
 
+  // Does all steps for a part of a text; `after` is memory.
+  void normalize(std::string_view text, std::uint32_t base, Characters& characters, Characters& after) const;
+
   std::vector<Step> steps_;
   std::optional<Charsmap> charsmap_;
+  StillCharacters still_;
 };
 
 #if defined(BERTHA_DEFINES_FUNCTIONS)
@@ -79,7 +84,7 @@ BERTHA_FUNCTION StepNormalizer::CodePoints StepNormalizer::code_points(std::stri
 
 BERTHA_FUNCTION StepNormalizer::StepNormalizer(std::span<const NormalizerStep> steps,
                                                const std::optional<Charsmap>& charsmap)
-    : charsmap_(charsmap) {
+    : charsmap_(charsmap), still_(steps, charsmap) {
   for (const NormalizerStep& step : steps) {
     Step made{step.kind, code_points(step.pattern), code_points(step.content), {0, 0}, step.optional_before};
     if (step.kind == NormalizerStep::Kind::collapse_white_space) made.content = {' '};
@@ -224,10 +229,10 @@ BERTHA_FUNCTION void StepNormalizer::replace_runs(const Step& step, const Charac
   }
 }
 
-BERTHA_FUNCTION void StepNormalizer::operator()(std::string_view text, std::uint32_t base, NormalizedText& out) const {
+BERTHA_FUNCTION void StepNormalizer::normalize(std::string_view text, std::uint32_t base, Characters& characters,
+                                               Characters& after) const {
   using Kind = NormalizerStep::Kind;
-  Characters characters, after;
-  characters.reserve(text.size());
+  characters.clear();
   bool is_ascii = true;
   for (std::size_t at = 0; at < text.size();) {
     const auto [code_point, size] = utf8::decode(text, at);
@@ -269,8 +274,24 @@ BERTHA_FUNCTION void StepNormalizer::operator()(std::string_view text, std::uint
     }
     characters.swap(after);
   }
+}
+
+BERTHA_FUNCTION void StepNormalizer::operator()(std::string_view text, std::uint32_t base, NormalizedText& out) const {
+  if (still_.end_of_run(text, 0) == text.size()) return out.refer_to(text, base);
   out.clear();
-  for (const Character& character : characters) out.append(character.code_point, character.origin);
+  Characters characters, after;
+  for (std::size_t begin = 0; begin < text.size();) {
+    auto [rest, end] = still_.next_part(text, begin);
+    out.append(text.substr(begin, rest - begin), base + static_cast<std::uint32_t>(begin));
+    normalize(text.substr(rest, end - rest), base + static_cast<std::uint32_t>(rest), characters, after);
+    // What a charsmap drops at the very start of a text moves all origins behind it, that of the still end as well.
+    if (rest == 0 && end < text.size() && characters.back().origin.end != base + end) {
+      end = text.size();
+      normalize(text, base, characters, after);
+    }
+    for (const Character& character : characters) out.append(character.code_point, character.origin);
+    begin = end;
+  }
 }
 
 #endif

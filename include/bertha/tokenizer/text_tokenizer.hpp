@@ -56,10 +56,19 @@ class TextTokenizer {
     return std::visit([&](const auto& kind) { return kind.find(token); }, kind_);
   }
 
-  /// The tokens of `text`, which errors call `name`. With `split_special_tokens`, special tokens in it are text like
-  /// any other. Throws Error{input} for texts that are not UTF-8 or have 2^31 bytes and more, and Error{stopped}.
+  /// Puts the tokens of `text`, which errors call `name`, in place of what `tokens` had, whose memory is used again.
+  /// With `split_special_tokens`, special tokens in it are text like any other. Throws Error{input} for texts that are
+  /// not UTF-8 or have 2^31 bytes and more, and Error{stopped}.
+  void operator()(std::string_view text, bool split_special_tokens, std::string_view name, const Stop& stop,
+                  TokenSequence& tokens) const;
+
+  /// The same, as a new sequence.
   TokenSequence operator()(std::string_view text, bool split_special_tokens, std::string_view name = "text",
-                           const Stop& stop = {}) const;
+                           const Stop& stop = {}) const {
+    TokenSequence tokens;
+    (*this)(text, split_special_tokens, name, stop, tokens);
+    return tokens;
+  }
 
   /// What an added token looks like where it is found: normalised, if it says so.
   std::string shown(const AddedToken& token) const {
@@ -113,9 +122,10 @@ class TextTokenizer {
   }
 
   template <class Kind>
-  TokenSequence tokens(const Kind& kind, std::string_view text, bool split_special_tokens, const Stop& stop) const {
+  void append_tokens(const Kind& kind, std::string_view text, bool split_special_tokens, const Stop& stop,
+                     TokenSequence& tokens) const {
     typename Kind::Run run(kind, text, stop);
-    run.tokens().reserve(text.size() / 4);
+    std::swap(run.tokens(), tokens);
     NormalizedText part;
     const auto append_part = [&](std::size_t from, std::size_t to) {
       if (normalized_tokens_.empty()) return run.append_raw(from, to);
@@ -132,7 +142,7 @@ class TextTokenizer {
                         const Span origin{static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)};
                         run.append_added_token(id, origin);
                       });
-    return std::move(run.tokens());
+    std::swap(run.tokens(), tokens);
   }
 
   // Of tokens that normalisation makes equal ("Foo" and "FOO") the first special one is found, or else the first, as in
@@ -157,15 +167,17 @@ class TextTokenizer {
 
 #if defined(BERTHA_DEFINES_FUNCTIONS)
 
-BERTHA_FUNCTION TokenSequence TextTokenizer::operator()(std::string_view text, bool split_special_tokens,
-                                                        std::string_view name, const Stop& stop) const {
+BERTHA_FUNCTION void TextTokenizer::operator()(std::string_view text, bool split_special_tokens, std::string_view name,
+                                               const Stop& stop, TokenSequence& tokens) const {
   if (text.size() >= kMaxBytes) {
     throw_error(ErrorCode::input, {name, name.empty() ? "" : ": ", "it has ", text.size(),
                                    " bytes, and offsets count to 2^31 - 1; divide it"});
   }
   stop.check();
   require_utf8(text, name);
-  return std::visit([&](const auto& kind) { return tokens(kind, text, split_special_tokens, stop); }, kind_);
+  tokens.clear();
+  tokens.reserve(text.size() / 4);
+  std::visit([&](const auto& kind) { append_tokens(kind, text, split_special_tokens, stop, tokens); }, kind_);
 }
 
 #endif

@@ -6,15 +6,18 @@
 #include <bertha/config.hpp>
 #include <bertha/error.hpp>
 #include <bertha/file/model_file.hpp>
+#include <bertha/runtime/pool.hpp>
 #include <bertha/tokenizer/encode_options.hpp>
 #include <bertha/tokenizer/encoding.hpp>
 #include <bertha/tokenizer/offsets.hpp>
+#include <bertha/tokenizer/template.hpp>
 #include <bertha/tokenizer/text_tokenizer.hpp>
 #include <bertha/tokenizer/tokenizer_tensors.hpp>
 #include <bertha/tokenizer/windows.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -27,9 +30,10 @@
 
 BERTHA_NAMESPACE_BEGIN
 
-/// Equals what `transformers` builds for BERT, RoBERTa, XLM-RoBERTa and their kin (5.23.0, tokenizers 0.23.3) with the
-/// same options, offsets being UTF-8 bytes. Texts are UTF-8; `replace_invalid_utf8` makes them so. Immutable, cheap to
-/// copy: several threads may use one at once.
+/// Equals what `transformers` builds for BERT, RoBERTa, XLM-RoBERTa and their
+/// kin (5.23.0, tokenizers 0.23.3) with the same options, offsets being UTF-8
+/// bytes. Texts are UTF-8; `replace_invalid_utf8` makes them so. Immutable,
+/// cheap to copy: several threads may use one at once.
 class Tokenizer {
  public:
   /// Takes the tensors `tokenizer.*`, and keeps the file's bytes alive.
@@ -39,11 +43,13 @@ class Tokenizer {
   }
 
   /// The tensors live in `keep_alive`, or outlive the tokenizer.
-  /// Throws Error{vocabulary} if the configuration and the tensors contradict each other.
+  /// Throws Error{vocabulary} if the configuration and the tensors contradict
+  /// each other.
   Tokenizer(TokenizerConfig config, const TokenizerTensors& tensors, std::shared_ptr<const void> keep_alive = nullptr);
 
-  /// A tokenizer of a kind that no file describes: SentencePiece's library (sentencepiece.hpp), or your own.
-  /// Throws Error{vocabulary} if the special tokens are none of the kind's.
+  /// A tokenizer of a kind that no file describes: SentencePiece's library
+  /// (sentencepiece.hpp), or your own. Throws Error{vocabulary} if the special
+  /// tokens are none of the kind's.
   template <TokenizerKind Kind>
   Tokenizer(SpecialTokens special, Kind kind)
       : special_(std::move(special)),
@@ -59,8 +65,8 @@ class Tokenizer {
   /// One more than the largest id.
   std::size_t size() const { return size_; }
 
-  /// The string of a token, valid as long as this tokenizer; empty for an id that no token has.
-  /// Throws Error{input} if id >= size().
+  /// The string of a token, valid as long as this tokenizer; empty for an id
+  /// that no token has. Throws Error{input} if id >= size().
   std::string_view token(std::uint32_t id) const {
     if (const auto found = added_.find(id); found != added_.end()) return found->second.shown;
     if (id < strings().size()) return strings()[id];
@@ -76,33 +82,48 @@ class Tokenizer {
     return text_tokenizer_->find(token);
   }
 
-  /// The tokens of a text. Throws Error{input} if the text is not UTF-8 or too long, or the options contradict each
-  /// other.
+  /// The tokens of a text. Throws Error{input} if the text is not UTF-8 or too
+  /// long, or the options contradict each other.
   Encoding encode(std::string_view text, const EncodeOptions& options = {}) const {
-    return std::move(encodings(text, std::nullopt, options, false).front());
+    Encoding encoding;
+    encode_into(encoding, text, std::nullopt, options);
+    return encoding;
   }
 
-  /// The tokens of a pair of texts. Throws as the above, and when the text to be truncated is too short for that.
+  /// The tokens of a pair of texts. Throws as the above, and when the text to
+  /// be truncated is too short for that.
   Encoding encode(std::string_view text, std::string_view text_pair, const EncodeOptions& options = {}) const {
-    return std::move(encodings(text, text_pair, options, false).front());
+    Encoding encoding;
+    encode_into(encoding, text, text_pair, options);
+    return encoding;
   }
 
-  /// All windows of a text that is too long for `max_length`, in the order of Hugging Face's overflowing tokens.
-  /// Throws as `encode`, and when `stride` leaves no room to move on.
+  /// The same in place of what `encoding` had, whose memory is used again: with
+  /// what this tokenizer keeps, nothing is allocated once texts of a size have
+  /// been seen. Throws as `encode`, and leaves `encoding` empty then.
+  void encode_into(Encoding& encoding, std::string_view text, std::optional<std::string_view> text_pair = std::nullopt,
+                   const EncodeOptions& options = {}) const;
+
+  /// All windows of a text that is too long for `max_length`, in the order of
+  /// Hugging Face's overflowing tokens. Throws as `encode`, and when `stride`
+  /// leaves no room to move on.
   std::vector<Encoding> encode_windows(std::string_view text, const EncodeOptions& options) const {
-    return encodings(text, std::nullopt, options, true);
+    return windows(text, std::nullopt, options);
   }
 
-  /// All windows of a pair; with `longest_first` both texts may be cut, and all combinations come.
+  /// All windows of a pair; with `longest_first` both texts may be cut, and all
+  /// combinations come.
   std::vector<Encoding> encode_windows(std::string_view text, std::string_view text_pair,
                                        const EncodeOptions& options) const {
-    return encodings(text, text_pair, options, true);
+    return windows(text, text_pair, options);
   }
 
-  /// The text of tokens: Hugging Face's `convert_tokens_to_string`. Throws Error{input} for one that is not UTF-8.
+  /// The text of tokens: Hugging Face's `convert_tokens_to_string`. Throws
+  /// Error{input} for one that is not UTF-8.
   std::string decode(std::span<const std::string_view> tokens) const { return text_tokenizer_->decode(tokens); }
 
-  /// The text of ids: `decode` of tokenizers. Throws Error{input} if an id is not less than size().
+  /// The text of ids: `decode` of tokenizers. Throws Error{input} if an id is
+  /// not less than size().
   std::string decode(std::span<const std::uint32_t> ids, bool skip_special_tokens) const {
     std::vector<std::string_view> tokens;
     for (const std::uint32_t id : ids) {
@@ -131,21 +152,21 @@ class Tokenizer {
     throw_error(ErrorCode::vocabulary, {"tokenizer: ", concat(what), "; convert the model again"});
   }
 
-  // How many tokens the texts have room for.
-  std::size_t room(const std::vector<TemplatePiece>& pieces, const EncodeOptions& options) const;
+  // Sets the tokens of a text or a pair; returns how many of them are kept. For
+  // `first_only`, those behind the window may be missing where it is known
+  // without them that it is not the only one.
+  KeptLengths tokenize(std::string_view text, std::optional<std::string_view> text_pair, const EncodeOptions& options,
+                       bool first_only, detail::Sequences& sequences) const;
 
-  // The windows of a text or a pair, or the first one alone, which knows whether there are more.
-  std::vector<Encoding> encodings(std::string_view text, std::optional<std::string_view> text_pair,
-                                  const EncodeOptions& options, bool all_windows) const;
-
-  Encoding assemble(const std::vector<TemplatePiece>& pieces, const TokenSequence (&sequences)[2],
-                    const TokenRange (&ranges)[2], bool add_special_tokens) const;
+  std::vector<Encoding> windows(std::string_view text, std::optional<std::string_view> text_pair,
+                                const EncodeOptions& options) const;
 
   static constexpr std::uint32_t kMaxId = 1u << 24;
 
   std::shared_ptr<const void> keep_alive_;
   SpecialTokens special_;
-  std::shared_ptr<const TextTokenizer> text_tokenizer_;  // as copies share it
+  std::shared_ptr<const TextTokenizer> text_tokenizer_;  // as copies share it, and:
+  std::shared_ptr<detail::Pool<detail::Sequences>> memory_ = std::make_shared<detail::Pool<detail::Sequences>>();
   std::unordered_map<std::uint32_t, Added> added_;
   std::size_t size_ = 0;
 };
@@ -203,49 +224,46 @@ BERTHA_FUNCTION void Tokenizer::check_template(const std::vector<TemplatePiece>&
   }
 }
 
-BERTHA_FUNCTION std::size_t Tokenizer::room(const std::vector<TemplatePiece>& pieces,
-                                            const EncodeOptions& options) const {
-  if (options.truncation == Truncation::none) {
-    if (options.max_length == 0 && options.stride == 0) return 0;
-    throw_error(ErrorCode::input, {"max_length or stride are given, but no truncation: choose what is to be cut"});
-  }
-  std::size_t n_special = 0;
-  for (const TemplatePiece& piece : pieces) {
-    n_special += static_cast<std::size_t>(options.add_special_tokens && piece.kind == TemplatePiece::Kind::special);
-  }
-  if (options.max_length == 0 || options.max_length < n_special) {
-    throw_error(ErrorCode::input, {"max_length is ", options.max_length, ", expected at least ",
-                                   std::max<std::size_t>(n_special, 1), ": the special tokens alone need as many"});
-  }
-  return options.max_length - n_special;
+BERTHA_FUNCTION KeptLengths Tokenizer::tokenize(std::string_view text, std::optional<std::string_view> text_pair,
+                                                const EncodeOptions& options, bool first_only,
+                                                detail::Sequences& sequences) const {
+  const std::size_t n_room = detail::room_of(text_pair ? special_.pair : special_.single, options);
+  const auto& tokenize_text = *text_tokenizer_;
+  const bool is_limited = first_only && !text_pair && options.truncation != Truncation::none;
+  sequences.of[0].limit = is_limited ? n_room + 1 : std::numeric_limits<std::size_t>::max();
+  tokenize_text(text, options.split_special_tokens, options.text_name, options.stop, sequences.of[0]);
+  if (!text_pair) return kept_lengths(sequences.of[0].size(), std::nullopt, n_room, options.truncation);
+  tokenize_text(*text_pair, options.split_special_tokens, options.text_pair_name, options.stop, sequences.of[1]);
+  return kept_lengths(sequences.of[0].size(), sequences.of[1].size(), n_room, options.truncation);
 }
 
-BERTHA_FUNCTION std::vector<Encoding> Tokenizer::encodings(std::string_view text,
-                                                           std::optional<std::string_view> text_pair,
-                                                           const EncodeOptions& options, bool all_windows) const {
+BERTHA_FUNCTION void Tokenizer::encode_into(Encoding& encoding, std::string_view text,
+                                            std::optional<std::string_view> text_pair,
+                                            const EncodeOptions& options) const {
+  encoding.clear();
+  const auto sequences = memory_->take();
+  const KeptLengths kept = tokenize(text, text_pair, options, true, *sequences);
+  const std::size_t n1 = sequences->of[0].size(), n2 = text_pair ? sequences->of[1].size() : 0;
+  if (options.stride != 0) {  // refused as with windows, which the caller may go on to
+    check_stride(n1, kept.first, options.stride);
+    check_stride(n2, kept.second, options.stride);
+  }
+  detail::append_template(text_pair ? special_.pair : special_.single, *sequences, {{0, kept.first}, {0, kept.second}},
+                          options.add_special_tokens, special_.unk_token_id, encoding);
+  encoding.truncated = kept != KeptLengths{n1, n2};
+}
+
+BERTHA_FUNCTION std::vector<Encoding> Tokenizer::windows(std::string_view text,
+                                                         std::optional<std::string_view> text_pair,
+                                                         const EncodeOptions& options) const {
   const auto& pieces = text_pair ? special_.pair : special_.single;
-  const std::size_t n_room = room(pieces, options);
-  TokenSequence sequences[2];
-  sequences[0] = (*text_tokenizer_)(text, options.split_special_tokens, options.text_name, options.stop);
-  if (text_pair) {
-    sequences[1] = (*text_tokenizer_)(*text_pair, options.split_special_tokens, options.text_pair_name, options.stop);
-  }
-  const std::size_t n1 = sequences[0].size(), n2 = sequences[1].size();
-  const KeptLengths kept = kept_lengths(n1, text_pair ? std::optional(n2) : std::nullopt, n_room, options.truncation);
-  if (!all_windows) {
-    if (options.stride != 0) {  // refused as with windows, which the caller may go on to
-      check_stride(n1, kept.first, options.stride);
-      check_stride(n2, kept.second, options.stride);
-    }
-    Encoding only = assemble(pieces, sequences, {{0, kept.first}, {0, kept.second}}, options.add_special_tokens);
-    only.truncated = kept != KeptLengths{n1, n2};
-    std::vector<Encoding> result;
-    result.push_back(std::move(only));
-    return result;
-  }
+  const auto sequences = memory_->take();
+  const KeptLengths kept = tokenize(text, text_pair, options, false, *sequences);
+  const std::size_t n1 = sequences->of[0].size(), n2 = text_pair ? sequences->of[1].size() : 0;
   const auto a = window_ranges(n1, kept.first, options.stride), b = window_ranges(n2, kept.second, options.stride);
-  // Hugging Face's order: the first windows of both; each further window of the sequence that comes first in the
-  // template with all of the other; then the first one with the further ones of the other.
+  // Hugging Face's order: the first windows of both; each further window of the
+  // sequence that comes first in the template with all of the other; then the
+  // first one with the further ones of the other.
   const auto is_b = [](const TemplatePiece& p) { return p.kind == TemplatePiece::Kind::sequence_b; };
   const auto is_a = [](const TemplatePiece& p) { return p.kind == TemplatePiece::Kind::sequence_a; };
   const bool b_leads =
@@ -254,33 +272,14 @@ BERTHA_FUNCTION std::vector<Encoding> Tokenizer::encodings(std::string_view text
   const auto& other = b_leads ? a : b;
   std::vector<Encoding> result;
   const auto add_window = [&](TokenRange l, TokenRange o) {
-    result.push_back(assemble(pieces, sequences, {b_leads ? o : l, b_leads ? l : o}, options.add_special_tokens));
+    detail::append_template(pieces, *sequences, {b_leads ? o : l, b_leads ? l : o}, options.add_special_tokens,
+                            special_.unk_token_id, result.emplace_back());
   };
   add_window(leading[0], other[0]);
   for (std::size_t i = 1; i < leading.size(); ++i) {
     for (const TokenRange o : other) add_window(leading[i], o);
   }
   for (std::size_t j = 1; j < other.size(); ++j) add_window(leading[0], other[j]);
-  return result;
-}
-
-// Puts parts of two sequences into a template.
-BERTHA_FUNCTION Encoding Tokenizer::assemble(const std::vector<TemplatePiece>& pieces,
-                                             const TokenSequence (&sequences)[2], const TokenRange (&ranges)[2],
-                                             bool add_special_tokens) const {
-  Encoding result;
-  result.reserve(ranges[0].size() + ranges[1].size() + pieces.size());
-  for (const TemplatePiece& piece : pieces) {
-    if (piece.kind == TemplatePiece::Kind::special) {
-      if (add_special_tokens) result.append_special(piece.id, piece.type_id);
-      continue;
-    }
-    const std::uint32_t which = piece.kind == TemplatePiece::Kind::sequence_a ? 0 : 1;
-    result.append(sequences[which], ranges[which].begin, ranges[which].end, piece.type_id, which);
-  }
-  for (std::size_t i = 0; i < result.size(); ++i) {
-    result.n_unknown += static_cast<std::size_t>(result.ids[i] == special_.unk_token_id && result.special[i] == 0);
-  }
   return result;
 }
 

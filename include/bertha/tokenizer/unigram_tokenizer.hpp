@@ -2,14 +2,18 @@
 
 #pragma once
 
+#include <algorithm>
 #include <bertha/config.hpp>
+#include <bertha/runtime/pool.hpp>
 #include <bertha/tokenizer/metaspace.hpp>
 #include <bertha/tokenizer/normalized_text.hpp>
 #include <bertha/tokenizer/step_normalizer.hpp>
 #include <bertha/tokenizer/stop_meter.hpp>
 #include <bertha/tokenizer/unigram.hpp>
+#include <bertha/tokenizer/word_cache.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,6 +24,13 @@ BERTHA_NAMESPACE_BEGIN
 
 /// SentencePiece's parts of a tokenizer, but for added tokens. Immutable: several threads may use one at once.
 class UnigramTokenizer {
+  struct Memory {
+    NormalizedText normalized;  // a raw part, while it is looked at
+    MetaspaceWord marked;       // a word, likewise
+    Unigram::Scratch word;
+    WordCache cache;
+  };
+
  public:
   UnigramTokenizer(const UnigramOptions& options, Unigram model, StepNormalizer steps)
       : options_(options), model_(std::move(model)), steps_(std::move(steps)) {}
@@ -45,15 +56,15 @@ class UnigramTokenizer {
    public:
     /// `text` is valid UTF-8 and, as `stop`, lives as long.
     Run(const UnigramTokenizer& tokenizer, std::string_view text, const Stop& stop)
-        : its_(tokenizer), text_(text), stop_(stop) {}
+        : its_(tokenizer), text_(text), stop_(stop), memory_(tokenizer.memory_->take()) {}
 
     /// Appends an added token that was found at `origin`.
     void append_added_token(std::uint32_t id, Span origin) { tokens_.append(id, origin, n_words_++); }
 
     /// Appends the tokens of bytes [from, to) of the text.
     void append_raw(std::size_t from, std::size_t to) {
-      its_.normalize(text_.substr(from, to - from), static_cast<std::uint32_t>(from), normalized_);
-      append_normalized(normalized_, 0, normalized_.text().size());
+      its_.normalize(text_.substr(from, to - from), static_cast<std::uint32_t>(from), memory_->normalized);
+      append_normalized(memory_->normalized, 0, memory_->normalized.text().size());
     }
 
     /// Appends the tokens of bytes [from, to) of a normalised part of the text.
@@ -61,12 +72,24 @@ class UnigramTokenizer {
       const std::string_view text = part.text().substr(from, to - from);
       const auto at_start = [&](std::size_t byte) { return part.origin(from + byte, from + byte + 1).start == 0; };
       split_metaspace(text, its_.options_, at_start, [&](MetaspaceWord::Range range, bool with_mark) {
+        if (tokens_.is_full()) return;
         stop_.pass(range.end - range.begin + 1);
-        word_.assign(text, range, with_mark);
-        its_.model_(word_.text(), scratch_, [&](std::uint32_t id, std::size_t begin, std::size_t end) {
-          const MetaspaceWord::Range source = word_.source({begin, end});
-          tokens_.append(id, part.origin(from + source.begin, from + source.end), n_words_);
-        });
+        const auto make = [&](auto&& put) {
+          MetaspaceWord& word = memory_->marked;
+          word.assign(text, range, with_mark);
+          its_.model_(word.text(), memory_->word, [&](std::uint32_t id, std::size_t begin, std::size_t end) {
+            const MetaspaceWord::Range source = word.source({begin, end});
+            const bool is_mark = with_mark && end == kMetaspace.size();  // which the text lacks
+            put(id, source.begin - range.begin, (is_mark ? source.begin : source.end) - range.begin);
+          });
+          return true;
+        };
+        const std::size_t start = from + range.begin;
+        memory_->cache(text.substr(range.begin, range.end - range.begin), with_mark ? 1 : 0, make,
+                       [&](std::uint32_t id, std::size_t begin, std::size_t end) {
+                         // A mark alone has the range of the character behind it.
+                         tokens_.append(id, part.origin(start + begin, start + std::max(end, begin + 1)), n_words_);
+                       });
         ++n_words_;
       });
     }
@@ -79,15 +102,14 @@ class UnigramTokenizer {
     TokenSequence tokens_;
     std::uint32_t n_words_ = 0;
     StopMeter stop_;
-    NormalizedText normalized_;  // a raw part, while it is looked at
-    MetaspaceWord word_;         // likewise
-    Unigram::Scratch scratch_;
+    detail::Pool<Memory>::Lease memory_;
   };
 
  private:
   UnigramOptions options_;
   Unigram model_;
   StepNormalizer steps_;
+  std::unique_ptr<detail::Pool<Memory>> memory_ = std::make_unique<detail::Pool<Memory>>();
 };
 
 BERTHA_NAMESPACE_END

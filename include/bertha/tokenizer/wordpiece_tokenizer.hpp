@@ -7,12 +7,15 @@
 
 #include <array>
 #include <bertha/config.hpp>
+#include <bertha/runtime/pool.hpp>
 #include <bertha/tokenizer/normalizer.hpp>
 #include <bertha/tokenizer/step_normalizer.hpp>
 #include <bertha/tokenizer/stop_meter.hpp>
+#include <bertha/tokenizer/word_cache.hpp>
 #include <bertha/tokenizer/wordpiece.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,6 +26,13 @@ BERTHA_NAMESPACE_BEGIN
 
 /// BERT's parts of a tokenizer, but for added tokens. Immutable: several threads may use one at once.
 class WordPieceTokenizer {
+  struct Memory {
+    NormalizedText normalized;  // a word's or part's, while it is looked at
+    std::string lowered;        // likewise
+    WordPiece::Scratch word;
+    WordCache cache;
+  };
+
  public:
   /// `steps`, if any, are done in place of BERT's normaliser.
   /// Throws Error{vocabulary} if the options and the vocabulary contradict each other.
@@ -55,19 +65,19 @@ class WordPieceTokenizer {
    public:
     /// `text` is valid UTF-8 and, as `stop`, lives as long.
     Run(const WordPieceTokenizer& tokenizer, std::string_view text, const Stop& stop)
-        : its_(tokenizer), text_(text), stop_(stop) {}
+        : its_(tokenizer), text_(text), stop_(stop), memory_(tokenizer.memory_->take()) {}
 
     /// Appends an added token that was found at `origin`.
     void append_added_token(std::uint32_t id, Span origin) { tokens_.append(id, origin, word_++); }
 
     /// Appends the tokens of bytes [from, to) of the text. White space and ASCII punctuation end a word whatever the
-    /// options, and nothing moves across them in BERT's normaliser: so each word between them is looked at alone.
+    /// options, and nothing moves across them in BERT's normaliser: so each part between them is looked at alone.
     void append_raw(std::size_t from, std::size_t to) {
       if (!its_.steps_.empty()) {
-        its_.steps_(text_.substr(from, to - from), static_cast<std::uint32_t>(from), normalized_);
-        return append_normalized(normalized_, 0, normalized_.text().size());
+        its_.steps_(text_.substr(from, to - from), static_cast<std::uint32_t>(from), memory_->normalized);
+        return append_normalized(memory_->normalized, 0, memory_->normalized.text().size());
       }
-      for (std::size_t at = from; at < to;) {
+      for (std::size_t at = from; at < to && !tokens_.is_full();) {
         const std::size_t begin = at;
         bool has_upper = false, has_other = false;
         Kind kind = kLetter;
@@ -77,18 +87,10 @@ class WordPieceTokenizer {
           has_upper |= kind == kUpper;
           has_other |= kind == kOther;
         }
-        if (begin < at) {
-          const std::string_view part = text_.substr(begin, at - begin);
-          if (has_other) {
-            its_.normalizer_(part, static_cast<std::uint32_t>(begin), normalized_);
-            append_normalized(normalized_, 0, normalized_.text().size());
-          } else {
-            ascii_word(has_upper && its_.normalizer_.options().lowercase ? lower(part) : part, begin);
-          }
-        }
+        if (begin < at) append_part(begin, at, has_upper, has_other);
         stop_.pass(at - begin + 1);
         if (at < to) {
-          if (kind == kMark) ascii_word(text_.substr(at, 1), at);
+          if (kind == kMark) append_part(at, at + 1, false, false);
           ++at;
         }
       }
@@ -97,28 +99,68 @@ class WordPieceTokenizer {
     /// Appends the tokens of bytes [from, to) of a normalised part of the text.
     void append_normalized(const NormalizedText& part, std::size_t from, std::size_t to) {
       split_words(part.text().substr(from, to - from), [&](std::size_t begin, std::size_t end) {
+        if (tokens_.is_full()) return;
         stop_.pass(end - begin + 1);
-        const auto origin = [&](std::size_t b, std::size_t e) {
-          return part.origin(from + begin + b, from + begin + e);
+        const std::string_view word = part.text().substr(from + begin, end - begin);
+        const auto make = [&](auto&& put) {
+          its_.word_piece_(word, memory_->word, put);
+          return true;
         };
-        its_.word_piece_(part.text().substr(from + begin, end - begin), word_++, origin, hashes_, tokens_);
+        memory_->cache(word, kNormalized, make, [&](std::uint32_t id, std::size_t first, std::size_t last) {
+          tokens_.append(id, part.origin(from + begin + first, from + begin + last), word_);
+        });
+        ++word_;
       });
     }
 
     TokenSequence& tokens() { return tokens_; }
 
    private:
-    void ascii_word(std::string_view text, std::size_t start) {
-      const auto origin = [&](std::size_t begin, std::size_t end) {
-        return Span{static_cast<std::uint32_t>(start + begin), static_cast<std::uint32_t>(start + end)};
+    enum Way : unsigned { kRaw, kNormalized };  // which a word of the cache is
+
+    // Bytes [from, to) of the text, which are words of ASCII characters and of others, or a punctuation mark.
+    void append_part(std::size_t from, std::size_t to, bool has_upper, bool has_other) {
+      const std::string_view part = text_.substr(from, to - from);
+      const std::uint32_t first_word = word_;
+      std::uint32_t n_words = 1;
+      const auto make = [&](auto&& put) {
+        if (has_other) {
+          n_words = make_words(part, put);
+        } else {
+          its_.word_piece_(has_upper && its_.normalizer_.options().lowercase ? lower(part) : part, memory_->word, put);
+        }
+        return n_words == 1;
       };
-      its_.word_piece_(text, word_++, origin, hashes_, tokens_);
+      memory_->cache(part, kRaw, make, [&](std::uint32_t id, std::size_t begin, std::size_t end) {
+        tokens_.append(id, {static_cast<std::uint32_t>(from + begin), static_cast<std::uint32_t>(from + end)}, word_);
+      });
+      word_ = first_word + n_words;
+    }
+
+    // Calls `put(id, begin, end)` for the tokens of a part, with `word_` that of each. Returns how many words it has.
+    template <class Put>
+    std::uint32_t make_words(std::string_view part, Put&& put) {
+      std::uint32_t n_words = 0;
+      NormalizedText& normalized = memory_->normalized;
+      its_.normalizer_(part, 0, normalized);
+      const std::uint32_t first_word = word_;
+      split_words(normalized.text(), [&](std::size_t begin, std::size_t end) {
+        stop_.pass(end - begin + 1);
+        word_ = first_word + n_words++;
+        const std::string_view word = normalized.text().substr(begin, end - begin);
+        its_.word_piece_(word, memory_->word, [&](std::uint32_t id, std::size_t first, std::size_t last) {
+          const Span origin = normalized.origin(begin + first, begin + last);
+          put(id, std::size_t{origin.start}, std::size_t{origin.end});
+        });
+      });
+      return n_words;
     }
 
     std::string_view lower(std::string_view text) {
-      lowered_.assign(text);
-      for (char& byte : lowered_) byte = byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte | 0x20) : byte;
-      return lowered_;
+      std::string& lowered = memory_->lowered;
+      lowered.assign(text);
+      for (char& byte : lowered) byte = byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte | 0x20) : byte;
+      return lowered;
     }
 
     const WordPieceTokenizer& its_;
@@ -126,9 +168,7 @@ class WordPieceTokenizer {
     TokenSequence tokens_;
     std::uint32_t word_ = 0;
     StopMeter stop_;
-    NormalizedText normalized_;  // a word's or part's, while it is looked at
-    std::string lowered_;        // likewise
-    WordPiece::Scratch hashes_;
+    detail::Pool<Memory>::Lease memory_;
   };
 
  private:
@@ -153,6 +193,7 @@ class WordPieceTokenizer {
   WordPiece word_piece_;
   bool decoder_cleanup_;
   StepNormalizer steps_;
+  std::unique_ptr<detail::Pool<Memory>> memory_ = std::make_unique<detail::Pool<Memory>>();
 };
 
 BERTHA_NAMESPACE_END

@@ -84,6 +84,51 @@ TEST(Tokenizer, TruncatesAtTheLastTokenThatFits) {
   EXPECT_EQ(letters().encode(repeated("a", 600)).size(), 602u);
 }
 
+TEST(Tokenizer, ComputesNoTokensBehindTheLastThatFits) {
+  // A first window takes as much memory for a text of any size, and knows that it is not the only one.
+  const Tokenizer tokenizer = letters();
+  EncodeOptions options;
+  options.truncation = Truncation::longest_first;
+  options.max_length = 5;
+  const Encoding few = tokenizer.encode("a b cs d", options);
+  const Encoding many = tokenizer.encode("a b cs " + repeated("hello", 100000), options);
+  EXPECT_EQ(many.ids, few.ids);
+  EXPECT_EQ(many.offsets, few.offsets);
+  EXPECT_TRUE(few.truncated && many.truncated);
+  TokenSequence tokens;
+  tokens.limit = 3;
+  const TokenizerConfig config = bert_config(13);
+  const VocabularyData data(with_special({"a", "b", "c", "d", "e", "f", "##s", "hello"}));
+  TokenizerTensors tensors;
+  tensors.text = data.text;
+  tensors.offsets = data.offsets;
+  const TextTokenizer text_tokenizer(config, tensors);
+  text_tokenizer(repeated("hello", 100000), false, "text", {}, tokens);
+  EXPECT_EQ(tokens.size(), 3u);
+}
+
+TEST(Tokenizer, EncodesIntoWhatHasHeldAnother) {
+  const Tokenizer tokenizer = letters();
+  EncodeOptions options;
+  options.truncation = Truncation::longest_first;
+  options.max_length = 6;
+  Encoding encoding;
+  for (const std::string& text : {repeated("x", 50), std::string(), repeated("as", 3), std::string("hello")}) {
+    tokenizer.encode_into(encoding, text, std::nullopt, options);
+    const Encoding expected = tokenizer.encode(text, options);
+    EXPECT_EQ(encoding.ids, expected.ids);
+    EXPECT_EQ(encoding.type_ids, expected.type_ids);
+    EXPECT_EQ(encoding.offsets, expected.offsets);
+    EXPECT_EQ(encoding.words, expected.words);
+    EXPECT_EQ(encoding.sequences, expected.sequences);
+    EXPECT_EQ(encoding.special, expected.special);
+    EXPECT_EQ(encoding.n_unknown, expected.n_unknown);
+    EXPECT_EQ(encoding.truncated, expected.truncated);
+  }
+  expect_error(ErrorCode::input, {"byte 1 "}, [&] { tokenizer.encode_into(encoding, "a\xff"); });
+  EXPECT_EQ(encoding.size(), 0u);
+}
+
 TEST(Tokenizer, TruncatesToTheTemplateWhenNothingElseFits) {
   EncodeOptions options;
   options.truncation = Truncation::only_first;

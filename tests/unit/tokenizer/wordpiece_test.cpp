@@ -37,13 +37,15 @@ class WordPieceTest : public testing::Test {
  protected:
   // Ids of the pieces of a word, and their ends.
   std::vector<std::uint32_t> ids(std::string_view word, std::size_t max_chars = 100) {
-    const WordPiece word_piece(data_.vocabulary(), "##", 0, max_chars);
     tokens_ = {};
-    const auto origin = [](std::size_t begin, std::size_t end) {
-      return Span{static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)};
-    };
-    word_piece(word, 7, origin, scratch_, tokens_);
+    append(WordPiece(data_.vocabulary(), "##", 0, max_chars), word);
     return tokens_.ids;
+  }
+
+  void append(const WordPiece& word_piece, std::string_view word) {
+    word_piece(word, scratch_, [&](std::uint32_t id, std::size_t begin, std::size_t end) {
+      tokens_.append(id, {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)}, 7);
+    });
   }
 
   const VocabularyData data_{{"[UNK]", "un", "una", "##aff", "##able", "##a", "a", "##ffix", "\u00e9", "##\u00e9"}};
@@ -76,21 +78,50 @@ TEST_F(WordPieceTest, CountsCodePointsAgainstTheLongestWord) {
 
 TEST_F(WordPieceTest, KeepsTheTokensBeforeAnUnknownWord) {
   const WordPiece word_piece(data_.vocabulary(), "##", 0, 100);
-  TokenSequence tokens;
-  const auto origin = [](std::size_t, std::size_t) { return Span{}; };
-  word_piece("unaffix", 0, origin, scratch_, tokens);
-  word_piece("aax", 1, origin, scratch_, tokens);
-  EXPECT_EQ(tokens.ids, (std::vector<std::uint32_t>{2, 7, 0}));
-  EXPECT_EQ(tokens.words, (std::vector<std::uint32_t>{0, 0, 1}));
+  append(word_piece, "unaffix");
+  append(word_piece, "aax");
+  EXPECT_EQ(tokens_.ids, (std::vector<std::uint32_t>{2, 7, 0}));
 }
 
 TEST_F(WordPieceTest, WorksWithAPrefixThatIsEmptyOrLongerThanAnyToken) {
-  const auto origin = [](std::size_t, std::size_t) { return Span{}; };
-  TokenSequence tokens;
-  WordPiece(data_.vocabulary(), "", 0, 100)("aun", 0, origin, scratch_, tokens);
-  EXPECT_EQ(tokens.ids, (std::vector<std::uint32_t>{6, 1}));
-  WordPiece(data_.vocabulary(), "12345678901234567890", 0, 100)("aa", 0, origin, scratch_, tokens);
-  EXPECT_EQ(tokens.ids, (std::vector<std::uint32_t>{6, 1, 0}));
+  append(WordPiece(data_.vocabulary(), "", 0, 100), "aun");
+  EXPECT_EQ(tokens_.ids, (std::vector<std::uint32_t>{6, 1}));
+  append(WordPiece(data_.vocabulary(), "12345678901234567890", 0, 100), "aa");
+  EXPECT_EQ(tokens_.ids, (std::vector<std::uint32_t>{6, 1, 0}));
+}
+
+TEST(WordPiece, TakesTheLongestPieceOfAnySize) {
+  // Of sizes up to 140 bytes, first and further ones; each third size is left out.
+  std::vector<std::string> tokens = {"[UNK]", "#", "##b"};
+  for (std::size_t size = 2; size <= 140; ++size) {
+    if (size % 3 == 0) continue;
+    tokens.push_back("#" + std::string(size - 1, 'a'));
+    tokens.push_back("##" + std::string(size, 'a'));
+  }
+  const VocabularyData data(tokens);
+  const Vocabulary vocabulary = data.vocabulary();
+  const WordPiece word_piece(vocabulary, "##", 0, 1000);
+  WordPiece::Scratch scratch;
+  const auto has = [&](const std::string& token) { return vocabulary.find(token).has_value(); };
+  for (std::size_t n = 1; n <= 300; ++n) {
+    const std::string word = "#" + std::string(n, 'a') + "b";
+    // By hand: the largest size that there is, again and again.
+    std::vector<std::string> expected;
+    for (std::size_t begin = 0; begin < word.size();) {
+      const std::string prefix = begin == 0 ? "" : "##";
+      std::size_t size = word.size() - begin;
+      while (size > 0 && !has(prefix + word.substr(begin, size))) --size;
+      if (size == 0) {
+        expected = {"[UNK]"};
+        break;
+      }
+      expected.push_back(prefix + word.substr(begin, size));
+      begin += size;
+    }
+    std::vector<std::string> found;
+    word_piece(word, scratch, [&](std::uint32_t id, std::size_t, std::size_t) { found.push_back(tokens[id]); });
+    EXPECT_EQ(found, expected) << n;
+  }
 }
 
 TEST_F(WordPieceTest, RefusesAnUnknownTokenThatIsNone) {
