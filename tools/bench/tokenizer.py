@@ -216,7 +216,7 @@ def main() -> None:
     options, records = arguments(), []
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        given = options.texts or own_texts(scratch)
+        given = [text.resolve() for text in options.texts or own_texts(scratch)]
         files = [text for path in given for text in (sorted(path.glob("*.txt")) if path.is_dir() else [path])]
         texts = {file.stem: [file] * (1 + options.rounds) for file in files}
         for file in files:
