@@ -304,9 +304,11 @@ void expect_same_bits_as_copies(const char* precision, bool calibrated = false) 
         copies.tensors.back().name.replace(0, 15, layer);
       }
   if (calibrated)
-    for (const char* layer : {"1", "2"})
+    for (const std::string layer : {"encoder.layer.1", "encoder.layer.2"}) {
+      copies.config["fine_attention"].push_back(layer + ".attention");
       for (const char* linear : {".attention.query_key_value", ".attention.output", ".intermediate", ".output"})
-        copies.config["zero_points"].push_back(std::string("encoder.layer.") + layer + linear);
+        copies.config["zero_points"].push_back(layer + linear);
+    }
   const AlignedBytes bytes(copies.bytes());
   auto file = bertha::WeightFile::from_bytes(bytes.span());
   const bertha::Encoder<Precision> copied(file, file.config());
