@@ -250,9 +250,9 @@ class Weights(FolderTest):
         folders.write_safetensors(
             self.folder / "model.safetensors", {**tensors, "adapter.weight": np.ones((2, 2), np.float32)}
         )
-        self.assert_refused("a Bert doesn't.*'adapter.weight'.*--keep")
+        self.assert_refused("that Bert doesn't have.*'adapter.weight'.*--keep")
         self.edit("config.json", num_hidden_layers=1)
-        self.assert_refused("a Bert doesn't.*encoder.layer.1")
+        self.assert_refused("that Bert doesn't have.*encoder.layer.1")
 
     def test_nan_and_infinity_are_refused_by_name(self) -> None:
         for value in (np.nan, np.inf, -np.inf):
@@ -366,7 +366,7 @@ class Configuration(FolderTest):
             "architectures": "architectures is no list; expected a list of class names; got",
             "hidden_size": {13: "no multiple of num_attention_heads; got 13 / 3", 24: other_shape},
             "num_attention_heads": {5: "no multiple of num_attention_heads; got 12 / 5"},
-            "num_hidden_layers": {3: "'encoder.layer.2.*is missing", 1: "a Bert doesn't; got 'encoder.layer.1"},
+            "num_hidden_layers": {3: "'encoder.layer.2.*is missing", 1: "that Bert doesn't have; got 'encoder.layer.1"},
             "vocab_size": {16: other_shape, 18: other_shape, 12: "token 'e' has no row|" + other_shape},
             "type_vocab_size": {1: other_shape, 3: other_shape},
             "layer_norm_eps": "layer_norm_eps is no valid number; expected above 0, below 1; got",

@@ -229,8 +229,8 @@ class Configuration(FolderTest):
             ({"inner_group_num": "2"}, "inner_group_num is no valid size"),
             ({"inner_group_num": 2**23}, "too many layers.*got 3 times 8388608"),
             ({"num_hidden_groups": 3}, "'encoder.albert_layer_groups.2.albert_layers.0.*is missing"),
-            ({"num_hidden_groups": 1}, "a Albert doesn't; got 'encoder.albert_layer_groups.1"),
-            ({"inner_group_num": 1}, "a Albert doesn't; got 'encoder.albert_layer_groups.0.albert_layers.1"),
+            ({"num_hidden_groups": 1}, "that Albert doesn't have; got 'encoder.albert_layer_groups.1"),
+            ({"inner_group_num": 1}, "that Albert doesn't have; got 'encoder.albert_layer_groups.0.albert_layers.1"),
         ):
             folders.write_json(self.folder / "config.json", good | changes)
             with self.subTest(changes=changes):
