@@ -5,7 +5,6 @@
 #include <atomic>
 #include <bertha/version.hpp>
 #include <cstddef>
-#include <memory>
 #include <utility>
 
 BERTHA_NAMESPACE_BEGIN
@@ -21,47 +20,48 @@ class Pool {
   /// What was taken, until it goes out of scope.
   class Lease {
    public:
-    Lease(Pool& pool, std::unique_ptr<T> its) : pool_(pool), its_(std::move(its)) {}
-    Lease(Lease&&) noexcept = default;
+    Lease(Pool& pool, T* its) : pool_(pool), its_(its) {}
+    Lease(Lease&& other) noexcept : pool_(other.pool_), its_(std::exchange(other.its_, nullptr)) {}
     Lease& operator=(Lease&&) = delete;
     ~Lease() {
-      if (its_) pool_.give_back(std::move(its_));
+      if (its_) pool_.give_back(its_);
     }
     T& operator*() const { return *its_; }
-    T* operator->() const { return its_.get(); }
+    T* operator->() const { return its_; }
 
    private:
     Pool& pool_;
-    std::unique_ptr<T> its_;
+    T* its_;
   };
 
   Pool() = default;
-  Pool(const Pool&) = delete;
-  Pool& operator=(const Pool&) = delete;
+  /// Takes over what the other one keeps, of which nothing is taken.
+  Pool(Pool&& other) noexcept {
+    for (std::size_t i = 0; i < kMostFree; ++i) free_[i] = other.free_[i].exchange(nullptr);
+  }
+  Pool& operator=(Pool&&) = delete;
   ~Pool() {
     for (auto& place : free_) delete place.load();
   }
 
   /// One that was given back, or else a new one.
   Lease take() {
-    std::unique_ptr<T> its;
-    for (std::size_t i = 0; i < kMostFree && !its; ++i) {
-      if (free_[i].load(std::memory_order_relaxed) != nullptr) its.reset(free_[i].exchange(nullptr));
+    for (auto& place : free_) {
+      if (place.load(std::memory_order_relaxed) == nullptr) continue;
+      if (T* its = place.exchange(nullptr)) return Lease(*this, its);
     }
-    if (!its) its = std::make_unique<T>();
-    return Lease(*this, std::move(its));
+    return Lease(*this, new T());
   }
 
  private:
   static constexpr std::size_t kMostFree = 64;  // more than that is not kept
 
-  void give_back(std::unique_ptr<T> its) noexcept {
+  void give_back(T* its) noexcept {
     for (auto& place : free_) {
       T* none = nullptr;
-      if (!place.compare_exchange_strong(none, its.get())) continue;
-      its.release();
-      return;
+      if (place.compare_exchange_strong(none, its)) return;
     }
+    delete its;
   }
 
   std::atomic<T*> free_[kMostFree] = {};  // null: an empty place

@@ -12,6 +12,7 @@
 #include <bertha/error.hpp>
 #include <bertha/tokenizer/byte_names.hpp>
 #include <bertha/tokenizer/merges.hpp>
+#include <bertha/tokenizer/put_token.hpp>
 #include <bertha/tokenizer/utf8.hpp>
 #include <bertha/tokenizer/vocabulary.hpp>
 #include <cstddef>
@@ -50,8 +51,7 @@ class Bpe {
 
   /// Calls `token(id, begin, end)` for each token of `word`, which is UTF-8 and of less than 2^32 bytes: bytes
   /// [begin, end) of it.
-  template <class Token>
-  void operator()(std::string_view word, Scratch& scratch, Token&& token) const {
+  void operator()(std::string_view word, Scratch& scratch, PutToken token) const {
     if (options_.ignore_merges) {
       if (const auto whole = find(word)) return token(*whole, 0, word.size());
     }

@@ -10,6 +10,7 @@
 #include <bertha/error.hpp>
 #include <bertha/tokenizer/byte_level.hpp>
 #include <bertha/tokenizer/merges.hpp>
+#include <bertha/tokenizer/put_token.hpp>
 #include <bertha/tokenizer/vocabulary.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -40,8 +41,7 @@ class ByteBpe {
   const Vocabulary& vocabulary() const { return vocabulary_; }
 
   /// Calls `token(id, begin, end)` for each token of `word`, which is bytes [begin, end) of it.
-  template <class Token>
-  void operator()(std::string_view word, Scratch& scratch, Token&& token) const {
+  void operator()(std::string_view word, Scratch& scratch, PutToken token) const {
     const auto& symbols = scratch.symbols;
     start(word, scratch.symbols);
     merges_(scratch);

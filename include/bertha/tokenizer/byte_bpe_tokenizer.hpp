@@ -18,7 +18,6 @@
 #include <bertha/tokenizer/word_cache.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -61,7 +60,7 @@ class ByteBpeTokenizer {
    public:
     /// `text` is valid UTF-8 and, as `stop`, lives as long.
     Run(const ByteBpeTokenizer& tokenizer, std::string_view text, const Stop& stop)
-        : its_(tokenizer), text_(text), stop_(stop), memory_(tokenizer.memory_->take()) {}
+        : its_(tokenizer), text_(text), stop_(stop), memory_(tokenizer.memory_.take()) {}
 
     /// Appends an added token that was found at `origin`, white space that it took included.
     void append_added_token(std::uint32_t id, Span origin) {
@@ -128,7 +127,7 @@ class ByteBpeTokenizer {
     // Calls `token(id, begin, end)` for each token of a word.
     template <class Token>
     void cut(std::string_view word, Token&& token) {
-      const auto make = [&](auto&& put) {
+      const auto make = [&](PutToken put) {
         its_.bpe_(word, memory_->word, put);
         return true;
       };
@@ -192,7 +191,7 @@ class ByteBpeTokenizer {
   ByteBpeOptions options_;
   ByteBpe bpe_;
   StepNormalizer steps_;
-  std::unique_ptr<detail::Pool<Memory>> memory_ = std::make_unique<detail::Pool<Memory>>();
+  mutable detail::Pool<Memory> memory_;
 };
 
 BERTHA_NAMESPACE_END

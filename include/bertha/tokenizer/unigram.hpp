@@ -11,6 +11,7 @@
 #include <bertha/error.hpp>
 #include <bertha/tokenizer/byte_names.hpp>
 #include <bertha/tokenizer/double_array.hpp>
+#include <bertha/tokenizer/put_token.hpp>
 #include <bertha/tokenizer/stored_strings.hpp>
 #include <cmath>
 #include <cstddef>
@@ -81,8 +82,7 @@ class Unigram {
   /// Calls `token(id, begin, end)` for each token of `word`, which is bytes [begin, end) of it: of its bytes, which are
   /// not told apart, where it falls back to them. `word` is UTF-8. Returns how many steps it took.
   /// Throws Error{input} for a word of 2^32 bytes and more.
-  template <class Token>
-  std::size_t operator()(std::string_view word, Scratch& scratch, Token&& token) const {
+  std::size_t operator()(std::string_view word, Scratch& scratch, PutToken token) const {
     if (word.size() >= kNone) {
       throw_error(ErrorCode::input, {"a word has ", word.size(), " bytes once it is normalised; divide the text"});
     }
@@ -140,8 +140,7 @@ class Unigram {
   }
 
   // What is unknown may be a token all the same: joined, or where the unknown token itself is in the text.
-  template <class Token>
-  void put_unknown(std::string_view word, std::size_t begin, std::size_t end, Token&& token) const {
+  void put_unknown(std::string_view word, std::size_t begin, std::size_t end, PutToken token) const {
     if (const auto id = find(word.substr(begin, end - begin))) return token(*id, begin, end);
     if (!has_bytes_) return token(unknown_, begin, end);
     for (std::size_t at = begin; at < end; ++at) {

@@ -13,7 +13,6 @@
 #include <bertha/tokenizer/word_cache.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -56,7 +55,7 @@ class UnigramTokenizer {
    public:
     /// `text` is valid UTF-8 and, as `stop`, lives as long.
     Run(const UnigramTokenizer& tokenizer, std::string_view text, const Stop& stop)
-        : its_(tokenizer), text_(text), stop_(stop), memory_(tokenizer.memory_->take()) {}
+        : its_(tokenizer), text_(text), stop_(stop), memory_(tokenizer.memory_.take()) {}
 
     /// Appends an added token that was found at `origin`.
     void append_added_token(std::uint32_t id, Span origin) { tokens_.append(id, origin, n_words_++); }
@@ -74,7 +73,7 @@ class UnigramTokenizer {
       split_metaspace(text, its_.options_, at_start, [&](MetaspaceWord::Range range, bool with_mark) {
         if (tokens_.is_full()) return;
         stop_.pass(range.end - range.begin + 1);
-        const auto make = [&](auto&& put) {
+        const auto make = [&](PutToken put) {
           MetaspaceWord& word = memory_->marked;
           word.assign(text, range, with_mark);
           its_.model_(word.text(), memory_->word, [&](std::uint32_t id, std::size_t begin, std::size_t end) {
@@ -109,7 +108,7 @@ class UnigramTokenizer {
   UnigramOptions options_;
   Unigram model_;
   StepNormalizer steps_;
-  std::unique_ptr<detail::Pool<Memory>> memory_ = std::make_unique<detail::Pool<Memory>>();
+  mutable detail::Pool<Memory> memory_;
 };
 
 BERTHA_NAMESPACE_END

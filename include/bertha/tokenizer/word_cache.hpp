@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bertha/tokenizer/put_token.hpp>
 #include <bertha/version.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -18,18 +19,18 @@ BERTHA_NAMESPACE_BEGIN
 class WordCache {
  public:
   /// Calls `token(id, begin, end)` for each token of `word`, which is bytes [begin, end) of it: from the table, or as
-  /// `make(put)` calls `put(id, begin, end)`, which returns whether the table may have them. The same bytes that are
+  /// `make(put)` calls a PutToken, and returns whether the table may have them. The same bytes that are
   /// tokenised in another way have another `way`, 0 or 1.
   template <class Make, class Token>
   void operator()(std::string_view word, unsigned way, Make&& make, Token&& token) {
     if (word.size() - 1 >= kLongest) {
-      make(token);
+      make(PutToken(token));
       return;
     }
     const Key key(word, way);
     const std::uint64_t hash = key.hash();
     if (first_sight(hash)) {
-      make(token);
+      make(PutToken(token));
       return;
     }
     if (lines_.empty()) lines_.resize(std::size_t{1} << kLineBits);
@@ -47,7 +48,7 @@ class WordCache {
     Line made;
     made.key = key;
     std::size_t n = 0, done = 0;
-    const bool may_keep = make([&](std::uint32_t id, std::size_t begin, std::size_t end) {
+    const auto put = [&](std::uint32_t id, std::size_t begin, std::size_t end) {
       token(id, begin, end);
       // Only the first may have no bytes, and each begins where the one before ends.
       if (n < kTokens && begin == done && (end > begin || n == 0) && id <= kMaxId) {
@@ -56,7 +57,8 @@ class WordCache {
       } else {
         n = kTokens + 1;
       }
-    });
+    };
+    const bool may_keep = make(PutToken(put));
     if (may_keep && n <= kTokens && done == word.size()) lines_[at ^ (++n_made_ & 1)] = made;
   }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bertha/tokenizer/put_token.hpp>
 #include <bertha/tokenizer/unicode.hpp>
 #include <bertha/tokenizer/vocabulary.hpp>
 #include <bit>
@@ -82,8 +83,7 @@ class WordPiece {
   const std::string& prefix() const { return prefix_; }
 
   /// Calls `token(id, begin, end)` for each token of `word`, which is bytes [begin, end) of it.
-  template <class Token>
-  void operator()(std::string_view word, Scratch& scratch, Token&& token) const {
+  void operator()(std::string_view word, Scratch& scratch, PutToken token) const {
     if ((word.size() > max_chars_ && utf8::count(word) > max_chars_) || !cut(word, scratch)) {
       return token(unknown_, std::size_t{0}, word.size());
     }

@@ -15,7 +15,6 @@
 #include <bertha/tokenizer/wordpiece.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -65,7 +64,7 @@ class WordPieceTokenizer {
    public:
     /// `text` is valid UTF-8 and, as `stop`, lives as long.
     Run(const WordPieceTokenizer& tokenizer, std::string_view text, const Stop& stop)
-        : its_(tokenizer), text_(text), stop_(stop), memory_(tokenizer.memory_->take()) {}
+        : its_(tokenizer), text_(text), stop_(stop), memory_(tokenizer.memory_.take()) {}
 
     /// Appends an added token that was found at `origin`.
     void append_added_token(std::uint32_t id, Span origin) { tokens_.append(id, origin, word_++); }
@@ -102,7 +101,7 @@ class WordPieceTokenizer {
         if (tokens_.is_full()) return;
         stop_.pass(end - begin + 1);
         const std::string_view word = part.text().substr(from + begin, end - begin);
-        const auto make = [&](auto&& put) {
+        const auto make = [&](PutToken put) {
           its_.word_piece_(word, memory_->word, put);
           return true;
         };
@@ -123,7 +122,7 @@ class WordPieceTokenizer {
       const std::string_view part = text_.substr(from, to - from);
       const std::uint32_t first_word = word_;
       std::uint32_t n_words = 1;
-      const auto make = [&](auto&& put) {
+      const auto make = [&](PutToken put) {
         if (has_other) {
           n_words = make_words(part, put);
         } else {
@@ -138,8 +137,7 @@ class WordPieceTokenizer {
     }
 
     // Calls `put(id, begin, end)` for the tokens of a part, with `word_` that of each. Returns how many words it has.
-    template <class Put>
-    std::uint32_t make_words(std::string_view part, Put&& put) {
+    std::uint32_t make_words(std::string_view part, PutToken put) {
       std::uint32_t n_words = 0;
       NormalizedText& normalized = memory_->normalized;
       its_.normalizer_(part, 0, normalized);
@@ -193,7 +191,7 @@ class WordPieceTokenizer {
   WordPiece word_piece_;
   bool decoder_cleanup_;
   StepNormalizer steps_;
-  std::unique_ptr<detail::Pool<Memory>> memory_ = std::make_unique<detail::Pool<Memory>>();
+  mutable detail::Pool<Memory> memory_;
 };
 
 BERTHA_NAMESPACE_END
