@@ -40,17 +40,19 @@ def main(arguments):
     dashes = arguments.index("--")
     (bound, source, record, *flags), compiler = arguments[:dashes], arguments[dashes + 1:]
     reference = Path(__file__).with_name("compile_reference.cpp")
-    before = user_seconds(compiler, reference)
-    seconds = costs(compiler, Path(source), flags)
-    unit = (before + user_seconds(compiler, reference)) / 2 / REFERENCE_SECONDS
-    record_of = {
-        "reference_seconds": {name: round(cost / unit, 2) for name, cost in seconds.items()},
-        "peak_megabytes": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, 1),
-    }
-    with open(record, "w", encoding="ascii") as file:
-        print(json.dumps(record_of), file=file)
-    print(json.dumps(record_of), f"bounds: {bound} reference seconds, {MEGABYTES} MB")
-    too_much = max(record_of["reference_seconds"].values()) > float(bound) or record_of["peak_megabytes"] > MEGABYTES
+    for _ in range(2):  # what is too much is measured again: others may have disturbed
+        before = user_seconds(compiler, reference)
+        seconds = costs(compiler, Path(source), flags)
+        unit = (before + user_seconds(compiler, reference)) / 2 / REFERENCE_SECONDS
+        cost = {
+            "reference_seconds": {name: round(each / unit, 2) for name, each in seconds.items()},
+            "peak_megabytes": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, 1),
+        }
+        print(json.dumps(cost), f"bounds: {bound} reference seconds, {MEGABYTES} MB")
+        too_much = max(cost["reference_seconds"].values()) > float(bound) or cost["peak_megabytes"] > MEGABYTES
+        if not too_much:
+            break
+    Path(record).write_text(json.dumps(cost) + "\n", encoding="ascii")
     return 1 if too_much else 0
 
 
