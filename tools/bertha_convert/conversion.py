@@ -50,12 +50,12 @@ def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> 
     sizes = model_config.sizes(raw, family, path)
     padding_id = model_config.padding_id(raw, family, sizes, path)
     names = model_config.layers(raw, family, sizes["num_hidden_layers"], path)
-    stored = list(dict.fromkeys(names))
+    stored = {name: number for number, name in enumerate(dict.fromkeys(names))}
     more: Json = {}
     if family.always_projects and sizes["embedding_size"] == sizes["hidden_size"]:
         more["embedding_projection"] = True
     if len(stored) < len(names):
-        more["layer_weights"] = [stored.index(name) for name in names]
+        more["layer_weights"] = [stored[name] for name in names]
     config = {
         "kind": "encoder" if head == "none" else "model",
         "precision": options.precision,
@@ -79,7 +79,7 @@ def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> 
         "problem_type": model_config.problem_type(raw, head, len(labels), path),
         **more,
     }
-    return config, stored
+    return config, list(stored)
 
 
 def _position_offset(padding_id: int | None) -> int:

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <bertha/encoder/matrix.hpp>
 #include <bertha/encoder/plan.hpp>
 #include <bertha/error.hpp>
@@ -15,11 +14,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <stop_token>
-#include <utility>
 #include <vector>
 
 BERTHA_NAMESPACE_BEGIN

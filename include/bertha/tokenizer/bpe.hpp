@@ -56,12 +56,7 @@ class Bpe {
       if (const auto whole = find(word)) return token(*whole, 0, word.size());
     }
     start(word, scratch.symbols);
-    merges_(scratch);
-    std::size_t begin = 0;
-    for (const Merges::Symbol& symbol : scratch.symbols) {
-      token(symbol.id, begin, begin + symbol.size);
-      begin += symbol.size;
-    }
+    merges_(scratch, token);
   }
 
  private:

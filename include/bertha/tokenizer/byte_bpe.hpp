@@ -16,7 +16,6 @@
 #include <cstdint>
 #include <initializer_list>
 #include <span>
-#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -42,14 +41,8 @@ class ByteBpe {
 
   /// Calls `token(id, begin, end)` for each token of `word`, which is bytes [begin, end) of it.
   void operator()(std::string_view word, Scratch& scratch, PutToken token) const {
-    const auto& symbols = scratch.symbols;
     start(word, scratch.symbols);
-    merges_(scratch);
-    std::size_t begin = 0;
-    for (const Merges::Symbol& symbol : symbols) {
-      token(symbol.id, begin, begin + symbol.size);
-      begin += symbol.size;
-    }
+    merges_(scratch, token);
   }
 
  private:

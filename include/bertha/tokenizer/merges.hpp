@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <bertha/error.hpp>
 #include <bertha/tokenizer/probe_limit.hpp>
+#include <bertha/tokenizer/put_token.hpp>
 #include <bertha/tokenizer/vocabulary.hpp>
 #include <bit>
 #include <cstddef>
@@ -71,9 +72,14 @@ class Merges {
   /// The rank of the merge of two tokens, or kNoRank.
   std::uint32_t rank(std::uint32_t left, std::uint32_t right) const { return merges_[slot_of(left, right)].rank; }
 
-  /// Merges the symbols of a word, whose ranks are set.
-  void operator()(Scratch& scratch) const {
+  /// Merges the symbols of a word, whose ranks are set, and puts what is left, one after the other.
+  void operator()(Scratch& scratch, PutToken token) const {
     scratch.symbols.size() <= kShort ? merge_short(scratch.symbols) : merge_long(scratch);
+    std::size_t begin = 0;
+    for (const Symbol& symbol : scratch.symbols) {
+      token(symbol.id, begin, begin + symbol.size);
+      begin += symbol.size;
+    }
   }
 
  private:

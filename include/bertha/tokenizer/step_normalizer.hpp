@@ -257,21 +257,17 @@ BERTHA_FUNCTION void StepNormalizer::normalize(std::string_view text, std::uint3
         break;
       case Kind::strip_left:
       case Kind::strip_right: strip(step.kind == Kind::strip_left, characters); continue;
-      case Kind::replace:
-      case Kind::replace_apart:
+      case Kind::replace: replace(step, characters, after); break;
+      case Kind::replace_apart: replace_apart(step, characters, after); break;
       case Kind::replace_spaces:
-      case Kind::collapse_white_space:
-        (step.kind == Kind::replace         ? replace
-         : step.kind == Kind::replace_apart ? replace_apart
-                                            : replace_runs)(step, characters, after);
-        for (const std::uint32_t code_point : step.content) is_ascii = is_ascii && code_point < 0x80;
-        break;
+      case Kind::collapse_white_space: replace_runs(step, characters, after); break;
       case Kind::clean_text:
       case Kind::handle_chinese_chars:
       case Kind::strip_nonspacing_marks:
       case Kind::strip_marks:
       case Kind::lowercase: map(step, characters, after); break;
     }
+    for (const std::uint32_t code_point : step.content) is_ascii = is_ascii && code_point < 0x80;
     characters.swap(after);
   }
 }

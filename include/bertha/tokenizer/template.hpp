@@ -1,5 +1,4 @@
-// Special tokens around texts: what a template has room for, and putting tokens
-// into it.
+// Special tokens around texts: what a template has room for, and putting tokens into it.
 
 #pragma once
 
@@ -22,12 +21,11 @@ struct Sequences {
   TokenSequence of[2];
 };
 
-/// How many tokens the texts have room for; 0 if nothing truncates. Throws
-/// Error{input} if the options contradict each other.
+/// How many tokens the texts have room for; 0 if nothing truncates. Throws Error{input} if the options contradict each
+/// other.
 BERTHA_FUNCTION std::size_t room_of(const std::vector<TemplatePiece>& pieces, const EncodeOptions& options);
 
-/// Appends parts of two sequences, with the special tokens around them if
-/// `with_special`.
+/// Appends parts of two sequences, with the special tokens around them if `with_special`.
 BERTHA_FUNCTION void append_template(const std::vector<TemplatePiece>& pieces, const Sequences& sequences,
                                      const TokenRange (&ranges)[2], bool with_special, std::uint32_t unknown,
                                      Encoding& result);
@@ -37,8 +35,7 @@ BERTHA_FUNCTION void append_template(const std::vector<TemplatePiece>& pieces, c
 BERTHA_FUNCTION std::size_t room_of(const std::vector<TemplatePiece>& pieces, const EncodeOptions& options) {
   if (options.truncation == Truncation::none) {
     if (options.max_length == 0 && options.stride == 0) return 0;
-    throw_error(ErrorCode::input, {"max_length or stride are given, but no "
-                                   "truncation: choose what is to be cut"});
+    throw_error(ErrorCode::input, {"max_length or stride are given, but no truncation: choose what is to be cut"});
   }
   std::size_t n_special = 0;
   for (const TemplatePiece& piece : pieces) {

@@ -30,26 +30,23 @@
 
 BERTHA_NAMESPACE_BEGIN
 
-/// Equals what `transformers` builds for BERT, RoBERTa, XLM-RoBERTa and their
-/// kin (5.23.0, tokenizers 0.23.3) with the same options, offsets being UTF-8
-/// bytes. Texts are UTF-8; `replace_invalid_utf8` makes them so. Immutable,
-/// cheap to copy: several threads may use one at once.
+/// Equals what `transformers` builds for BERT, RoBERTa, XLM-RoBERTa and their kin (5.23.0, tokenizers 0.23.3) with the
+/// same options, offsets being UTF-8 bytes. Texts are UTF-8; `replace_invalid_utf8` makes them so. Immutable, cheap to
+/// copy: several threads may use one at once.
 class Tokenizer {
  public:
-  /// Takes the tensors `tokenizer.*`, and keeps the file's bytes alive.
-  /// Throws Error{missing_tensor | shape} and what the constructor throws.
+  /// Takes the tensors `tokenizer.*`, and keeps the file's bytes alive. Throws Error{missing_tensor | shape} and what
+  /// the constructor throws.
   static Tokenizer load(WeightFile& file) {
     return Tokenizer(file.tokenizer(), take_tokenizer_tensors(file), file.keep_alive());
   }
 
-  /// The tensors live in `keep_alive`, or outlive the tokenizer.
-  /// Throws Error{vocabulary} if the configuration and the tensors contradict
-  /// each other.
+  /// The tensors live in `keep_alive`, or outlive the tokenizer. Throws Error{vocabulary} if the configuration and the
+  /// tensors contradict each other.
   Tokenizer(TokenizerConfig config, const TokenizerTensors& tensors, std::shared_ptr<const void> keep_alive = nullptr);
 
-  /// A tokenizer of a kind that no file describes: SentencePiece's library
-  /// (sentencepiece.hpp), or your own. Throws Error{vocabulary} if the special
-  /// tokens are none of the kind's.
+  /// A tokenizer of a kind that no file describes: SentencePiece's library (sentencepiece.hpp), or your own. Throws
+  /// Error{vocabulary} if the special tokens are none of the kind's.
   template <TokenizerKind Kind>
   Tokenizer(SpecialTokens special, Kind kind)
       : special_(std::move(special)),
@@ -65,8 +62,8 @@ class Tokenizer {
   /// One more than the largest id.
   std::size_t size() const { return size_; }
 
-  /// The string of a token, valid as long as this tokenizer; empty for an id
-  /// that no token has. Throws Error{input} if id >= size().
+  /// The string of a token, valid as long as this tokenizer; empty for an id that no token has. Throws Error{input} if
+  /// id >= size().
   std::string_view token(std::uint32_t id) const {
     if (const auto found = added_.find(id); found != added_.end()) return found->second.shown;
     if (id < strings().size()) return strings()[id];
@@ -82,48 +79,43 @@ class Tokenizer {
     return text_tokenizer_->find(token);
   }
 
-  /// The tokens of a text. Throws Error{input} if the text is not UTF-8 or too
-  /// long, or the options contradict each other.
+  /// The tokens of a text. Throws Error{input} if the text is not UTF-8 or too long, or the options contradict each
+  /// other.
   Encoding encode(std::string_view text, const EncodeOptions& options = {}) const {
     Encoding encoding;
     encode_into(encoding, text, std::nullopt, options);
     return encoding;
   }
 
-  /// The tokens of a pair of texts. Throws as the above, and when the text to
-  /// be truncated is too short for that.
+  /// The tokens of a pair of texts. Throws as the above, and when the text to be truncated is too short for that.
   Encoding encode(std::string_view text, std::string_view text_pair, const EncodeOptions& options = {}) const {
     Encoding encoding;
     encode_into(encoding, text, text_pair, options);
     return encoding;
   }
 
-  /// The same in place of what `encoding` had, whose memory is used again: with
-  /// what this tokenizer keeps, nothing is allocated once texts of a size have
-  /// been seen. Throws as `encode`, and leaves `encoding` empty then.
+  /// The same in place of what `encoding` had, whose memory is used again: with what this tokenizer keeps, nothing is
+  /// allocated once texts of a size have been seen, but where the steps of a normaliser or a charsmap change a text.
+  /// Throws as `encode`, and leaves `encoding` empty then.
   void encode_into(Encoding& encoding, std::string_view text, std::optional<std::string_view> text_pair = std::nullopt,
                    const EncodeOptions& options = {}) const;
 
-  /// All windows of a text that is too long for `max_length`, in the order of
-  /// Hugging Face's overflowing tokens. Throws as `encode`, and when `stride`
-  /// leaves no room to move on.
+  /// All windows of a text that is too long for `max_length`, in the order of Hugging Face's overflowing tokens. Throws
+  /// as `encode`, and when `stride` leaves no room to move on.
   std::vector<Encoding> encode_windows(std::string_view text, const EncodeOptions& options) const {
     return windows(text, std::nullopt, options);
   }
 
-  /// All windows of a pair; with `longest_first` both texts may be cut, and all
-  /// combinations come.
+  /// All windows of a pair; with `longest_first` both texts may be cut, and all combinations come.
   std::vector<Encoding> encode_windows(std::string_view text, std::string_view text_pair,
                                        const EncodeOptions& options) const {
     return windows(text, text_pair, options);
   }
 
-  /// The text of tokens: Hugging Face's `convert_tokens_to_string`. Throws
-  /// Error{input} for one that is not UTF-8.
+  /// The text of tokens: Hugging Face's `convert_tokens_to_string`. Throws Error{input} for one that is not UTF-8.
   std::string decode(std::span<const std::string_view> tokens) const { return text_tokenizer_->decode(tokens); }
 
-  /// The text of ids: `decode` of tokenizers. Throws Error{input} if an id is
-  /// not less than size().
+  /// The text of ids: `decode` of tokenizers. Throws Error{input} if an id is not less than size().
   std::string decode(std::span<const std::uint32_t> ids, bool skip_special_tokens) const {
     std::vector<std::string_view> tokens;
     for (const std::uint32_t id : ids) {
@@ -152,9 +144,8 @@ class Tokenizer {
     throw_error(ErrorCode::vocabulary, {"tokenizer: ", concat(what), "; convert the model again"});
   }
 
-  // Sets the tokens of a text or a pair; returns how many of them are kept. For
-  // `first_only`, those behind the window may be missing where it is known
-  // without them that it is not the only one.
+  // Sets the tokens of a text or a pair; returns how many of them are kept. For `first_only`, those behind the window
+  // may be missing where it is known without them that it is not the only one.
   KeptLengths tokenize(std::string_view text, std::optional<std::string_view> text_pair, const EncodeOptions& options,
                        bool first_only, detail::Sequences& sequences) const;
 
@@ -261,9 +252,8 @@ BERTHA_FUNCTION std::vector<Encoding> Tokenizer::windows(std::string_view text,
   const KeptLengths kept = tokenize(text, text_pair, options, false, *sequences);
   const std::size_t n1 = sequences->of[0].size(), n2 = text_pair ? sequences->of[1].size() : 0;
   const auto a = window_ranges(n1, kept.first, options.stride), b = window_ranges(n2, kept.second, options.stride);
-  // Hugging Face's order: the first windows of both; each further window of the
-  // sequence that comes first in the template with all of the other; then the
-  // first one with the further ones of the other.
+  // Hugging Face's order: the first windows of both; each further window of the sequence that comes first in the
+  // template with all of the other; then the first one with the further ones of the other.
   const auto is_b = [](const TemplatePiece& p) { return p.kind == TemplatePiece::Kind::sequence_b; };
   const auto is_a = [](const TemplatePiece& p) { return p.kind == TemplatePiece::Kind::sequence_a; };
   const bool b_leads =

@@ -236,6 +236,16 @@ INSTANTIATE_TEST_SUITE_P(
       return std::string(bertha::to_string(test.param.precision)) + (test.param.split ? "_split" : "");
     });
 
+TEST(TokenizerAllocations, EndOnceTextsOfASizeHaveBeenSeen) {
+  const bertha_test::AlignedBytes bytes(ModelWriter::tiny().bytes());
+  auto file = bertha::WeightFile::from_bytes(bytes.span());
+  const auto tokenizer = bertha::Tokenizer::load(file);
+  bertha::Encoding encoding;
+  const auto encode = [&] { tokenizer.encode_into(encoding, "a b, \u00e4b \u4e2d c! abc"); };
+  for (int i = 0; i < 3; ++i) encode();  // the second time words are kept, the third they are found
+  EXPECT_EQ(allocations_of(encode), 0u);
+}
+
 TEST(ModelAllocations, WithLowMemoryAreNoneOfTheSizeOfTheWeights) {
   if (!bertha::kernels::use_level_that_splits()) GTEST_SKIP() << "this CPU lacks AVX2";
   bertha_test::TinyOptions options = four_attention_heads();
