@@ -124,14 +124,29 @@ class ByteBpeTokenizer {
       return {first - begin, end - last};
     }
 
-    // Calls `token(id, begin, end)` for each token of a word.
+    // Calls `token(id, begin, end)` for each token of a word. The parts of one that the cache can't have may be there.
     template <class Token>
     void cut(std::string_view word, Token&& token) {
+      if (WordCache::may_have(word.size())) return cut_part(word, token);
+      for (std::size_t begin = 0, end; begin < word.size(); begin = end) {
+        end = its_.bpe_.end_of_part(word, begin);
+        if (end - begin == 1) {
+          token(its_.bpe_.token_of(word[begin]), begin, end);
+          continue;
+        }
+        cut_part(word.substr(begin, end - begin), [&](std::uint32_t id, std::size_t first, std::size_t last) {
+          token(id, begin + first, begin + last);
+        });
+      }
+    }
+
+    template <class Token>
+    void cut_part(std::string_view part, Token&& token) {
       const auto make = [&](PutToken put) {
-        its_.bpe_(word, memory_->word, put);
+        its_.bpe_(part, memory_->word, put);
         return true;
       };
-      memory_->cache(word, 0, make, token);
+      memory_->cache(part, 0, make, token);
     }
 
     // A word that begins with a space which the text lacks: the space has the range of the character behind it.

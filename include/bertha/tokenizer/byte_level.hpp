@@ -31,22 +31,28 @@ inline constexpr std::array<std::uint16_t, 256> kCharacters = [] {
 
 inline constexpr std::uint32_t kSpace = kCharacters[' '];
 
-/// Appends the bytes that `token` stands for and returns true, or returns false where it has another character.
-inline bool append_bytes(std::string_view token, std::string& bytes) {
+/// The byte that a character stands for, or -1.
+inline int byte_of(std::uint32_t character) {
   static constexpr auto kBytes = [] {
     std::array<std::int16_t, 0x144> of{};
     of.fill(-1);
     for (std::int16_t byte = 0; byte < 256; ++byte) of[kCharacters[static_cast<std::size_t>(byte)]] = byte;
     return of;
   }();
+  return character < kBytes.size() ? kBytes[character] : -1;
+}
+
+/// Appends the bytes that `token` stands for and returns true, or returns false where it has another character.
+inline bool append_bytes(std::string_view token, std::string& bytes) {
   const std::size_t size = bytes.size();
   for (std::size_t at = 0; at < token.size();) {
     const utf8::CodePoint next = utf8::decode(token, at);
-    if (next.value >= kBytes.size() || kBytes[next.value] < 0) {
+    const int byte = byte_of(next.value);
+    if (byte < 0) {
       bytes.resize(size);
       return false;
     }
-    bytes += static_cast<char>(kBytes[next.value]);
+    bytes += static_cast<char>(byte);
     at += next.size;
   }
   return true;

@@ -18,12 +18,15 @@ BERTHA_NAMESPACE_BEGIN
 /// thread.
 class WordCache {
  public:
+  /// Whether the table may have a word of so many bytes.
+  static bool may_have(std::size_t size) { return size - 1 < kLongest; }
+
   /// Calls `token(id, begin, end)` for each token of `word`, which is bytes [begin, end) of it: from the table, or as
   /// `make(put)` calls a PutToken, and returns whether the table may have them. The same bytes that are
   /// tokenised in another way have another `way`, 0 or 1.
   template <class Make, class Token>
   void operator()(std::string_view word, unsigned way, Make&& make, Token&& token) {
-    if (word.size() - 1 >= kLongest) {
+    if (!may_have(word.size())) {
       make(PutToken(token));
       return;
     }

@@ -1,9 +1,9 @@
 #include <gtest/gtest.h>
 
-#include "../../support/cpu_seconds.hpp"
 #include "../../support/expect_error.hpp"
 #include "small_tokenizer.hpp"
 
+#include <algorithm>
 #include <bertha/tokenizer/byte_bpe.hpp>
 #include <random>
 #include <string>
@@ -106,9 +106,10 @@ TEST(ByteBpe, FollowsTheDefinitionForShortAndLongWords) {
       pairs.push_back(pair);
       pieces.push_back(left + right);
     }
+    if (round % 3 == 0) std::shuffle(pairs.begin(), pairs.end(), random);  // no training gives such ranks
     const Merges merges(pairs);
     const ByteBpe bpe = merges.bpe();
-    for (const std::size_t size : {1u, 2u, 3u, 8u, 23u, 24u, 25u, 26u, 60u, 150u}) {
+    for (const std::size_t size : {1u, 2u, 3u, 8u, 23u, 24u, 25u, 26u, 60u, round < 6 ? 600u : 150u}) {
       std::string word;
       for (std::size_t i = 0; i < size; ++i) word += "abc "[random() % 4];
       EXPECT_EQ(tokens_of(bpe, word), slowly(merges, word)) << word;
@@ -116,19 +117,76 @@ TEST(ByteBpe, FollowsTheDefinitionForShortAndLongWords) {
   }
 }
 
-TEST(ByteBpe, NeedsNoSquareOfTheLengthOfAWord) {
-  const Merges merges({{"a", "a"}, {"aa", "aa"}, {"aaaa", "aaaa"}});
+/// Merges of bytes 1 and 2, 2 and 3 and so on up to 240, the last first: which of them are merged depends on where a
+/// run of rising bytes ends.
+Merges merges_from_the_right() {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  const auto character = [](int byte) {
+    char bytes[4];
+    return std::string(bytes, utf8::encode(byte_alphabet::kCharacters[static_cast<std::size_t>(byte)], bytes));
+  };
+  for (int byte = 239; byte > 0; --byte) pairs.emplace_back(character(byte), character(byte + 1));
+  return Merges(pairs);
+}
+
+std::string rising_bytes(std::size_t n, int last) {
+  std::string word;
+  for (std::size_t i = n; i-- > 0;) word += static_cast<char>(last - static_cast<int>(i % 240));
+  return word;
+}
+
+TEST(LowestFirst, FindsTheFirstOfTheLowest) {
+  std::mt19937 random(4);
+  LowestFirst numbers;
+  for (const std::size_t n : {1u, 15u, 16u, 17u, 256u, 257u, 5000u}) {
+    std::vector<std::uint32_t> expected(n);
+    const auto number = [&](std::uint32_t n_values) { return static_cast<std::uint32_t>(random()) % n_values << 25; };
+    for (std::uint32_t& its : expected) its = random() % 50 == 0 ? LowestFirst::kNone : number(100);
+    numbers.assign(n, [&](std::size_t i) { return expected[i]; });
+    for (int change = 0; change < 500; ++change) {
+      const auto lowest =
+          static_cast<std::size_t>(std::min_element(expected.begin(), expected.end()) - expected.begin());
+      ASSERT_EQ(numbers.lowest(), lowest);
+      ASSERT_EQ(numbers[lowest], expected[lowest]);
+      const std::size_t at = change % 2 == 0 ? lowest : random() % n;
+      expected[at] = change % 3 == 0 ? LowestFirst::kNone : number(120);
+      numbers.set(at, expected[at]);
+    }
+  }
+}
+
+TEST(ByteBpe, LooksAsFarAheadAsMergesReach) {
+  const Merges merges = merges_from_the_right();
   const ByteBpe bpe = merges.bpe();
-  constexpr std::size_t kBytes = 1 << 15, kWord = 16;
-  std::size_t long_tokens = 0, short_tokens = 0;
-  const double long_word = cpu_seconds([&] { long_tokens = tokens_of(bpe, std::string(kBytes, 'a')).size(); });
-  const double short_words = cpu_seconds([&] {
-    short_tokens = 0;
-    for (std::size_t i = 0; i < kBytes; i += kWord) short_tokens += tokens_of(bpe, std::string(kWord, 'a')).size();
-  });
-  EXPECT_EQ(long_tokens, kBytes / 8);
-  EXPECT_EQ(short_tokens, kBytes / 8);
-  EXPECT_LT(long_word, 20 * short_words) << "a square would take hundreds of times as long";
+  for (const std::size_t size : {200u, 240u, 479u, 701u}) {
+    const std::string word = rising_bytes(size, 240);
+    EXPECT_EQ(tokens_of(bpe, word), slowly(merges, word)) << size;
+  }
+}
+
+TEST(ByteBpe, LooksAtSymbolsAFewTimesHoweverLongAWordIs) {
+  constexpr std::size_t kBytes = 100'000;
+  ByteBpe::Scratch scratch;
+  const auto looked_at = [&](const Merges& merges, const std::string& word) {
+    return merges.bpe()(word, scratch, [](std::uint32_t, std::size_t, std::size_t) {});
+  };
+  const Merges same({{"a", "a"}, {"aa", "aa"}, {"aaaa", "aaaa"}});
+  const std::size_t few = looked_at(same, std::string(kBytes, 'a'));
+  EXPECT_GT(few, kBytes);
+  EXPECT_LT(few, 2 * kBytes);
+  EXPECT_LT(looked_at(merges_from_the_right(), rising_bytes(kBytes, 240)), 4 * kBytes);
+  std::vector<std::pair<std::string, std::string>> whole = {{"a", "a"}};  // the word is one token
+  for (std::string half = "aa"; half.size() < 1 << 12; half += half) whole.emplace_back(half, half);
+  EXPECT_LT(looked_at(Merges(whole), std::string(kBytes, 'a')), 4 * kBytes);
+}
+
+TEST(ByteBpe, CutsWordsBetweenBytesThatNoTokenHasSideBySide) {
+  const Merges merges({{"a", "b"}, {"c", "a"}, {"ca", "b"}});
+  const ByteBpe bpe = merges.bpe();
+  EXPECT_EQ(bpe.end_of_part("abcab", 0), 2u);
+  EXPECT_EQ(bpe.end_of_part("abcab", 2), 5u);
+  EXPECT_EQ(bpe.end_of_part("aab", 0), 1u);
+  EXPECT_EQ(tokens_of(bpe, "abcabb"), (Tokens{"ab", "c", "ab", "b"}));
 }
 
 TEST(ByteBpe, GivesTheUnknownTokenForBytesThatTheVocabularyLacks) {
@@ -137,6 +195,12 @@ TEST(ByteBpe, GivesTheUnknownTokenForBytesThatTheVocabularyLacks) {
   const VocabularyData data(tokens);
   const std::vector<std::uint32_t> merges = {byte_id('a'), byte_id('b')};
   EXPECT_EQ(tokens_of(ByteBpe(data.vocabulary(), merges, 3), "abqq"), (Tokens{"ab", "<unk>", "<unk>"}));
+  // The unknown token may have merges, which bytes that it stands for have then.
+  auto joined = tokens;
+  joined.push_back("<unk>a");
+  const VocabularyData more(joined);
+  const std::vector<std::uint32_t> of_unknown = {3, byte_id('a')};
+  EXPECT_EQ(tokens_of(ByteBpe(more.vocabulary(), of_unknown, 3), "qa"), (Tokens{"<unk>a"}));
   const std::string byte = std::to_string(int{'q'});
   expect_error(ErrorCode::vocabulary, {"byte " + byte, "unk_token_id"},
                [&] { ByteBpe(data.vocabulary(), merges, 9999); });
