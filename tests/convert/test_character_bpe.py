@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import character_folders
+import unigram_folders
 from bertha_convert import tokenizer
 from bertha_convert.conversion import Options, convert
 from bertha_convert.errors import ConvertError
@@ -65,6 +66,75 @@ class CharacterBpe(unittest.TestCase):
             self.assertEqual([piece.get("special") for piece in fields["pair"]], [0, None, 2, 2, None, 2])
         self.assertEqual(self.fields(robertuito(unk_token="<unk>", fuse_unk=True), "drop_unknown", "fuse_unknown"), (False, True))
 
+    def of_model(self, name: str, file: str, data: bytes, answering: bool = False, **config: Any) -> Any:
+        """The tokenizer of a folder with this .model."""
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / file).write_bytes(data)
+            unigram_folders.write_json(Path(folder), "tokenizer_config.json", {"tokenizer_class": name, **config})
+            return tokenizer.resolve(Path(folder), {}, answering)
+
+    def test_a_model_of_bpe_is_read_as_the_class_reads_it(self) -> None:
+        name, file = "XLMRobertaTokenizer", "sentencepiece.bpe.model"
+        made = unigram_folders.pieces(name)
+        model = unigram_folders.model_file(made, 0, model_type=2)
+        unigram = self.of_model(name, file, model)  # 5.23.0 asks for nothing but pieces and scores
+        self.assertEqual(unigram, self.of_model(name, file, unigram_folders.model_file(made, 0))._replace(
+            engine=unigram.engine, decisions=unigram.decisions))
+        self.assertIn("BPE taken for Unigram", unigram.decisions[0])
+        answering = self.of_model(name, file, model, True)
+        fields = answering.description
+        self.assertEqual((fields["kind"], fields["fuse_unknown"], fields["byte_fallback"]), ("character_bpe", True, False))
+        self.assertEqual(answering.tokens, [*unigram.tokens])
+        merges = [(answering.tokens[left], answering.tokens[right]) for left, right in answering.merges]
+        best_first = [(MARK, "a"), ("a", "b"), (MARK + "a", "b"), (MARK, "ab")]  # pieces by score, the longer left before
+        self.assertEqual(merges, best_first)
+
+    def test_a_general_class_reads_a_model_of_either_kind(self) -> None:
+        made = unigram_folders.pieces("XLMRobertaTokenizer")
+        ends = {"cls_token": "<s>", "sep_token": "</s>", "pad_token": "<unk>", "add_bos_token": True, "add_eos_token": True}
+        for kind, byte_fallback in ((1, 0), (2, 0), (2, 1)):
+            data = unigram_folders.model_file(made, 0, model_type=kind, more=[(35, byte_fallback)])
+            fields = self.of_model("PreTrainedTokenizerFast", "tokenizer.model", data, **ends).description
+            self.assertEqual(fields["kind"], ("unigram", "character_bpe")[kind - 1])
+            self.assertEqual({key: fields[key] for key in PLAIN}, PLAIN)
+            self.assertEqual([step["step"] for step in fields["normalizer"]], ["charsmap", "replace"])
+            self.assertEqual(fields["byte_fallback"], bool(byte_fallback))
+            self.assertEqual([piece.get("special") for piece in fields["single"]], [1, None, 2])
+            self.assertEqual([piece.get("special") for piece in fields["pair"]], [1, None, 2, 1, None, 2])
+        for name, answering, message in (
+            ("PreTrainedTokenizerFast", True, "without tokenizer.json"),
+            ("GemmaTokenizer", True, "'GemmaTokenizer' is not supported for question answering"),
+        ):
+            with self.assertRaisesRegex(ConvertError, message):
+                self.of_model(name, "tokenizer.model", data, answering, **ends)
+
+    def test_gemmas_class_is_its_own_and_modernberts_is_as_written(self) -> None:
+        written = gemma() | {"normalizer": None}
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            character_folders.write_folder(folder, written)
+            config = json.loads((folder / "tokenizer_config.json").read_text()) | {"tokenizer_class": "GemmaTokenizerFast"}
+            unigram_folders.write_json(folder, "tokenizer_config.json", config)
+            found = tokenizer.resolve(folder, {"model_type": "roberta"}, False)
+            self.assertEqual(found.description, self.resolve(gemma()).description)
+            with self.assertRaisesRegex(ConvertError, "doesn't end with marks for spaces"):
+                tokenizer.resolve(folder, {"model_type": "modernbert"}, False)
+
+    def test_a_folder_with_another_model_says_which_and_what_to_do(self) -> None:
+        for file, classes in (
+            ("sentencepiece.bpe.model", '"XLMRobertaTokenizer"}, or CamembertTokenizer'),
+            ("spiece.model", '"AlbertTokenizer"}'),
+            ("spm.model", '"DebertaV2Tokenizer"}'),
+            ("own.model", '"XLMRobertaTokenizer"}, or CamembertTokenizer, AlbertTokenizer, DebertaV2Tokenizer'),
+            ("vocab.json", '"RobertaTokenizer"}'),
+        ):
+            with tempfile.TemporaryDirectory() as name:
+                (Path(name) / file).write_bytes(b"")
+                with self.assertRaises(ConvertError) as caught:
+                    tokenizer.resolve(Path(name), {"model_type": "bert"}, False)
+            expected = f"expected vocab.txt or tokenizer.json; got {file}. Write the class of {file} to tokenizer_config.json: "
+            self.assertTrue(str(caught.exception).endswith(expected + '{"tokenizer_class": ' + classes + "."), caught.exception)
+
     def test_what_is_not_understood_is_refused(self) -> None:
         spaced = robertuito()
         spaced["model"]["vocab"]["\u0120x"] = max(spaced["model"]["vocab"].values()) + 1
@@ -99,13 +169,21 @@ class AgainstTokenizers(unittest.TestCase):
         for token in ("<0xC3>", "<0xF0>"):
             del lacking["model"]["vocab"][token]
         unknown = robertuito(unk_token="<unk>", fuse_unk=True, ignore_merges=True)
-        for number, written in enumerate((gemma(), lacking, robertuito(), unknown)):
+        of_model = unigram_folders.model_file(unigram_folders.pieces("XLMRobertaTokenizer"), 0, model_type=2)
+        for number, written in enumerate((gemma(), lacking, robertuito(), unknown, of_model)):
             with tempfile.TemporaryDirectory() as root:
                 folder, out = Path(root), Path(root) / "out.safetensors"
-                character_folders.write_folder(folder, written)
+                if isinstance(written, bytes):
+                    named = {"cls_token": "<s>", "sep_token": "</s>", "pad_token": "<unk>", "add_bos_token": True}
+                    config = {"tokenizer_class": "PreTrainedTokenizerFast", **named}
+                    (folder / "tokenizer.model").write_bytes(written)
+                    unigram_folders.write_json(folder, "tokenizer_config.json", config)
+                else:
+                    character_folders.write_folder(folder, written)
                 convert(Options(folder, out, selftest=False, tokenizer=True))
                 engine = tokenizer.resolve(folder, {}, False).engine
-                items, _ = generate(TEXTS, folder / "tokenizer.json", seed=number)
+                unigram_folders.write_json(folder, "pieces.json", {"model": {"vocab": engine.get_vocab(False)}})
+                items, _ = generate(TEXTS, folder / "pieces.json", seed=number)
                 lines = "".join(json.dumps(item) + "\n" for item in items).encode()
                 command = [str(PROGRAM), "tokenize", str(out), "--jsonl", "--all"]
                 answers = subprocess.run(command, input=lines, stdout=subprocess.PIPE, check=True).stdout.splitlines()

@@ -175,8 +175,9 @@ class Unigram(unittest.TestCase):
                 self.resolve(config=AS_WRITTEN, written=written)
         with self.assertRaisesRegex(ConvertError, "no list of tokens with scores"):
             self.resolve(written=tokenizer_json(vocab={"a": 1}))
-        with self.assertRaisesRegex(ConvertError, "another kind of model.*expected Unigram.*got 2"):
-            self.resolve(model=model_file(pieces("XLMRobertaTokenizer"), 0, model_type=2))
+        for name, kind, answering in (("CamembertTokenizer", 2, False), ("XLMRobertaTokenizer", 3, True)):
+            with self.assertRaisesRegex(ConvertError, f"another kind of model.*expected Unigram.*got {kind}.*either"):
+                self.resolve(name, answering, model=model_file(pieces(name), 0, model_type=kind))
         with self.assertRaisesRegex(ConvertError, "no vocabulary.*sentencepiece.bpe.model or tokenizer.json"):
             with tempfile.TemporaryDirectory() as folder:
                 tokenizer.resolve(Path(folder), {"model_type": "camembert"}, False)

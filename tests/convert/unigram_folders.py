@@ -63,14 +63,19 @@ def pieces(name: str, texts: list[str] | None = None) -> list[tuple[str, float, 
 
 
 def model_file(
-    all_pieces: list[tuple[str, float, int]], unknown: int, charsmap: bytes = CHARSMAP, model_type: int = 1
+    all_pieces: list[tuple[str, float, int]],
+    unknown: int,
+    charsmap: bytes = CHARSMAP,
+    model_type: int = 1,
+    more: list[tuple[int, int | bytes]] = [],
 ) -> bytes:
-    """A .model."""
+    """A .model, `more` being fields of its trainer."""
     result = b"".join(
         field(1, field(1, text.encode()) + field(2, score) + (field(3, kind) if kind != NORMAL else b""))
         for text, score, kind in all_pieces
     )
     trainer = field(3, model_type) + field(4, 8000) + field(40, unknown) + field(45, b"<unk>")
+    trainer += b"".join(field(number, value) for number, value in more)
     normalizer = field(1, b"nmt_nfkc") + (field(2, charsmap) if charsmap else b"") + field(3, 1)
     return result + field(2, trainer) + field(3, normalizer)
 

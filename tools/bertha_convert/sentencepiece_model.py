@@ -12,7 +12,7 @@ from .errors import ConvertError, fail
 
 LARGEST = 2**28  # bytes of a file
 CONTROL, USER_DEFINED = 3, 4  # types of pieces
-UNIGRAM = 1  # type of model
+UNIGRAM, BPE = 1, 2  # types of models
 
 
 class Piece(NamedTuple):
@@ -27,9 +27,19 @@ class Model(NamedTuple):
     """A model."""
 
     pieces: list[Piece]
-    type: int
-    unknown: int  # the number of the unknown piece
-    charsmap: bytes  # compiled rules of normalisation; empty: there are none
+    type: int = UNIGRAM
+    byte_fallback: bool = False
+    unknown: int = 0  # the number of the unknown piece
+    first: int = 1  # and of the one that texts begin with, if there is one: none is negative
+    last: int = 2
+    unknown_text: str = "<unk>"
+    first_text: str = "<s>"
+    last_text: str = "</s>"
+    charsmap: bytes = b""  # compiled rules of normalisation; empty: there are none
+
+
+TRAINER = {3: "type", 35: "byte_fallback", 40: "unknown", 41: "first", 42: "last"}  # fields that are numbers
+TRAINER_TEXTS = {45: "unknown_text", 46: "first_text", 47: "last_text"}
 
 
 class _Damaged(Exception):
@@ -102,21 +112,21 @@ def _piece(data: memoryview) -> Piece:
 
 def _model(data: memoryview) -> Model:
     """The whole message."""
-    pieces, kind, unknown, charsmap = [], UNIGRAM, 0, b""
+    model = Model([])
     for number, value in _fields(data):
         if number == 1:
-            pieces.append(_piece(_bytes(value)))
+            model.pieces.append(_piece(_bytes(value)))
         elif number == 2:  # how it was trained
             for inner, each in _fields(_bytes(value)):
-                if inner == 3:
-                    kind = _integer(each)
-                elif inner == 40:
-                    unknown = _integer(each)
+                if inner in TRAINER:
+                    model = model._replace(**{TRAINER[inner]: _integer(each)})
+                elif inner in TRAINER_TEXTS:
+                    model = model._replace(**{TRAINER_TEXTS[inner]: str(_bytes(each), "utf-8")})
         elif number == 3:  # its normaliser
             for inner, each in _fields(_bytes(value)):
                 if inner == 2:
-                    charsmap = bytes(_bytes(each))
-    return Model(pieces, kind, unknown, charsmap)
+                    model = model._replace(charsmap=bytes(_bytes(each)))
+    return model._replace(byte_fallback=bool(model.byte_fallback))
 
 
 def read(path: Path) -> Model:

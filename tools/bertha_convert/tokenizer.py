@@ -165,16 +165,39 @@ def _metaspace(splitter: Json) -> Json:
     }
 
 
+def _marks(engine: Tokenizer, steps: list[Json], byte_fallback: bool) -> Json:
+    """The fields that say where marks stand, by the pre-tokenizer or the last step of the normaliser, and fit the decoder."""
+    splitter = json.loads(engine.pre_tokenizer.__getstate__()) if engine.pre_tokenizer is not None else None
+    at_spaces = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
+    marks = {"step": "replace", "pattern": " ", "content": MARK}
+    if splitter in (None, at_spaces):  # nothing is left to split where all spaces have become marks
+        if steps[-1:] != [marks]:
+            raise fail("the normaliser doesn't end with marks for spaces", expected=marks, got=steps[-1:])
+        fields = {"whitespace_split": False, "prepend_scheme": "never", "split": False}
+    else:
+        fields = _metaspace(part_state(engine.pre_tokenizer, "Metaspace", "Sequence"))
+    decoder = part_state(engine.decoder, "Metaspace", "Sequence")
+    never = fields["prepend_scheme"] == "never"
+    if decoder["type"] == "Metaspace":
+        if (decoder["prepend_scheme"] == "never") != never:
+            got = f"{fields['prepend_scheme']} and {decoder['prepend_scheme']}"
+            raise fail("the decoder doesn't fit the rest: they differ in prepend_scheme", expected="one value", got=got)
+        if decoder["replacement"] != MARK:
+            raise fail("the decoder has another mark", expected=MARK, got=decoder["replacement"])
+        known = not byte_fallback
+    else:
+        parts: list[Json] = [{"type": "Replace", "pattern": {"String": MARK}, "content": " "}]
+        parts += [{"type": "ByteFallback"}, {"type": "Fuse"}] if byte_fallback else []
+        known = decoder == {"type": "Sequence", "decoders": parts} and never
+    if not known:
+        raise fail("the decoder doesn't fit the rest", got=json.dumps(decoder))
+    return fields
+
+
 def _unigram(engine: Tokenizer, state: Json) -> tuple[Json, Json]:
     """The fields of a Unigram tokenizer, and its post-processor."""
     steps = steps_of(state_of(engine.normalizer))
-    fields = _metaspace(part_state(engine.pre_tokenizer, "Metaspace", "Sequence"))
-    decoder = part_state(engine.decoder, "Metaspace")
-    if (decoder["prepend_scheme"] == "never") != (fields["prepend_scheme"] == "never"):
-        got = f"{fields['prepend_scheme']} and {decoder['prepend_scheme']}"
-        raise fail("pre-tokenizer and decoder differ in prepend_scheme", expected="one value", got=got)
-    if decoder["replacement"] != MARK:
-        raise fail("the decoder has another mark", expected=MARK, got=decoder["replacement"])
+    fields = _marks(engine, steps, False)
     processor = part_state(engine.post_processor, "TemplateProcessing", "BertProcessing", "RobertaProcessing")
     if processor.get("trim_offsets"):
         raise fail("trim_offsets is not supported with Unigram", expected=False, got=True)
@@ -199,25 +222,7 @@ def _character_bpe(engine: Tokenizer, vocabulary: dict[str, int], merges: int) -
     model = engine.model
     _require_plain(model)
     steps = steps_of(state_of(engine.normalizer))
-    splitter = json.loads(engine.pre_tokenizer.__getstate__()) if engine.pre_tokenizer is not None else None
-    at_spaces = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
-    marks = {"step": "replace", "pattern": " ", "content": MARK}
-    if splitter in (None, at_spaces):  # nothing is left to split where all spaces have become marks
-        if steps[-1:] != [marks]:
-            raise fail("the normaliser doesn't end with marks for spaces", expected=marks, got=steps[-1:])
-        fields = {"whitespace_split": False, "prepend_scheme": "never", "split": False}
-    else:
-        fields = _metaspace(part_state(engine.pre_tokenizer, "Metaspace", "Sequence"))
-    decoder = json.loads(engine.decoder.__getstate__()) if engine.decoder is not None else {"type": None}
-    spaces = {"type": "Replace", "pattern": {"String": MARK}, "content": " "}
-    if decoder["type"] == "Metaspace":
-        known = not model.byte_fallback and decoder["replacement"] == MARK
-        known = known and (decoder["prepend_scheme"] == "never") == (fields["prepend_scheme"] == "never")
-    else:
-        with_bytes = [spaces, {"type": "ByteFallback"}, {"type": "Fuse"}]
-        known = decoder == {"type": "Sequence", "decoders": with_bytes} and model.byte_fallback
-    if not known:
-        raise fail("the decoder doesn't fit the rest", where="tokenizer.json", got=json.dumps(decoder))
+    fields = _marks(engine, steps, model.byte_fallback)
     if not merges:
         raise fail("there are no merges", expected="merges of BPE")
     if model.unk_token is not None and model.unk_token not in vocabulary:
@@ -327,7 +332,7 @@ def resolve(folder: Path, model_config: Json, question_answering: bool, reads_ty
         engine, special, options = build_engine(files, rules)
         engine.no_truncation()
         engine.no_padding()
-        merges = merges_of(files, rules) if isinstance(engine.model, models.BPE) else []
+        merges = merges_of(files, rules, engine) if isinstance(engine.model, models.BPE) else []
         description, tokens, scores = _describe(engine, special, merges)
         replacements = take_charsmap(description.get("normalizer", []))
         has_types = reads_types and returns_types(files, rules)

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from . import roberta_rules, unigram_rules
-from .errors import fail
+from . import bpe_rules, roberta_rules, sentencepiece_model, unigram_rules
+from .errors import ConvertError, fail
 from .normalizer import state_of
 from .source import read_json, read_optional_json
 from .special_tokens import Specials, add_tokens, as_object, declare, special_tokens
@@ -38,6 +38,8 @@ BERT_CLASSES = (
 )
 ROBERTA_CLASSES = ("RobertaTokenizer", "RobertaTokenizerFast")
 AS_WRITTEN_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")  # run tokenizer.json as it is
+AS_WRITTEN_MODEL_TYPES = ("modernbert",)  # and so do these, whatever class their folders name
+ANY_MODEL = "tokenizer.model"  # what the general class and Gemma's read where there is no tokenizer.json
 FAIRSEQ_CLASSES = ("XLMRobertaTokenizer", "CamembertTokenizer")
 CLASSES_WITHOUT_TYPES = {  # without "Fast": they give a model no token_type_ids, so that it takes 0 for all
     "v5": (
@@ -45,6 +47,7 @@ CLASSES_WITHOUT_TYPES = {  # without "Fast": they give a model no token_type_ids
         "RobertaTokenizer",
         *FAIRSEQ_CLASSES,
         "AlbertTokenizer",
+        "GemmaTokenizer",
         "TokenizersBackend",
         "PreTrainedTokenizer",
     ),
@@ -76,10 +79,11 @@ def read_files(folder: Path, model_config: Json) -> Files:
     """Reads what a folder has of tokenizer files, and checks that bertha knows their kind."""
     config = read_optional_json(folder / "tokenizer_config.json") or {}
     named = config.get("tokenizer_class") or model_config.get("tokenizer_class")
+    if str(model_config.get("model_type")) in AS_WRITTEN_MODEL_TYPES:
+        named = "TokenizersBackend"
     named = named or CLASS_OF_MODEL_TYPE.get(str(model_config.get("model_type")))
-    known = BERT_CLASSES + ROBERTA_CLASSES + AS_WRITTEN_CLASSES
-    unigram = unigram_rules.class_of(named)
-    if named not in known and unigram is None:
+    known = BERT_CLASSES + ROBERTA_CLASSES + bpe_rules.GEMMA_CLASSES + AS_WRITTEN_CLASSES
+    if named not in known and unigram_rules.class_of(named) is None:
         expected = " or ".join(str(name) for name in (*known[1:], *unigram_rules.CLASSES))
         raise fail(f"tokenizer class '{named}' is not supported", where=folder, expected=expected)
     if config.get("auto_map"):
@@ -92,16 +96,36 @@ def read_files(folder: Path, model_config: Json) -> Files:
         read_optional_json(folder / "added_tokens.json"),
         named,
     )
-    if files.tokenizer is None and named in AS_WRITTEN_CLASSES:
-        raise fail(f"tokenizer class '{named}' needs tokenizer.json", where=folder, got="no such file")
-    vocabulary = "vocab.json" if named in ROBERTA_CLASSES else "vocab.txt"
-    vocabulary = unigram_rules.CLASSES[unigram].file if unigram else vocabulary
-    if files.tokenizer is None and not (folder / vocabulary).is_file():
-        do = ""
-        if (folder / "vocab.json").is_file():
-            do = 'If it is a RoBERTa, write {"tokenizer_class": "RobertaTokenizer"} to tokenizer_config.json.'
-        raise fail("there is no vocabulary", where=folder, expected=f"{vocabulary} or tokenizer.json", do=do)
+    if files.tokenizer is None and not (folder / vocabulary_file(named)).is_file():
+        raise _no_vocabulary(folder, named)
     return files
+
+
+def vocabulary_file(tokenizer_class: str | None) -> str:
+    """What a class reads where there is no tokenizer.json."""
+    if unigram := unigram_rules.class_of(tokenizer_class):
+        return unigram_rules.CLASSES[unigram].file
+    if tokenizer_class in AS_WRITTEN_CLASSES + bpe_rules.GEMMA_CLASSES:
+        return ANY_MODEL
+    return "vocab.json" if tokenizer_class in ROBERTA_CLASSES else "vocab.txt"
+
+
+def _no_vocabulary(folder: Path, tokenizer_class: str | None) -> ConvertError:
+    """The error that says what a folder has instead of its class's vocabulary, and of which class that might be."""
+    expected = f"{vocabulary_file(tokenizer_class)} or tokenizer.json"
+    what = "there is no vocabulary"
+    if tokenizer_class in AS_WRITTEN_CLASSES:
+        what = f"tokenizer class '{tokenizer_class}' needs tokenizer.json"
+    readers: dict[str, list[str]] = {"vocab.json": ["RobertaTokenizer"], "vocab.txt": ["BertTokenizer"]}
+    for name, its in unigram_rules.CLASSES.items():
+        readers.setdefault(its.file, []).append(name)
+    found = sorted({path.name for path in folder.glob("*.model")} | {name for name in readers if (folder / name).is_file()})
+    if not found:
+        return fail(what, where=folder, expected=expected, got="no such file")
+    classes = readers.get(found[0], ["XLMRobertaTokenizer", "CamembertTokenizer", "AlbertTokenizer", "DebertaV2Tokenizer"])
+    do = f'Write the class of {found[0]} to tokenizer_config.json: {{"tokenizer_class": "{classes[0]}"}}'
+    do += f", or {', '.join(classes[1:])}." if classes[1:] else "."
+    return fail(what, where=folder, expected=expected, got=", ".join(found), do=do)
 
 
 def _option(config: Json, name: str, default: bool | None, nullable: bool = False) -> bool | None:
@@ -185,16 +209,25 @@ def _roberta_template(config: Json, special: Specials, engine: Tokenizer) -> pro
     return roberta_rules.post_processor(cls, sep, engine, trim_offsets, add_prefix_space)
 
 
-def merges_of(files: Files, rules: str) -> roberta_rules.Merges:
-    """The merges of byte-level BPE, by rank."""
+def _written_merges(files: Files, rules: str) -> roberta_rules.Merges:
+    """The merges that tokenizer.json or merges.txt has, by rank."""
     as_written = files.tokenizer_class in AS_WRITTEN_CLASSES
     return roberta_rules.merges_of(files.folder, files.tokenizer, rules, as_written)
+
+
+def merges_of(files: Files, rules: str, engine: Tokenizer) -> roberta_rules.Merges:
+    """The merges of an engine of BPE, by rank."""
+    if source_of(files).endswith(".model"):
+        return bpe_rules.merges_in(engine)
+    return _written_merges(files, rules)
 
 
 def _class_tokens(files: Files, rules: str) -> tuple[Json, dict[str, Json]]:
     """The special tokens that the class has by default, and the flags that it gives to those that are texts alone."""
     if files.tokenizer_class in AS_WRITTEN_CLASSES:
         return {}, {}
+    if files.tokenizer_class in bpe_rules.GEMMA_CLASSES:
+        return bpe_rules.GEMMA_TOKENS, {}
     if unigram := unigram_rules.class_of(files.tokenizer_class):
         its = unigram_rules.CLASSES[unigram]
         flags = its.new_flags if rules == "v5" else its.old_flags
@@ -209,17 +242,27 @@ def _class_tokens(files: Files, rules: str) -> tuple[Json, dict[str, Json]]:
 
 
 def _class_engine(
-    files: Files, rules: str, config: Json, special: Specials, unigram_source: unigram_rules.Source | None
+    files: Files, rules: str, config: Json, special: Specials, model_source: unigram_rules.Source | None
 ) -> tuple[Tokenizer, str]:
     """The engine before tokens are added, and where its options come from."""
     roberta = files.tokenizer_class in ROBERTA_CLASSES
+    if files.tokenizer_class in bpe_rules.GEMMA_CLASSES:
+        unknown = special.named["unk_token"].content
+        if model_source is not None and model_source.model is not None:
+            vocabulary = bpe_rules.ids_of(model_source.model)
+            merges = bpe_rules.merges_of(vocabulary, vocabulary, False)
+        else:
+            vocabulary, merges = _vocabulary(files, rules), _written_merges(files, rules)
+        return bpe_rules.gemma_engine(vocabulary, merges, unknown), "GemmaTokenizer's defaults"
+    if files.tokenizer_class in AS_WRITTEN_CLASSES and model_source is not None and model_source.model is not None:
+        return bpe_rules.plain_engine(model_source.model, config), "its trainer and tokenizer_config.json"
     if files.tokenizer_class in AS_WRITTEN_CLASSES:
         engine = _from_tokenizer_json(files)
         if rules == "v4":
             roberta_rules.set_prefix_space(engine, bool(_option(config, "add_prefix_space", False)))
         return engine, "tokenizer.json, as written"
     if unigram := unigram_rules.class_of(files.tokenizer_class):
-        return _unigram_engine(files, unigram, rules, config, special, unigram_source)
+        return _unigram_engine(files, unigram, rules, config, special, model_source)
     if rules == "v4" and files.tokenizer is not None:
         engine = _from_tokenizer_json(files)
         if roberta:
@@ -235,7 +278,7 @@ def _class_engine(
         engine.normalizer = _bert_normalizer(config, state["clean_text"])
         return engine, "tokenizer.json, its normaliser by tokenizer_config.json"
     if roberta:
-        vocabulary, merges = _vocabulary(files, rules), merges_of(files, rules)
+        vocabulary, merges = _vocabulary(files, rules), _written_merges(files, rules)
         engine = roberta_rules.from_vocabulary(vocabulary, merges, _roberta_options(config)[0])
     else:
         engine = _from_vocabulary(files, rules, config, special)
@@ -244,12 +287,19 @@ def _class_engine(
     return engine, f"tokenizer_config.json and {'RoBERTa' if roberta else 'BERT'}'s defaults"
 
 
-def _unigram_source(files: Files, rules: str) -> unigram_rules.Source | None:
-    """What a class with Unigram is built from, if it is one and is built."""
+def _model_source(files: Files, rules: str) -> unigram_rules.Source | None:
+    """What a class with Unigram is built from, if it is one and is built, or another class by a .model."""
+    own = files.tokenizer_class in AS_WRITTEN_CLASSES + bpe_rules.GEMMA_CLASSES
+    if own and rules == "v4" and (files.tokenizer is None or files.tokenizer_class in bpe_rules.GEMMA_CLASSES):
+        what = f"tokenizer class '{files.tokenizer_class}' is not supported for question answering"
+        raise fail(what if files.tokenizer else f"{what} without tokenizer.json", where=files.folder)
+    if own and files.tokenizer is None:
+        model = sentencepiece_model.read(files.folder / ANY_MODEL)
+        return unigram_rules.Source([], model.charsmap, model.unknown, unigram_rules.added_of(model), model)
     name = unigram_rules.class_of(files.tokenizer_class)
     if name is None or (rules == "v4" and files.tokenizer is not None):
         return None
-    return unigram_rules.source(files.folder, name, files.tokenizer)
+    return unigram_rules.source(files.folder, name, files.tokenizer, rules)
 
 
 def _unigram_engine(
@@ -265,7 +315,8 @@ def _unigram_engine(
     else:
         named = {key: token.content for key, token in special.named.items()}
         engine = unigram_rules.new_engine(name, source, config, named)
-    return engine, f"tokenizer_config.json and {name}'s defaults"
+    other = rules == "v5" and source.model is not None and source.model.type == sentencepiece_model.BPE
+    return engine, f"tokenizer_config.json and {name}'s defaults" + (", its BPE taken for Unigram" if other else "")
 
 
 def _class_template(files: Files, config: Json, special: Specials, engine: Tokenizer) -> Any:
@@ -277,21 +328,37 @@ def _class_template(files: Files, config: Json, special: Specials, engine: Token
     return template(config, special, engine)
 
 
+def _has_ends_template(files: Files, config: Json) -> bool:
+    """Whether the class of 5.23.0 has bos_token and eos_token at the ends, or nothing, in place of its own template."""
+    named = ("add_bos_token" in config or "add_eos_token" in config) and files.tokenizer is None
+    albert = unigram_rules.class_of(files.tokenizer_class) == "AlbertTokenizer"
+    return source_of(files) == ANY_MODEL or (named and albert)
+
+
 def build_engine(files: Files, rules: str) -> tuple[Tokenizer, Specials, str]:
     """The engine as transformers would set it up, its named special tokens, and where its options come from."""
     declared = declare(files.config, files.tokenizer, files.special_tokens, files.added_tokens, rules)
     config = declared.config
-    unigram_source = _unigram_source(files, rules)
+    model_source = _model_source(files, rules)
+    defaults, flags = _class_tokens(files, rules)
+    extra = "extra_special_tokens" if rules == "v5" else "additional_special_tokens"
     if unigram := unigram_rules.class_of(files.tokenizer_class):
-        extra = unigram_rules.extra_tokens(unigram, rules, unigram_source)
-        config.setdefault("extra_special_tokens" if rules == "v5" else "additional_special_tokens", extra)
-    special = special_tokens(declared, rules, *_class_tokens(files, rules))
+        config.setdefault(extra, unigram_rules.extra_tokens(unigram, rules, model_source))
+    elif model_source is not None and model_source.model is not None:
+        config.setdefault(extra, model_source.added)
+        if files.tokenizer_class in AS_WRITTEN_CLASSES:
+            defaults = bpe_rules.tokens_of(model_source.model)
+    special = special_tokens(declared, rules, defaults, flags)
     for key in ("unk_token", "cls_token", "sep_token", "pad_token"):
         if key not in special.named:
             raise fail(f"there is no {key}", where=files.folder / "tokenizer_config.json", expected="a token")
-    engine, options = _class_engine(files, rules, config, special, unigram_source)
+    engine, options = _class_engine(files, rules, config, special, model_source)
     add_tokens(engine, declared.tokens, special, rules)
-    if rules == "v5" and files.tokenizer_class not in AS_WRITTEN_CLASSES:
+    if rules == "v5" and _has_ends_template(files, config):
+        engine.post_processor = bpe_rules.ends_template(config, special, engine)
+    elif rules == "v5" and files.tokenizer_class in bpe_rules.GEMMA_CLASSES:
+        engine.post_processor = _from_tokenizer_json(files).post_processor
+    elif rules == "v5" and files.tokenizer_class not in AS_WRITTEN_CLASSES:
         engine.post_processor = _class_template(files, config, special, engine)
     return engine, special, options
 
@@ -300,9 +367,8 @@ def source_of(files: Files) -> str:
     """The files that the vocabulary is read from."""
     if files.tokenizer is not None:
         return "tokenizer.json"
-    if unigram := unigram_rules.class_of(files.tokenizer_class):
-        return unigram_rules.CLASSES[unigram].file
-    return "vocab.json and merges.txt" if files.tokenizer_class in ROBERTA_CLASSES else "vocab.txt"
+    name = vocabulary_file(files.tokenizer_class)
+    return "vocab.json and merges.txt" if name == "vocab.json" else name
 
 
 def returns_types(files: Files, rules: str) -> bool:

@@ -1,4 +1,4 @@
-"""The classes of tokenizers with SentencePiece's Unigram: from tokenizer.json, or from a .model file."""
+"""The classes of tokenizers with SentencePiece's Unigram: from tokenizer.json, or from a .model file, which may be of BPE."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from . import sentencepiece_model
+from . import bpe_rules, sentencepiece_model
 from .errors import fail
 from .roberta_rules import TOKENS as FAIRSEQ_TOKENS
-from .sentencepiece_model import CONTROL, UNIGRAM, USER_DEFINED
+from .sentencepiece_model import BPE, CONTROL, UNIGRAM, USER_DEFINED
 
 ALBERT_TOKENS = {
     "bos_token": "[CLS]",
@@ -64,6 +64,7 @@ class Source(NamedTuple):
     charsmap: bytes  # empty: there is none
     unknown: int | None  # a .model's number of the unknown piece
     added: list[Json]  # a .model's control and user-defined pieces, as added tokens
+    model: sentencepiece_model.Model | None = None
 
 
 def class_of(name: str | None) -> str | None:
@@ -96,20 +97,31 @@ def _written_charsmap(tokenizer: Json) -> bytes:
     return b""
 
 
-def source(folder: Path, name: str, tokenizer: Json | None) -> Source:
-    """What the files of a folder have for a class."""
-    if tokenizer is not None:
-        return Source(_written_vocabulary(tokenizer), _written_charsmap(tokenizer), None, [])
-    path = folder / CLASSES[name].file
-    model = sentencepiece_model.read(path)
-    if model.type != UNIGRAM:
-        raise fail("is another kind of model", where=path, expected=f"Unigram ({UNIGRAM})", got=model.type)
-    added = [
+def added_of(model: sentencepiece_model.Model) -> list[Json]:
+    """A .model's control and user-defined pieces, as added tokens."""
+    return [
         {"content": piece.text, "normalized": False, "special": piece.type == CONTROL}
         for piece in model.pieces
         if piece.type in (CONTROL, USER_DEFINED)
     ]
-    return Source([(piece.text, piece.score) for piece in model.pieces], model.charsmap, model.unknown, added)
+
+
+def source(folder: Path, name: str, tokenizer: Json | None, rules: str) -> Source:
+    """What the files of a folder have for a class.
+
+    5.23.0 takes the pieces and scores of any .model for those of Unigram, where the class says what it is; 4.57.6 goes
+    by the .model, and knows BPE too.
+    """
+    if tokenizer is not None:
+        return Source(_written_vocabulary(tokenizer), _written_charsmap(tokenizer), None, [])
+    path = folder / CLASSES[name].file
+    model = sentencepiece_model.read(path)
+    if model.type != UNIGRAM and (name == "CamembertTokenizer" if rules == "v5" else model.type != BPE):
+        expected = f"Unigram ({UNIGRAM})" + (f" or BPE ({BPE})" if rules == "v4" else "")
+        do = f"transformers can't read it for {name} either."
+        raise fail("is another kind of model", where=path, expected=expected, got=model.type, do=do)
+    pieces = [(piece.text, piece.score) for piece in model.pieces]
+    return Source(pieces, model.charsmap, model.unknown, added_of(model), model)
 
 
 def extra_tokens(name: str, rules: str, its: Source | None) -> list[Any]:
@@ -197,7 +209,12 @@ def old_engine(name: str, its: Source, config: Json) -> Tokenizer:
     if name == "AlbertTokenizer":
         vocabulary = _without_numbers_and_comma(vocabulary)
     fairseq = name in ("XLMRobertaTokenizer", "CamembertTokenizer")
-    engine = _model(vocabulary, 3 if fairseq else its.unknown)
+    if its.model is not None and its.model.type == BPE:
+        merges = bpe_rules.merges_of(bpe_rules.ids_of(its.model), dict(vocabulary), True)
+        ids = {token: index for index, (token, _) in enumerate(vocabulary)}
+        engine = bpe_rules.new_model(ids, merges, its.model.unknown_text, False)
+    else:
+        engine = _model(vocabulary, 3 if fairseq else its.unknown)
     engine.add_tokens([AddedToken(**token) for token in its.added])
     charsmap = [normalizers.Precompiled(its.charsmap)] if its.charsmap else []
     spaces = normalizers.Replace(Regex(" {2,}"), MARK if fairseq else " ")

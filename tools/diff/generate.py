@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Texts that are hard on a tokenizer, the same ones for the same seed.
 
-    python3 tools/diff/generate.py COUNT --vocabulary VOCABULARY [--seed N] [--pairs] > texts.jsonl
+    python3 tools/diff/generate.py COUNT --vocabulary VOCABULARY [--seed N] [--pairs] [--every-kind] > texts.jsonl
 
 VOCABULARY is a vocab.txt of WordPiece, a vocab.json of byte-level BPE, for which there are three kinds more, or a
 tokenizer.json or .model (needs sentencepiece) of Unigram, a list of its pieces, or a tokenizer.json of BPE over characters,
@@ -9,7 +9,7 @@ for which there are five more.
 
 Every text is a few words, each made by one of the kinds below; the first one's kind goes round, so that each of the five
 kinds of `ROUND` is in at least a fifth of all texts (with those of `BYTE_LEVEL`: an eighth, with those of `UNIGRAM`: a
-tenth). The histogram goes to standard error.
+tenth). With --every-kind all go round, whatever the vocabulary. The histogram goes to standard error.
 """
 
 import argparse
@@ -41,6 +41,7 @@ ROUND = ("marks", "spaces", "repeats", "vocabulary", "special")
 OTHERS = ("cases", "chinese", "punctuation", "hangul", "any")
 BYTE_LEVEL = ("contractions", "runs", "fallback")
 UNIGRAM = ("metaspaces", "compatible", "outside", "clusters", "fallback")
+ALL = tuple(dict.fromkeys(ROUND + OTHERS + BYTE_LEVEL + UNIGRAM))
 CONTRACTIONS = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"]
 BYTE_SPECIAL = ["<s>", "</s>", "<pad>", "<unk>", "<mask>"]
 BROKEN_BYTE_SPECIAL = ["<S>", "<mask", "mask>", "<<s>>", "< pad >", "</s\u0301>", "<\u200dmask>", "\u0120<s>", "\u0120"]
@@ -64,15 +65,15 @@ CLUSTERS = ["\u1100", "\u115f", "\u1161", "\u11a8", "\uac00", "\uac01", "\ud7b0"
 class Generator:
     """Makes words of each kind; `pieces` are the vocabulary's tokens without prefix, as text."""
 
-    def __init__(self, seed, pieces, more=()):
+    def __init__(self, seed, pieces, more=(), every_kind=False):
         self.random = random.Random(seed)
         self.pieces = pieces
-        self.kinds = ROUND + OTHERS + more
-        self.round = ROUND + more
+        self.kinds = ALL if every_kind else ROUND + OTHERS + more
+        self.round = ALL if every_kind else ROUND + more
         self.special_tokens = {(): SPECIAL, BYTE_LEVEL: BYTE_SPECIAL, UNIGRAM: BYTE_SPECIAL + SPECIAL}[more]
         self.broken_tokens = BROKEN_BYTE_SPECIAL if more else BROKEN_SPECIAL
         self.histogram = collections.Counter()
-        if more == UNIGRAM:
+        if "outside" in self.kinds:
             known = set("".join(pieces))
             self.unknown = [c for c in CODE_POINTS if c not in known]
 
@@ -219,11 +220,11 @@ def pieces_of(vocabulary_file):
     return [t.removeprefix("##") for t in tokens if t and t != "##" and not (t[0] == "[" and t[-1] == "]")]
 
 
-def generate(count, vocabulary_file, seed=1, pairs=False):
+def generate(count, vocabulary_file, seed=1, pairs=False, every_kind=False):
     """(texts, histogram): `count` objects {"text"} or {"text", "text_pair"}, and in how many texts each kind is."""
     read, more = {"vocab.txt": (pieces_of, ()), "vocab.json": (byte_level_pieces, BYTE_LEVEL)}.get(
         pathlib.Path(vocabulary_file).name, (unigram_pieces, UNIGRAM))
-    generator = Generator(seed, read(vocabulary_file), more)
+    generator = Generator(seed, read(vocabulary_file), more, every_kind)
     kinds = generator.round
     texts = []
     for i in range(count):
@@ -235,7 +236,7 @@ def generate(count, vocabulary_file, seed=1, pairs=False):
 
 
 def describe(histogram, count):
-    kinds = [kind for kind in dict.fromkeys(ROUND + OTHERS + BYTE_LEVEL + UNIGRAM) if kind in histogram]
+    kinds = [kind for kind in ALL if kind in histogram]
     return ", ".join(f"{kind} {100 * histogram[kind] / count:.0f} %" for kind in kinds)
 
 
@@ -245,8 +246,9 @@ def main():
     parser.add_argument("--vocabulary", required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pairs", action="store_true")
+    parser.add_argument("--every-kind", action="store_true")
     options = parser.parse_args()
-    texts, histogram = generate(options.count, options.vocabulary, options.seed, options.pairs)
+    texts, histogram = generate(options.count, options.vocabulary, options.seed, options.pairs, options.every_kind)
     for item in texts:
         print(json.dumps(item))
     print(describe(histogram, len(texts) * (2 if options.pairs else 1)), file=sys.stderr)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Tokenises the same texts by `bertha tokenize` and by Hugging Face, and counts the differences.
 
-    python3 tools/diff/tokenizer.py MODEL FOLDER [FILE ...] [--generate N] [--seed N] [--pairs] [--all]
+    python3 tools/diff/tokenizer.py MODEL FOLDER [FILE ...] [--generate N [--every-kind]] [--seed N] [--pairs] [--all]
         [--truncation STRATEGY --max-length N [--stride N]] [--split-special-tokens] [--bertha PROGRAM]
 
 MODEL is the file that tools/convert.py made of FOLDER (with --tokenizer it needs no weights). FILEs are text, a text a
@@ -11,6 +11,8 @@ anything differs.
 """
 
 import argparse
+import collections
+import gc
 import json
 import pathlib
 import subprocess
@@ -20,6 +22,7 @@ from generate import describe, generate, vocabulary_of
 
 FIELDS = ("ids", "type_ids", "tokens", "offsets")
 MORE_FIELDS = ("word_ids", "special_tokens_mask")
+AT_ONCE = 1_000  # texts for which the answers are in memory
 
 
 def lines_of(file):
@@ -49,24 +52,93 @@ def by_bertha(program, model, items, options):
     return [None if "error" in a else a if isinstance(a, list) else [a] for a in answers]
 
 
-def by_hugging_face(tokenizer, item, limit, has_types):
-    try:
-        encoding = tokenizer.encode(item["text"], item.get("text_pair"))
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # what panics is no Exception
-        return None
-    windows = [encoding, *encoding.overflowing]
-    if limit and any(len(window.ids) > limit for window in windows):
-        return None
-    return [described(tokenizer, window, has_types) for window in windows]
+class Reference:
+    """The tokenizer that Hugging Face makes of a folder."""
+
+    def __init__(self, folder):
+        import transformers
+
+        loaded = transformers.AutoTokenizer.from_pretrained(folder)
+        self.has_types = "token_type_ids" in loaded.model_input_names
+        self.engine = loaded.backend_tokenizer
+        self.token_of = {index: token for token, index in self.engine.get_vocab().items()}
+        self.engine.no_padding()
+
+    def set_up(self, options):
+        """Makes it do what the options say."""
+        self.engine.encode_special_tokens = options.split_special_tokens
+        self.engine.no_truncation()
+        if options.truncation:
+            self.engine.enable_truncation(options.max_length, stride=options.stride, strategy=options.truncation)
+
+    def windows(self, item, limit):
+        """The windows of an item; None: it refuses it."""
+        try:
+            encoding = self.engine.encode(item["text"], item.get("text_pair"))
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # what panics is no Exception
+            return None
+        windows = [encoding, *encoding.overflowing]
+        if limit and any(len(window.ids) > limit for window in windows):
+            return None
+        return [self.described(window) for window in windows]
+
+    def described(self, encoding):
+        types = encoding.type_ids if self.has_types else [0] * len(encoding.ids)  # what a model takes that is given none
+        return {"ids": encoding.ids, "type_ids": types, "tokens": [self.token_of[i] for i in encoding.ids],
+                "offsets": [list(o) for o in encoding.offsets], "word_ids": encoding.word_ids,
+                "special_tokens_mask": encoding.special_tokens_mask}
 
 
-def described(tokenizer, encoding, has_types):
-    types = encoding.type_ids if has_types else [0] * len(encoding.ids)  # what a model takes that is given none
-    return {"ids": encoding.ids, "type_ids": types, "tokens": [tokenizer.id_to_token(i) for i in encoding.ids],
-            "offsets": [list(o) for o in encoding.offsets], "word_ids": encoding.word_ids,
-            "special_tokens_mask": encoding.special_tokens_mask}
+class Tally:
+    """What was compared, and how much of it differs."""
+
+    def __init__(self):
+        self.texts = self.tokens = self.windows = self.refused = self.different = 0
+        self.fields = collections.Counter()
+
+    def add(self, item, ours, theirs, fields, show):
+        """Compares the windows of one item; prints them if they differ and fewer than `show` did."""
+        self.texts += 1
+        if ours is None and theirs is None:
+            self.refused += 1
+            return
+        if ours is None or theirs is None or len(ours) != len(theirs):
+            wrong = ["windows"]
+        else:
+            self.windows += len(theirs)
+            self.tokens += sum(len(window["ids"]) for window in theirs)
+            wrong = [field for field in fields if any(a.get(field) != b[field] for a, b in zip(ours, theirs))]
+        self.fields.update(wrong)
+        self.different += bool(wrong)
+        if wrong and self.different <= show:
+            print(json.dumps({"input": item, "bertha": ours, "hugging_face": theirs}))
+
+    def __add__(self, other):
+        total = Tally()
+        for name, value in vars(self).items():
+            setattr(total, name, value + getattr(other, name))
+        return total
+
+    def __str__(self):
+        windows = f" in {self.windows} windows" if self.windows != self.texts else ""
+        refused = f", {self.refused} refused by both" if self.refused else ""
+        differ = f" ({', '.join(f'{field} {n}' for field, n in self.fields.items())})" if self.different else ""
+        return f"{self.texts} texts, {self.tokens} tokens{windows}{refused}: {self.different} texts differ{differ}"
+
+
+def compare(model, reference, items, options):
+    """The tally of some items."""
+    reference.set_up(options)
+    fields = FIELDS + (MORE_FIELDS if options.all else ())
+    tally = Tally()
+    gc.disable()  # millions of small lists, none of them in a cycle: it would take half of the time
+    for first in range(0, len(items), AT_ONCE):
+        part = items[first : first + AT_ONCE]
+        for item, ours in zip(part, by_bertha(options.bertha, model, part, options)):
+            tally.add(item, ours, reference.windows(item, options.max_length), fields, options.show)
+    return tally
 
 
 def main():
@@ -75,6 +147,7 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("files", nargs="*")
     parser.add_argument("--generate", type=int, default=0, metavar="N", help="N texts made from the folder's vocabulary")
+    parser.add_argument("--every-kind", action="store_true", help="also the kinds meant for vocabularies of another kind")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pairs", action="store_true")
     parser.add_argument("--all", action="store_true", help="compare word ids and the special tokens mask as well")
@@ -90,44 +163,16 @@ def main():
 
     items = [item for file in options.files for item in items_of(file, options.pairs)]
     if options.generate:
-        made, histogram = generate(options.generate, vocabulary_of(options.folder), options.seed, options.pairs)
+        vocabulary = vocabulary_of(options.folder)
+        made, histogram = generate(options.generate, vocabulary, options.seed, options.pairs, options.every_kind)
         print("generated: " + describe(histogram, len(made) * (2 if options.pairs else 1)))
         items += made
     if not items:
         parser.error("nothing to compare: give files, or --generate")
 
-    import transformers
-    loaded = transformers.AutoTokenizer.from_pretrained(options.folder)
-    has_types, tokenizer = "token_type_ids" in loaded.model_input_names, loaded.backend_tokenizer
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    tokenizer.encode_special_tokens = options.split_special_tokens
-    if options.truncation:
-        tokenizer.enable_truncation(options.max_length, stride=options.stride, strategy=options.truncation)
-    fields = FIELDS + (MORE_FIELDS if options.all else ())
-    differences = dict.fromkeys(("windows",) + fields, 0)
-    n_different = n_tokens = n_windows = n_refused = 0
-    for item, ours in zip(items, by_bertha(options.bertha, options.model, items, options)):
-        theirs = by_hugging_face(tokenizer, item, options.max_length, has_types)
-        if ours is None and theirs is None:
-            n_refused += 1
-            continue
-        wrong = []
-        if ours is None or theirs is None or len(ours) != len(theirs):
-            wrong = ["windows"]
-        else:
-            n_windows += len(theirs)
-            n_tokens += sum(len(window["ids"]) for window in theirs)
-            wrong = [field for field in fields if any(a.get(field) != b[field] for a, b in zip(ours, theirs))]
-        for field in wrong:
-            differences[field] += 1
-        n_different += bool(wrong)
-        if wrong and n_different <= options.show:
-            print(json.dumps({"input": item, "bertha": ours, "hugging_face": theirs}))
-    also = f" in {n_windows} windows, {n_refused} refused by both" if options.truncation else ""
-    print(f"{len(items)} texts, {n_tokens} tokens{also}: {n_different} texts differ ("
-          + ", ".join(f"{field} {n}" for field, n in differences.items()) + ")")
-    return 1 if n_different else 0
+    tally = compare(options.model, Reference(options.folder), items, options)
+    print(tally)
+    return 1 if tally.different else 0
 
 
 if __name__ == "__main__":
