@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <bertha/encoder/encoder.hpp>
 #include <bertha/encoder/packs.hpp>
+#include <bertha/heads/chosen_tokens.hpp>
 #include <bertha/heads/head.hpp>
 #include <bertha/runtime/function_ref.hpp>
+#include <bertha/self_test.hpp>
 #include <bertha/tokenizer/same_vocabulary.hpp>
 #include <bertha/tokenizer/tokenizer.hpp>
-#include <cmath>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <span>
@@ -76,18 +76,21 @@ class Model {
   const H& head() const { return state_->head; }
   const WeightFile& file() const { return state_->file; }
 
-  /// The head's output for `encodings`, row after row in their order. At most `options.max_batch_tokens` (but at least
+  /// The head's output for `encodings`, row after row in their order: of a head that gives chosen_rows one for each
+  /// position in chosen[i], or, if `chosen` is empty, for each token. At most `options.max_batch_tokens` (but at least
   /// one encoding) go through at a time. Throws Error{input | stopped}. Thread-safe.
-  Output run(std::span<const Encoding> encodings, const CallOptions& options = {}) const {
-    if (encodings.empty()) return run_batch(Batch(), options);
+  Output run(std::span<const Encoding> encodings, const CallOptions& options = {}, ChosenTokens chosen = {}) const {
+    Output all;
+    if (encodings.empty()) run_pack(head(), {}, {}, {}, options, [&](auto, Output& none) { all = std::move(none); });
     std::vector<std::size_t> order(encodings.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    Output all;
-    run_packs(encodings, order, options, [&](std::size_t begin, std::size_t, Output& pack) {
-      if (begin == 0)
-        all = std::move(pack);
+    bool is_first = true;
+    in_packs(head(), encodings, chosen, order, options, [&](auto, Output& part) {
+      if (is_first)
+        all = std::move(part);
       else
-        detail::append_rows(all, std::move(pack));
+        detail::append_rows(all, std::move(part));
+      is_first = false;
     });
     return all;
   }
@@ -95,7 +98,7 @@ class Model {
   /// f(i) for every i in [0, n), on all threads: the encodings of many texts. Stops between two of them.
   /// Throws what `f` throws, and Error{stopped}.
   void for_each(std::size_t n, const CallOptions& options, FunctionRef<std::size_t> f) const {
-    const auto work = state_->workspaces.take(options);
+    const auto work = state_->empty_workspaces.take(options);
     (*work).for_each(n, [&](std::size_t i, const Team& alone) {
       alone.check_stop();
       f(i);
@@ -103,22 +106,26 @@ class Model {
   }
 
   /// visit(i, logits) for every encoding, the longest first: logits [1, L] of a head that gives a row per sequence,
-  /// [tokens, L] of one that gives a row per token. Packs are as for `run`.
+  /// [tokens, L] of one that gives a row per token, [chosen tokens, L] of the third kind. Packs are as for `run`.
   void run_each(std::span<const Encoding> encodings, const CallOptions& options,
-                FunctionRef<std::size_t, MatrixView<const float>> visit) const requires std::same_as<Output, Logits> {
-    const auto order = detail::longest_first(encodings);
-    run_packs(encodings, order, options, [&](std::size_t begin, std::size_t end, const Logits& logits) {
+                FunctionRef<std::size_t, MatrixView<const float>> visit,
+                ChosenTokens chosen = {}) const requires std::same_as<Output, Logits> {
+    run_packs(head(), encodings, chosen, options, [&](std::span<const std::size_t> pack, const Logits& logits) {
       const float* rows = logits.values.data();
-      for (; begin < end; ++begin) {
-        const std::size_t n = rows_of(encodings[order[begin]].size());
-        visit(order[begin], MatrixView<const float>{rows, n, logits.cols, logits.cols});
+      for (const std::size_t i : pack) {
+        const std::size_t n = rows_of(head().gives, encodings[i], chosen, i);
+        visit(i, MatrixView<const float>{rows, n, logits.cols, logits.cols});
         rows += n * logits.cols;
       }
     });
   }
 
-  /// How many rows the head gives for a sequence of so many tokens.
-  static constexpr std::size_t rows_of(std::size_t tokens) { return H::gives == Gives::sequence_rows ? 1 : tokens; }
+  /// visit(pack, output) for every pack, the longest encodings first: `output` is what `head`, a copy of the model's
+  /// with other choices for this call, gives for the encodings whose indices are in `pack`, row after row.
+  void run_packs(const H& head, std::span<const Encoding> encodings, ChosenTokens chosen, const CallOptions& options,
+                 FunctionRef<std::span<const std::size_t>, Output&> visit) const {
+    in_packs(head, encodings, chosen, detail::longest_first(encodings), options, visit);
+  }
 
   /// Compares the CRCs and the recorded self-test with what this CPU and build make of the file: ids, offsets, logits;
   /// of an int8 model the very bits. Where it runs in another precision than the file's, no logits. Throws
@@ -126,29 +133,37 @@ class Model {
   void verify() const;
 
  private:
-  Output run_batch(const Batch& batch, const CallOptions& options) const {
+  using Visit = FunctionRef<std::span<const std::size_t>, Output&>;
+
+  void in_packs(const H& head, std::span<const Encoding> encodings, ChosenTokens chosen,
+                std::span<const std::size_t> order, const CallOptions& options, Visit visit) const {
+    if (head.gives == Gives::chosen_rows) require_chosen(encodings, chosen);
+    detail::for_each_pack(encodings, order, options.max_batch_tokens,
+                          [&](const Batch& batch, std::size_t begin, std::size_t end) {
+                            run_pack(head, batch, order.subspan(begin, end - begin), chosen, options, visit);
+                          });
+  }
+
+  /// The encodings `pack`, which are those of `batch`.
+  void run_pack(const H& head, const Batch& batch, std::span<const std::size_t> pack, ChosenTokens chosen,
+                const CallOptions& options, Visit visit) const {
     detail::require_rows(batch.ids(), state_->config.vocab_size, state_->tokenizer);
     const auto work = state_->workspaces.take(options);
     EncoderOutput output = state_->encoder.forward(batch, *work);
-    if constexpr (H::reads == Reads::pooled) state_->encoder.pool(output, *work);
-    return state_->head(output, *work);
-  }
-
-  /// f(begin, end, output of the encodings order[begin] to order[end]) for every pack, in `order`.
-  template <class F>
-  void run_packs(std::span<const Encoding> encodings, std::span<const std::size_t> order, const CallOptions& options,
-                 const F& f) const {
-    const auto run_pack = [&](const Batch& batch, std::size_t begin, std::size_t end) {
-      Output output = run_batch(batch, options);
-      const std::size_t rows = detail::count_rows(output);
-      if (rows != (H::gives == Gives::sequence_rows ? batch.sequences() : batch.tokens()))
-        throw_error(ErrorCode::unsupported,
-                    {"the head gave ", rows, " rows for ", batch.sequences(), " sequences of ", batch.tokens(),
-                     " tokens; expected one for each ", H::gives == Gives::sequence_rows ? "sequence" : "token",
-                     ", as its `gives` says"});
-      f(begin, end, output);
+    if (head.reads == Reads::pooled) state_->encoder.pool(output, *work);
+    const auto call = [&](const EncoderOutput& part, std::span<const std::size_t> whose, std::size_t expected) {
+      Output rows = head(part, *work);
+      if (detail::count_rows(rows) != expected)
+        throw_error(ErrorCode::unsupported, {"the head gave ", detail::count_rows(rows), " rows for ", part.sequences(),
+                                             " sequences of ", part.hidden.rows, " tokens; expected ", expected,
+                                             ", as its `gives` says: ", to_string(head.gives)});
+      visit(whose, rows);
     };
-    detail::for_each_pack(encodings, order, options.max_batch_tokens, run_pack);
+    if (head.gives != Gives::chosen_rows)
+      return call(output, pack, head.gives == Gives::sequence_rows ? batch.sequences() : batch.tokens());
+    detail::for_each_choice(output, pack, chosen, *work, [&](const EncoderOutput& part, std::size_t begin) {
+      call(part, pack.subspan(begin, part.sequences()), part.hidden.rows);
+    });
   }
 
   struct State {
@@ -190,6 +205,7 @@ class Model {
     E encoder;
     H head;
     mutable detail::WorkspacePool workspaces;
+    mutable detail::WorkspacePool empty_workspaces;  // for loops, one of which may run where a workspace is in use
   };
 
   Model(WeightFile file, const LoadOptions& options) : state_(std::make_shared<const State>(std::move(file), options)) {
@@ -198,82 +214,6 @@ class Model {
 
   std::shared_ptr<const State> state_;
 };
-
-namespace detail {
-
-/// Hexadecimal digits of the numbers' bytes, little endian.
-BERTHA_FUNCTION std::string to_hex(std::span<const float> numbers);
-
-[[noreturn]] BERTHA_FUNCTION void self_test_failed(const std::string& file, std::size_t index, const std::string& what);
-
-/// What the tokenizer makes of a recorded case; throws Error{self_test} when that is not what was recorded.
-BERTHA_FUNCTION Encoding check_tokens(const std::string& file, std::size_t index, const SelfTestCase& expected,
-                                      const Tokenizer& tokenizer);
-
-/// Float32 promises 2e-4 max(1, |logit|) of the recorded logits. BFloat16 promises none: a sum that differs in its last
-/// bit may be rounded to the next bfloat16. Here none may be off by more than a sixteenth of the largest logit of its
-/// case (at least 1): six times what trained models show, and less than a wrong product does.
-BERTHA_FUNCTION void check_logits(const std::string& file, std::size_t index, std::span<const float> expected,
-                                  std::span<const float> found, bool bfloat16);
-
-#if defined(BERTHA_DEFINES_FUNCTIONS)
-
-BERTHA_FUNCTION std::string to_hex(std::span<const float> numbers) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  for (const float number : numbers) {
-    std::uint32_t bits;
-    std::memcpy(&bits, &number, sizeof bits);
-    for (int byte = 0; byte < 4; ++byte, bits >>= 8) {
-      text += kDigits[bits >> 4 & 15];
-      text += kDigits[bits & 15];
-    }
-  }
-  return text;
-}
-
-BERTHA_FUNCTION void self_test_failed(const std::string& file, std::size_t index, const std::string& what) {
-  throw_error(ErrorCode::self_test, {file, ": self-test case ", index, ": ", what,
-                                     "; this build or CPU does not reproduce what the file recorded; please report "
-                                     "the output of `bertha inspect`"});
-}
-
-BERTHA_FUNCTION Encoding check_tokens(const std::string& file, std::size_t index, const SelfTestCase& expected,
-                                      const Tokenizer& tokenizer) {
-  const Encoding encoding =
-      expected.text_pair ? tokenizer.encode(expected.text, *expected.text_pair) : tokenizer.encode(expected.text);
-  if (encoding.ids != expected.ids) self_test_failed(file, index, "token ids differ");
-  if (encoding.type_ids != expected.type_ids) self_test_failed(file, index, "token type ids differ");
-  const OffsetConverter text(expected.text, OffsetUnit::code_point);
-  const OffsetConverter pair(expected.text_pair ? std::string_view(*expected.text_pair) : std::string_view(),
-                             OffsetUnit::code_point);
-  for (std::size_t i = 0; i < encoding.size(); ++i) {
-    const OffsetConverter& unit = encoding.sequences[i] == 1 ? pair : text;
-    if (unit(encoding.offsets[i].start) != expected.offsets[2 * i] ||
-        unit(encoding.offsets[i].end) != expected.offsets[2 * i + 1])
-      self_test_failed(file, index, "the offsets of token " + std::to_string(i) + " differ");
-  }
-  return encoding;
-}
-
-BERTHA_FUNCTION void check_logits(const std::string& file, std::size_t index, std::span<const float> expected,
-                                  std::span<const float> found, bool bfloat16) {
-  if (expected.empty()) return;
-  if (expected.size() != found.size()) self_test_failed(file, index, "the number of logits differs");
-  float largest = 1.0f;
-  for (const float logit : expected) largest = std::max(largest, std::fabs(logit));
-  for (std::size_t j = 0; j < expected.size(); ++j) {
-    const float bound = bfloat16 ? largest / 16.0f : 2e-4f * std::max(1.0f, std::fabs(expected[j]));
-    if (!(std::fabs(expected[j] - found[j]) <= bound))
-      self_test_failed(file, index,
-                       "logit " + std::to_string(j) + " is " + std::to_string(found[j]) + ", expected " +
-                           std::to_string(expected[j]) + " within " + std::to_string(bound));
-  }
-}
-
-#endif
-
-}  // namespace detail
 
 template <Head H, EncoderLike E>
 void Model<H, E>::verify() const {

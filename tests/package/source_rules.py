@@ -20,8 +20,9 @@ MAY_INCLUDE = {
     "kernels": {"kernels"},
     "runtime": {"runtime", "kernels"},
     "encoder": {"encoder", "kernels", "runtime", "file/model_file.hpp", "tokenizer/encoding.hpp"},  # a batch packs encodings
-    "heads": {"heads", "encoder", "kernels", "runtime", "file/model_file.hpp"},
-    "model.hpp": {"heads/head.hpp", "encoder", "kernels", "runtime", "tokenizer", "file"},
+    "heads": {"heads", "encoder", "kernels", "runtime", "file/model_file.hpp", "tokenizer/encoding.hpp"},
+    "self_test.hpp": {"tokenizer"},
+    "model.hpp": {"heads/head.hpp", "heads/chosen_tokens.hpp", "self_test.hpp", "encoder", "kernels", "runtime", "tokenizer", "file"},
     "pipelines": {"pipelines", "heads", "model.hpp", "encoder", "kernels", "runtime", "tokenizer", "file"},
     "bertha.hpp": {"pipelines", "heads", "model.hpp", "encoder", "kernels", "runtime", "tokenizer", "file"},
     "quantize": {"quantize", "model.hpp", "heads", "encoder", "kernels", "runtime", "tokenizer", "file"},

@@ -132,8 +132,14 @@ class WeightFile {
   /// Error{unsupported} when it was taken before.
   template <class T>
   std::span<const T> take(std::string_view tensor, std::initializer_list<std::size_t> shape) {
-    const auto bytes = take_bytes(tensor, dtype_of<T>(), shape);
-    return {static_cast<const T*>(static_cast<const void*>(bytes.data())), bytes.size() / sizeof(T)};
+    return elements<T>(take_bytes(tensor, dtype_of<T>(), shape));
+  }
+
+  /// The elements of a tensor that another part of the model takes: a decoder's that is an embedding table, say.
+  /// Throws Error{missing_tensor | shape}.
+  template <class T>
+  std::span<const T> borrow(std::string_view tensor, std::initializer_list<std::size_t> shape) const {
+    return elements<T>(bytes_of(find(tensor), dtype_of<T>(), shape));
   }
 
   /// Throws Error{unused_tensor} naming tensors (five at most) that nothing took.
@@ -149,7 +155,12 @@ class WeightFile {
   WeightFile(std::span<const std::byte> bytes, std::string name, Memory memory, std::shared_ptr<const void> mapping);
   void read_crcs(std::string_view text, const std::string& where);
 
+  template <class T>
+  static std::span<const T> elements(std::span<const std::byte> bytes) {
+    return {static_cast<const T*>(static_cast<const void*>(bytes.data())), bytes.size() / sizeof(T)};
+  }
   std::size_t find(std::string_view tensor) const;
+  std::span<const std::byte> bytes_of(std::size_t index, DType dtype, std::span<const std::size_t> shape) const;
   std::span<const std::byte> take_bytes(std::string_view tensor, DType dtype, std::span<const std::size_t> shape);
 
   std::shared_ptr<const void> mapping_;
@@ -202,26 +213,31 @@ BERTHA_FUNCTION std::size_t WeightFile::find(std::string_view tensor) const {
                                           "', which the configuration asks for. Convert the model again."});
 }
 
-BERTHA_FUNCTION std::span<const std::byte> WeightFile::take_bytes(std::string_view tensor, DType dtype,
-                                                                  std::span<const std::size_t> shape) {
+BERTHA_FUNCTION std::span<const std::byte> WeightFile::bytes_of(std::size_t index, DType dtype,
+                                                                std::span<const std::size_t> shape) const {
   const auto describe = [](DType of, std::span<const std::size_t> extents) {
     std::string text;
     for (std::size_t extent : extents) text += concat({text.empty() ? "" : ", ", extent});
     return concat({bertha::name(of), " [", text, "]"});
   };
-  const std::size_t index = find(tensor);
   const TensorInfo& info = tensors_[index];
   if (info.dtype != dtype || !std::equal(shape.begin(), shape.end(), info.shape.begin(), info.shape.end())) {
     throw_error(ErrorCode::shape,
                 {name_, ": tensor '", info.name, "' is ", describe(info.dtype, info.shape),
                  ", the configuration asks for ", describe(dtype, shape), ". Convert the model again."});
   }
+  return bytes_.subspan(info.offset, info.size);
+}
+
+BERTHA_FUNCTION std::span<const std::byte> WeightFile::take_bytes(std::string_view tensor, DType dtype,
+                                                                  std::span<const std::size_t> shape) {
+  const std::size_t index = find(tensor);
+  const std::span<const std::byte> bytes = bytes_of(index, dtype, shape);
   if (taken_[index]) {
-    throw_error(ErrorCode::unsupported,
-                {name_, ": tensor '", info.name, "' is taken twice; every tensor has one user."});
+    throw_error(ErrorCode::unsupported, {name_, ": tensor '", tensor, "' is taken twice; every tensor has one user."});
   }
   taken_[index] = true;
-  return bytes_.subspan(info.offset, info.size);
+  return bytes;
 }
 
 BERTHA_FUNCTION void WeightFile::finish() const {

@@ -15,8 +15,19 @@ BERTHA_NAMESPACE_BEGIN
 /// What a head looks at: one vector per sequence, or the hidden state of every token.
 enum class Reads : std::uint8_t { pooled, tokens };
 
-/// What a head makes of it: a row for every sequence, or one for every token.
-enum class Gives : std::uint8_t { sequence_rows, token_rows };
+/// What a head makes of it: a row for every sequence, one for every token, or one for each token that the call chooses.
+/// In the last case the head is shown no other tokens: `hidden` and `starts` of its EncoderOutput are of those chosen.
+enum class Gives : std::uint8_t { sequence_rows, token_rows, chosen_rows };
+
+/// What `gives` asks for, in words.
+constexpr std::string_view to_string(Gives gives) noexcept {
+  switch (gives) {
+    case Gives::sequence_rows: return "a row for each sequence";
+    case Gives::token_rows: return "a row for each token";
+    case Gives::chosen_rows: return "a row for each chosen token";
+  }
+  return "unknown";
+}
 
 /// A matrix of logits that owns its numbers: a row per sequence or per token, a column per label.
 struct Logits {
@@ -53,15 +64,16 @@ concept HeadOutput = std::same_as<O, Logits> || requires(O all, const O& part) {
   all.push_back(std::move(*all.begin()));
 };
 
-/// Everything that `Model` asks of a head: loading, what it reads and gives, and the call. A call sees a part of the
-/// texts, so what it makes of one must not depend on the others. `examples/custom_head.cpp` has one.
+/// Everything that `Model` asks of a head: loading, what it reads and gives (of the type, or of the object), and the
+/// call. A call sees a part of the texts, so what it makes of one must not depend on the others.
+/// `examples/custom_head.cpp` has one.
 template <class H>
 concept Head = HeadOutput<typename H::Output> &&
     requires(const H& head, WeightFile& file, const ModelConfig& config, const EncoderOutput& output, Workspace& work) {
   { H::load(file, config) } -> std::same_as<H>;
   { head(output, work) } -> std::same_as<typename H::Output>;
-  { H::reads } -> std::convertible_to<Reads>;
-  { H::gives } -> std::convertible_to<Gives>;
+  { head.reads } -> std::convertible_to<Reads>;
+  { head.gives } -> std::convertible_to<Gives>;
 };
 
 /// logits = x W^T + b in float32: the last layer of a head. Immutable; `const` methods may run concurrently.

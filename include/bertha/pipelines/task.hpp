@@ -16,7 +16,8 @@ BERTHA_NAMESPACE_BEGIN
 /// more, and looks at `stop` now and then while a long text is encoded, as EncodeOptions::stop is; `decode` makes the
 /// result of them and their logits, a row for each sequence or token as the head gives them.
 /// Both throw Error where the input is bad, and are called from several threads at once, in the FloatEnvironment.
-/// `Input` is a view whose `size()` is its bytes; `noun` is what messages call it.
+/// `Input` is a view whose `size()` is its bytes; `noun` is what messages call it. A task may also have `head(loaded)`,
+/// the head of its call, made of the model's, and, for one that gives chosen_rows, `chosen(window)`, the positions.
 template <class T>
 concept Task = requires(const T& task, const typename T::Input& input, const Stop& stop,
                         std::span<const Encoding> windows, std::span<const MatrixView<const float>> logits) {
@@ -31,6 +32,21 @@ concept Task = requires(const T& task, const typename T::Input& input, const Sto
 enum class BadInput : std::uint8_t { is_an_outcome, ends_the_call };
 
 namespace detail {
+
+/// A task that chooses the tokens of a window which its head makes rows of.
+template <class T>
+concept ChoosesTokens = requires(const T& task, const Encoding& window) {
+  { task.chosen(window) } -> std::same_as<std::vector<std::uint32_t>>;
+};
+
+/// The head that a task's call runs with.
+template <class T, class H>
+decltype(auto) head_of(const T& task, const H& loaded) {
+  if constexpr (requires { task.head(loaded); })
+    return H(task.head(loaded));
+  else
+    return (loaded);
+}
 
 /// The inputs that are worked on together: about 16 packs of text, so that packs are of like lengths and threads find
 /// work, while a batch of any size holds the encodings and logits of a few thousand texts only.
@@ -104,6 +120,7 @@ std::vector<Outcome<typename T::Result>> run_task(const M& model, const T& task,
                                                   const CallOptions& call = {},
                                                   BadInput bad_input = BadInput::is_an_outcome) {
   const Stop stop = call.stop();
+  const auto& head = detail::head_of(task, model.head());
   std::vector<Outcome<typename T::Result>> outcomes(inputs.size());
   for (std::size_t begin = 0, end = 0; begin < inputs.size(); begin = end) {
     for (detail::Slice slice(call.max_batch_tokens); end < inputs.size() && slice.add(inputs[end].size());) ++end;
@@ -124,34 +141,51 @@ std::vector<Outcome<typename T::Result>> run_task(const M& model, const T& task,
     require_good();
 
     // The windows of all good inputs go through the encoder together: those of input i are first[i] to first[i + 1].
+    // An input is decoded as soon as its last window has run, so that no more than a pack's logits are held.
     std::vector<Encoding> windows;
-    std::vector<std::size_t> first = {0};
-    std::size_t rows = 0;
+    std::vector<std::vector<std::uint32_t>> chosen;
+    std::vector<std::size_t> first = {0}, input_of, left(end - begin), complete;
     for (std::size_t i = 0; i < windows_of.size(); ++i) {
       if (outcomes[begin + i])
         for (Encoding& window : windows_of[i]) {
-          rows += model.rows_of(window.size());
+          if constexpr (detail::ChoosesTokens<T>) chosen.push_back(task.chosen(window));
           windows.push_back(std::move(window));
+          input_of.push_back(i);
         }
       first.push_back(windows.size());
+      left[i] = first[i + 1] - first[i];
+      if (left[i] == 0 && outcomes[begin + i]) complete.push_back(i);
     }
-    std::vector<float> values;
     std::vector<MatrixView<const float>> logits(windows.size());
-    model.run_each(windows, call, [&](std::size_t window, MatrixView<const float> found) {
-      values.reserve(rows * found.cols);  // all that come: views stay valid
-      logits[window] = {values.data() + values.size(), found.rows, found.cols, found.cols};
-      values.insert(values.end(), found.data, found.data + found.rows * found.cols);
-    });
-
-    model.for_each(end - begin, call, [&](std::size_t i) {
-      if (!outcomes[begin + i]) return;
-      const std::size_t n = first[i + 1] - first[i];
-      const auto error = detail::error_of_item(begin + i, [&] {
-        outcomes[begin + i] = task.decode(inputs[begin + i], std::span<const Encoding>(windows).subspan(first[i], n),
-                                          std::span<const MatrixView<const float>>(logits).subspan(first[i], n));
+    std::vector<std::vector<float>> kept(windows.size());  // of windows whose input has others that have not run yet
+    const auto decode_complete = [&] {
+      model.for_each(complete.size(), call, [&](std::size_t at) {
+        const std::size_t i = complete[at], n = first[i + 1] - first[i];
+        const auto error = detail::error_of_item(begin + i, [&] {
+          outcomes[begin + i] = task.decode(inputs[begin + i], std::span<const Encoding>(windows).subspan(first[i], n),
+                                            std::span<const MatrixView<const float>>(logits).subspan(first[i], n));
+        });
+        if (error) outcomes[begin + i] = *error;
+        for (std::size_t window = first[i]; window < first[i + 1]; ++window) kept[window] = {};
       });
-      if (error) outcomes[begin + i] = *error;
-    });
+      complete.clear();
+    };
+    decode_complete();
+    const auto take_pack = [&](std::span<const std::size_t> pack, const Logits& found) {
+      const float* rows = found.values.data();
+      for (const std::size_t window : pack) {
+        const std::size_t i = input_of[window], n = rows_of(head.gives, windows[window], chosen, window);
+        logits[window] = {rows, n, found.cols, found.cols};
+        if (first[i + 1] - first[i] > 1) {
+          kept[window].assign(rows, rows + n * found.cols);
+          logits[window].data = kept[window].data();
+        }
+        if (--left[i] == 0) complete.push_back(i);
+        rows += n * found.cols;
+      }
+      decode_complete();
+    };
+    model.run_packs(head, windows, chosen, call, take_pack);
     require_good();
   }
   return outcomes;

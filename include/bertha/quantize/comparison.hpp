@@ -46,7 +46,7 @@ Outputs run_sequence(const AnyEncoder& encoder, const H* head, const Encoding& e
       batch, work,
       [&](std::size_t layer, std::size_t, MatrixView<const float> hidden) { keep_hidden(outputs, layer, hidden); });
   if (!head) return outputs;
-  if constexpr (H::reads == Reads::pooled) encoder.pool(output, work);
+  if (head->reads == Reads::pooled) encoder.pool(output, work);
   outputs.logits = (*head)(output, work);
   return outputs;
 }

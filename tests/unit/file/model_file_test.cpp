@@ -250,6 +250,17 @@ TEST(WeightFile, NamesTensorsThatNothingTook) {
   EXPECT_EQ(two.find("more"), two.npos);
 }
 
+TEST(WeightFile, LendsATensorThatAnotherPartTakes) {
+  const AlignedBytes bytes(ModelWriter::tiny().bytes());
+  WeightFile file = WeightFile::from_bytes(bytes.span(), "tiny");
+  const auto lent = file.borrow<float>("embeddings.norm.bias", {48});
+  EXPECT_EQ(file.take<float>("embeddings.norm.bias", {48}).data(), lent.data());
+  EXPECT_EQ(file.borrow<float>("embeddings.norm.bias", {48}).data(), lent.data());
+  expect_error(ErrorCode::shape, {"'embeddings.norm.bias'", "[48]", "[64]"},
+               [&] { file.borrow<float>("embeddings.norm.bias", {64}); });
+  expect_error(ErrorCode::missing_tensor, {"'nothing'"}, [&] { file.borrow<float>("nothing", {1}); });
+}
+
 TEST(WeightFile, RefusesToHandOutATensorTwice) {
   const AlignedBytes bytes(ModelWriter::tiny().bytes());
   WeightFile file = WeightFile::from_bytes(bytes.span(), "tiny");

@@ -210,6 +210,90 @@ TEST(CustomHead, IsRefusedUnlessItGivesTheRowsThatItSays) {
   expect_error(ErrorCode::unsupported, {"3 rows"}, [&] { model.run(encodings(model.tokenizer())); });
 }
 
+/// A row of logits for each token that is chosen. Counts the rows that it was given, and the most of one call.
+struct TokenScorer {
+  using Output = Logits;
+  static constexpr bertha::Reads reads = bertha::Reads::tokens;
+  static constexpr bertha::Gives gives = bertha::Gives::chosen_rows;
+
+  static TokenScorer load(bertha::WeightFile& file, const bertha::ModelConfig& config) {
+    return {MeanScorer::load(file, config).scorer};
+  }
+  Output operator()(const bertha::EncoderOutput& output, bertha::Workspace& work) const {
+    EXPECT_EQ(output.starts.back(), output.hidden.rows);
+    seen += output.hidden.rows;
+    most = std::max(most, output.hidden.rows);
+    return scorer(output.hidden, work);
+  }
+
+  bertha::OutputLayer scorer;
+  static inline std::size_t seen = 0, most = 0;
+};
+
+TEST(CustomHead, IsShownTheChosenTokensOnlyAndGivesThemInTheOrderOfTheCaller) {
+  const AlignedBytes bytes(custom(3).bytes());
+  const auto model = bertha::Model<TokenScorer>::load(bytes.span());
+  const auto texts = many(model.tokenizer());
+  const Logits all = model.run(texts);
+  std::vector<std::size_t> starts = {0};
+  for (const Encoding& text : texts) starts.push_back(starts.back() + text.size());
+  ASSERT_EQ(all.rows, starts.back());
+  const std::vector<std::vector<std::uint32_t>> chosen = {{2, 0}, {}, {1}, {3, 3, 1, 4}, {0}, {}};
+  std::vector<float> expected;
+  for (std::size_t i = 0; i < chosen.size(); ++i)
+    for (const std::uint32_t position : chosen[i]) {
+      const auto row = all.row(starts[i] + position);
+      expected.insert(expected.end(), row.begin(), row.end());
+    }
+  for (const std::size_t limit : {std::size_t{1}, std::size_t{9}, std::size_t{16'384}}) {
+    TokenScorer::seen = 0;
+    const Logits some = model.run(texts, {.max_batch_tokens = limit}, chosen);
+    EXPECT_EQ(TokenScorer::seen, 8u);
+    EXPECT_EQ(some.rows, 8u);
+    EXPECT_EQ(some.cols, 3u);
+    EXPECT_EQ(some.values, expected);
+    std::vector<std::vector<float>> each(texts.size());
+    model.run_each(
+        texts, {.max_batch_tokens = limit},
+        [&](std::size_t i, MatrixView<const float> logits) {
+          EXPECT_EQ(logits.rows, chosen[i].size());
+          each[i].assign(logits.data, logits.data + logits.rows * logits.cols);
+        },
+        chosen);
+    std::vector<float> joined;
+    for (const auto& rows : each) joined.insert(joined.end(), rows.begin(), rows.end());
+    EXPECT_EQ(joined, expected);
+  }
+}
+
+TEST(CustomHead, IsGivenFewChosenTokensAtATime) {
+  const AlignedBytes bytes(custom(3).bytes());
+  const auto model = bertha::Model<TokenScorer>::load(bytes.span());
+  std::vector<Encoding> texts(100, model.tokenizer().encode("the cat sat."));
+  TokenScorer::seen = TokenScorer::most = 0;
+  model.run(texts);
+  EXPECT_EQ(TokenScorer::seen, 100 * texts[0].size());
+  EXPECT_LE(TokenScorer::most, 64u);
+  EXPECT_GT(TokenScorer::most, 64 - texts[0].size());
+}
+
+TEST(CustomHead, IsGivenNoTokensThatATextLacks) {
+  const AlignedBytes bytes(custom(3).bytes());
+  const auto model = bertha::Model<TokenScorer>::load(bytes.span());
+  const auto texts = many(model.tokenizer());
+  std::vector<std::vector<std::uint32_t>> chosen(texts.size());
+  chosen[4] = {1, static_cast<std::uint32_t>(texts[4].size())};
+  try {
+    model.run(texts, {}, chosen);
+    ADD_FAILURE();
+  } catch (const bertha::Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::input);
+    EXPECT_EQ(error.item(), 4u);
+  }
+  chosen.pop_back();
+  expect_error(ErrorCode::input, {"5 texts", "6"}, [&] { model.run(texts, {}, chosen); });
+}
+
 TEST(CustomHead, MayHaveAnOutputOfItsOwnType) {
   const AlignedBytes bytes(custom(0).bytes());
   const auto model = bertha::Model<Embedder>::load(bytes.span(), {.verify = true});

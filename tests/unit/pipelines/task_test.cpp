@@ -102,6 +102,66 @@ TEST(RunTask, KeepsTheErrorsOfInputsApart) {
                [&] { all(std::span(texts).subspan(2, 1)); });
 }
 
+/// The hidden states, or as a call has it their multiple: rows of sequences' first tokens, or of chosen ones.
+struct States {
+  using Output = bertha::Logits;
+  static constexpr bertha::Reads reads = bertha::Reads::tokens;
+
+  static States load(bertha::WeightFile&, const bertha::ModelConfig&) { return {}; }
+  Output operator()(const bertha::EncoderOutput& output, bertha::Workspace&) const {
+    const bool chosen = gives == bertha::Gives::chosen_rows;
+    Output rows{chosen ? output.hidden.rows : output.sequences(), output.hidden.cols, {}};
+    for (std::size_t r = 0; r < rows.rows; ++r)
+      for (std::size_t h = 0; h < rows.cols; ++h)
+        rows.values.push_back(factor * output.hidden(chosen ? r : output.starts[r], h));
+    return rows;
+  }
+
+  bertha::Gives gives = bertha::Gives::sequence_rows;
+  float factor = 1;
+};
+
+/// As WordByWord, for the second and the first token of each word, twice what they are.
+struct Twice : WordByWord {
+  States head(const States& loaded) const {
+    States twice = loaded;
+    twice.gives = bertha::Gives::chosen_rows;
+    twice.factor = 2;
+    return twice;
+  }
+  std::vector<std::uint32_t> chosen(const Encoding&) const { return {1, 0}; }
+  Result decode(std::string_view, std::span<const Encoding> windows,
+                std::span<const MatrixView<const float>> logits) const {
+    Result result{windows.size(), {}};
+    for (const auto& one : logits) {
+      EXPECT_EQ(one.rows, 2u);
+      result.logits.push_back(one(1, 0));
+    }
+    return result;
+  }
+};
+
+TEST(RunTask, RunsTheHeadOfItsCallOnTheTokensThatItsTaskChooses) {
+  bertha_test::TinyOptions options;
+  options.head = "custom";
+  options.pooler = "";
+  const AlignedBytes bytes(ModelWriter::tiny(options).bytes());
+  const auto model = bertha::Model<States>::load(bytes.span());
+  const WordByWord once{model.tokenizer()};
+  const Twice twice{{model.tokenizer()}};
+  const std::vector<std::string_view> texts = {"the sat", "", "a", "the the the", "sat a"};
+  for (const std::size_t limit : {std::size_t{1}, std::size_t{16'384}}) {
+    const auto single = run_task(model, once, std::span(texts), {.max_batch_tokens = limit});
+    const auto doubled = run_task(model, twice, std::span(texts), {.max_batch_tokens = limit});
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      std::vector<float> expected = single[i]->logits;
+      for (float& logit : expected) logit *= 2;
+      EXPECT_EQ(doubled[i]->logits, expected) << texts[i];
+      EXPECT_EQ(doubled[i]->words, expected.size());
+    }
+  }
+}
+
 /// The text that stops the call is not encoded to its end, nor are those after it.
 TEST(RunTask, StopsWithinAText) {
   const Loaded loaded;

@@ -1,0 +1,83 @@
+// The tokens that a call chooses, for a head that gives rows for these only: a masked token costs a product with the
+// whole vocabulary, the others would for nothing.
+
+#pragma once
+
+#include <algorithm>
+#include <bertha/encoder/encoder.hpp>
+#include <bertha/heads/head.hpp>
+#include <bertha/runtime/function_ref.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+BERTHA_NAMESPACE_BEGIN
+
+/// For each encoding of a call the positions of the tokens that rows are wanted for, in the order of the rows. Empty:
+/// every token of each.
+using ChosenTokens = std::span<const std::vector<std::uint32_t>>;
+
+/// How many rows a head of `gives` makes of `encoding`, which is the `index`th of its call.
+inline std::size_t rows_of(Gives gives, const Encoding& encoding, ChosenTokens chosen, std::size_t index) {
+  if (gives == Gives::sequence_rows) return 1;
+  return gives == Gives::token_rows || chosen.empty() ? encoding.size() : chosen[index].size();
+}
+
+/// Throws Error{input} unless `chosen` is empty, or has positions within each of the encodings.
+BERTHA_FUNCTION void require_chosen(std::span<const Encoding> encodings, ChosenTokens chosen);
+
+namespace detail {
+
+/// f(part, begin) for the chosen tokens of the sequences of `output`, which are the encodings `pack`, a few sequences
+/// at a time, the first being number `begin`: a row of logits may be as long as the vocabulary.
+BERTHA_FUNCTION void for_each_choice(const EncoderOutput& output, std::span<const std::size_t> pack,
+                                     ChosenTokens chosen, Workspace& work,
+                                     FunctionRef<const EncoderOutput&, std::size_t> f);
+
+}  // namespace detail
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+
+BERTHA_FUNCTION void require_chosen(std::span<const Encoding> encodings, ChosenTokens chosen) {
+  if (chosen.empty()) return;
+  if (chosen.size() != encodings.size())
+    throw_error(ErrorCode::input, {"tokens are chosen of ", chosen.size(), " texts, but there are ", encodings.size(),
+                                   "; expected a list of positions for each, or none at all"});
+  for (std::size_t i = 0; i < chosen.size(); ++i)
+    for (const std::uint32_t position : chosen[i])
+      if (position >= encodings[i].size())
+        throw Error(ErrorCode::input,
+                    concat({"the token at position ", position, " is chosen, but the text has ", encodings[i].size(),
+                            " tokens; expected positions from 0"}),
+                    i);
+}
+
+namespace detail {
+
+BERTHA_FUNCTION void for_each_choice(const EncoderOutput& output, std::span<const std::size_t> pack,
+                                     ChosenTokens chosen, Workspace& work,
+                                     FunctionRef<const EncoderOutput&, std::size_t> f) {
+  constexpr std::size_t kMostRows = 64;  // enough for a product to be at full speed
+  std::vector<std::size_t> rows, starts;
+  for (std::size_t begin = 0, end = 0; begin < output.sequences(); begin = end) {
+    rows.clear();
+    starts.assign(1, 0);
+    for (; end < output.sequences(); ++end) {
+      const std::size_t first = output.starts[end], tokens = output.starts[end + 1] - first;
+      const std::size_t count = chosen.empty() ? tokens : chosen[pack[end]].size();
+      if (end > begin && rows.size() + count > kMostRows) break;
+      for (std::size_t i = 0; i < count; ++i) rows.push_back(first + (chosen.empty() ? i : chosen[pack[end]][i]));
+      starts.push_back(rows.size());
+    }
+    const auto hidden = work.chosen.matrix(rows.size(), output.hidden.cols);  // [rows, H]
+    for (std::size_t r = 0; r < rows.size(); ++r) std::copy_n(output.hidden.row(rows[r]), hidden.cols, hidden.row(r));
+    f(EncoderOutput{hidden, starts, {}}, begin);
+  }
+}
+
+}  // namespace detail
+
+#endif
+
+BERTHA_NAMESPACE_END
