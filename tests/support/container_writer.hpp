@@ -60,6 +60,9 @@ class TempFile {
   std::string path_;
 };
 
+/// n rounded up to a multiple of unit.
+inline std::size_t up(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit * unit; }
+
 /// A tensor as it goes into the file.
 struct TensorData {
   std::string name;
@@ -98,44 +101,16 @@ class ContainerWriter {
   }
 
   /// The header for the tensors as they are now, with the given `__metadata__`.
-  Json header(const Json& strings) const {
-    Json header = {{"__metadata__", strings}};
-    std::size_t begin = 0;
-    for (const TensorData& tensor : tensors) {
-      const std::size_t end = begin + tensor.bytes.size();
-      header[tensor.name] = {{"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {begin, end}}};
-      begin = end;
-    }
-    return header;
-  }
+  Json header(const Json& strings) const;
 
   /// A file of any header, filled up with spaces, and any data.
-  static std::string pack(std::string header, const std::string& data) {
-    header.resize(up(8 + header.size(), 64) - 8, ' ');
-    return pack_as_is(header, data);
-  }
+  static std::string pack(std::string header, const std::string& data);
 
   /// The same without filling up.
-  static std::string pack_as_is(const std::string& header, const std::string& data) {
-    const std::uint64_t size = header.size();
-    std::string file(8, '\0');
-    std::memcpy(file.data(), &size, 8);
-    return file + header + data;
-  }
+  static std::string pack_as_is(const std::string& header, const std::string& data);
 
   /// CRC-32 bit by bit.
-  static std::uint32_t crc32(const std::string& bytes) {
-    std::uint32_t crc = 0xFFFFFFFFu;
-    for (const char byte : bytes) {
-      crc ^= static_cast<unsigned char>(byte);
-      for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (0xEDB88320u & (0u - (crc & 1u)));
-    }
-    return ~crc;
-  }
-
- protected:
-  /// n rounded up to a multiple of unit.
-  static std::size_t up(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit * unit; }
+  static std::uint32_t crc32(const std::string& bytes);
 };
 
 }  // namespace bertha_test
