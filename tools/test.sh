@@ -3,7 +3,8 @@
 #
 #   bash tools/test.sh          g++: the sources' rules, all tests of a Release build, the unit tests under
 #                               AddressSanitizer and UndefinedBehaviorSanitizer. Within 25 minutes on two cores.
-#   bash tools/test.sh --full   and clang 14, ThreadSanitizer, valgrind, aarch64 under qemu where that can be installed.
+#   bash tools/test.sh --full   and -Os, clang 14, ThreadSanitizer, valgrind, and aarch64 under qemu where that can be
+#                               installed.
 #
 # On Debian 12 it installs what is missing; with everything there it needs no network. Builds go to build/test.
 
@@ -12,9 +13,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tools/packages.sh
 
 full=no
+os=OFF
 case "${1:-}" in
   "") ;;
-  --full) full=yes && export BERTHA_FULL=1 ;;  # for tests that can look at more cases
+  --full) full=yes && os=ON && export BERTHA_FULL=1 ;;  # for tests that can look at more cases
   *) echo "usage: bash tools/test.sh [--full]" && exit 2 ;;
 esac
 
@@ -40,7 +42,8 @@ stage() {
 configure() {
   local folder=$1
   shift
-  cmake -S . -B "$out/$folder" -G Ninja --log-level=WARNING -D BERTHA_BUILD_TESTS=ON -D Python3_EXECUTABLE="$python" "$@"
+  cmake -S . -B "$out/$folder" -G Ninja --log-level=WARNING -D BERTHA_BUILD_TESTS=ON -D Python3_EXECUTABLE="$python" \
+    -D BERTHA_TEST_OS="$os" "$@"
 }
 
 # build FOLDER TARGET...: goes on after a failure, so that one broken source doesn't hide the other tests.
