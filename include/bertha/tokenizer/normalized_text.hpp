@@ -35,7 +35,7 @@ class NormalizedText {
     char bytes[4];
     const std::size_t size = utf8::encode(code_point, bytes);
     bytes_.append(bytes, size);
-    origins_.insert(origins_.end(), size, origin);
+    for (std::size_t i = 0; i < size; ++i) origins_.push_back(origin);
   }
 
   /// Appends valid UTF-8 as it is, whose first byte is byte `base` of the original. Not after `refer_to`.

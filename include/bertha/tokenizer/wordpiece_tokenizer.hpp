@@ -1,7 +1,7 @@
 // Raw text to WordPiece tokens: normalised, split into words, and those into pieces. A TokenizerKind.
 //
 // Words of printable ASCII, nearly all of most texts, are taken straight from the text: normalisation can at most
-// lower-case them.
+// lower-case them. So are ideographs and punctuation, each a word of its own.
 
 #pragma once
 
@@ -20,6 +20,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 BERTHA_NAMESPACE_BEGIN
 
@@ -30,7 +31,11 @@ class WordPieceTokenizer {
     std::string lowered;        // likewise
     WordPiece::Scratch word;
     WordCache cache;
+    std::vector<std::uint32_t> borders;  // by code point: Border of what has been seen
   };
+
+  // What a character is to words, or, from kWord on, the token that it is as a word of its own.
+  enum Border : std::uint32_t { kUnseen, kPart, kSpace, kWord };
 
  public:
   /// `steps`, if any, are done in place of BERT's normaliser.
@@ -69,8 +74,8 @@ class WordPieceTokenizer {
     /// Appends an added token that was found at `origin`.
     void append_added_token(std::uint32_t id, Span origin) { tokens_.append(id, origin, word_++); }
 
-    /// Appends the tokens of bytes [from, to) of the text. White space and ASCII punctuation end a word whatever the
-    /// options, and nothing moves across them in BERT's normaliser: so each part between them is looked at alone.
+    /// Appends the tokens of bytes [from, to) of the text. White space and punctuation end a word whatever the options,
+    /// and nothing moves across them in BERT's normaliser: so each part between them is looked at alone.
     void append_raw(std::size_t from, std::size_t to) {
       if (!its_.steps_.empty()) {
         its_.steps_(text_.substr(from, to - from), static_cast<std::uint32_t>(from), memory_->normalized);
@@ -79,19 +84,33 @@ class WordPieceTokenizer {
       for (std::size_t at = from; at < to && !tokens_.is_full();) {
         const std::size_t begin = at;
         bool has_upper = false, has_other = false;
-        Kind kind = kLetter;
-        for (; at < to; ++at) {
-          kind = kKinds[static_cast<unsigned char>(text_[at])];
-          if (kind == kSpace || kind == kMark) break;
-          has_upper |= kind == kUpper;
-          has_other |= kind == kOther;
+        std::uint32_t border = kPart;
+        std::size_t size = 0;
+        while (at < to) {
+          const Kind kind = kKinds[static_cast<unsigned char>(text_[at])];
+          size = 1;
+          if (kind <= kUpper) {
+            has_upper |= kind == kUpper;
+          } else if (kind == kBlank) {
+            border = kSpace;
+            break;
+          } else {
+            const utf8::CodePoint next = utf8::decode(text_, at);
+            size = next.size;
+            border = border_at(next.value);
+            if (border != kPart) break;
+            has_other = true;
+          }
+          at += size;
         }
         if (begin < at) append_part(begin, at, has_upper, has_other);
         stop_.pass(at - begin + 1);
-        if (at < to) {
-          if (kind == kMark) append_part(at, at + 1, false, false);
-          ++at;
+        if (at == to) return;
+        if (border >= kWord) {
+          tokens_.append(border - kWord, {static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(at + size)},
+                         word_++);
         }
+        at += size;
       }
     }
 
@@ -117,7 +136,33 @@ class WordPieceTokenizer {
    private:
     enum Way : unsigned { kRaw, kNormalized };  // which a word of the cache is
 
-    // Bytes [from, to) of the text, which are words of ASCII characters and of others, or a punctuation mark.
+    // The Border of a code point: kPart of what the normaliser changes or moves, but for spaces.
+    std::uint32_t border_at(std::uint32_t code_point) {
+      constexpr std::uint32_t kEnd = 0x10000;
+      if (code_point >= kEnd) return kPart;
+      auto& borders = memory_->borders;
+      if (borders.empty()) borders.resize(kEnd);
+      if (borders[code_point] == kUnseen) borders[code_point] = find_border(code_point);
+      return borders[code_point];
+    }
+
+    std::uint32_t find_border(std::uint32_t code_point) {
+      using namespace unicode;
+      const BertNormalizer::Options& options = its_.normalizer_.options();
+      const Properties its = properties(code_point);
+      if (its.combining != 0 || (its.flags & (kDecomposes | kNonspacing | kLowers)) != 0) return kPart;
+      if (options.clean_text && (its.flags & kRemoved) != 0) return kPart;
+      if ((its.flags & kWhiteSpace) != 0 || (options.clean_text && (its.flags & kCleanSpace) != 0)) return kSpace;
+      const bool is_chinese = options.handle_chinese_chars && (its.flags & kChinese) != 0;
+      if (!is_chinese && (its.flags & kPunctuation) == 0) return kPart;
+      char bytes[4];
+      std::uint32_t token = 0;
+      its_.word_piece_({bytes, utf8::encode(code_point, bytes)}, memory_->word,
+                       [&](std::uint32_t id, std::size_t, std::size_t) { token = id; });
+      return kWord + token;
+    }
+
+    // Bytes [from, to) of the text, which are a word of ASCII characters, or words that have others.
     void append_part(std::size_t from, std::size_t to, bool has_upper, bool has_other) {
       const std::string_view part = text_.substr(from, to - from);
       const std::uint32_t first_word = word_;
@@ -171,17 +216,15 @@ class WordPieceTokenizer {
 
  private:
   // What a byte of raw text is to the fast path.
-  enum Kind : std::uint8_t { kLetter, kUpper, kSpace, kMark, kOther };
+  enum Kind : std::uint8_t { kLetter, kUpper, kBlank, kOther };
   static constexpr std::array<Kind, 256> kKinds = [] {
     std::array<Kind, 256> kind{};
     for (std::size_t i = 0; i < 256; ++i) {
       const bool is_letter_or_digit = (i >= 'a' && i <= 'z') || (i >= '0' && i <= '9');
       if (i == ' ' || i == '\t' || i == '\n' || i == '\r') {
-        kind[i] = kSpace;
-      } else if (i < ' ' || i >= 0x7F) {
-        kind[i] = kOther;
+        kind[i] = kBlank;
       } else {
-        kind[i] = i >= 'A' && i <= 'Z' ? kUpper : is_letter_or_digit ? kLetter : kMark;
+        kind[i] = i >= 'A' && i <= 'Z' ? kUpper : is_letter_or_digit ? kLetter : kOther;
       }
     }
     return kind;
