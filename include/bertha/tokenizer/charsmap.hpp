@@ -70,20 +70,11 @@ class Charsmap {
   static constexpr std::size_t kMaxReplacement = 1000;
   static constexpr std::size_t kMaxCluster = 5;  // bytes of a cluster that is looked up as a whole
 
-  // A character of the result: how many characters before it are gone with it (0 or less), or 1 if it is a further one
-  // in place of those that the one before it replaces.
-  struct Change {
-    std::uint32_t code_point;
-    std::int32_t change;
-  };
-
   std::string_view replacement(std::uint32_t i) const {
     if (i < replacements_.size()) return replacements_[i];
     throw_error(ErrorCode::vocabulary, {"tokenizer.charsmap.trie: there is no replacement ", i,
                                         "; the model file is damaged, convert it again"});
   }
-
-  bool replace(std::string_view text, std::size_t n_characters, std::vector<Change>& changes) const;
 
   StoredStrings replacements_;
   DoubleArray trie_;
@@ -91,35 +82,45 @@ class Charsmap {
 
 #if defined(BERTHA_DEFINES_FUNCTIONS)
 
-// Appends what replaces a text of `n_characters`, if anything does.
-BERTHA_FUNCTION bool Charsmap::replace(std::string_view text, std::size_t n_characters,
-                                       std::vector<Change>& changes) const {
-  const auto its = find(text);
-  if (!its) return false;
-  std::size_t n = 0;
-  for (std::size_t at = 0; at < its->size(); ++n) {
-    const auto [code_point, size] = utf8::decode(*its, at);
-    changes.push_back({code_point, n < n_characters ? 0 : 1});
-    at += size;
-  }
-  if (n < n_characters && !changes.empty()) {  // at the very start the crate counts none that are gone
-    changes.back().change -= static_cast<std::int32_t>(n_characters - n);
-  }
-  return true;
-}
-
 BERTHA_FUNCTION void Charsmap::operator()(const Characters& before, std::uint32_t base, Characters& after) const {
-  std::vector<Change> changes;
-  changes.reserve(before.size());
+  after.reserve(after.size() + before.size());
+  const std::size_t n_others = after.size();
   GraphemeClusters clusters;
+  std::size_t at = 0;       // of `before`, whose origin the next character of the result has
+  bool is_further = false;  // the last one of the result has the origin of the one before it
+  const auto put = [&](std::uint32_t code_point) {
+    after.push_back({code_point, before[at++].origin});
+    is_further = false;
+  };
+  // Puts what replaces a text of `n_characters`, if anything does. If it is longer, each further character has the
+  // origin of the one before.
+  const auto replace = [&](std::string_view text, std::size_t n_characters) {
+    const auto its = find(text);
+    if (!its) return false;
+    std::size_t n = 0;
+    for (std::size_t next = 0; next < its->size(); ++n) {
+      const auto [code_point, size] = utf8::decode(*its, next);
+      if (n < n_characters) {
+        put(code_point);
+      } else {
+        after.push_back({code_point, at > 0 ? before[at - 1].origin : Span{base, base}});
+        is_further = true;
+      }
+      next += size;
+    }
+    if (n < n_characters && after.size() > n_others) {  // at the very start the crate counts none that are gone
+      if (is_further) after.back().origin = before[at].origin;
+      is_further = false;
+      at += n_characters - n;
+    }
+    return true;
+  };
   const auto finish = [&](std::size_t begin, std::size_t end, std::string_view cluster) {
-    if (!cluster.empty() && replace(cluster, end - begin, changes)) return;
+    if (!cluster.empty() && replace(cluster, end - begin)) return;
     for (; begin < end; ++begin) {
       char bytes[4];
       const std::size_t size = utf8::encode(before[begin].code_point, bytes);
-      if (size == cluster.size() || !replace({bytes, size}, 1, changes)) {
-        changes.push_back({before[begin].code_point, 0});
-      }
+      if (size == cluster.size() || !replace({bytes, size}, 1)) put(before[begin].code_point);
     }
   };
   char bytes[kMaxCluster + 4];
@@ -134,15 +135,6 @@ BERTHA_FUNCTION void Charsmap::operator()(const Characters& before, std::uint32_
     if (size <= kMaxCluster) size += utf8::encode(before[i].code_point, bytes + size);
   }
   finish(begin, before.size(), {bytes, size <= kMaxCluster ? size : 0});
-  std::size_t at = 0;
-  for (const Change& change : changes) {
-    if (change.change > 0) {
-      after.push_back({change.code_point, at > 0 ? before[at - 1].origin : Span{base, base}});
-    } else {
-      after.push_back({change.code_point, before[at].origin});
-      at += static_cast<std::size_t>(1 - change.change);
-    }
-  }
 }
 
 #endif

@@ -38,6 +38,8 @@ class MetaspaceWord {
     text_.assign(with_mark ? kMetaspace : std::string_view());
     for (std::size_t at = range.begin; at < range.end;) {
       const std::size_t space = std::min(source_.find(' ', at), range.end);
+      even_from_ = text_.size();
+      even_source_ = at;
       text_ += source_.substr(at, space - at);
       if (space < range.end) text_ += kMetaspace;
       at = space + 1;
@@ -50,6 +52,8 @@ class MetaspaceWord {
   /// The bytes of the text that bytes `range` of the word stand for: for a mark that was added those of what is behind
   /// it. `range` is the last one that was asked for, or begins where that ended; the first begins at 0.
   Range source(Range range) {
+    if (range.begin >= even_from_)
+      return {range.begin - even_from_ + even_source_, range.end - even_from_ + even_source_};
     if (range == last_) return last_source_;
     const std::size_t begin = next_;
     for (std::size_t at = std::max(range.begin, n_added_); at < range.end;) {
@@ -63,9 +67,10 @@ class MetaspaceWord {
  private:
   std::string text_;
   std::string_view source_;
-  std::size_t n_added_ = 0;   // bytes of the word that the text lacks
-  std::size_t next_ = 0;      // byte of the source that the next range begins at
-  Range last_, last_source_;  // what was asked for last, and its source
+  std::size_t n_added_ = 0;                      // bytes of the word that the text lacks
+  std::size_t even_from_ = 0, even_source_ = 0;  // where the word's last bytes without a space begin, here and there
+  std::size_t next_ = 0;                         // byte of the source that the next range begins at
+  Range last_, last_source_;                     // what was asked for last, and its source
 };
 
 /// Calls `word(range, with_mark)` for each word of a normalised text, whose bytes are `range`: with a mark before it

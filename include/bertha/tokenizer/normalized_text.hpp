@@ -23,6 +23,12 @@ class NormalizedText {
     origins_.clear();
   }
 
+  /// Makes room for `n` bytes.
+  void reserve(std::size_t n) {
+    bytes_.reserve(n);
+    origins_.reserve(n);
+  }
+
   /// Becomes valid UTF-8 as it is, whose first byte is byte `base` of the original; `text` must live as long.
   void refer_to(std::string_view text, std::uint32_t base) {
     clear();

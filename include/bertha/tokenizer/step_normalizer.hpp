@@ -233,6 +233,7 @@ BERTHA_FUNCTION void StepNormalizer::normalize(std::string_view text, std::uint3
                                                Characters& after) const {
   using Kind = NormalizerStep::Kind;
   characters.clear();
+  characters.reserve(utf8::count(text));
   bool is_ascii = true;
   for (std::size_t at = 0; at < text.size();) {
     const auto [code_point, size] = utf8::decode(text, at);
@@ -275,6 +276,7 @@ BERTHA_FUNCTION void StepNormalizer::normalize(std::string_view text, std::uint3
 BERTHA_FUNCTION void StepNormalizer::operator()(std::string_view text, std::uint32_t base, NormalizedText& out) const {
   if (still_.end_of_run(text, 0) == text.size()) return out.refer_to(text, base);
   out.clear();
+  out.reserve(text.size());
   Characters characters, after;
   for (std::size_t begin = 0; begin < text.size();) {
     auto [rest, end] = still_.next_part(text, begin);

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <bertha/config.hpp>
 #include <bertha/error.hpp>
 #include <bertha/runtime/stop.hpp>
@@ -176,7 +177,7 @@ BERTHA_FUNCTION void TextTokenizer::operator()(std::string_view text, bool split
   stop.check();
   require_utf8(text, name);
   tokens.clear();
-  tokens.reserve(text.size() / 4);
+  tokens.reserve(std::min(text.size() / 4, tokens.limit));
   std::visit([&](const auto& kind) { append_tokens(kind, text, split_special_tokens, stop, tokens); }, kind_);
 }
 

@@ -220,12 +220,24 @@ BERTHA_FUNCTION KeptLengths Tokenizer::tokenize(std::string_view text, std::opti
                                                 detail::Sequences& sequences) const {
   const std::size_t n_room = detail::room_of(text_pair ? special_.pair : special_.single, options);
   const auto& tokenize_text = *text_tokenizer_;
-  const bool is_limited = first_only && !text_pair && options.truncation != Truncation::none;
-  sequences.of[0].limit = is_limited ? n_room + 1 : std::numeric_limits<std::size_t>::max();
-  tokenize_text(text, options.split_special_tokens, options.text_name, options.stop, sequences.of[0]);
-  if (!text_pair) return kept_lengths(sequences.of[0].size(), std::nullopt, n_room, options.truncation);
-  tokenize_text(*text_pair, options.split_special_tokens, options.text_pair_name, options.stop, sequences.of[1]);
-  return kept_lengths(sequences.of[0].size(), sequences.of[1].size(), n_room, options.truncation);
+  constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
+  const bool is_limited = first_only && options.truncation != Truncation::none;
+  const auto tokenize_one = [&](std::size_t which, std::size_t limit) {
+    const std::string_view its = which == 0 ? text : *text_pair;
+    const std::string_view name = which == 0 ? options.text_name : options.text_pair_name;
+    sequences.of[which].limit = limit;
+    tokenize_text(its, options.split_special_tokens, name, options.stop, sequences.of[which]);
+    return sequences.of[which].size();
+  };
+  const std::size_t limit = is_limited ? n_room + 1 : kAll;  // tells that there are too many
+  std::size_t n1 = tokenize_one(0, limit);
+  if (!text_pair) return kept_lengths(n1, std::nullopt, n_room, options.truncation);
+  std::size_t n2 = tokenize_one(1, limit);
+  if (is_limited && depends_on_all(n1, n2, n_room, options.truncation)) {
+    if (n1 >= limit) n1 = tokenize_one(0, kAll);
+    if (n2 >= limit) n2 = tokenize_one(1, kAll);
+  }
+  return kept_lengths(n1, n2, n_room, options.truncation);
 }
 
 BERTHA_FUNCTION void Tokenizer::encode_into(Encoding& encoding, std::string_view text,

@@ -69,6 +69,18 @@ inline KeptLengths kept_lengths(std::size_t first, std::optional<std::size_t> se
   return cut_first ? KeptLengths{first - excess, n2} : KeptLengths{first, n2 - excess};
 }
 
+/// Whether kept_lengths, or what it throws, depends on how many tokens there are beyond `room` of each text, and not
+/// only on which has more than that.
+inline bool depends_on_all(std::size_t first, std::size_t second, std::size_t room, Truncation truncation) {
+  switch (truncation) {
+    case Truncation::none: return true;
+    case Truncation::longest_first: return room % 2 != 0 && first > room && second > room;
+    case Truncation::only_first: return second >= room;
+    case Truncation::only_second: return first >= room;
+  }
+  return true;
+}
+
 /// Throws Error{input} if windows of `kept` of `length` tokens would not move on: if stride >= kept, where some are
 /// cut.
 inline void check_stride(std::size_t length, std::size_t kept, std::size_t stride) {

@@ -8,6 +8,8 @@
 #include <bertha/tokenizer/text_tokenizer.hpp>
 #include <bertha/tokenizer/tokenizer.hpp>
 #include <concepts>
+#include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -152,6 +154,58 @@ TEST(TokenizerKind, OfAnotherLibraryMakesATokenizer) {
   wrong = own.special_tokens();
   wrong.added_tokens[4].id = 5;
   expect_error(ErrorCode::vocabulary, {"added token 5", "\"a\""}, [&] { Tokenizer(wrong, word_piece()); });
+}
+
+/// A kind that notes how many tokens of each text it is asked for.
+struct NotesLimits {
+  const StoredStrings& strings() const { return its.strings(); }
+  std::optional<std::uint32_t> find(std::string_view token) const { return its.find(token); }
+  void normalize(std::string_view text, std::uint32_t base, NormalizedText& out) const {
+    its.normalize(text, base, out);
+  }
+  std::string decode(std::span<const std::string_view> tokens) const { return its.decode(tokens); }
+  struct Run : WordPieceTokenizer::Run {
+    Run(const NotesLimits& kind, std::string_view text, const Stop& stop)
+        : WordPieceTokenizer::Run(kind.its, text, stop), limits(*kind.limits) {}
+    void append_raw(std::size_t from, std::size_t to) {
+      limits.push_back(tokens().limit);
+      WordPieceTokenizer::Run::append_raw(from, to);
+    }
+    std::vector<std::size_t>& limits;
+  };
+  WordPieceTokenizer its = word_piece();
+  std::shared_ptr<std::vector<std::size_t>> limits = std::make_shared<std::vector<std::size_t>>();
+};
+
+TEST(TokenizerKind, IsAskedForNoMoreTokensThanMatter) {
+  NotesLimits kind;
+  auto& limits = *kind.limits;
+  const Tokenizer tokenizer(make_tokenizer({"a", "\u00e9"}).special_tokens(), std::move(kind));
+  constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
+  const std::string few = "a a", many(999, '!');
+  const auto expect_limits = [&](const std::string& a, const std::string& b, Truncation truncation, std::size_t room,
+                                 const std::vector<std::size_t>& expected) {
+    EncodeOptions options;
+    options.truncation = truncation;
+    options.max_length = room + 3;
+    limits.clear();
+    const Encoding encoding = tokenizer.encode(a, b, options);
+    EXPECT_EQ(limits, expected);
+    const Encoding window = tokenizer.encode_windows(a, b, options)[0];
+    EXPECT_EQ(encoding.ids, window.ids);
+    EXPECT_EQ(encoding.offsets, window.offsets);
+    EXPECT_TRUE(encoding.truncated);
+  };
+  expect_limits(few, many, Truncation::longest_first, 7, {8, 8});
+  expect_limits(many, few, Truncation::longest_first, 7, {8, 8});
+  expect_limits(many, many, Truncation::longest_first, 8, {9, 9});
+  expect_limits(many, many + "!", Truncation::longest_first, 7, {8, 8, kAll, kAll});  // the longer has one token more
+  expect_limits(few, many, Truncation::only_second, 7, {8, 8});
+  expect_limits(many, few, Truncation::only_first, 7, {8, 8});
+  EncodeOptions options;
+  options.truncation = Truncation::only_second;
+  options.max_length = 10;
+  expect_error(ErrorCode::input, {"1 tokens", "993 would"}, [&] { tokenizer.encode(many, "a", options); });
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "../../support/expect_error.hpp"
 
+#include <algorithm>
 #include <bertha/tokenizer/windows.hpp>
 #include <vector>
 
@@ -49,6 +50,22 @@ TEST(KeptLengths, RefuseToLeaveNothingOfTheTextThatIsNamed) {
   expect_error(ErrorCode::input, {"only_first", "too short"}, [] { kept_lengths(6, 8, 8, Truncation::only_first); });
   expect_error(ErrorCode::input, {"only_second", "no second text"},
                [] { kept_lengths(9, std::nullopt, 8, Truncation::only_second); });
+}
+
+TEST(KeptLengths, AreKnownFromOneTokenTooManyUnlessTheyDependOnAll) {
+  std::size_t n_known = 0;
+  for (const Truncation truncation : {Truncation::longest_first, Truncation::only_first, Truncation::only_second}) {
+    for (std::size_t i = 0; i < std::size_t{14} * 14 * 7; ++i) {
+      const std::size_t first = i % 14, second = i / 14 % 14, room = i / 14 / 14;
+      const std::size_t seen_first = std::min(first, room + 1), seen_second = std::min(second, room + 1);
+      if (depends_on_all(seen_first, seen_second, room, truncation)) continue;
+      ++n_known;
+      const KeptLengths kept = kept_lengths(first, second, room, truncation);
+      EXPECT_EQ(kept_lengths(seen_first, seen_second, room, truncation), kept) << first << ' ' << second << ' ' << room;
+      EXPECT_EQ((KeptLengths{seen_first, seen_second} != kept), (KeptLengths{first, second} != kept));
+    }
+  }
+  EXPECT_GT(n_known, 1500u);
 }
 
 TEST(WindowRanges, CoverAllTokensAndShareTheStride) {
