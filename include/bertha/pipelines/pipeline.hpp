@@ -3,6 +3,7 @@
 #pragma once
 
 #include <bertha/pipelines/input.hpp>
+#include <bertha/pipelines/stream.hpp>
 #include <bertha/pipelines/task.hpp>
 #include <string>
 #include <utility>
@@ -31,10 +32,10 @@ class Pipeline {
   template <InputRange<Input> R>
   std::vector<Result> run(R&& inputs, const Options& options = {}, const CallOptions& call = {}) const {
     const auto views = detail::views_of<Input>(std::forward<R>(inputs));
-    auto outcomes = run_task(model_, task(options), std::span<const Input>(views), call, BadInput::ends_the_call);
     std::vector<Result> results;
-    results.reserve(outcomes.size());
-    for (auto& outcome : outcomes) results.push_back(std::move(outcome).value());
+    results.reserve(views.size());
+    visit_task(model_, task(options), std::span<const Input>(views), call, BadInput::ends_the_call,
+               [&](Outcome<Result>&& outcome) { results.push_back(std::move(outcome).value()); });
     return results;
   }
 
@@ -44,6 +45,16 @@ class Pipeline {
   std::vector<Outcome<Result>> try_run(R&& inputs, const Options& options = {}, const CallOptions& call = {}) const {
     const auto views = detail::views_of<Input>(std::forward<R>(inputs));
     return run_task(model_, task(options), std::span<const Input>(views), call);
+  }
+
+  /// visit(i, outcome) for each of any number of inputs, in their order: `inputs` is a range, which may make its
+  /// elements as it goes, or a function that gives a std::optional, empty at the end. Elements (std::string, views,
+  /// pairs of views) are held until they have been visited, about a megabyte of text at a time; nothing grows with
+  /// their number. Returns it. Throws Error{stopped}, and what `inputs` and `visit` throw.
+  template <class Source, class Visit>
+  std::size_t run_stream(Source&& inputs, Visit&& visit, const Options& options = {},
+                         const CallOptions& call = {}) const {
+    return stream_task(model_, task(options), std::forward<Source>(inputs), std::forward<Visit>(visit), call);
   }
 
   const Model& model() const { return model_; }

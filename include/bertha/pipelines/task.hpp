@@ -111,83 +111,108 @@ BERTHA_FUNCTION void check_encoding(const Encoding& encoding, const Tokenizer& t
 
 }  // namespace detail
 
-/// Runs `task` for every input, on all threads. The outcomes are in the order of the inputs; with
-/// `BadInput::ends_the_call` all are results, and the error of the first bad input is thrown, its item named. Throws
-/// Error{stopped}, and what is no input's fault. Thread-safe.
+namespace detail {
+
+/// The outcomes of a slice of inputs, in their order; their errors' items count from `first`. `look` sees the outcomes
+/// when all are encoded, before any goes through the encoder, and again in the end.
+template <class M, Task T, class H>
+std::vector<Outcome<typename T::Result>> run_slice(const M& model, const T& task, const H& head,
+                                                   std::span<const typename T::Input> inputs, std::size_t first_item,
+                                                   const CallOptions& call, const Stop& stop,
+                                                   FunctionRef<std::span<const Outcome<typename T::Result>>> look) {
+  std::vector<Outcome<typename T::Result>> outcomes(inputs.size());
+  std::vector<std::vector<Encoding>> windows_of(inputs.size());
+  model.for_each(inputs.size(), call, [&](std::size_t i) {
+    const auto error = error_of_item(first_item + i, [&] {
+      windows_of[i] = task.encode(inputs[i], stop);
+      for (const Encoding& window : windows_of[i]) check_encoding(window, model.tokenizer(), model.config());
+    });
+    if (error) outcomes[i] = *error;
+  });
+  look(outcomes);
+
+  // The windows of all good inputs go through the encoder together: those of input i are first[i] to first[i + 1].
+  // An input is decoded as soon as its last window has run, so that no more than a pack's logits are held.
+  std::vector<Encoding> windows;
+  std::vector<std::vector<std::uint32_t>> chosen;
+  std::vector<std::size_t> first = {0}, input_of, left(inputs.size()), complete;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (outcomes[i])
+      for (Encoding& window : windows_of[i]) {
+        if constexpr (ChoosesTokens<T>) chosen.push_back(task.chosen(window));
+        windows.push_back(std::move(window));
+        input_of.push_back(i);
+      }
+    first.push_back(windows.size());
+    left[i] = first[i + 1] - first[i];
+    if (left[i] == 0 && outcomes[i]) complete.push_back(i);
+  }
+  std::vector<MatrixView<const float>> logits(windows.size());
+  std::vector<std::vector<float>> kept(windows.size());  // of windows whose input has others that have not run yet
+  const auto decode_complete = [&] {
+    model.for_each(complete.size(), call, [&](std::size_t at) {
+      const std::size_t i = complete[at], n = first[i + 1] - first[i];
+      const auto error = error_of_item(first_item + i, [&] {
+        outcomes[i] = task.decode(inputs[i], std::span<const Encoding>(windows).subspan(first[i], n),
+                                  std::span<const MatrixView<const float>>(logits).subspan(first[i], n));
+      });
+      if (error) outcomes[i] = *error;
+      for (std::size_t window = first[i]; window < first[i + 1]; ++window) kept[window] = {};
+    });
+    complete.clear();
+  };
+  decode_complete();
+  const auto take_pack = [&](std::span<const std::size_t> pack, const Logits& found) {
+    const float* rows = found.values.data();
+    for (const std::size_t window : pack) {
+      const std::size_t i = input_of[window], n = rows_of(head.gives, windows[window], chosen, window);
+      logits[window] = {rows, n, found.cols, found.cols};
+      if (first[i + 1] - first[i] > 1) {
+        kept[window].assign(rows, rows + n * found.cols);
+        logits[window].data = kept[window].data();
+      }
+      if (--left[i] == 0) complete.push_back(i);
+      rows += n * found.cols;
+    }
+    decode_complete();
+  };
+  model.run_packs(head, windows, chosen, call, take_pack);
+  look(outcomes);
+  return outcomes;
+}
+
+}  // namespace detail
+
+/// Runs `task` for every input, on all threads, and calls visit(outcome) for each in their order, as soon as those that
+/// it ran with are complete; with `BadInput::ends_the_call` all are results, and the error of the first bad input is
+/// thrown, its item named. Throws Error{stopped}, what is no input's fault, and what `visit` throws. Thread-safe.
+template <class M, Task T, class Visit>
+void visit_task(const M& model, const T& task, std::span<const typename T::Input> inputs, const CallOptions& call,
+                BadInput bad_input, Visit&& visit) {
+  const Stop stop = call.stop();
+  const auto& head = detail::head_of(task, model.head());
+  const auto look = [&](std::span<const Outcome<typename T::Result>> outcomes) {
+    if (bad_input == BadInput::is_an_outcome) return;
+    for (const auto& outcome : outcomes)
+      if (!outcome) detail::throw_item_error(outcome.error(), T::noun, inputs.size());
+  };
+  for (std::size_t begin = 0, end = 0; begin < inputs.size(); begin = end) {
+    for (detail::Slice slice(call.max_batch_tokens); end < inputs.size() && slice.add(inputs[end].size());) ++end;
+    auto outcomes = detail::run_slice(model, task, head, inputs.subspan(begin, end - begin), begin, call, stop, look);
+    for (auto& outcome : outcomes) visit(std::move(outcome));
+  }
+}
+
+/// The outcomes of `visit_task`.
 template <class M, Task T>
 std::vector<Outcome<typename T::Result>> run_task(const M& model, const T& task,
                                                   std::span<const typename T::Input> inputs,
                                                   const CallOptions& call = {},
                                                   BadInput bad_input = BadInput::is_an_outcome) {
-  const Stop stop = call.stop();
-  const auto& head = detail::head_of(task, model.head());
-  std::vector<Outcome<typename T::Result>> outcomes(inputs.size());
-  for (std::size_t begin = 0, end = 0; begin < inputs.size(); begin = end) {
-    for (detail::Slice slice(call.max_batch_tokens); end < inputs.size() && slice.add(inputs[end].size());) ++end;
-    const auto require_good = [&] {
-      if (bad_input == BadInput::is_an_outcome) return;
-      for (std::size_t i = begin; i < end; ++i)
-        if (!outcomes[i]) detail::throw_item_error(outcomes[i].error(), T::noun, inputs.size());
-    };
-
-    std::vector<std::vector<Encoding>> windows_of(end - begin);
-    model.for_each(end - begin, call, [&](std::size_t i) {
-      const auto error = detail::error_of_item(begin + i, [&] {
-        windows_of[i] = task.encode(inputs[begin + i], stop);
-        for (const Encoding& window : windows_of[i]) detail::check_encoding(window, model.tokenizer(), model.config());
-      });
-      if (error) outcomes[begin + i] = *error;
-    });
-    require_good();
-
-    // The windows of all good inputs go through the encoder together: those of input i are first[i] to first[i + 1].
-    // An input is decoded as soon as its last window has run, so that no more than a pack's logits are held.
-    std::vector<Encoding> windows;
-    std::vector<std::vector<std::uint32_t>> chosen;
-    std::vector<std::size_t> first = {0}, input_of, left(end - begin), complete;
-    for (std::size_t i = 0; i < windows_of.size(); ++i) {
-      if (outcomes[begin + i])
-        for (Encoding& window : windows_of[i]) {
-          if constexpr (detail::ChoosesTokens<T>) chosen.push_back(task.chosen(window));
-          windows.push_back(std::move(window));
-          input_of.push_back(i);
-        }
-      first.push_back(windows.size());
-      left[i] = first[i + 1] - first[i];
-      if (left[i] == 0 && outcomes[begin + i]) complete.push_back(i);
-    }
-    std::vector<MatrixView<const float>> logits(windows.size());
-    std::vector<std::vector<float>> kept(windows.size());  // of windows whose input has others that have not run yet
-    const auto decode_complete = [&] {
-      model.for_each(complete.size(), call, [&](std::size_t at) {
-        const std::size_t i = complete[at], n = first[i + 1] - first[i];
-        const auto error = detail::error_of_item(begin + i, [&] {
-          outcomes[begin + i] = task.decode(inputs[begin + i], std::span<const Encoding>(windows).subspan(first[i], n),
-                                            std::span<const MatrixView<const float>>(logits).subspan(first[i], n));
-        });
-        if (error) outcomes[begin + i] = *error;
-        for (std::size_t window = first[i]; window < first[i + 1]; ++window) kept[window] = {};
-      });
-      complete.clear();
-    };
-    decode_complete();
-    const auto take_pack = [&](std::span<const std::size_t> pack, const Logits& found) {
-      const float* rows = found.values.data();
-      for (const std::size_t window : pack) {
-        const std::size_t i = input_of[window], n = rows_of(head.gives, windows[window], chosen, window);
-        logits[window] = {rows, n, found.cols, found.cols};
-        if (first[i + 1] - first[i] > 1) {
-          kept[window].assign(rows, rows + n * found.cols);
-          logits[window].data = kept[window].data();
-        }
-        if (--left[i] == 0) complete.push_back(i);
-        rows += n * found.cols;
-      }
-      decode_complete();
-    };
-    model.run_packs(head, windows, chosen, call, take_pack);
-    require_good();
-  }
+  std::vector<Outcome<typename T::Result>> outcomes;
+  outcomes.reserve(inputs.size());
+  visit_task(model, task, inputs, call, bad_input,
+             [&](Outcome<typename T::Result>&& outcome) { outcomes.push_back(std::move(outcome)); });
   return outcomes;
 }
 

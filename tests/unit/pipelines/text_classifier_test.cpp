@@ -5,6 +5,9 @@
 #include <cfenv>
 #include <cmath>
 #include <forward_list>
+#include <functional>
+#include <optional>
+#include <ranges>
 #include <span>
 #include <sstream>
 #include <string>
@@ -228,6 +231,76 @@ TEST(TextClassifier, GivesEveryTextAnOutcomeOfItsOwn) {
   source.request_stop();
   expect_error(ErrorCode::stopped, {},
                [&] { model.classify.try_run(kSomeBad, {}, {.stop_token = source.get_token()}); });
+}
+
+/// What a stream says, line by line.
+struct Visited {
+  void operator()(std::size_t i, bertha::Outcome<bertha::ClassificationResult>&& outcome) {
+    text += std::to_string(i) + ' ' + (outcome ? shown(*outcome) : outcome.error().what()) + '\n';
+    if (!outcome) {
+      EXPECT_EQ(outcome.error().item(), i);
+    }
+  }
+  std::string text;
+};
+
+TEST(TextClassifier, TakesAStreamFromRangesAndFunctionsAndKeepsItsOrder) {
+  const Loaded model(tiny());
+  Visited expected;
+  const auto outcomes = model.classify.try_run(kSomeBad);
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    auto outcome = outcomes[i];
+    expected(i, std::move(outcome));
+  }
+  Visited of_range, of_function;
+  EXPECT_EQ(model.classify.run_stream(kSomeBad, std::ref(of_range)), kSomeBad.size());
+  EXPECT_EQ(of_range.text, expected.text);
+  std::size_t at = 0;
+  const auto next = [&] { return at < kSomeBad.size() ? std::optional<std::string>(kSomeBad[at++]) : std::nullopt; };
+  EXPECT_EQ(model.classify.run_stream(next, std::ref(of_function)), kSomeBad.size());
+  EXPECT_EQ(of_function.text, expected.text);
+
+  std::istringstream words("the cat sat");  // whose iterator makes strings that the next step overwrites
+  Visited of_words, of_none;
+  EXPECT_EQ(model.classify.run_stream(std::views::istream<std::string>(words), std::ref(of_words)), 3u);
+  EXPECT_EQ(of_words.text, "0 " + shown(model.classify.run("the")) + "\n1 " + shown(model.classify.run("cat")) +
+                               "\n2 " + shown(model.classify.run("sat")) + "\n");
+  EXPECT_EQ(model.classify.run_stream(std::vector<TextInput>(), std::ref(of_none)), 0u);
+  EXPECT_EQ(of_none.text, "");
+}
+
+TEST(TextClassifier, HoldsNoMoreOfAStreamThanTextsThatRunTogether) {
+  const Loaded model(tiny());
+  constexpr std::size_t kTexts = 60'000;
+  std::size_t given = 0, visited = 0, held = 0;
+  const auto next = [&]() -> std::optional<std::string> {
+    held = std::max(held, given - visited);
+    if (given == kTexts) return std::nullopt;
+    ++given;
+    return "the cat";
+  };
+  const auto visit = [&](std::size_t i, const auto& outcome) {
+    EXPECT_TRUE(outcome);
+    EXPECT_EQ(i, visited++);
+  };
+  EXPECT_EQ(model.classify.run_stream(next, visit), kTexts);
+  EXPECT_EQ(visited, kTexts);
+  EXPECT_LT(held, 20'000u);
+}
+
+TEST(TextClassifier, EndsAStreamWithTheErrorOfItsSourceItsVisitorOrItsStop) {
+  const Loaded model(tiny());
+  const std::vector<std::string> texts(3, "the cat");
+  struct Enough {};
+  const auto ignore = [](std::size_t, const auto&) {};
+  EXPECT_THROW(model.classify.run_stream([]() -> std::optional<std::string> { throw Enough(); }, ignore), Enough);
+  EXPECT_THROW(model.classify.run_stream(texts, [](std::size_t, const auto&) { throw Enough(); }), Enough);
+  std::stop_source source;
+  source.request_stop();
+  expect_error(ErrorCode::stopped, {},
+               [&] { model.classify.run_stream(texts, ignore, {}, {.stop_token = source.get_token()}); });
+  expect_error(ErrorCode::input, {"top_k"}, [&] { model.classify.run_stream(texts, ignore, {.top_k = 0}); });
+  EXPECT_EQ(model.classify.run_stream(texts, ignore), 3u);
 }
 
 TEST(TextClassifier, StopsBetweenTextsWhenTheDeadlineHasPassed) {
