@@ -1,4 +1,5 @@
-"""What the files of a tokenizer with BPE over characters become, without transformers, and what is refused."""
+"""What the files of a tokenizer with BPE over characters become, without transformers, and what is refused; and that the
+program makes the tokens of these, and of a Unigram vocabulary that repeats itself, of generated texts."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ import unigram_folders
 from bertha_convert import tokenizer
 from bertha_convert.conversion import Options, convert
 from bertha_convert.errors import ConvertError
-from character_folders import MARK, MERGES, gemma, robertuito
+from character_folders import MARK, MERGES, ROBERTA_START, gemma, robertuito
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools/diff"))
 from generate import generate  # noqa: E402
@@ -152,6 +153,8 @@ class CharacterBpe(unittest.TestCase):
             ("decoder doesn't fit", robertuito() | {"decoder": other}),
             ("dropout of BPE", gemma(dropout=0.5)),
             ("no merges", gemma(merges=[])),
+            ("can't be read by tokenizers.*zz", gemma(merges=[["zz", "a"]])),
+            ("can't be read by tokenizers.*aa", robertuito(merges=[["a", "a"]], vocab=dict(zip(ROBERTA_START + ["a"], range(6))))),
             ("'<none>' is not in the vocabulary", robertuito(unk_token="<none>")),
             ("trim_offsets.*spaces at an end.*x", spaced),
             ("trim_offsets.*spaces at an end.*<mask>", taking),
@@ -170,7 +173,10 @@ class AgainstTokenizers(unittest.TestCase):
             del lacking["model"]["vocab"][token]
         unknown = robertuito(unk_token="<unk>", fuse_unk=True, ignore_merges=True)
         of_model = unigram_folders.model_file(unigram_folders.pieces("XLMRobertaTokenizer"), 0, model_type=2)
-        for number, written in enumerate((gemma(), lacking, robertuito(), unknown, of_model)):
+        repeating = unigram_folders.tokenizer_json()
+        more = [["a", -9.0], ["", -0.5], ["", -0.25], [MARK + "ab", -0.125], ["<0x41>", -3.0], ["a", -1.0]]
+        repeating["model"]["vocab"] += more
+        for number, written in enumerate((gemma(), lacking, robertuito(), unknown, repeating, of_model)):
             with tempfile.TemporaryDirectory() as root:
                 folder, out = Path(root), Path(root) / "out.safetensors"
                 if isinstance(written, bytes):

@@ -169,12 +169,17 @@ class Unigram(unittest.TestCase):
             ("this normaliser is not supported", changed(normalizer=regex)),
             ("no unknown token", tokenizer_json(unk_id=None)),
             ("can't be read", tokenizer_json(vocab=[])),
+            ("can't be read", tokenizer_json(vocab=[*vocabulary("XLMRobertaTokenizer"), ["x", float("nan")]])),
+            ("can't be read", tokenizer_json(unk_id=10**6)),
         ]
         for message, written in as_written:
             with self.assertRaisesRegex(ConvertError, message):
                 self.resolve(config=AS_WRITTEN, written=written)
         with self.assertRaisesRegex(ConvertError, "no list of tokens with scores"):
             self.resolve(written=tokenizer_json(vocab={"a": 1}))
+        for score in (float("nan"), float("inf")):
+            with self.assertRaisesRegex(ConvertError, "score that is no finite number"):
+                self.resolve(written=tokenizer_json(vocab=[*vocabulary("XLMRobertaTokenizer"), ["x", score]]))
         for name, kind, answering in (("CamembertTokenizer", 2, False), ("XLMRobertaTokenizer", 3, True)):
             with self.assertRaisesRegex(ConvertError, f"another kind of model.*expected Unigram.*got {kind}.*either"):
                 self.resolve(name, answering, model=model_file(pieces(name), 0, model_type=kind))

@@ -268,6 +268,17 @@ class BadLines(ProgramTest):
         self.assertEqual(self.ask("qa", ASKER, *replace, stdin=b"in \xff Boston\n"), expected)
         self.assertEqual(self.ask("tokenize", CLASSIFIER, b"ba\xffnk", "--invalid-utf8", "replace"), replaced[1:2])
 
+    def test_a_line_of_fifty_megabytes_is_a_text_like_others(self):
+        size = 50_000_000
+        words, word = "bank \u00e9 " * (size // 8), "a" * size
+        out = self.ask("classify", CLASSIFIER, stdin=f"bank\n{words}\n{word}\nbank\n", status=1)
+        self.check_error(out[1], 2, says=f"{size // 4 + 2} tokens")
+        self.assertEqual((len(out), out[0]), (4, out[3]))
+        cut = ("--truncation", "longest_first", "--max-length", "4")
+        out = self.ask("tokenize", CLASSIFIER, *cut, stdin=f"{words}\n{word}\nbank\n")
+        self.assertEqual([len(answer["ids"]) for answer in out], [4, 3, 3])
+        self.assertEqual(out[1]["offsets"][1], [0, size])
+
     def test_a_text_that_is_too_long_is_an_error_with_both_numbers(self):
         long = "bank " * 600
         out = self.ask("classify", CLASSIFIER, stdin=f"bank\n{long}\nbank\n", status=1)

@@ -249,7 +249,7 @@ def _character_bpe(engine: Tokenizer, vocabulary: dict[str, int], merges: int) -
 def _scores(vocabulary: list[list[Any]]) -> list[float]:
     """The score of each token: a number that is not infinite."""
     scores = [score for _, score in vocabulary]
-    if not all(math.isfinite(score) for score in scores):
+    if not all(score is not None and math.isfinite(score) for score in scores):  # the engine shows NaN as null
         raise fail("the vocabulary has a score that is no finite number", where="tokenizer.json: model")
     return scores
 

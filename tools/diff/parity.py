@@ -25,7 +25,7 @@ STRATEGIES = ("longest_first", "only_first", "only_second")
 PLAIN = {"pairs": False, "split_special_tokens": False, "truncation": None, "max_length": 0, "stride": 0}
 # Windows of a pair are as many as those of its texts, multiplied.
 SHORT = 60  # characters of generated texts there
-LONG = 4  # how many times as long the windows of the FILEs' lines are
+LONG = 8  # how many times as long the windows of the FILEs' lines are
 WAYS = {
     "texts": {},
     "pairs": {"pairs": True},
