@@ -1,7 +1,9 @@
-// bertha: BERT-family encoders on CPUs. Text in; label, entities with offsets, or answer out. Include this.
+// bertha: BERT-family encoders on CPUs. Text in; label, entities with offsets, answer or vector out. Include this.
 
 #pragma once
 
+#include <bertha/pipelines/embedder.hpp>
 #include <bertha/pipelines/entity_recognizer.hpp>
 #include <bertha/pipelines/question_answerer.hpp>
+#include <bertha/pipelines/reranker.hpp>
 #include <bertha/pipelines/text_classifier.hpp>

@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <bertha/head_config.hpp>
 #include <bertha/version.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -15,27 +16,8 @@
 
 BERTHA_NAMESPACE_BEGIN
 
-/// The activation between the two linear layers of a feed-forward block, or after a dense layer of a head.
-/// `gelu` is x/2 (1 + erf(x / sqrt 2)); `gelu_tanh` is the tanh form (Hugging Face: gelu_new and its equals).
-enum class Activation : std::uint8_t { none, gelu, gelu_tanh, relu, silu, tanh };
-
 /// How weights are stored, or are to be run. `float32_strict` runs a float32 model without the bfloat16 split.
 enum class PrecisionKind : std::uint8_t { float32, float32_strict, bfloat16, int8 };
-
-/// The head that stands on the encoder; `custom` belongs to a head of the user's own.
-enum class HeadKind : std::uint8_t { none, sequence_classification, token_classification, question_answering, custom };
-
-/// The name of a head in the file and on the command line.
-constexpr std::string_view to_string(HeadKind head) noexcept {
-  switch (head) {
-    case HeadKind::none: return "none";
-    case HeadKind::sequence_classification: return "sequence-classification";
-    case HeadKind::token_classification: return "token-classification";
-    case HeadKind::question_answering: return "question-answering";
-    case HeadKind::custom: return "custom";
-  }
-  return "unknown";
-}
 
 /// The name of a precision in the file and on the command line.
 constexpr std::string_view to_string(PrecisionKind precision) noexcept {
@@ -47,9 +29,6 @@ constexpr std::string_view to_string(PrecisionKind precision) noexcept {
   }
   return "unknown";
 }
-
-/// Hugging Face's `problem_type`; `unset` is null.
-enum class ProblemType : std::uint8_t { unset, regression, single_label_classification, multi_label_classification };
 
 /// What one encoder layer is made of.
 struct LayerConfig {
@@ -77,13 +56,13 @@ struct ModelConfig {
   std::size_t position_offset = 0;  ///< row of the position table that the first token takes
   /// A token of this id takes row position_offset - 1, and those after it count on as if it weren't there.
   std::optional<std::uint32_t> position_padding_id;
-  std::size_t max_length = 0;  ///< tokens of the longest sequence, special tokens included
-  bool has_pooler = false;
-  Activation pooler_act =
-      Activation::tanh;  ///< tanh(W x[0] + b) in BERT; other families' first dense layer of the head
+  std::size_t max_length = 0;          ///< tokens of the longest sequence, special tokens included
+  std::optional<PoolerConfig> pooler;  ///< tanh(W x[0] + b) in BERT; other families' first dense layer of the head
+  std::optional<EmbeddingConfig> embedding;  ///< where `head` is that
   HeadKind head = HeadKind::none;
   std::vector<std::string> labels;  ///< in the order of the logits
   ProblemType problem_type = ProblemType::unset;
+  ScoreFunction score_function = ScoreFunction::automatic;  ///< of a cross-encoder
   double model_max_length = 0;              ///< the tokenizer's own limit as Hugging Face has it (1e30 when unset)
   std::vector<std::string> zero_points;     ///< int8: linear layers whose inputs are quantised with one; sorted
   std::vector<std::string> fine_attention;  ///< int8: attention whose probabilities have 15 bits; sorted
@@ -93,6 +72,7 @@ struct ModelConfig {
   std::size_t stored_layer(std::size_t index) const { return layer_weights.empty() ? index : layer_weights[index]; }
   LayerConfig layer(std::size_t index) const { return {"encoder.layer." + std::to_string(stored_layer(index))}; }
   std::size_t head_size() const { return hidden_size / num_attention_heads; }
+  std::size_t pooled_size() const { return pooler ? pooler->size(hidden_size) : hidden_size; }
 };
 
 /// A token that is cut out of the raw text before anything else looks at it.

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 # What a folder of include/bertha may include of the others. `base` are the headers that everybody may include.
-BASE = {"bf16.hpp", "config.hpp", "error.hpp", "version.hpp"}
+BASE = {"bf16.hpp", "config.hpp", "error.hpp", "head_config.hpp", "version.hpp"}
 MAY_INCLUDE = {
     "base": set(),
     "file": {"file", "runtime/aligned_memory.hpp"},

@@ -56,7 +56,9 @@ std::pair<std::vector<std::int8_t>, std::vector<float>> quantise(const std::vect
 
 std::size_t embedding_size(const TinyOptions& o) { return o.embedding_size ? o.embedding_size : o.hidden_size; }
 
-bool has_output(const TinyOptions& o) { return o.kind == "model" && o.head != "none" && o.head != "custom"; }
+bool has_output(const TinyOptions& o) {
+  return o.kind == "model" && o.head != "none" && o.head != "custom" && o.head != "embedding";
+}
 
 }  // namespace
 
@@ -226,6 +228,14 @@ void ModelWriter::describe(const TinyOptions& o) {
     if (o.precision == "float32") config["float32_split"] = o.float32_split;
     if (o.embedding_projection) config["embedding_projection"] = true;
     if (!o.layer_weights.empty()) config["layer_weights"] = o.layer_weights;
+    if (o.head == "embedding")
+      config["embedding"] = {{"modes", {"mean"}},
+                             {"layers", {{{"kind", "dense"}, {"outputs", 20}, {"activation", "tanh"}, {"bias", true}}}},
+                             {"include_prompt", true},
+                             {"normalize", true},
+                             {"prompts", {{"query", "the cat "}, {"passage", ""}}},
+                             {"default_prompt", nullptr},
+                             {"similarity", "dot"}};
   }
   config["max_length"] = o.max_position_embeddings - (o.position_padding_id ? *o.position_padding_id + 1 : 0);
   config["model_max_length"] = 1e30;
@@ -339,6 +349,7 @@ void ModelWriter::add_encoder(const TinyOptions& o) {
     add_norm(layer + ".output.norm", h);
   }
   if (!o.pooler.empty()) add_random_linear("pooler.dense", h, h, "float32");
+  if (o.head == "embedding") add_random_linear("head.0", 20, h, "float32");
   if (has_output(o)) {
     add_rows("head.output.weight", random(o.labels.size() * h), o.labels.size());
     add_vector("head.output.bias", random(o.labels.size()));

@@ -2,7 +2,9 @@
 
 #pragma once
 
+#include <algorithm>
 #include <bertha/bertha.hpp>
+#include <span>
 #include <string>
 
 #include "json_text.hpp"
@@ -12,6 +14,19 @@ namespace program {
 inline std::string to_json(const bertha::ClassificationResult& result) {
   return list(result, [](const bertha::LabelScore& label) {
     return "{\"label\":" + quote(label.label) + ",\"score\":" + number(label.score) + '}';
+  });
+}
+
+/// A list of numbers, or, of the tokens of a text, a list for each.
+inline std::string to_json(const bertha::EmbeddingResult& result, bool tokens) {
+  if (tokens) return list_of_rows(result.values.data(), result.rows, result.cols);
+  return list(result, [](float value) { return number(value); });
+}
+
+/// The first `top_k` of them.
+inline std::string to_json(std::span<const bertha::RankedText> texts, std::size_t top_k) {
+  return list(texts.first(std::min(top_k, texts.size())), [](const bertha::RankedText& text) {
+    return "{\"index\":" + number(text.index) + ",\"score\":" + number(text.score) + '}';
   });
 }
 

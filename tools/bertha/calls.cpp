@@ -50,6 +50,7 @@ Call make_call(const BenchArguments& arguments) {
     case HeadKind::sequence_classification: return pipeline_call<bertha::TextClassifier>(arguments, options);
     case HeadKind::token_classification: return pipeline_call<bertha::EntityRecognizer>(arguments, options);
     case HeadKind::question_answering: return pipeline_call<bertha::QuestionAnswerer>(arguments, options);
+    case HeadKind::embedding: return pipeline_call<bertha::Embedder>(arguments, options);
     case HeadKind::none:
     case HeadKind::custom: break;
   }

@@ -173,6 +173,57 @@ void add_qa(CLI::App& app, QaArguments& arguments) {
   add_loading(*command, arguments.load);
 }
 
+/// How far texts are cut that are too long.
+template <class Options>
+void add_cutting(CLI::App& command, Options& options) {
+  command.add_flag("--truncation,!--no-truncation", options.truncation,
+                   "Cut texts that are too long, which is the default, or give errors");
+  count(command.add_option("--max-length", options.max_length, "Tokens that are kept; the model's if not given"), 1);
+}
+
+void add_embed(CLI::App& app, EmbedArguments& arguments) {
+  auto* command = app.add_subcommand("embed", "Make vectors of texts (--jsonl: text)");
+  add_model(*command, arguments.model);
+  add_texts(*command, arguments.texts);
+  bertha::EmbeddingOptions& options = arguments.options;
+  auto* name = command->add_option("--prompt", options.prompt_name, "The model's prompt of that name before each text")
+                   ->type_name("NAME");
+  command->add_option("--prompt-text", options.prompt, "This prompt before each text; \"\": none")->excludes(name);
+  count(command->add_option("--dimensions", options.dimensions, "Cut vectors to so many, before they are normalised"),
+        1);
+  choose<bertha::PoolingMode>(
+      command->add_option("--pooling", options.pooling, "What becomes of the tokens; as the model says if not given"),
+      {{"first", bertha::PoolingMode::first},
+       {"mean", bertha::PoolingMode::mean},
+       {"max", bertha::PoolingMode::max},
+       {"last", bertha::PoolingMode::last},
+       {"mean_sqrt_len", bertha::PoolingMode::mean_sqrt_len},
+       {"weighted_mean", bertha::PoolingMode::weighted_mean}});
+  command->add_flag_function(
+      "--normalize,!--no-normalize", [&options](std::int64_t count) { options.normalize = count > 0; },
+      "Make vectors 1 long, or don't; as the model says if not given");
+  command->add_flag("--tokens", options.tokens, "Print a list of vectors, one for each token");
+  add_cutting(*command, options);
+  add_lines(*command, arguments.lines);
+  add_threads(*command, arguments.lines.threads);
+  add_loading(*command, arguments.load);
+}
+
+void add_rerank(CLI::App& app, RerankArguments& arguments) {
+  auto* command = app.add_subcommand("rerank", "Order texts by their relevance to a query (--jsonl: query, texts)");
+  add_model(*command, arguments.model);
+  command->add_option("text", arguments.texts, "Texts; without any, the lines of standard input")->type_name("TEXT");
+  command->add_option("--query", arguments.query, "The query that all of the texts are for");
+  count(command->add_option("--top-k", arguments.top_k, "How many of the best; all if not given"), 1);
+  choose<bertha::ScoreFunction>(command->add_option("--score", arguments.options.score,
+                                                    "The logit, or its sigmoid; as the model says if not given"),
+                                {{"logit", bertha::ScoreFunction::none}, {"sigmoid", bertha::ScoreFunction::sigmoid}});
+  add_cutting(*command, arguments.options);
+  add_lines(*command, arguments.lines);
+  add_threads(*command, arguments.lines.threads);
+  add_loading(*command, arguments.load);
+}
+
 void add_logits(CLI::App& app, LogitsArguments& arguments) {
   auto* command = app.add_subcommand("logits", "Print what the head gives before decoding (--jsonl: text, text_pair)");
   add_model(*command, arguments.model);
@@ -263,6 +314,13 @@ void check_questions(const QaArguments& arguments) {
     throw CLI::ValidationError("qa", "needs --question, or --jsonl with questions on standard input");
 }
 
+void check_query(const RerankArguments& arguments) {
+  if (arguments.query && arguments.lines.jsonl)
+    throw CLI::ValidationError("--jsonl", "has the queries on standard input; it can't go with --query");
+  if (!arguments.query && !arguments.lines.jsonl)
+    throw CLI::ValidationError("rerank", "needs --query, or --jsonl with queries on standard input");
+}
+
 }  // namespace
 
 int run_command_line(int argc, char** argv, Output& out) {
@@ -273,6 +331,8 @@ int run_command_line(int argc, char** argv, Output& out) {
   ClassifyArguments to_classify;
   NerArguments to_find;
   QaArguments to_answer;
+  EmbedArguments to_embed;
+  RerankArguments to_rerank;
   LogitsArguments to_run;
   TokenizeArguments to_tokenize;
   VerifyArguments to_verify;
@@ -282,6 +342,8 @@ int run_command_line(int argc, char** argv, Output& out) {
   add_classify(app, to_classify);
   add_ner(app, to_find);
   add_qa(app, to_answer);
+  add_embed(app, to_embed);
+  add_rerank(app, to_rerank);
   add_logits(app, to_run);
   add_tokenize(app, to_tokenize);
   add_verify(app, to_verify);
@@ -294,9 +356,11 @@ int run_command_line(int argc, char** argv, Output& out) {
     app.parse(protect(app, argc, argv));
     for (const TextArguments* texts :
          {static_cast<const TextArguments*>(&to_classify), static_cast<const TextArguments*>(&to_find),
+          static_cast<const TextArguments*>(&to_embed), static_cast<const TextArguments*>(&to_rerank),
           static_cast<const TextArguments*>(&to_run), static_cast<const TextArguments*>(&to_tokenize)})
       check_texts(*texts);
     if (app.got_subcommand("qa")) check_questions(to_answer);
+    if (app.got_subcommand("rerank")) check_query(to_rerank);
   } catch (const CLI::CallForHelp&) {
     out.text(app.help());
     return 0;
@@ -312,6 +376,8 @@ int run_command_line(int argc, char** argv, Output& out) {
   if (command == "classify") return classify(to_classify, out);
   if (command == "ner") return ner(to_find, out);
   if (command == "qa") return qa(to_answer, out);
+  if (command == "embed") return embed(to_embed, out);
+  if (command == "rerank") return rerank(to_rerank, out);
   if (command == "logits") return logits(to_run, out);
   if (command == "tokenize") return tokenize(to_tokenize, out);
   if (command == "verify") return verify(to_verify, out);

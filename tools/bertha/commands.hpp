@@ -3,6 +3,7 @@
 #pragma once
 
 #include <bertha/bertha.hpp>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,6 +40,18 @@ struct QaArguments {
   LineOptions lines;
 };
 int qa(const QaArguments& arguments, Output& out);
+
+struct EmbedArguments : TextArguments {
+  bertha::EmbeddingOptions options;
+};
+int embed(const EmbedArguments& arguments, Output& out);
+
+struct RerankArguments : TextArguments {
+  std::optional<std::string> query;  // without --jsonl
+  std::size_t top_k = std::numeric_limits<std::size_t>::max();
+  bertha::RelevanceOptions options;
+};
+int rerank(const RerankArguments& arguments, Output& out);
 
 struct LogitsArguments : TextArguments {
   bertha::EncodeOptions options;

@@ -23,7 +23,7 @@ ordered_json describe(const bertha::ModelConfig& config) {
   json["intermediate_size"] = config.intermediate_size;
   json["max_position_embeddings"] = config.max_position_embeddings;
   json["type_vocab_size"] = config.type_vocab_size;
-  json["pooler"] = config.has_pooler;
+  json["pooler"] = config.pooler.has_value();
   if (!config.layer_weights.empty()) json["layer_weights"] = config.layer_weights;
   if (!config.zero_points.empty()) json["zero_points"] = config.zero_points;
   if (!config.fine_attention.empty()) json["fine_attention"] = config.fine_attention;

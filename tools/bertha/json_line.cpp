@@ -23,6 +23,17 @@ std::optional<std::string> text_at(const json& object, const char* key, bool req
   return found->get<std::string>();
 }
 
+/// The strings of the list at `key`.
+std::vector<std::string> texts_at(const json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end())
+    throw_error(ErrorCode::input, {"the line has no key \"", key, "\"; expected a list there"});
+  const auto is_string = [](const json& text) { return text.is_string(); };
+  if (!found->is_array() || !std::all_of(found->begin(), found->end(), is_string))
+    throw_error(ErrorCode::input, {"the value of \"", key, "\" is no list of strings"});
+  return found->get<std::vector<std::string>>();
+}
+
 /// Takes what the members of an object are made of off the front of `text`, which is JSON: up to a colon, a comma or
 /// the object's end, which go too. Without spaces but for those in strings.
 std::string take_part(std::string_view& text) {
@@ -85,7 +96,10 @@ Line parse_line(const std::string& text, const Keys& keys) {
     const json object = parse_object(text);
     if (object.size() > object.count(keys.text) + object.count(keys.pair)) line.others = other_members(text, keys);
     line.text = *text_at(object, keys.text, true);
-    line.pair = text_at(object, keys.pair, keys.second == Second::required);
+    if (keys.second == Second::list)
+      line.texts = texts_at(object, keys.pair);
+    else
+      line.pair = text_at(object, keys.pair, keys.second == Second::required);
     if (line.pair && keys.second == Second::refused)
       throw_error(ErrorCode::input, {"the line has a ", keys.pair, "; this command reads a text alone"});
   } catch (const bertha::Error& error) {

@@ -6,19 +6,21 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace program {
 
 /// One line, read: the texts it holds, or what is wrong with it.
 struct Line {
-  std::string text;                 // or the question
-  std::optional<std::string> pair;  // the other text, or the context
-  std::string others;               // the object's other members, as they are written there: "id":7,"lang":"tr"
-  std::optional<bertha::Error> error;
+  std::string text;                      // or the question
+  std::optional<std::string> pair = {};  // the other text, or the context
+  std::vector<std::string> texts = {};   // in place of the other text: several
+  std::string others = {};               // the object's other members, as they are written there: "id":7,"lang":"tr"
+  std::optional<bertha::Error> error = {};
 };
 
-/// Whether a command reads the second of two keys.
-enum class Second { optional, required, refused };
+/// Whether a command reads the second of two keys, and that it is a list of texts.
+enum class Second { optional, required, refused, list };
 
 /// The two keys that commands read.
 struct Keys {

@@ -90,6 +90,7 @@ int run_lines(const LineCommand& command, const LineOptions& options, std::vecto
       if (options.replace_invalid_utf8) {
         line.text = bertha::replace_invalid_utf8(line.text);
         if (line.pair) line.pair = bertha::replace_invalid_utf8(*line.pair);
+        for (std::string& text : line.texts) text = bertha::replace_invalid_utf8(text);
       }
       batches.add(std::move(line), ++number);
     }
@@ -101,7 +102,7 @@ int run_lines(const LineCommand& command, const LineOptions& options, std::vecto
     ++number;
     if (options.replace_invalid_utf8) text = bertha::replace_invalid_utf8(text);
     if (!options.jsonl)
-      batches.add({std::move(text), {}, {}, {}}, number);
+      batches.add({.text = std::move(text)}, number);
     else if (!is_blank(text))
       batches.add(parse_line(text, command.keys), number);
     if (!reader.ready()) batches.run();

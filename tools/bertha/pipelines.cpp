@@ -5,22 +5,6 @@
 #include "texts.hpp"
 
 namespace program {
-namespace {
-
-/// The results of a batch: what `json(i, found)` makes of what was found in line i.
-template <class Found, class ToJson>
-std::vector<Result> written(const std::vector<bertha::Outcome<Found>>& outcomes, const ToJson& json) {
-  std::vector<Result> results(outcomes.size());
-  for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    if (outcomes[i])
-      results[i] = {json(i, *outcomes[i]), outcomes[i]->info.truncated, {}};
-    else
-      results[i].error = outcomes[i].error();
-  }
-  return results;
-}
-
-}  // namespace
 
 int classify(const ClassifyArguments& arguments, Output& out) {
   const auto model = bertha::TextClassifier::load(arguments.model, arguments.load);
@@ -62,7 +46,7 @@ int qa(const QaArguments& arguments, Output& out) {
                    });
   };
   std::vector<Line> lines;
-  if (arguments.context) lines.push_back({*arguments.question, arguments.context, {}, {}});
+  if (arguments.context) lines.push_back({.text = *arguments.question, .pair = arguments.context});
   const Keys keys = {"question", "context", Second::required};
   return run_lines({keys, run, {}}, arguments.lines, std::move(lines), out);
 }

@@ -12,7 +12,7 @@ import numpy as np
 from . import layout
 from .config import Config
 from .errors import fail
-from .families import Dense, Family, Head, unwrapped
+from .families import EMBEDDING, Dense, Family, Head, unwrapped
 from .load_report import check_trained
 from .source import StoredTensor, load, rows
 
@@ -219,6 +219,8 @@ def convert(
     if head:
         pooler = head.dense
         tensors |= _head(source, head, config, where)
+    elif kind == EMBEDDING:
+        pooler = None
     elif pooler and source.has(f"{pooler.name}.weight"):
         tensors |= _dense(source, pooler, config["hidden_size"])
     elif pooler:

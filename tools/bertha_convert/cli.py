@@ -15,7 +15,7 @@ from typing import Any
 from . import FORMAT, VERSION, config as model_config
 from .conversion import Options, convert
 from .errors import ConvertError
-from .families import FAMILIES, WRAPPERS, unwrapped
+from .families import EMBEDDING, FAMILIES, WRAPPERS, unwrapped
 from .load_report import some
 from .requirements import FOR_SELFTEST, NEEDED
 
@@ -51,10 +51,17 @@ def _options(arguments: list[str], program: str) -> tuple[Options, bool]:
     )
     parser.add_argument(
         "--head",
-        choices=("auto", *model_config.HEADS, "none"),
+        choices=("auto", *model_config.HEADS, EMBEDDING, "none"),
         default="auto",
-        help="auto: by config.json; none: the encoder alone, or the tokenizer of a folder without weights",
+        help="auto: by modules.json of sentence-transformers or config.json; embedding: vectors of texts; none: the "
+        "encoder alone, or the tokenizer of a folder without weights",
     )
+    parser.add_argument(
+        "--pooling",
+        choices=("first", "mean", "max", "last", "mean_sqrt_len", "weighted_mean"),
+        help="makes an embedding head of an encoder whose folder doesn't say how its hidden states become a vector",
+    )
+    parser.add_argument("--normalize", action="store_true", help="such vectors have the length 1")
     parser.add_argument("--tokenizer", action="store_true", help="a file of the tokenizer alone, without weights")
     parser.add_argument(
         "--keep",

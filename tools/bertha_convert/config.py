@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import fail
-from .families import FAMILIES, HEADS, QUESTION, SEQUENCE, TOKEN, TOKENIZERS_ALONE, Family, Size
+from .families import EMBEDDING, FAMILIES, HEADS, QUESTION, SEQUENCE, TOKEN, TOKENIZERS_ALONE, Family, Size
 from .load_report import some
 
 ENDINGS = {"ForSequenceClassification": SEQUENCE, "ForTokenClassification": TOKEN, "ForQuestionAnswering": QUESTION}
@@ -141,7 +141,7 @@ def head(config: Config, wanted: str, keep: tuple[str, ...]) -> str:
 
 def labels(config: Config, kind: str, path: Path) -> list[str]:
     """The label of each logit, in the order of the logits."""
-    if kind in ("none", "custom"):
+    if kind in ("none", "custom", EMBEDDING):
         return []
     if kind == QUESTION:
         return ["start", "end"]

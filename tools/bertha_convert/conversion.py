@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from . import FORMAT, VERSION, canonical, config as model_config, container, layout, load_report, not_carried, selftest
-from . import tokenizer
+from . import sentence_transformers, tokenizer
 from .checkpoint import has_unread_weights, is_read_by_others, no_weights, other_files, read_checkpoint, weight_files
 from .errors import fail
-from .families import QUESTION, TOKENIZERS_ALONE, Family
+from .families import EMBEDDING, QUESTION, SEQUENCE, TOKENIZERS_ALONE, Family
 from .load_report import some
 from .source import StoredTensor, read_optional_json, sha256
 
@@ -28,6 +32,8 @@ class Options(NamedTuple):
     bertha: Path | None = None
     drop: tuple[str, ...] = ()
     tokenizer: bool = False  # without weights, whether there are some or not
+    pooling: str | None = None  # of an encoder that becomes one of embeddings
+    normalize: bool = False
 
 
 class Parts(NamedTuple):
@@ -41,6 +47,7 @@ class Parts(NamedTuple):
     left_out: list[str]
     missing: list[str]
     warnings: list[str]
+    vector: Callable[[np.ndarray], np.ndarray] | None = None  # of hidden states, for the self-test
 
 
 def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> tuple[Json, list[str]]:
@@ -120,24 +127,47 @@ def _without_dropped(stored: dict[str, StoredTensor], options: Options) -> tuple
     return {name: tensor for name, tensor in stored.items() if name not in dropped}, dropped
 
 
-def _model_parts(options: Options, raw: Json | None, weights: list[Path]) -> Parts:
+def _modules(options: Options) -> sentence_transformers.Modules | None:
+    """What sentence-transformers has after the encoder, where that is asked for."""
+    if options.tokenizer or options.keep or not sentence_transformers.has_modules(options.folder):
+        return None
+    return sentence_transformers.read(options.folder) if options.head in ("auto", EMBEDDING) else None
+
+
+def _model_parts(
+    options: Options, raw: Json | None, weights: list[Path], modules: sentence_transformers.Modules | None
+) -> Parts:
     """The parts of a file with weights."""
     folder, path = options.folder, options.folder / "config.json"
     if raw is None:
         raise fail("there is no config.json", where=folder, expected="the model's configuration")
     family = model_config.family(raw, path)
+    if modules and modules.embedding:
+        options = options._replace(head=EMBEDDING)
     config, layers = _encoder_config(raw, family, options, path)
-    resolved = tokenizer.resolve(folder, raw, config["head"] == QUESTION, config["type_vocab_size"] > 0)
+    vector = None
+    if config["head"] == EMBEDDING:
+        modules = modules or sentence_transformers.Modules(folder)
+        embedding = modules.embedding or sentence_transformers.plain(options.pooling or "mean", options.normalize)
+        config["embedding"] = embedding
+        vector = functools.partial(sentence_transformers.vector, embedding, modules.layers)
+    elif config["head"] == SEQUENCE and len(config["labels"]) == 1:
+        modules = modules or sentence_transformers.read_cross_encoder(folder, raw)
+        config |= {"score_function": modules.score_function} if modules.score_function else {}
+    modules = modules or sentence_transformers.Modules(folder)
+    types = config["type_vocab_size"] > 0
+    resolved = tokenizer.resolve(folder, raw, config["head"] == QUESTION, types, modules.lowercase)
     warnings = _vocabulary_warnings(resolved, config["vocab_size"], folder)
-    config["model_max_length"] = resolved.model_max_length
-    config["max_length"] = _limit(resolved.model_max_length, config["max_length"] - config["position_offset"])
+    config["model_max_length"] = modules.max_length or resolved.model_max_length
+    config["max_length"] = _limit(config["model_max_length"], config["max_length"] - config["position_offset"])
     stored, dropped = _without_dropped(read_checkpoint(weights), options)
     encoder = canonical.convert(stored, family, config, layers, folder, options.keep)
     config["pooler"] = encoder.pooler
-    tensors = tokenizer.tensors(resolved) | encoder.tensors
+    tensors = tokenizer.tensors(resolved) | encoder.tensors | sentence_transformers.tensors(modules.layers)
+    weights = weights + [path for layer in modules.layers for path in layer.files()]
     left_out = sorted([*encoder.left_out, *dropped])
     warnings += load_report.sentences(config["head"], encoder.renamed, left_out, encoder.missing)
-    return Parts(config, resolved, tensors, weights, encoder.renamed, left_out, encoder.missing, warnings)
+    return Parts(config, resolved, tensors, weights, encoder.renamed, left_out, encoder.missing, warnings, vector)
 
 
 def _tokenizer_parts(options: Options, raw: Json | None) -> Parts:
@@ -184,6 +214,11 @@ def _check_options(options: Options) -> None:
     if options.tokenizer and (options.head not in ("auto", "none") or options.keep or options.drop or options.bertha):
         do = "Leave --tokenizer or the other option out."
         raise fail("--tokenizer makes a file without weights: --head, --keep, --drop and --bertha don't go with it", do=do)
+    if (options.pooling or options.normalize) and (options.head not in ("auto", EMBEDDING) or options.keep):
+        raise fail("--pooling and --normalize make an embedding head", expected="--head embedding, or no --head")
+    if (options.pooling or options.normalize) and sentence_transformers.has_modules(options.folder):
+        do = "Leave --pooling and --normalize out, or give the folder without its modules.json."
+        raise fail("says itself how hidden states are pooled", where=options.folder / "modules.json", do=do)
     if options.bertha and (options.precision != "int8" or options.selftest is False):
         raise fail(
             "--bertha records the logits of an int8 file's self-test", expected="--precision int8 and a self-test"
@@ -191,12 +226,12 @@ def _check_options(options: Options) -> None:
 
 
 def _metadata(
-    parts: Parts, name: str, version: str | None, cases: list[Json], checksums: dict[str, int]
+    parts: Parts, folder: Path, version: str | None, cases: list[Json], checksums: dict[str, int]
 ) -> dict[str, str]:
     """Section 2 of tools/format.md."""
     source = {
-        "name": name,
-        "sha256": {path.name: sha256(path) for path in parts.weights},
+        "name": folder.resolve().name,
+        "sha256": {path.relative_to(folder).as_posix(): sha256(path) for path in parts.weights},
         "converter": VERSION,
         "transformers": version,
     }
@@ -207,7 +242,7 @@ def _metadata(
         "selftest": cases,
         "crc32": checksums,
     }
-    needs_2 = {"normalizer", "embedding_projection", "layer_weights"} & (values["tokenizer"].keys() | values["config"].keys())
+    needs_2 = {"normalizer", "embedding_projection", "layer_weights", "embedding", "score_function"} & (values["tokenizer"].keys() | values["config"].keys())
     number = FORMAT if needs_2 or values["tokenizer"]["kind"] in ("unigram", "character_bpe") else 1
     return {"format": str(number), **{key: container.compact(value) for key, value in values.items()}}
 
@@ -215,23 +250,27 @@ def _metadata(
 def convert(options: Options) -> Json:
     """Does the whole conversion and returns the report."""
     _check_options(options)
+    root, modules = options.folder, _modules(options)
+    if modules:
+        options = options._replace(folder=modules.transformer)
+    if options.pooling or options.normalize:
+        options = options._replace(head=EMBEDDING)
     raw = read_optional_json(options.folder / "config.json")
     weights = [] if options.tokenizer else weight_files(options.folder, raw)
     if not weights and not options.tokenizer:
         if options.head != "none" or options.keep or has_unread_weights(options.folder):
             raise no_weights(options.folder)
-    parts = _model_parts(options, raw, weights) if weights else _tokenizer_parts(options, raw)
+    parts = _model_parts(options, raw, weights, modules) if weights else _tokenizer_parts(options, raw)
     cases, sentence, version, split, warnings = selftest.recording(
-        options.selftest, options.folder, parts.resolved, parts.config
+        options.selftest, options.folder, parts.resolved, parts.config, parts.vector, bool(modules and modules.lowercase)
     )
     if split:
         parts.config["float32_split"] = True
-    name = options.folder.resolve().name
     with container.replacing(options.out) as temporary, container.scratch(options.out, "data") as data:
         checksums = container.write_data(data, parts.tensors)
 
         def write() -> None:
-            metadata = _metadata(parts, name, version, cases, checksums)
+            metadata = _metadata(parts, root, version, cases, checksums)
             container.write(temporary, metadata, parts.tensors, data, checksums)
 
         write()
@@ -247,12 +286,12 @@ def convert(options: Options) -> Json:
         "bytes": options.out.stat().st_size,
         "config": parts.config,
         "tokenizer": parts.resolved.decisions,
-        "source_files": [path.name for path in weights],
+        "source_files": [path.relative_to(root).as_posix() for path in parts.weights],
         "source_files_not_read": other_files(options.folder, weights),
         "taken": len(parts.tensors),
         "renamed": parts.renamed,
         "left_out": parts.left_out,
         "missing": parts.missing,
-        "warnings": parts.warnings + not_carried.sentences(options.folder, parts.config["max_length"]) + [*warnings],
+        "warnings": parts.warnings + not_carried.sentences(root, parts.config["max_length"], bool(modules)) + [*warnings],
         "selftest": sentence,
     }

@@ -16,6 +16,9 @@ WRAPPERS = {  # what training puts before names, in any order, and where it come
 SEQUENCE, TOKEN, QUESTION = HEADS = ("sequence-classification", "token-classification", "question-answering")
 
 
+EMBEDDING = "embedding"
+
+
 class Size(NamedTuple):
     """An integer of config.json: the names it may have there, of which the last wins, and its value without any."""
 

@@ -1,4 +1,5 @@
-"""What a folder asks for beside its model, and a model file has no place for: sentence-transformers, adapters."""
+"""What a folder asks for beside its model, and the file has not: adapters, and, where only the encoder is asked for,
+what sentence-transformers does after it."""
 
 from __future__ import annotations
 
@@ -34,8 +35,16 @@ def _module(folder: Path, entry: Any) -> str:
     return f"{name} ({', '.join(modes)})" if modes else name
 
 
-def sentences(folder: Path, max_length: int) -> list[str]:
-    """What there is to say of it, one thing a sentence."""
+def sentences(folder: Path, max_length: int, carried: bool) -> list[str]:
+    """What there is to say of it, one thing a sentence; `carried`: what sentence-transformers does is in the file."""
+    result = [] if carried else _pipeline(folder, max_length)
+    if (folder / "adapter_config.json").exists():
+        result.append("the adapter of adapter_config.json is not applied: the file holds the weights beside it")
+    return result
+
+
+def _pipeline(folder: Path, max_length: int) -> list[str]:
+    """What sentence-transformers does and the file doesn't."""
     result = []
     modules = _read(folder / "modules.json")
     after = [text for text in (_module(folder, entry) for entry in modules) if text] if isinstance(modules, list) else []
@@ -53,6 +62,4 @@ def sentences(folder: Path, max_length: int) -> list[str]:
     if isinstance(prompt, str):
         what = "put its text before each text"
         result.append(f"default_prompt_name '{prompt}' of config_sentence_transformers.json is not in the file: {what}")
-    if (folder / "adapter_config.json").exists():
-        result.append("the adapter of adapter_config.json is not applied: the file holds the weights beside it")
     return result

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 from unittest import mock
@@ -15,13 +16,14 @@ import numpy as np
 
 from .config import LARGEST_SIZE
 from .errors import ConvertError, fail
-from .families import FAMILIES
+from .families import EMBEDDING, FAMILIES
 from .requirements import FOR_SELFTEST, faults
-from .tokenizer import Resolved
+from .tokenizer import Resolved, lower_first
 from .tokenizer_rules import ORACLES
 
 Json = dict[str, Any]
 Case = tuple[str, Optional[str]]
+Vector = Callable[[np.ndarray], np.ndarray]
 
 LONG = " ".join(
     f"On day {n} the boat left the harbour of Porto before sunrise, and Maria counted {n * 7} gulls above the pier."
@@ -86,14 +88,24 @@ def tokens_only(resolved: Resolved, config: Json, why: str, warnings: tuple[str,
     return Recording(found, f"{len(found)} cases, tokens only: {why}", warnings=warnings)
 
 
-def recording(asked: bool | None, folder: Path, resolved: Resolved, config: Json) -> Recording:
-    """The self-test as far as it can be recorded; `asked` None: without logits where that fails, and told so."""
+def recording(
+    asked: bool | None,
+    folder: Path,
+    resolved: Resolved,
+    config: Json,
+    vector: Vector | None = None,
+    lowercase: bool = False,
+) -> Recording:
+    """The self-test as far as it can be recorded; `asked` None: without logits where that fails, and told so.
+
+    `vector` makes an embedding of hidden states; with `lowercase` texts are lowered first.
+    """
     if asked is False:
         return Recording([], "none (--no-selftest)")
     if asked is None and not all(map(importlib.util.find_spec, FOR_SELFTEST)):
         return tokens_only(resolved, config, "torch and transformers are not installed")
     try:
-        return record(import_oracle(), folder, resolved, config)
+        return record(import_oracle(), folder, resolved, config, vector, lowercase)
     except Mismatch:
         raise
     except Exception as error:  # of any kind: torch and transformers throw all of them
@@ -160,12 +172,14 @@ def _model(transformers: Any, folder: Path, head: str) -> tuple[Any, list[str]]:
         "sequence-classification": transformers.AutoModelForSequenceClassification,
         "token-classification": transformers.AutoModelForTokenClassification,
         "question-answering": transformers.AutoModelForQuestionAnswering,
+        EMBEDDING: transformers.AutoModel,
     }
     options = {"num_labels": 2} if head == "question-answering" else {}
     model, told = classes[head].from_pretrained(
         str(folder), local_files_only=True, output_loading_info=True, **options
     )
-    return model.float().eval(), sorted(told["missing_keys"])
+    missing = [key for key in told["missing_keys"] if head != EMBEDDING or not key.startswith("pooler.")]
+    return model.float().eval(), sorted(missing)
 
 
 def _linears(model: Any) -> list[Any]:
@@ -237,19 +251,21 @@ def as_split(model: Any) -> None:
         module.forward = functools.partial(forward, module)
 
 
-def _keep_promise(expected: list[Any], found: list[Any]) -> bool:
+def _keep_promise(expected: list[Any], found: list[Any], promise: float = 2e-4) -> bool:
     """Whether logits are within a quarter of what Float32 promises of those of transformers."""
-    bounds = [0.25 * 2e-4 * np.maximum(1.0, np.abs(logits)) for logits in map(np.asarray, expected)]
+    bounds = [0.25 * promise * np.maximum(1.0, np.abs(logits)) for logits in map(np.asarray, expected)]
     return all(np.all(np.abs(np.asarray(f) - e) <= b) for f, e, b in zip(found, expected, bounds))
 
 
-def _logits(model: Any, case: Json, head: str, reads_types: bool) -> list[Any]:
-    """The logits of one case: one row, or a row per token."""
+def _logits(model: Any, case: Json, head: str, reads_types: bool, vector: Vector | None) -> list[Any]:
+    """The logits of one case: one row, or a row per token; of an embedding its vector."""
     import torch
 
     types = {"token_type_ids": torch.tensor([case["type_ids"]])} if reads_types else {}
     with torch.no_grad():
         output = model(input_ids=torch.tensor([case["ids"]]), **types)
+    if vector:
+        return nine_digits(vector(output.last_hidden_state[0].numpy())[None])
     if head == "question-answering":
         rows = torch.stack([output.start_logits[0], output.end_logits[0]], dim=1)
     else:
@@ -268,13 +284,17 @@ def _answer(run: Any, case: Json, head: str) -> Json | list[Json] | None:
     return plain(run(question=text, context=pair)) if text and pair else None
 
 
-def record(transformers: Any, folder: Path, resolved: Resolved, config: Json) -> Recording:
+def record(
+    transformers: Any, folder: Path, resolved: Resolved, config: Json, vector: Vector | None, lowercase: bool
+) -> Recording:
     """The cases with logits and answers, as far as transformers has them."""
     head = config.get("head", "none")
     recorded = cases(resolved, config)
     if not (folder / "config.json").is_file():
         return Recording(recorded, f"{len(recorded)} cases, tokens only: transformers needs a config.json")
     loaded = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    if lowercase:
+        lower_first(loaded.backend_tokenizer)
     agreement = _check_tokenizer(loaded, transformers, recorded, head == "question-answering")
     if head in ("none", "custom"):
         sentence = f"{len(recorded)} cases, tokens only: the file has no head that transformers knows; {agreement}"
@@ -292,7 +312,7 @@ def record(transformers: Any, folder: Path, resolved: Resolved, config: Json) ->
     task = {"sequence-classification": "text-classification", "question-answering": "question-answering"}.get(
         head, head
     )
-    has_pipeline = head != "question-answering" or int(version.split(".")[0]) < 5
+    has_pipeline = head != EMBEDDING and (head != "question-answering" or int(version.split(".")[0]) < 5)
     run = transformers.pipeline(task, model=model, tokenizer=loaded) if has_pipeline else None
     for case in recorded:
         answer = _answer(run, case, head) if run else None
@@ -301,13 +321,14 @@ def record(transformers: Any, folder: Path, resolved: Resolved, config: Json) ->
         as_bfloat16(model)
     reads_types = config["type_vocab_size"] > 0
     for case in recorded:
-        case["logits"] = _logits(model, case, head, reads_types)
+        case["logits"] = _logits(model, case, head, reads_types, vector)
     split = False
     if config["precision"] == "float32":
         as_split(model)
-        found = [_logits(model, case, head, reads_types) for case in recorded]
-        split = _keep_promise([case["logits"] for case in recorded], found)
+        found = [_logits(model, case, head, reads_types, vector) for case in recorded]
+        split = _keep_promise([case["logits"] for case in recorded], found, 1e-5 if vector else 2e-4)
     answers = "logits and answers" if run else "logits (its question-answering pipeline is gone: no answers)"
+    answers = "vectors" if vector else answers
     sentence = f"{len(recorded)} cases, {answers} of transformers {version}; {agreement}"
     return Recording(recorded, sentence, version, split)
 

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 from . import layout, roberta_rules
 from .charsmap import Replacements
@@ -323,13 +323,25 @@ def _without_types(pieces: list[Json]) -> list[Json]:
     return [{**piece, "type_id": 0} for piece in pieces]
 
 
-def resolve(folder: Path, model_config: Json, question_answering: bool, reads_types: bool = True) -> Resolved:
+def lower_first(engine: Tokenizer) -> None:
+    """Makes an engine lower texts before anything else, unless it lowers them anyway: sentence-transformers' do_lower_case."""
+    steps = steps_of(state_of(engine.normalizer))
+    if {"step": "lowercase"} not in steps:
+        parts = [engine.normalizer] if engine.normalizer is not None else []
+        engine.normalizer = normalizers.Sequence([normalizers.Lowercase(), *parts])
+
+
+def resolve(
+    folder: Path, model_config: Json, question_answering: bool, reads_types: bool = True, lowercase: bool = False
+) -> Resolved:
     """The folder's tokenizer by the version that answers for the file's head, for a model that may read token types."""
     rules = "v4" if question_answering else "v5"
     files = read_files(folder, model_config)
     try:
         _check_sides(files, question_answering)
         engine, special, options = build_engine(files, rules)
+        if lowercase:
+            lower_first(engine)
         engine.no_truncation()
         engine.no_padding()
         merges = merges_of(files, rules, engine) if isinstance(engine.model, models.BPE) else []

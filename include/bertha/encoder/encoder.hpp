@@ -28,7 +28,7 @@ BERTHA_NAMESPACE_BEGIN
 struct EncoderOutput {
   MatrixView<const float> hidden;       ///< [T, H]
   std::span<const std::size_t> starts;  ///< [S + 1]: sequence s is rows starts[s] to starts[s + 1]; the batch's own
-  MatrixView<const float> pooled;       ///< [S, H]; empty unless it was asked for
+  MatrixView<const float> pooled;       ///< [S, pooler's size]; empty unless it was asked for
   std::size_t sequences() const { return starts.size() - 1; }
 };
 
@@ -77,9 +77,7 @@ class Encoder {
       throw_error(ErrorCode::unsupported,
                   {"the model has no pooler; expected pooler weights for a head that reads it"});
     const FloatEnvironment environment;
-    const auto pooled = work.pooled.matrix(output.sequences(), config_.hidden_size);
-    (*pooler_)(output.hidden, output.starts.first(output.sequences()), pooled, work.team());
-    output.pooled = pooled;
+    output.pooled = (*pooler_)(output.hidden, output.starts, work);
   }
 
  private:
@@ -94,7 +92,7 @@ class Encoder {
                    "; attention in this precision is exact up to ", P::kMostKeys, " tokens; run the model in float32"});
     for (std::size_t i = 0; i < config.num_hidden_layers; ++i)
       if (config.stored_layer(i) == layers_.size()) layers_.emplace_back(file, config, config.layer(i));
-    if (config.has_pooler) pooler_.emplace(file, config);
+    if (config.pooler) pooler_.emplace(file, *config.pooler, config.hidden_size);
   }
 
   // Before the work begins, because who gets which chunk is left to chance, and the first call is to be the only one of

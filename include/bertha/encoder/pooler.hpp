@@ -1,31 +1,86 @@
-// pooled = activation(W x[0] + b): one vector for a whole sequence, from its first token.
+// One vector for a whole sequence: pooled hidden states, and the layers that they go through.
 
 #pragma once
 
 #include <algorithm>
+#include <bertha/encoder/layer_norm.hpp>
 #include <bertha/encoder/linear.hpp>
+#include <bertha/encoder/pooling.hpp>
+#include <span>
+#include <utility>
+#include <variant>
+#include <vector>
 
 BERTHA_NAMESPACE_BEGIN
 
-/// The pooler, float32 in every precision. Equals `BertPooler` in transformers/models/bert/modeling_bert.py (5.23.0);
-/// the first dense layer of other families' classification heads is the same with another activation.
+/// A pooler, float32 in every precision. Of the first token's hidden state and one layer with tanh it equals
+/// `BertPooler` in transformers/models/bert/modeling_bert.py (5.23.0); other families' classification heads begin with
+/// the same and another activation. Equals `Pooling`, `Dense` and `LayerNorm` of sentence-transformers (6.2.0).
+/// Immutable; any number of threads may call it, with a workspace each.
 class Pooler {
  public:
-  /// Takes `pooler.dense.*`. Throws Error{missing_tensor | shape}.
-  Pooler(WeightFile& file, const ModelConfig& config)
-      : activation_(config.pooler_act), dense_(file, "pooler.dense", config.hidden_size, config.hidden_size) {}
+  /// Without layers.
+  Pooler(std::vector<PoolingMode> modes, std::size_t hidden_size)
+      : modes_(std::move(modes)), size_(modes_.size() * hidden_size) {}
+  /// Takes the tensors of the layers. Throws Error{missing_tensor | shape}.
+  Pooler(WeightFile& file, const PoolerConfig& config, std::size_t hidden_size) : Pooler(config.modes, hidden_size) {
+    for (const PoolerLayer& layer : config.layers) {
+      if (layer.norm_eps) {
+        layers_.push_back(LayerNorm(file, layer.name, size_, *layer.norm_eps));
+        continue;
+      }
+      layers_.push_back(Dense{Linear<Float32>(file, layer.name, layer.outputs, size_, layer.needs_bias), layer.outputs,
+                              layer.activation});
+      size_ = layer.outputs;
+    }
+  }
 
-  /// hidden [T, H] and the rows where sequences start, to `pooled` [S, H].
-  void operator()(MatrixView<const float> hidden, std::span<const std::size_t> first_rows, MatrixView<float> pooled,
-                  const Team& team) const {
-    const auto first = team.chunk().context.matrix(pooled.rows, hidden.cols);  // [S, H]
-    for (std::size_t s = 0; s < pooled.rows; ++s) std::copy_n(hidden.row(first_rows[s]), hidden.cols, first.row(s));
-    dense_(first, pooled, team, {.activation = activation_});
+  /// Elements of a vector.
+  std::size_t size() const { return size_; }
+
+  /// The vectors [S, size] of hidden [T, H], sequence s being rows starts[s] to starts[s + 1], in the workspace until
+  /// its next call. The first `skipped` tokens of each sequence are left out, but never its last one.
+  MatrixView<const float> operator()(MatrixView<const float> hidden, std::span<const std::size_t> starts,
+                                     Workspace& work, std::size_t skipped = 0) const {
+    const Team team = work.team();
+    const std::size_t n = starts.size() - 1, size = hidden.cols;
+    AlignedBuffer<float>*from = &work.pooled, *to = &team.chunk().context;
+    MatrixView<float> pooled = from->matrix(n, modes_.size() * size);
+    const auto pool_some = [&](std::size_t begin, std::size_t end) {
+      for (std::size_t s = begin; s < end; ++s) {
+        const std::size_t left_out = std::min(skipped, starts[s + 1] - starts[s] - 1);
+        const auto rows = hidden.middle_rows(starts[s] + left_out, starts[s + 1]);
+        for (std::size_t m = 0; m < modes_.size(); ++m) pool(modes_[m], rows, left_out, pooled.row(s) + m * size);
+      }
+    };
+    if (modes_ == std::vector{PoolingMode::first})  // not worth waking others for
+      pool_some(0, n);
+    else
+      team.split(n, [&](std::size_t begin, std::size_t end, ThreadMemory&) { pool_some(begin, end); });
+    for (const Layer& layer : layers_) {
+      if (const LayerNorm* norm = std::get_if<LayerNorm>(&layer)) {
+        (*norm)(pooled, team);
+      } else if (const Dense* dense = std::get_if<Dense>(&layer)) {
+        const MatrixView<float> out = to->matrix(n, dense->outputs);
+        dense->linear(pooled, out, team, {.activation = dense->activation});
+        pooled = out;
+        std::swap(from, to);
+      }
+    }
+    return pooled;
   }
 
  private:
-  Activation activation_;
-  Linear<Float32> dense_;  // [H, H]
+  struct Dense {
+    Linear<Float32> linear;
+    std::size_t outputs;
+    Activation activation;
+  };
+  using Layer = std::variant<Dense, LayerNorm>;
+
+  std::vector<PoolingMode> modes_;
+  std::size_t size_;
+  std::vector<Layer> layers_;
 };
 
 BERTHA_NAMESPACE_END

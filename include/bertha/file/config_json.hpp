@@ -9,6 +9,7 @@
 #include <bertha/error.hpp>
 #include <bertha/file/json.hpp>
 #include <bertha/file/json_object.hpp>
+#include <bertha/file/pooling_json.hpp>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -21,9 +22,6 @@
 BERTHA_NAMESPACE_BEGIN
 
 namespace detail {
-
-/// Of every size in a file: what the library multiplies, two sizes and less than 2^12 bytes, stays below 2^60.
-inline constexpr std::size_t kMaxSize = std::size_t{1} << 24;
 
 inline std::vector<std::string> read_strings(JsonObject& json, std::string_view key) {
   const Json list = json.list(key);
@@ -78,6 +76,20 @@ inline std::vector<std::uint32_t> read_layer_weights(JsonObject& json, std::size
   return layers;
 }
 
+/// `pooler`, a layer on the first token, or in its place `pooling`, what becomes of all of them.
+inline void read_pooling(JsonObject& json, ModelConfig& config) {
+  if (!json.get("pooler").is_null()) {
+    const auto activation = json.choice<Activation>(
+        "pooler", {{"tanh", Activation::tanh}, {"relu", Activation::relu}, {"gelu", Activation::gelu}});
+    config.pooler = {{PoolingMode::first}, {{"pooler.dense", {}, config.hidden_size, activation, true}}};
+  }
+  if (!json.has("pooling")) return;
+  if (config.pooler) json.refuse("pooler", "null beside 'pooling'");
+  JsonObject pooling(json.get("pooling"), json.where() + ".pooling");
+  config.pooler = read_pooler(pooling, "pooler.");
+  pooling.finish();
+}
+
 /// The fields that only a file with weights has.
 inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
   config.precision = json.choice<PrecisionKind>(
@@ -120,15 +132,12 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
     json.refuse_unknown("position_scheme", "\"absolute\"");
   }
   if (json.integer("key_window", 0, kMaxSize) != 0) json.refuse_unknown("key_window", "0");
-  config.has_pooler = !json.get("pooler").is_null();
-  if (config.has_pooler) {
-    config.pooler_act = json.choice<Activation>(
-        "pooler", {{"tanh", Activation::tanh}, {"relu", Activation::relu}, {"gelu", Activation::gelu}});
-  }
+  read_pooling(json, config);
   config.head = json.choice<HeadKind>("head", {{"none", HeadKind::none},
                                                {"sequence-classification", HeadKind::sequence_classification},
                                                {"token-classification", HeadKind::token_classification},
                                                {"question-answering", HeadKind::question_answering},
+                                               {"embedding", HeadKind::embedding},
                                                {"custom", HeadKind::custom}});
   config.labels = read_strings(json, "labels");
   if (!json.get("problem_type").is_null()) {
@@ -188,8 +197,9 @@ inline void check_head(JsonObject& json, const ModelConfig& config, bool kind_is
   if (!kind_is_encoder && config.head == HeadKind::none) json.refuse("head", "a head in a file of kind model");
   switch (config.head) {
     case HeadKind::none:
+    case HeadKind::embedding:
     case HeadKind::custom:
-      if (!config.labels.empty()) json.refuse("labels", "empty without one of bertha's heads");
+      if (!config.labels.empty()) json.refuse("labels", "empty where no logit has a label");
       break;
     case HeadKind::question_answering:
       if (config.labels != std::vector<std::string>{"start", "end"}) json.refuse("labels", "[\"start\", \"end\"]");
@@ -215,6 +225,10 @@ inline ModelConfig read_config(std::string_view text, const std::string& where) 
   if (config.has_encoder) {
     read_encoder_config(json, config);
     check_head(json, config, kind == Kind::encoder);
+    if (config.head == HeadKind::sequence_classification && config.labels.size() == 1 && json.has("score_function"))
+      config.score_function = json.choice<ScoreFunction>(
+          "score_function", {{"none", ScoreFunction::none}, {"sigmoid", ScoreFunction::sigmoid}});
+    if (config.head == HeadKind::embedding) config.embedding = read_embedding(json.get("embedding"), json.where());
     if (config.precision == PrecisionKind::int8) read_calibration(json, config);
     // Each token takes a row of the position table, so no sequence may be longer than what is left of it.
     config.max_length = json.integer("max_length", 1, config.max_position_embeddings - config.position_offset);

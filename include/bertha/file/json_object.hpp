@@ -16,6 +16,9 @@ BERTHA_NAMESPACE_BEGIN
 
 namespace detail {
 
+/// Of every size in a file: what the library multiplies, two sizes and less than 2^12 bytes, stays below 2^60.
+inline constexpr std::size_t kMaxSize = std::size_t{1} << 24;
+
 /// One JSON object being read: each field is taken by name and type, then `finish` refuses what nobody took.
 class JsonObject {
  public:

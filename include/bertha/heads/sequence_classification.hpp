@@ -17,7 +17,7 @@ class SequenceClassification {
   /// Takes `head.output.*`. Throws Error{missing_tensor | shape | unsupported}.
   static SequenceClassification load(WeightFile& file, const ModelConfig& config) {
     require_head(file, config, HeadKind::sequence_classification);
-    return SequenceClassification(OutputLayer(file, "head.output", config.labels.size(), config.hidden_size));
+    return SequenceClassification(OutputLayer(file, "head.output", config.labels.size(), config.pooled_size()));
   }
 
   Logits operator()(const EncoderOutput& output, Workspace& work) const { return output_(output.pooled, work); }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <bertha/heads/question_answering.hpp>
+#include <bertha/heads/sentence_embedding.hpp>
 #include <bertha/heads/sequence_classification.hpp>
 #include <bertha/heads/token_classification.hpp>
 #include <bertha/model.hpp>
@@ -73,6 +74,7 @@ inline Runner make_runner(std::span<const std::byte> bytes, const LoadOptions& l
     case HeadKind::sequence_classification: return model_runner<SequenceClassification>(bytes, load, options);
     case HeadKind::token_classification: return model_runner<TokenClassification>(bytes, load, options);
     case HeadKind::question_answering: return model_runner<QuestionAnswering>(bytes, load, options);
+    case HeadKind::embedding: return model_runner<SentenceEmbedding>(bytes, load, options);
     case HeadKind::none:
     case HeadKind::custom: break;
   }
@@ -80,7 +82,7 @@ inline Runner make_runner(std::span<const std::byte> bytes, const LoadOptions& l
 }
 
 /// What the logits of a sequence say: the first of the largest of each row; of question answering the rows of start and
-/// end; of several labels at once which of them are true. Nothing of a regression.
+/// end; of several labels at once which of them are true. Nothing of a regression, or of an embedding.
 inline std::vector<std::size_t> labels_of(const ModelConfig& config, const Logits& logits) {
   std::vector<std::size_t> labels;
   const auto largest = [&](std::size_t n, std::size_t first, std::size_t step) {
@@ -91,7 +93,7 @@ inline std::vector<std::size_t> labels_of(const ModelConfig& config, const Logit
   };
   const bool each = config.head == HeadKind::sequence_classification &&
                     (config.problem_type == ProblemType::multi_label_classification || logits.cols == 1);
-  if (config.problem_type == ProblemType::regression || logits.rows == 0) return labels;
+  if (config.problem_type == ProblemType::regression || config.labels.empty() || logits.rows == 0) return labels;
   if (each) {
     for (const float logit : logits.values) labels.push_back(logit > 0);
   } else if (config.head == HeadKind::question_answering) {

@@ -72,8 +72,12 @@ TEST(ConfigJson, ReadsEveryField) {
   EXPECT_EQ(config.position_padding_id, 16u);
   EXPECT_EQ(config.max_length, 22u);
   EXPECT_EQ(config.model_max_length, 512.0);
-  EXPECT_TRUE(config.has_pooler);
-  EXPECT_EQ(config.pooler_act, Activation::relu);
+  ASSERT_TRUE(config.pooler);
+  EXPECT_EQ(config.pooler->modes, std::vector{bertha::PoolingMode::first});
+  ASSERT_EQ(config.pooler->layers.size(), 1u);
+  EXPECT_EQ(config.pooler->layers[0].name, "pooler.dense");
+  EXPECT_EQ(config.pooler->layers[0].outputs, 36u);
+  EXPECT_EQ(config.pooler->layers[0].activation, Activation::relu);
   EXPECT_EQ(config.head, HeadKind::sequence_classification);
   EXPECT_EQ(config.labels, (std::vector<std::string>{"a", "\xc3\xa9", ""}));
   EXPECT_EQ(config.problem_type, ProblemType::multi_label_classification);
@@ -82,7 +86,7 @@ TEST(ConfigJson, ReadsEveryField) {
 TEST(ConfigJson, TellsNullFromAValue) {
   Json json = tiny().config;
   json["pooler"] = nullptr;
-  EXPECT_FALSE(read_config(json).has_pooler);
+  EXPECT_FALSE(read_config(json).pooler);
   EXPECT_EQ(read_config(json).problem_type, ProblemType::unset);
   EXPECT_EQ(read_config(json).position_padding_id, std::nullopt);
   expect_config(ErrorCode::format, {{"head", nullptr}}, {"'head'", "string"});
@@ -305,6 +309,93 @@ TEST(ConfigJson, ReadsWhichAttentionIsFine) {
 TEST(ConfigJson, RefusesCalibrationInFilesOfOtherPrecisions) {
   for (const char* key : {"zero_points", "fine_attention"})
     expect_config(ErrorCode::format, {{key, Json::array()}}, {key, "unknown"});
+}
+
+Json pooling(const char* modes, const char* layers) {
+  return {{"pooler", nullptr}, {"pooling", {{"modes", Json::parse(modes)}, {"layers", Json::parse(layers)}}}};
+}
+
+TEST(ConfigJson, ReadsHowHiddenStatesArePooled) {
+  Json json = tiny().config;
+  json.update(pooling(R"(["mean","weighted_mean"])",
+                      R"([{"kind":"dense","outputs":5,"activation":"gelu","bias":false},{"kind":"norm","eps":1e-5}])"));
+  const ModelConfig config = read_config(json);
+  ASSERT_TRUE(config.pooler);
+  EXPECT_EQ(config.pooler->modes, (std::vector{bertha::PoolingMode::mean, bertha::PoolingMode::weighted_mean}));
+  ASSERT_EQ(config.pooler->layers.size(), 2u);
+  EXPECT_EQ(config.pooler->layers[0].name, "pooler.0");
+  EXPECT_EQ(config.pooler->layers[0].outputs, 5u);
+  EXPECT_EQ(config.pooler->layers[0].activation, Activation::gelu);
+  EXPECT_FALSE(config.pooler->layers[0].needs_bias);
+  EXPECT_EQ(config.pooler->layers[1].name, "pooler.1");
+  EXPECT_EQ(config.pooler->layers[1].norm_eps, 1e-5f);
+  EXPECT_EQ(config.pooled_size(), 5u);
+
+  Json both = pooling(R"(["mean"])", "[]");
+  both["pooler"] = "tanh";
+  expect_config(ErrorCode::format, both, {"'pooler'", "null", "pooling"});
+  expect_config(ErrorCode::format, pooling("[]", "[]"), {"pooling", "'modes'", "at least one"});
+  expect_config(ErrorCode::unsupported, pooling(R"(["mean","median"])", "[]"), {"'modes'", "mean_sqrt_len"});
+  expect_config(ErrorCode::unsupported, pooling("[3]", "[]"), {"'modes'"});
+  Json many = Json::array();
+  for (int i = 0; i < 17; ++i) many.push_back("max");
+  expect_config(ErrorCode::format, pooling(many.dump().c_str(), "[]"), {"'modes'", "16"});
+  for (Json& layer : many) layer = {{"kind", "norm"}, {"eps", 1e-5}};
+  expect_config(ErrorCode::format, pooling(R"(["max"])", many.dump().c_str()), {"'layers'", "16"});
+  for (const auto& [layer, word] : {
+           std::pair{R"({"kind":"norm"})", "'eps'"},
+           {R"({"kind":"norm","eps":0})", "'eps'"},
+           {R"({"kind":"norm","eps":1e-60})", "'eps'"},
+           {R"({"kind":"norm","eps":1,"bias":true})", "bias"},
+           {R"({"kind":"dense","outputs":0,"activation":"none","bias":true})", "'outputs'"},
+           {R"({"kind":"dense","outputs":16777217,"activation":"none","bias":true})", "'outputs'"},
+           {R"({"kind":"dense","outputs":1,"activation":"none"})", "'bias'"},
+       })
+    expect_config(ErrorCode::format, pooling(R"(["max"])", (std::string("[") + layer + "]").c_str()),
+                  {"layers[0]", word});
+  expect_config(ErrorCode::unsupported,
+                pooling(R"(["max"])", R"([{"kind":"dense","outputs":1,"activation":"sigmoid","bias":true}])"),
+                {"layers[0]", "'activation'", "tanh"});
+}
+
+TEST(ConfigJson, ReadsWhatMakesAnEmbedding) {
+  bertha_test::TinyOptions options;
+  options.head = "embedding";
+  Json json = ModelWriter::tiny(options).config;
+  json["embedding"]["default_prompt"] = "query";
+  const ModelConfig config = read_config(json);
+  EXPECT_EQ(config.head, HeadKind::embedding);
+  ASSERT_TRUE(config.embedding);
+  EXPECT_EQ(config.embedding->pooler.layers.at(0).name, "head.0");
+  EXPECT_EQ(config.embedding->pooler.size(36), 20u);
+  EXPECT_TRUE(config.embedding->include_prompt && config.embedding->normalize);
+  EXPECT_EQ(config.embedding->default_prompt, "query");
+  EXPECT_EQ(config.embedding->similarity, bertha::Similarity::dot);
+  ASSERT_EQ(config.embedding->prompts.size(), 2u);
+  EXPECT_EQ(config.embedding->prompts[0], (std::pair<std::string, std::string>("query", "the cat ")));
+
+  const auto refused = [&](ErrorCode code, const char* key, const Json& value) {
+    Json wrong = json;
+    if (value.is_discarded())
+      wrong["embedding"].erase(key);
+    else
+      wrong["embedding"][key] = value;
+    expect_error(
+        code, {"f: config.embedding", "'" + std::string(key) + "'"}, [&] { read_config(wrong); }, key);
+  };
+  const Json gone = Json(Json::value_t::discarded);
+  for (const auto& [key, value] : json["embedding"].items()) refused(ErrorCode::format, key.c_str(), gone);
+  for (const char* key : {"modes", "layers", "include_prompt", "normalize", "prompts", "default_prompt", "similarity"})
+    refused(ErrorCode::format, key, 3.5);
+  refused(ErrorCode::format, "prompts", {{"query", 1}});
+  refused(ErrorCode::format, "default_prompt", "passages");
+  refused(ErrorCode::unsupported, "similarity", "hamming");
+  json.erase("embedding");
+  expect_error(ErrorCode::format, {"'embedding'", "missing"}, [&] { read_config(json); });
+  json["head"] = "sequence-classification";
+  json["labels"] = {"a"};
+  json["embedding"] = Json::object();
+  expect_error(ErrorCode::format, {"embedding", "unknown"}, [&] { read_config(json); });
 }
 
 }  // namespace

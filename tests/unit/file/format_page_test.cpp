@@ -135,6 +135,41 @@ TEST(FormatPage, NamesTheFieldsOfFormat2) {
   }
 }
 
+TEST(FormatPage, NamesTheFieldsOfPoolingAndEmbeddings) {
+  const std::vector<std::string> named = quoted(section(3));
+  const auto expect_named = [&](const std::string& word) {
+    EXPECT_NE(std::find(named.begin(), named.end(), word), named.end()) << word;
+  };
+  ModelWriter model = ModelWriter::tiny({.head = "embedding", .pooler = ""});
+  EXPECT_NO_THROW(load(model));
+  for (const char* field : {"embedding", "pooling", "score_function", "sigmoid"}) expect_named(field);
+  for (const auto& [key, value] : model.config["embedding"].items()) expect_named(key);
+  const auto expect_words = [&](const char* key, std::initializer_list<const char*> words) {
+    for (const char* word : words) {
+      expect_named(word);
+      model.config["embedding"][key] = std::string_view(key) == "modes" ? Json::array({word}) : Json(word);
+      EXPECT_NO_THROW(load(model)) << word;
+    }
+  };
+  expect_words("modes", {"first", "mean", "max", "last", "mean_sqrt_len", "weighted_mean"});
+  expect_words("similarity", {"cosine", "dot", "euclidean", "manhattan"});
+  for (const char* activation : {"none", "tanh", "gelu", "gelu_tanh", "relu", "silu"}) {
+    expect_named(activation);
+    model.config["embedding"]["layers"][0]["activation"] = activation;
+    EXPECT_NO_THROW(load(model)) << activation;
+  }
+  for (const auto& [key, value] : model.config["embedding"]["layers"][0].items()) expect_named(key);
+  for (const char* word : {"dense", "norm", "eps"}) expect_named(word);
+  for (const char* function : {"sigmoid", "none"}) {
+    ModelWriter scorer = ModelWriter::tiny({.labels = {"relevant"}});
+    scorer.config["score_function"] = function;
+    EXPECT_NO_THROW(load(scorer)) << function;
+  }
+  ModelWriter two = ModelWriter::tiny();
+  two.config["score_function"] = "none";
+  expect_error(ErrorCode::format, {"score_function", "unknown"}, [&] { load(two); });
+}
+
 TEST(FormatPage, NamesTheFieldsOfEachKindOfTokenizer) {
   for (const std::string kind : {"wordpiece", "byte_bpe", "unigram", "character_bpe"}) {
     Rows rows;
@@ -181,7 +216,7 @@ TEST(FormatPage, NamesTheWordsThatFieldsMayHave) {
       EXPECT_NO_THROW(load(model)) << field << " " << word;
     }
   }
-  ASSERT_EQ(words["head"].size(), 5u);
+  ASSERT_EQ(words["head"].size(), 6u);
   for (const std::string& word : words["head"]) {
     ModelWriter model =
         ModelWriter::tiny({.kind = word == "none" ? "encoder" : "model", .head = word, .labels = {"start", "end"}});

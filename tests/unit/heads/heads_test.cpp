@@ -1,8 +1,10 @@
 // Heads: the output layer against a plain loop, and heads of one's own through Model.
 
 #include <bertha/bertha.hpp>
+#include <bertha/heads/sentence_embedding.hpp>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <random>
 #include <string>
@@ -334,6 +336,252 @@ TEST(CustomHead, IsVerifiedByItsRecordedLogits) {
     else
       expect_error(ErrorCode::self_test, {"case 0", "logit 1"}, load);
   }
+}
+
+/// Hidden states of three sequences, 1, 4 and 3 tokens long; 36 numbers each, 40 apart.
+struct Hidden {
+  std::vector<float> values;
+  std::vector<std::size_t> starts = {0, 1, 5, 8};
+
+  Hidden() {
+    std::mt19937 random(9);
+    values = random_numbers(random, 8 * 40);
+  }
+  MatrixView<const float> rows() const { return {values.data(), 8, 36, 40}; }
+  float at(std::size_t s, std::size_t token, std::size_t h) const { return values[(starts[s] + token) * 40 + h]; }
+};
+
+/// What `mode` makes of column h of sequence s from its token number `first` on, as config.hpp describes it.
+float pooled(const Hidden& hidden, bertha::PoolingMode mode, std::size_t s, std::size_t h, std::size_t first) {
+  const std::size_t n = hidden.starts[s + 1] - hidden.starts[s];
+  float sum = 0, largest = hidden.at(s, first, h);
+  std::size_t weights = 0;
+  for (std::size_t t = first; t < n; ++t) {
+    const float x = hidden.at(s, t, h);
+    const volatile float product = x * static_cast<float>(t + 1);
+    sum += mode == bertha::PoolingMode::weighted_mean ? product : x;
+    largest = std::max(largest, x);
+    weights += t + 1;
+  }
+  switch (mode) {
+    case bertha::PoolingMode::first: return hidden.at(s, first, h);
+    case bertha::PoolingMode::last: return hidden.at(s, n - 1, h);
+    case bertha::PoolingMode::max: return largest;
+    case bertha::PoolingMode::mean: return sum / static_cast<float>(n - first);
+    case bertha::PoolingMode::mean_sqrt_len: return sum / std::sqrt(static_cast<float>(n - first));
+    case bertha::PoolingMode::weighted_mean: return sum / static_cast<float>(weights);
+  }
+  return 0;
+}
+
+constexpr bertha::PoolingMode kModes[] = {bertha::PoolingMode::first,         bertha::PoolingMode::mean,
+                                          bertha::PoolingMode::max,           bertha::PoolingMode::last,
+                                          bertha::PoolingMode::mean_sqrt_len, bertha::PoolingMode::weighted_mean};
+
+TEST(Pooler, HasTheBitsOfEachModeInTheWrittenOrder) {
+  const Hidden hidden;
+  const bertha::Pooler pooler({std::begin(kModes), std::end(kModes)}, 36);
+  EXPECT_EQ(pooler.size(), 6u * 36);
+  for (const std::size_t threads : {1u, 3u})
+    for (const std::size_t skipped : {0u, 1u, 2u, 9u}) {
+      bertha::Workspace work;
+      work.prepare({.max_threads = threads});
+      const auto found = pooler(hidden.rows(), hidden.starts, work, skipped);
+      ASSERT_EQ(found.rows, 3u);
+      ASSERT_EQ(found.cols, 6u * 36);
+      for (std::size_t s = 0; s < 3; ++s) {
+        const std::size_t first = std::min(skipped, hidden.starts[s + 1] - hidden.starts[s] - 1);  // one is left
+        for (std::size_t m = 0; m < 6; ++m)
+          for (std::size_t h = 0; h < 36; ++h)
+            EXPECT_EQ(found(s, m * 36 + h), pooled(hidden, kModes[m], s, h, first)) << to_string(kModes[m]) << skipped;
+      }
+    }
+}
+
+TEST(Pooler, KeepsNan) {
+  Hidden hidden;
+  hidden.values[2 * 40 + 5] = std::numeric_limits<float>::quiet_NaN();
+  bertha::Workspace work;
+  work.prepare({});
+  const bertha::Pooler pooler({bertha::PoolingMode::max, bertha::PoolingMode::mean}, 36);
+  const auto found = pooler(hidden.rows(), hidden.starts, work);
+  for (std::size_t h = 0; h < 72; ++h) EXPECT_EQ(std::isnan(found(1, h)), h % 36 == 5) << h;
+}
+
+/// Mean and first, then a linear layer without bias, a norm, and another linear layer.
+bertha::PoolerConfig layered() {
+  return {{bertha::PoolingMode::mean, bertha::PoolingMode::first},
+          {{"pooler.0", {}, 20, bertha::Activation::relu, false},
+           {"pooler.1", 1e-5f, 0, {}, true},
+           {"pooler.2", {}, 5, bertha::Activation::none, true}}};
+}
+
+ModelWriter with_layers(std::vector<float>& wide, std::vector<float>& gamma, std::vector<float>& narrow) {
+  ModelWriter writer = ModelWriter::tiny();
+  wide = writer.random(20 * 72), gamma = writer.random(20), narrow = writer.random(5 * 20);
+  writer.add_linear("pooler.0", wide, std::vector<float>(20), "float32");
+  writer.tensors.pop_back();  // its bias
+  writer.add_vector("pooler.1.weight", gamma);
+  writer.add_vector("pooler.1.bias", std::vector<float>(20, 0.25f));
+  writer.add_linear("pooler.2", narrow, std::vector<float>(5, -1.0f), "float32");
+  return writer;
+}
+
+TEST(Pooler, PutsTheVectorThroughItsLayersInTheirOrder) {
+  std::vector<float> wide, gamma, narrow;
+  const AlignedBytes bytes(with_layers(wide, gamma, narrow).bytes());
+  auto file = bertha::WeightFile::from_bytes(bytes.span());
+  EXPECT_EQ(layered().size(36), 5u);
+  const bertha::Pooler pooler(file, layered(), 36);
+  EXPECT_EQ(pooler.size(), 5u);
+  const Hidden hidden;
+  bertha::Workspace work;
+  work.prepare({});
+  const auto found = pooler(hidden.rows(), hidden.starts, work);
+  ASSERT_EQ(found.rows, 3u);
+  ASSERT_EQ(found.cols, 5u);
+  for (std::size_t s = 0; s < 3; ++s) {
+    std::vector<double> x(20);
+    double mean = 0, variance = 0;
+    for (std::size_t n = 0; n < 20; ++n) {
+      for (std::size_t h = 0; h < 36; ++h) {
+        x[n] += static_cast<double>(wide[n * 72 + h]) * pooled(hidden, bertha::PoolingMode::mean, s, h, 0);
+        x[n] += static_cast<double>(wide[n * 72 + 36 + h]) * hidden.at(s, 0, h);
+      }
+      x[n] = std::max(0.0, x[n]);
+      mean += x[n] / 20;
+    }
+    for (const double number : x) variance += (number - mean) * (number - mean) / 20;
+    for (std::size_t l = 0; l < 5; ++l) {
+      double expected = -1;
+      for (std::size_t n = 0; n < 20; ++n)
+        expected += narrow[l * 20 + n] * (gamma[n] * (x[n] - mean) / std::sqrt(variance + 1e-5) + 0.25);
+      EXPECT_NEAR(found(s, l), expected, 1e-4);
+    }
+  }
+}
+
+TEST(Pooler, IsWhatTheFileSaysForAHeadThatReadsItsVectors) {
+  ModelWriter writer = ModelWriter::tiny();
+  for (const std::string part : {"pooler.dense.weight", "pooler.dense.bias", "head.output.weight"})
+    std::erase_if(writer.tensors, [&](const auto& tensor) { return tensor.name == part; });
+  writer.config["pooler"] = nullptr;
+  writer.config["pooling"] = {{"modes", {"max", "mean"}}, {"layers", bertha_test::Json::array()}};
+  writer.add_rows("head.output.weight", writer.random(2 * 72), 2);
+  const AlignedBytes bytes(writer.bytes());
+  const auto model = bertha::Model<bertha::SequenceClassification>::load(bytes.span());
+  const auto texts = many(model.tokenizer());
+  const Logits together = model.run(texts);
+  ASSERT_EQ(together.rows, texts.size());
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto row = together.row(i);
+    EXPECT_EQ(model.run(std::span(&texts[i], 1)).values, std::vector<float>(row.begin(), row.end()));
+  }
+}
+
+using EmbeddingModel = bertha::Model<bertha::SentenceEmbedding>;
+
+/// The vectors that a choice gives of some texts, in one call.
+Logits chosen(const EmbeddingModel& model, const std::vector<Encoding>& texts, const bertha::EmbeddingChoice& choice,
+              const bertha::CallOptions& options = {}) {
+  const auto head = model.head().with(choice);
+  std::vector<std::vector<float>> rows(texts.size());
+  Logits all;
+  model.run_packs(head, texts, {}, options, [&](std::span<const std::size_t> pack, const Logits& logits) {
+    std::size_t row = 0;
+    for (const std::size_t i : pack)
+      for (std::size_t n = rows_of(head.gives, texts[i], {}, i); n > 0; --n, ++row)
+        rows[i].insert(rows[i].end(), logits.row(row).begin(), logits.row(row).end());
+    all.rows += logits.rows;
+    all.cols = logits.cols;
+  });
+  for (const auto& row : rows) all.values.insert(all.values.end(), row.begin(), row.end());
+  return all;
+}
+
+double length_of(std::span<const float> row) {
+  double sum = 0;
+  for (const float number : row) sum += static_cast<double>(number) * number;
+  return std::sqrt(sum);
+}
+
+TEST(SentenceEmbedding, GivesTheSameBitsAloneInAnyBatchInAnyOrderAndAtAnyNumberOfThreads) {
+  for (const std::string precision : {"float32", "int8"}) {
+    TinyOptions options;
+    options.head = "embedding";
+    options.pooler = "";
+    options.precision = precision;
+    const AlignedBytes bytes(ModelWriter::tiny(options).bytes());
+    const auto model = EmbeddingModel::load(bytes.span());
+    auto texts = many(model.tokenizer());
+    while (texts.size() < 64) texts.push_back(texts[texts.size() * 7 % 6]);
+    const Logits together = model.run(texts);
+    EXPECT_EQ(together.cols, 20u);
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      EXPECT_NEAR(length_of(together.row(i)), 1, 1e-6);
+      const auto row = together.row(i);
+      EXPECT_EQ(model.run(std::span(&texts[i], 1)).values, std::vector<float>(row.begin(), row.end()));
+    }
+    for (const std::size_t threads : {1u, 2u})
+      for (const std::size_t limit : {std::size_t{20}, std::size_t{16'384}})
+        EXPECT_EQ(chosen(model, texts, {.normalize = true}, {.max_threads = threads, .max_batch_tokens = limit}).values,
+                  together.values);
+  }
+}
+
+TEST(SentenceEmbedding, GivesWhatACallChooses) {
+  TinyOptions options;
+  options.kind = "encoder";
+  options.pooler = "";
+  const AlignedBytes bytes(ModelWriter::tiny(options).bytes());
+  const auto model = EmbeddingModel::load(bytes.span(), {.verify = true});
+  const auto texts = many(model.tokenizer());
+  const Logits tokens = model.run(texts);
+  EXPECT_EQ(tokens.cols, 36u);
+  EXPECT_EQ(chosen(model, texts, {.tokens = true}).values, tokens.values);
+  std::size_t row = 0;
+  const Logits mean = chosen(model, texts, {.pooling = bertha::PoolingMode::mean});
+  const Logits without = chosen(model, texts, {.pooling = bertha::PoolingMode::last, .skipped = 2});
+  const Logits shorter =
+      chosen(model, texts, {.pooling = bertha::PoolingMode::mean, .dimensions = 7, .normalize = true});
+  ASSERT_EQ(shorter.cols, 7u);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const float length = static_cast<float>(length_of({mean.row(i).data(), 7}));
+    for (std::size_t h = 0; h < 36; ++h) {
+      float sum = 0;
+      for (std::size_t t = 0; t < texts[i].size(); ++t) sum += tokens.row(row + t)[h];
+      EXPECT_EQ(mean.row(i)[h], sum / static_cast<float>(texts[i].size()));
+      EXPECT_EQ(without.row(i)[h], tokens.row(row + texts[i].size() - 1)[h]);
+      if (h < 7) {
+        EXPECT_NEAR(shorter.row(i)[h], mean.row(i)[h] / length, 1e-6);
+      }
+    }
+    row += texts[i].size();
+  }
+}
+
+TEST(SentenceEmbedding, RefusesWhatTheFileCantGive) {
+  TinyOptions options;
+  options.kind = "encoder";
+  options.pooler = "";
+  const AlignedBytes plain(ModelWriter::tiny(options).bytes());
+  options.kind = "model";
+  options.head = "embedding";
+  const AlignedBytes whole(ModelWriter::tiny(options).bytes());
+  const auto encoder = EmbeddingModel::load(plain.span()), model = EmbeddingModel::load(whole.span());
+  const auto refused = [&](const EmbeddingModel& of, std::initializer_list<std::string_view> words,
+                           const bertha::EmbeddingChoice& choice) {
+    expect_error(ErrorCode::input, words, [&] { of.head().with(choice); });
+  };
+  refused(encoder, {"pooling", "--pooling"}, {});
+  refused(encoder, {"37 dimensions", "36"}, {.pooling = bertha::PoolingMode::max, .dimensions = 37});
+  refused(encoder, {"37 dimensions", "36"}, {.tokens = true, .dimensions = 37});
+  refused(encoder, {"'max'", "each token"}, {.tokens = true, .pooling = bertha::PoolingMode::max});
+  refused(model, {"21 dimensions", "20"}, {.dimensions = 21});
+  refused(model, {"'first'", "layers"}, {.pooling = bertha::PoolingMode::first});
+  const AlignedBytes classifier(ModelWriter::tiny().bytes());
+  expect_error(ErrorCode::unsupported, {"'sequence-classification'", "'embedding'"},
+               [&] { EmbeddingModel::load(classifier.span()); });
 }
 
 }  // namespace

@@ -240,7 +240,7 @@ TEST(Quantize, TakesModelsWithoutAHead) {
   const QuantizeReport report = bertha::quantize(in.path(), folder.file("out"), {.texts = kTexts});
   EXPECT_EQ(report.labels, 0u);
   EXPECT_GT(report.plain.hidden.back(), 0);
-  EXPECT_FALSE(WeightFile::open(folder.file("out")).config().has_pooler);
+  EXPECT_FALSE(WeightFile::open(folder.file("out")).config().pooler);
 }
 
 TEST(Quantize, CalibratesSharedLayersOnceByAllTheirRuns) {
