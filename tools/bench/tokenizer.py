@@ -11,6 +11,10 @@ blingfire those that are installed. Each runs in a process of its own, in turn, 
 bertha and `tokenizers` give offsets as well. A cell is MB/s, and behind it the share of lines whose token ids are those of
 `tokenizers` (special tokens at the ends left out; of bertha offsets as well), unless it is 100 %. `ratio` is bertha to
 `tokenizers`, then to the fastest other. Times are medians: of the CPU time with one thread, else of the clock on the wall.
+
+With --hostile bertha alone is timed, on texts of 10 MB in a line that are made to take long: time per byte, of one call with
+a text that the process has not seen (but another, so that there is memory), against English (of --texts the file en.txt, else
+README.md). Where the normaliser makes a text longer, that is said, and the time per byte of what it makes as well.
 """
 
 import argparse
@@ -28,11 +32,13 @@ from typing import Any
 from engines.process import Process
 from table import lined_up
 from tokenizer_engines import ENGINES
+from tokenizer_hostile import hostile_texts
 
 Json = dict[str, Any]
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parents[1]
-LEAST_BYTES = 250_000  # of a text of new words
+LEAST_BYTES = 250_000  # of a text; one that is shorter comes several times
+HOSTILE_BYTES = 10_000_000
 
 
 def own_texts(scratch: Path) -> list[Path]:
@@ -135,11 +141,17 @@ def same_with_offsets(file: Path, lines: list[str], expected: list[Any]) -> int:
     return equal
 
 
+def convert(folder: Path, scratch: Path) -> Path:
+    """The model file of a folder."""
+    model = scratch / "bertha.safetensors"
+    command = [sys.executable, str(ROOT / "tools" / "convert.py"), "--tokenizer", "--no-selftest", str(folder), str(model)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return model
+
+
 def start(options: argparse.Namespace, folder: Path, scratch: Path, threads: int) -> tuple[list[Entry], list[str]]:
     """The processes, and why others are not there."""
-    model = scratch / "bertha.safetensors"
-    convert = [sys.executable, str(ROOT / "tools" / "convert.py"), "--tokenizer", "--no-selftest", str(folder), str(model)]
-    subprocess.run(convert, check=True, stdout=subprocess.DEVNULL)
+    model = convert(folder, scratch)
     entries, missing = [Entry("bertha", Process([str(options.program), str(model), str(threads)], {}))], []
     for name, engine in ENGINES.items():
         if name not in options.engines or (threads > 1 and not engine.threads):
@@ -196,6 +208,44 @@ def table(records: list[Json]) -> str:
     return "\n".join([lined_up(rows), *(f"- {reason}" for reason in records[0]["missing"])]) + "\n"
 
 
+def hostile(options: argparse.Namespace, folder: Path, english: str, scratch: Path) -> list[Json]:
+    """A record for each hostile text: nanoseconds per byte, and how many times longer the normaliser makes it."""
+    import tokenizers
+
+    model = convert(folder, scratch)
+    reference_of(folder, scratch / "tokenizer.json")
+    tokenizer = tokenizers.Tokenizer.from_file(str(scratch / "tokenizer.json"))
+    mask = next(token.content for token in tokenizer.get_added_tokens_decoder().values() if "mask" in token.content.lower())
+    records: list[Json] = []
+    short_words = scratch / "short_words.txt"  # a token for each byte: the most memory that any text takes
+    short_words.write_text("a." * (HOSTILE_BYTES // 2 + 10_000) + "\n", encoding="utf-8")
+    for name, part in [("English", english), *hostile_texts(mask)]:
+        text, size = scratch / "hostile.txt", len(part.encode())
+        text.write_text(part * (HOSTILE_BYTES // size + 1) + "\n", encoding="utf-8", newline="")
+        mb_s = []
+        for _ in range(options.rounds):
+            entry = Entry("bertha", Process([str(options.program), str(model), "1"], {}))
+            entry.call(short_words, 1)
+            entry.call(text, 1)
+            mb_s += entry.mb_s[1:]
+            entry.process.close()
+        some = part * (1 + 1000 // size)  # a character at the start may be another matter
+        made = tokenizer.normalizer.normalize_str(some) if tokenizer.normalizer else some
+        longer = max(1.0, len(made.encode()) / len(some.encode()))
+        records.append({"model": folder.name, "text": name, "ns": 1e3 / statistics.median(mb_s), "longer": longer})
+    return records
+
+
+def hostile_table(records: list[Json]) -> str:
+    """Of one model, the slowest first."""
+    rows = [[records[0]["model"], "ns per byte", "times English", "longer", "times English per byte of what it becomes"]]
+    base = records[0]["ns"]
+    for its in sorted(records, key=lambda its: -its["ns"] / its["longer"]):
+        ratio, longer = its["ns"] / base, its["longer"]
+        rows.append([its["text"], f"{its['ns']:.1f}", f"{ratio:.1f}", f"{longer:.1f}", f"{ratio / longer:.1f}"])
+    return lined_up(rows) + "\n"
+
+
 def arguments() -> argparse.Namespace:
     """Of the command line."""
     lines = __doc__.splitlines()
@@ -207,6 +257,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--engines", choices=ENGINES, nargs="*", default=list(ENGINES), help="to compare with")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--hostile", action="store_true", help="time bertha on texts that are made to take long")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where everything goes that was measured")
     return parser.parse_args()
 
@@ -218,8 +269,21 @@ def main() -> None:
         scratch = Path(folder)
         given = [text.resolve() for text in options.texts or own_texts(scratch)]
         files = [text for path in given for text in (sorted(path.glob("*.txt")) if path.is_dir() else [path])]
-        texts = {file.stem: [file] * (1 + options.rounds) for file in files}
+        if options.hostile:
+            english = next((file for file in files if file.stem == "en"), ROOT / "README.md")
+            line = " ".join(english.read_text(encoding="utf-8").split()) + " "
+            for model in options.folders:
+                records += hostile(options, model, line, scratch)
+                print(hostile_table([its for its in records if its["model"] == model.name]), flush=True)
+            if options.json:
+                options.json.write_text(json.dumps(records, indent=1), encoding="utf-8")
+            return
+        texts = {}
         for file in files:
+            text = file.read_text(encoding="utf-8")
+            whole = scratch / f"{file.stem}.whole.txt"
+            whole.write_text(text * (1 + LEAST_BYTES // len(text.encode())), encoding="utf-8")
+            texts[file.stem] = [whole] * (1 + options.rounds)
             made = texts[f"{file.stem}, new words"] = []
             for text in new_words(file.read_text(encoding="utf-8"), 1 + options.rounds):
                 made.append(scratch / f"{file.stem}-{len(made)}.txt")
