@@ -12,9 +12,9 @@ bertha and `tokenizers` give offsets as well. A cell is MB/s, and behind it the 
 `tokenizers` (special tokens at the ends left out; of bertha offsets as well), unless it is 100 %. `ratio` is bertha to
 `tokenizers`, then to the fastest other. Times are medians: of the CPU time with one thread, else of the clock on the wall.
 
-With --hostile bertha alone is timed, on texts of 10 MB in a line that are made to take long: time per byte, of one call with
-a text that the process has not seen (but another, so that there is memory), against English (of --texts the file en.txt, else
-README.md). Where the normaliser makes a text longer, that is said, and the time per byte of what it makes as well.
+With --hostile bertha alone is timed, on texts of 10 MB in a line that are made to take long: time per byte, of the second call
+of a process, which has its memory from the first, against English (of --texts the file en.txt, else README.md). Where the
+normaliser makes a text longer, that is said, and the time per byte of what it makes as well.
 """
 
 import argparse
@@ -217,15 +217,13 @@ def hostile(options: argparse.Namespace, folder: Path, english: str, scratch: Pa
     tokenizer = tokenizers.Tokenizer.from_file(str(scratch / "tokenizer.json"))
     mask = next(token.content for token in tokenizer.get_added_tokens_decoder().values() if "mask" in token.content.lower())
     records: list[Json] = []
-    short_words = scratch / "short_words.txt"  # a token for each byte: the most memory that any text takes
-    short_words.write_text("a." * (HOSTILE_BYTES // 2 + 10_000) + "\n", encoding="utf-8")
     for name, part in [("English", english), *hostile_texts(mask)]:
         text, size = scratch / "hostile.txt", len(part.encode())
         text.write_text(part * (HOSTILE_BYTES // size + 1) + "\n", encoding="utf-8", newline="")
         mb_s = []
         for _ in range(options.rounds):
             entry = Entry("bertha", Process([str(options.program), str(model), "1"], {}))
-            entry.call(short_words, 1)
+            entry.call(text, 1)
             entry.call(text, 1)
             mb_s += entry.mb_s[1:]
             entry.process.close()

@@ -44,16 +44,16 @@ class BertNormalizer {
       const auto start = static_cast<std::uint32_t>(base + at);
       const Span origin{start, start + size};
       at += size;
-      std::uint32_t code_point = value;
-      const std::uint16_t flags = properties(code_point).flags;
-      if (options_.clean_text && (flags & kRemoved) != 0) continue;
-      if (options_.clean_text && (flags & kCleanSpace) != 0) code_point = ' ';
-      if (options_.handle_chinese_chars && (flags & kChinese) != 0) {
-        rewriter.put(' ', origin);
-        rewriter.put(code_point, origin);
-        rewriter.put(' ', origin);
+      const Properties its = properties(value);
+      if (options_.clean_text && (its.flags & kRemoved) != 0) continue;
+      if (options_.clean_text && (its.flags & kCleanSpace) != 0) {
+        rewriter.put(' ', properties(' '), origin);
+      } else if (options_.handle_chinese_chars && (its.flags & kChinese) != 0) {
+        rewriter.put(' ', properties(' '), origin);
+        rewriter.put(value, its, origin);
+        rewriter.put(' ', properties(' '), origin);
       } else {
-        rewriter.put(code_point, origin);
+        rewriter.put(value, its, origin);
       }
     }
     rewriter.finish();
@@ -65,9 +65,8 @@ class BertNormalizer {
    public:
     Rewriter(const Options& options, NormalizedText& out) : options_(options), out_(out) {}
 
-    void put(std::uint32_t code_point, Span origin) {
-      if (!options_.strip_accents) return append(code_point, origin);
-      const unicode::Properties its = unicode::properties(code_point);
+    void put(std::uint32_t code_point, unicode::Properties its, Span origin) {
+      if (!options_.strip_accents) return append(code_point, its, origin);
       if (its.combining == 0 && (its.flags & unicode::kDecomposes) == 0) {
         finish();
         last_origin_ = origin;
@@ -86,10 +85,7 @@ class BertNormalizer {
     // Appends the marks that wait for their order.
     void finish() {
       if (waiting_.empty()) return;
-      const auto lower_class = [](const Part& a, const Part& b) {
-        return a.properties.combining < b.properties.combining;
-      };
-      if (!std::is_sorted(waiting_.begin(), waiting_.end(), lower_class)) sort_marks();
+      if (!std::is_sorted(waiting_.begin(), waiting_.end(), has_lower_class)) sort_marks();
       for (const Part& part : waiting_) write(part);
       waiting_.clear();
     }
@@ -101,14 +97,24 @@ class BertNormalizer {
       bool first;  // the first of the parts that an original code point decomposes to
     };
 
-    // By their classes, each in its order; a run of millions takes no longer for each mark than a short one.
+    // By their classes, those of one in their order; a run of millions takes no longer for each than one of a few.
     void sort_marks() {
+      if (waiting_.size() <= 16) {
+        for (auto part = waiting_.begin(); part != waiting_.end(); ++part) {
+          std::rotate(std::upper_bound(waiting_.begin(), part, *part, has_lower_class), part, part + 1);
+        }
+        return;
+      }
       std::size_t next[257] = {};  // where the next mark of a class goes
       for (const Part& part : waiting_) ++next[part.properties.combining + 1];
       for (std::size_t i = 1; i < 257; ++i) next[i] += next[i - 1];
       sorted_.resize(waiting_.size());
       for (const Part& part : waiting_) sorted_[next[part.properties.combining]++] = part;
       waiting_.swap(sorted_);
+    }
+
+    static bool has_lower_class(const Part& a, const Part& b) {
+      return a.properties.combining < b.properties.combining;
     }
 
     void put_part(std::uint32_t code_point, unicode::Properties its, bool first) {
@@ -131,11 +137,11 @@ class BertNormalizer {
     }
 
     void append_unless_mark(std::uint32_t code_point, unicode::Properties its, Span origin) {
-      if ((its.flags & unicode::kNonspacing) == 0) append(code_point, origin);
+      if ((its.flags & unicode::kNonspacing) == 0) append(code_point, its, origin);
     }
 
-    void append(std::uint32_t code_point, Span origin) {
-      if (options_.lowercase && (unicode::properties(code_point).flags & unicode::kLowers) != 0) {
+    void append(std::uint32_t code_point, unicode::Properties its, Span origin) {
+      if (options_.lowercase && (its.flags & unicode::kLowers) != 0) {
         out_.append(unicode::lower(code_point), origin);
         if (code_point == unicode::kCapitalIWithDot) out_.append(unicode::kDotAbove, origin);
       } else {
