@@ -195,17 +195,21 @@ class Merges {
       previous[i] = static_cast<std::uint32_t>(i - 1);
       next[i] = static_cast<std::uint32_t>(i + 1);
     }
-    while (true) {
-      const std::size_t at = ranks.lowest();
-      if (ranks[at] == kNoRank) return;
+    for (std::size_t at = ranks.lowest(); ranks[at] != kNoRank;) {
+      const std::uint32_t merged = ranks[at];
       const std::size_t right = next[at], behind = next[right];
-      ids[at] = merges_[ranks[at]].joined;
+      ids[at] = merges_[merged].joined;
       sizes[at] += sizes[right];
       next[at] = static_cast<std::uint32_t>(behind);
       if (behind < n) previous[behind] = static_cast<std::uint32_t>(at);
+      const std::uint32_t after = behind < n ? rank(ids[at], ids[behind]) : kNoRank;
+      const std::uint32_t before = at > 0 ? rank(ids[previous[at]], ids[at]) : kNoRank;
       ranks.set(right, kNoRank);
-      ranks.set(at, behind < n ? rank(ids[at], ids[behind]) : kNoRank);
-      if (at > 0) ranks.set(previous[at], rank(ids[previous[at]], ids[at]));
+      ranks.set(at, after);
+      if (at > 0) ranks.set(previous[at], before);
+      // Of one rank, as in a run of one letter, the next is at once the lowest if none is lower now.
+      const bool goes_on = behind < n && ranks[behind] == merged && std::min(before, after) > merged;
+      at = goes_on ? behind : ranks.lowest();
     }
   }
 

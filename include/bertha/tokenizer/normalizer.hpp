@@ -94,7 +94,8 @@ class BertNormalizer {
     struct Part {
       std::uint32_t code_point;
       unicode::Properties properties;
-      bool first;  // the first of the parts that an original code point decomposes to
+      bool first;               // the first of the parts that an original code point decomposes to
+      std::uint32_t count = 1;  // more for marks of one class that follow each other and go
     };
 
     // By their classes, those of one in their order; a run of millions takes no longer for each than one of a few.
@@ -117,9 +118,17 @@ class BertNormalizer {
       return a.properties.combining < b.properties.combining;
     }
 
+    static bool goes(const Part& part) { return part.first && (part.properties.flags & unicode::kNonspacing) != 0; }
+
     void put_part(std::uint32_t code_point, unicode::Properties its, bool first) {
       if (its.combining != 0) {
-        waiting_.push_back({code_point, its, first});
+        const Part part{code_point, its, first};
+        if (!waiting_.empty() && goes(part) && goes(waiting_.back()) &&
+            its.combining == waiting_.back().properties.combining) {
+          ++waiting_.back().count;
+        } else {
+          waiting_.push_back(part);
+        }
         return;
       }
       finish();
@@ -128,7 +137,7 @@ class BertNormalizer {
 
     // Each first part takes the next original span, whichever code point it is of; the others share the one before.
     void write(const Part& part) {
-      if (part.first) last_origin_ = origins_[next_origin_++];
+      if (part.first) last_origin_ = origins_[(next_origin_ += part.count) - 1];
       if (next_origin_ == origins_.size()) {
         origins_.clear();
         next_origin_ = 0;
