@@ -2,6 +2,7 @@
 """Records what transformers makes of small models and own texts, for tests/golden.
 
     python3 tools/make_goldens.py --bertha PROGRAM   all that the installed transformers is the oracle for
+    python3 tools/make_goldens.py --embeddings       those of embeddings and reranking, by sentence-transformers 6.2.0
     python3 tools/make_goldens.py --demo FOLDER      the demo checkpoints in FOLDER/{sentiment,entities,answers} instead
 
 transformers 5.23.0 is the oracle for everything but question answering, 4.57.6 for that: run it once under each.
@@ -33,6 +34,10 @@ tests/golden/NAME.json is an object:
     original          demo models only: the same of the original checkpoint
     bfloat16          bfloat16 models without entities only: what transformers answers in torch.bfloat16: the first
                       answer's label, or its text and start
+
+Those of embeddings and of reranking have `cases` alone, each with `text`, `options` (of SentenceTransformer.encode;
+where vectors are cut they are normalised again if the model normalises them) and `vector`, or `rows` of all tokens; or
+with `query`, `texts`, `score` ("automatic": the model's own rule) and `ranks`, as CrossEncoder.rank has them.
 """
 
 import argparse
@@ -57,6 +62,7 @@ def main() -> int:
     parser.add_argument(
         "--bertha", type=Path, metavar="PROGRAM", help="records the bits of int8 self-tests by the scalar level of this build"
     )
+    parser.add_argument("--embeddings", action="store_true", help="those that sentence-transformers is the oracle for")
     parser.add_argument("names", nargs="*", help="only these (default: all)")
     options = parser.parse_args()
     version = transformers.__version__
@@ -70,6 +76,11 @@ def main() -> int:
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(1)
     answering = version == ORACLES["v4"]
+    if options.embeddings:
+        from goldens.embeddings import embeddings_goldens
+
+        embeddings_goldens(options.names)
+        return 0
     if options.demo:
         for name, head in (("sentiment", SEQUENCE), ("entities", TOKEN), ("answers", QUESTION)):
             if (head == QUESTION) == answering and name in (options.names or [name]):
