@@ -2,6 +2,7 @@
 // with `--keep scorer.`, so they lie in the file as scorer.weight and scorer.bias.
 
 #include <bertha/bertha.hpp>
+#include <bertha/eigen.hpp>
 #include <iostream>
 
 class MeanScorer {
@@ -16,13 +17,10 @@ class MeanScorer {
   Output operator()(const bertha::EncoderOutput& output, bertha::Workspace& work) const {
     bertha::AlignedBuffer<float> memory;
     const auto mean = memory.matrix(output.sequences(), output.hidden.cols);  // [S, H]
-    for (std::size_t s = 0; s < mean.rows; ++s)
-      for (std::size_t h = 0; h < mean.cols; ++h) {
-        const auto tokens = output.hidden.middle_rows(output.starts[s], output.starts[s + 1]);
-        float sum = 0;
-        for (std::size_t t = 0; t < tokens.rows; ++t) sum += tokens(t, h);
-        mean(s, h) = sum / static_cast<float>(tokens.rows);
-      }
+    for (std::size_t s = 0; s < mean.rows; ++s) {
+      const auto tokens = output.hidden.middle_rows(output.starts[s], output.starts[s + 1]);
+      bertha::as_matrix(mean).row(static_cast<Eigen::Index>(s)) = bertha::as_matrix(tokens).colwise().mean();
+    }
     return scorer(mean, work);
   }
 

@@ -348,6 +348,96 @@ TEST_P(Goldens, HaveTheAnswersOfThePipelines) {
   expect_few(off, count);
 }
 
+/// What sentence-transformers makes of texts: each number of a vector within 1e-5, the cosine within 1e-6 of 1.
+class Embeddings : public testing::TestWithParam<const char*> {
+ protected:
+  Embeddings() {
+    std::ifstream in(kFolder + GetParam() + ".json");
+    data_ = json::parse(in);
+    model_ = kFolder + data_.at("model").get<std::string>();
+  }
+  json data_;
+  std::string model_;
+};
+
+TEST_P(Embeddings, AreThoseOfSentenceTransformers) {
+  const auto embed = bertha::Embedder::load(model_, {.verify = true});
+  for (const json& entry : data_.at("cases")) {
+    bertha::EmbeddingOptions options;
+    for (const auto& [key, value] : entry.at("options").items()) {
+      if (key == "prompt_name")
+        options.prompt_name = value.get<std::string>();
+      else if (key == "prompt")
+        options.prompt = value.get<std::string>();
+      else if (key == "truncate_dim")
+        options.dimensions = value.get<std::size_t>();
+      else if (key == "tokens")
+        options.tokens = true, options.prompt = "";
+      else
+        ADD_FAILURE() << "unknown option " << key;
+    }
+    const auto text = entry.at("text").get<std::string>();
+    const auto found = embed.run(text, options);
+    std::vector<Row> expected;
+    if (options.tokens)
+      expected = entry.at("rows").get<std::vector<Row>>();
+    else
+      expected.push_back(entry.at("vector").get<Row>());
+    ASSERT_EQ(found.rows, expected.size());
+    const float bound = options.tokens ? 2e-4f : 1e-5f;  // the promise of hidden states, and that of vectors
+    double product = 0, squares = 0, others = 0;
+    for (std::size_t r = 0; r < found.rows; ++r)
+      for (std::size_t c = 0; c < found.cols; ++c) {
+        const float x = expected[r].at(c), y = found.row(r)[c];
+        EXPECT_NEAR(x, y, bound * std::max(1.0f, std::fabs(x))) << text << entry.at("options");
+        product += double{x} * double{y}, squares += double{x} * double{x}, others += double{y} * double{y};
+      }
+    EXPECT_GE(product / std::sqrt(squares * others), 0.999999) << text;
+  }
+}
+
+TEST_P(Embeddings, HaveTheSameBitsAloneInABatchInAnyOrderOnAnyNumberOfThreads) {
+  for (const auto precision : {PrecisionKind::float32, PrecisionKind::bfloat16, PrecisionKind::int8}) {
+    const auto embed = bertha::Embedder::load(model_, {.precision = precision});
+    std::vector<std::string> texts;
+    for (const json& entry : data_.at("cases")) texts.push_back(entry.at("text").get<std::string>());
+    while (texts.size() < 64) texts.push_back(texts[texts.size() / 2] + ' ' + texts[texts.size() / 3]);
+    texts.resize(64);
+    std::vector<Row> alone;
+    for (const std::string& text : texts) alone.push_back(embed(text).values);
+    for (const std::size_t threads : {1u, 2u}) {
+      std::reverse(texts.begin(), texts.end());
+      std::reverse(alone.begin(), alone.end());
+      const auto together = embed.run(texts, {}, {.max_threads = threads});
+      for (std::size_t i = 0; i < texts.size(); ++i)
+        EXPECT_TRUE(
+            std::ranges::equal(std::as_bytes(std::span(alone[i])), std::as_bytes(std::span(together[i].values))));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(SentenceTransformers, Embeddings,
+                         testing::Values("embed_bert", "embed_distilbert", "embed_xlm_roberta"),
+                         [](const auto& named) { return std::string(named.param); });
+
+TEST(Reranking, IsThatOfSentenceTransformers) {
+  std::ifstream in(kFolder + "rerank.json");
+  const json data = json::parse(in);
+  const auto rerank = bertha::Reranker::load(kFolder + data.at("model").get<std::string>(), {.verify = true});
+  for (const json& entry : data.at("cases")) {
+    const auto texts = entry.at("texts").get<std::vector<std::string>>();
+    const bool sigmoid = entry.at("score") == "sigmoid";
+    const auto found = rerank(entry.at("query").get<std::string>(), texts,
+                              {.score = sigmoid ? bertha::ScoreFunction::sigmoid : bertha::ScoreFunction::automatic});
+    const json& expected = entry.at("ranks");
+    ASSERT_EQ(found.size(), expected.size());
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      EXPECT_EQ(found[i].index, expected[i].at("index").get<std::size_t>()) << entry.at("query");
+      EXPECT_NEAR(found[i].score, expected[i].at("score").get<float>(), sigmoid ? 1e-4f : 2e-4f);
+    }
+  }
+}
+
 /// What of a pipeline's answers must be equal for them to be the same answer, as tools/goldens has it.
 json same_if(const Golden& golden, const json& found) {
   if (golden.head == "question-answering") return json::array({found.at(0).at("answer"), found.at(0).at("start")});
