@@ -31,6 +31,7 @@ tests/golden/NAME.json is an object:
     answers           always a list, in the pipeline's order, entries as the pipeline prints them
     gap               the smallest difference between the scores of two neighbours in `answers`, null below two:
                       where it is under 1e-5 their order is not promised
+                      (zero-shot classification, NAME_zero_shot: label and score for each of `labels` and `scores`)
     original          demo models only: the same of the original checkpoint
     bfloat16          bfloat16 models without entities only: what transformers answers in torch.bfloat16: the first
                       answer's label, or its text and start

@@ -7,3 +7,4 @@
 #include <bertha/pipelines/question_answerer.hpp>
 #include <bertha/pipelines/reranker.hpp>
 #include <bertha/pipelines/text_classifier.hpp>
+#include <bertha/pipelines/zero_shot_classifier.hpp>

@@ -63,6 +63,8 @@ constexpr const char* kGoldens[] = {
     "entities_cased",
     "entities_cased_windows",
     "entities_int8",
+    "inference",
+    "inference_zero_shot",
     "roberta_answers",
     "roberta_classify",
     "roberta_entities",
@@ -81,6 +83,7 @@ struct Golden {
     std::ifstream in(kFolder + name + ".json");
     data = json::parse(in);
     model = kFolder + data.at("model").get<std::string>();
+    zero_shot = name.ends_with("_zero_shot");
     head = data.at("head").get<std::string>();
     if (data.at("precision").get<std::string>().ends_with("rounded to bfloat16")) precision = PrecisionKind::bfloat16;
   }
@@ -89,6 +92,7 @@ struct Golden {
   json data;
   PrecisionKind precision = PrecisionKind::float32;  // what the oracle ran in: int8 files are dequantised for it
   std::string model, head;
+  bool zero_shot;  // its requests name the labels
 };
 
 constexpr float kFlipped = 0x1p-5f;  // what a number in bfloat16 may be off that was rounded the other way
@@ -186,6 +190,7 @@ TEST_P(Goldens, HaveTheHiddenStatesOfTransformersAfterEveryLayer) {
 /// f(the pipeline that the golden's file is for).
 template <class F>
 void with_pipeline(const Golden& golden, const bertha::LoadOptions& options, const F& f) {
+  if (golden.zero_shot) return f(bertha::ZeroShotClassifier::load(golden.model, options));
   if (golden.head == "sequence-classification") f(bertha::TextClassifier::load(golden.model, options));
   if (golden.head == "token-classification") f(bertha::EntityRecognizer::load(golden.model, options));
   if (golden.head == "question-answering") f(bertha::QuestionAnswerer::load(golden.model, options));
@@ -285,6 +290,21 @@ bertha::AnswerOptions answer_options(const json& options) {
   return result;
 }
 
+bertha::ZeroShotOptions zero_shot_options(const json& options) {
+  bertha::ZeroShotOptions result;
+  for (const auto& [key, value] : options.items()) {
+    if (key == "candidate_labels")
+      result.candidate_labels = value.get<std::vector<std::string>>();
+    else if (key == "hypothesis_template")
+      result.hypothesis_template = value.get<std::string>();
+    else if (key == "multi_label")
+      result.multi_label = value.get<bool>();
+    else
+      ADD_FAILURE() << "unknown option " << key << ' ' << value;
+  }
+  return result;
+}
+
 constexpr auto kUnit = bertha::OffsetUnit::code_point;
 
 std::string answer(const bertha::TextClassifier& classify, const json& entry) {
@@ -292,6 +312,16 @@ std::string answer(const bertha::TextClassifier& classify, const json& entry) {
   const auto options = classification_options(entry.at("options"));
   if (entry.at("text_pair").is_null()) return program::to_json(classify.run(text, options));
   return program::to_json(classify.run({text, entry.at("text_pair").get<std::string>()}, options));
+}
+/// "labels" and "scores" as a list of both.
+std::string answer(const bertha::ZeroShotClassifier& classify, const json& entry) {
+  const auto text = entry.at("text").get<std::string>();
+  json printed = json::parse(program::to_json(classify.run(text, zero_shot_options(entry.at("options"))), text));
+  EXPECT_EQ(printed.at("sequence"), text);
+  json answers = json::array();
+  for (std::size_t i = 0; i < printed.at("labels").size(); ++i)
+    answers.push_back({{"label", printed["labels"][i]}, {"score", printed.at("scores").at(i)}});
+  return answers.dump();
 }
 std::string answer(const bertha::EntityRecognizer& find, const json& entry) {
   const auto text = entry.at("text").get<std::string>();

@@ -11,5 +11,7 @@ std::size_t use_everything(const std::string& path, std::string_view text) {
   const auto classify = bertha::TextClassifier::load(path);
   const auto find = bertha::EntityRecognizer::load(path);
   const auto ask = bertha::QuestionAnswerer::load(path);
-  return classify(text).label.size() + find(text).size() + ask(text, text).text.size();
+  const auto sort = bertha::ZeroShotClassifier::load(path);
+  return classify(text).label.size() + find(text).size() + ask(text, text).text.size() +
+         sort(text, {path}).label.size();
 }

@@ -26,6 +26,29 @@ class TextsAndLines(ProgramTest):
         [encoding] = self.ask("tokenize", CLASSIFIER, "--", "--jsonl")
         self.assertEqual(encoding, self.ask("tokenize", CLASSIFIER, stdin="--jsonl")[0])
 
+    def test_zero_shot_scores_the_labels_between_the_commas(self):
+        inference = str(MODELS / "inference.safetensors")
+        [alone] = self.ask("zero-shot", inference, "--labels", " travel,boats ,, the bank,", TEXTS[0])
+        self.assertEqual(list(alone), ["sequence", "labels", "scores"])
+        self.assertEqual(alone["sequence"], TEXTS[0])
+        self.assertEqual(sorted(alone["labels"]), ["boats", "the bank", "travel"])
+        self.assertAlmostEqual(sum(alone["scores"]), 1, 5)
+        self.assertEqual(alone["scores"], sorted(alone["scores"], reverse=True))
+        stdin = "".join(json.dumps({"text": text, "id": i}) + "\n" for i, text in enumerate([TEXTS[0], "", "bank " * 200]))
+        found = lines(run("zero-shot", inference, "--jsonl", "--labels", "travel,boats,the bank", stdin=stdin))
+        self.assertEqual(found[0], {"id": 0, "result": alone})
+        self.assertIn("empty", found[1]["error"]["message"])
+        self.assertTrue(found[2]["result"]["truncated"])
+        each = self.ask("zero-shot", inference, "--labels=travel,boats", "--multi-label", "--hypothesis-template={0}",
+                        TEXTS[0])[0]
+        self.assertNotAlmostEqual(sum(each["scores"]), 1, 5)
+        for model, options, expected in ((inference, ["--labels", " , "], "candidate_labels is empty"),
+                                         (inference, ["--labels", "a", "--hypothesis-template", "It is."], "no place"),
+                                         (CLASSIFIER, ["--labels", "a"], "entailment_label")):
+            refused = run("zero-shot", model, *options, "text")
+            self.assertEqual((refused.returncode, refused.stdout), (2, b""))
+            self.assertIn(expected, refused.stderr.decode())
+
     def test_lines_end_at_lf_or_crlf_and_lose_a_byte_order_mark(self):
         plain = run("tokenize", CLASSIFIER, stdin="one bank\nin Lima\n").stdout
         self.assertEqual(plain.count(b"\n"), 2)

@@ -30,6 +30,13 @@ inline std::string to_json(std::span<const bertha::RankedText> texts, std::size_
   });
 }
 
+inline std::string to_json(const bertha::ZeroShotResult& result, std::string_view text) {
+  return "{\"sequence\":" + quote(text) +
+         ",\"labels\":" + list(result, [](const bertha::LabelScore& label) { return quote(label.label); }) +
+         ",\"scores\":" + list(result, [](const bertha::LabelScore& label) { return number(label.score); }) +
+         (result.info.truncated ? ",\"truncated\":true}" : "}");
+}
+
 /// `aggregated`: entities are groups, which have no index.
 inline std::string to_json(const bertha::Entities& entities, std::string_view text, bertha::OffsetUnit unit,
                            bool aggregated) {

@@ -1,5 +1,7 @@
 #include "arguments.hpp"
 
+#include <algorithm>
+
 namespace program {
 namespace {
 
@@ -13,6 +15,19 @@ bool takes_value(const CLI::App* command, const std::string& argument) {
 }
 
 }  // namespace
+
+std::vector<std::string> split_list(std::string_view list) {
+  constexpr std::string_view kSpace = " \t\n\v\f\r";
+  std::vector<std::string> parts;
+  while (!list.empty()) {
+    const std::string_view part = list.substr(0, list.find(','));
+    list.remove_prefix(std::min(part.size() + 1, list.size()));
+    const std::size_t first = part.find_first_not_of(kSpace);
+    if (first == part.npos) continue;
+    parts.emplace_back(part.substr(first, part.find_last_not_of(kSpace) + 1 - first));
+  }
+  return parts;
+}
 
 std::vector<std::string> protect(const CLI::App& app, int argc, char** argv) {
   const auto named =

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace program {
@@ -30,6 +31,9 @@ CLI::Option* choose(CLI::Option* option, const std::map<std::string, Value>& val
 inline CLI::Option* count(CLI::Option* option, std::size_t least, std::size_t most = 1'000'000'000) {
   return option->check(CLI::Range(least, most).description(""))->type_name("N");
 }
+
+/// The parts of "a, b" between commas, without the spaces around them; empty ones are left out.
+std::vector<std::string> split_list(std::string_view list);
 
 /// The arguments, last one first as CLI11 wants them; texts and values marked, so that they stay what they are. To be
 /// called when all options are there. Throws CLI::ParseError for "-hello", which CLI11 would take for -h and more.

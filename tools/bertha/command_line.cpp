@@ -224,6 +224,31 @@ void add_rerank(CLI::App& app, RerankArguments& arguments) {
   add_loading(*command, arguments.load);
 }
 
+void add_zero_shot(CLI::App& app, ZeroShotArguments& arguments) {
+  auto* command =
+      app.add_subcommand("zero-shot", "Score labels that you name, by a model of inference (--jsonl: text)");
+  add_model(*command, arguments.model);
+  add_texts(*command, arguments.texts);
+  bertha::ZeroShotOptions& options = arguments.options;
+  const auto set_labels = [&options](const std::string& labels) { options.candidate_labels = split_list(labels); };
+  command->add_option_function<std::string>("--labels,--candidate-labels", set_labels, "The labels, between commas")
+      ->required()
+      ->type_name("A,B,..");
+  command->add_flag("--multi-label", options.multi_label, "Score each label alone; else scores are shares of 1");
+  command
+      ->add_option("--hypothesis-template", options.hypothesis_template,
+                   "What a label says of a text; {} stands for the label")
+      ->type_name("T")
+      ->capture_default_str();
+  command
+      ->add_option("--entailment-label", options.entailment_label,
+                   "The model's label for \"follows\", where none begins with \"entail\"")
+      ->type_name("LABEL");
+  add_lines(*command, arguments.lines);
+  add_threads(*command, arguments.lines.threads);
+  add_loading(*command, arguments.load);
+}
+
 void add_logits(CLI::App& app, LogitsArguments& arguments) {
   auto* command = app.add_subcommand("logits", "Print what the head gives before decoding (--jsonl: text, text_pair)");
   add_model(*command, arguments.model);
@@ -333,6 +358,7 @@ int run_command_line(int argc, char** argv, Output& out) {
   QaArguments to_answer;
   EmbedArguments to_embed;
   RerankArguments to_rerank;
+  ZeroShotArguments to_score;
   LogitsArguments to_run;
   TokenizeArguments to_tokenize;
   VerifyArguments to_verify;
@@ -344,6 +370,7 @@ int run_command_line(int argc, char** argv, Output& out) {
   add_qa(app, to_answer);
   add_embed(app, to_embed);
   add_rerank(app, to_rerank);
+  add_zero_shot(app, to_score);
   add_logits(app, to_run);
   add_tokenize(app, to_tokenize);
   add_verify(app, to_verify);
@@ -357,7 +384,8 @@ int run_command_line(int argc, char** argv, Output& out) {
     for (const TextArguments* texts :
          {static_cast<const TextArguments*>(&to_classify), static_cast<const TextArguments*>(&to_find),
           static_cast<const TextArguments*>(&to_embed), static_cast<const TextArguments*>(&to_rerank),
-          static_cast<const TextArguments*>(&to_run), static_cast<const TextArguments*>(&to_tokenize)})
+          static_cast<const TextArguments*>(&to_score), static_cast<const TextArguments*>(&to_run),
+          static_cast<const TextArguments*>(&to_tokenize)})
       check_texts(*texts);
     if (app.got_subcommand("qa")) check_questions(to_answer);
     if (app.got_subcommand("rerank")) check_query(to_rerank);
@@ -378,6 +406,7 @@ int run_command_line(int argc, char** argv, Output& out) {
   if (command == "qa") return qa(to_answer, out);
   if (command == "embed") return embed(to_embed, out);
   if (command == "rerank") return rerank(to_rerank, out);
+  if (command == "zero-shot") return zero_shot(to_score, out);
   if (command == "logits") return logits(to_run, out);
   if (command == "tokenize") return tokenize(to_tokenize, out);
   if (command == "verify") return verify(to_verify, out);

@@ -53,6 +53,11 @@ struct RerankArguments : TextArguments {
 };
 int rerank(const RerankArguments& arguments, Output& out);
 
+struct ZeroShotArguments : TextArguments {
+  bertha::ZeroShotOptions options;
+};
+int zero_shot(const ZeroShotArguments& arguments, Output& out);
+
 struct LogitsArguments : TextArguments {
   bertha::EncodeOptions options;
 };

@@ -1,4 +1,4 @@
-// classify, ner and qa: texts in, what the pipelines find out, a JSON line for each.
+// classify, ner, qa and zero-shot: texts in, what the pipelines find out, a JSON line for each.
 
 #include "answers_json.hpp"
 #include "commands.hpp"
@@ -49,6 +49,19 @@ int qa(const QaArguments& arguments, Output& out) {
   if (arguments.context) lines.push_back({.text = *arguments.question, .pair = arguments.context});
   const Keys keys = {"question", "context", Second::required};
   return run_lines({keys, run, {}}, arguments.lines, std::move(lines), out);
+}
+
+int zero_shot(const ZeroShotArguments& arguments, Output& out) {
+  const auto model = bertha::ZeroShotClassifier::load(arguments.model, arguments.load);
+  const auto run = [&](const std::vector<const Line*>& lines) {
+    std::vector<std::string_view> texts;
+    for (const Line* line : lines) texts.push_back(line->text);
+    auto results = written(model.try_run(texts, arguments.options, call_options(arguments.lines)),
+                           [&](std::size_t i, const auto& labels) { return to_json(labels, texts[i]); });
+    for (Result& result : results) result.cut = false;  // the JSON says so
+    return results;
+  };
+  return run_texts({{.second = Second::refused}, run, {}}, arguments, out);
 }
 
 }  // namespace program

@@ -50,6 +50,20 @@ def window_requests() -> list[Request]:
     return [*requests, (TEXTS["texts"][2], None, {**grouped, "stride": 16})]
 
 
+def zero_shot_requests() -> list[Request]:
+    """Zero-shot classification: every option, one label and several, and a text that is cut."""
+    labels = ["travel", "boats", "Caf\u00e9 \u6771\u4eac", "", "a longer label, with a comma"]
+    variants: tuple[Json, ...] = (
+        {},
+        {"multi_label": True},
+        {"hypothesis_template": "{0}? Is {0} what {{it}} says?"},
+        {"candidate_labels": labels[:1]},
+        {"candidate_labels": labels[:2], "hypothesis_template": "{}"},
+    )
+    texts = [text for text in TEXTS["texts"] if text] + [TEXTS["long"] * 5]
+    return [(text, None, {"candidate_labels": labels, **options}) for text in texts for options in variants]
+
+
 def question_requests() -> list[Request]:
     """Question answering: every option of the pipeline, and contexts that need several windows."""
     requests: list[Request] = []

@@ -29,6 +29,7 @@ CLASSES = {  # what follows the family's name
 }
 BIO = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG")
 YES_NO = ("no", "yes")
+INFERENCE = ("contradiction", "neutral", "entailment")
 MIXED = ("B-PER", "I-PER", "LOC", "E-ORG", "S-ORG", "B-MISC-X", "I-MISC-X", "O")
 
 Json = dict[str, Any]
@@ -56,6 +57,7 @@ class Tiny(NamedTuple):
     every: int = 1  # of the texts and requests only each such one: what families share is said by the first
     padded: bool = False  # also texts with a padding token written out
     windows: bool = False  # also a golden of texts that are read in windows
+    zero_shot: bool = False  # also a golden of labels that requests name
 
 
 BFLOAT16: Json = {"precision": "bfloat16", "selftest": True}
@@ -118,6 +120,7 @@ MODELS = (
         selftest=True,
     ),
     Tiny("classify_bfloat16", SEQUENCE, 2, 36, 3, 52, labels=("negative", "positive", "neither"), **BFLOAT16),
+    Tiny("inference", SEQUENCE, 1, 28, 4, 40, labels=INFERENCE, seed=2, every=6, zero_shot=True),
     Tiny("entities", TOKEN, 2, 36, 3, 52, labels=BIO, selftest=True, seed=3),
     Tiny("entities_cased", TOKEN, 1, 40, 2, 48, "gelu_new", cased=True, labels=MIXED, max_length=48, seed=7, windows=True),
     Tiny("entities_int8", TOKEN, 1, 32, 2, 64, cased=True, labels=BIO, precision="int8", selftest=True, seed=3),

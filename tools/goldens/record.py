@@ -73,6 +73,14 @@ def pipeline_case(run: Any, head: str, text: str, pair: str | None, options: Jso
     return {"text": text, "text_pair": pair, "options": options, "answers": found, "gap": min(gaps, default=None)}
 
 
+def zero_shot_case(run: Any, text: str, options: Json) -> Json:
+    """One entry of `pipelines` of a zero-shot classifier."""
+    found = plain(run(text, **options))
+    answers = [{"label": label, "score": score} for label, score in zip(found["labels"], found["scores"])]
+    gaps = [a["score"] - b["score"] for a, b in zip(answers, answers[1:])]
+    return {"text": text, "text_pair": None, "options": options, "answers": answers, "gap": min(gaps, default=None)}
+
+
 def pipeline(model: Any, loaded: Any, head: str) -> Any:
     """The pipeline of a head; None where there is none."""
     task = {SEQUENCE: "text-classification", TOKEN: TOKEN, QUESTION: QUESTION}.get(head)

@@ -13,7 +13,7 @@ from bertha_convert.conversion import Options, convert
 from bertha_convert.families import QUESTION, SEQUENCE, TOKEN
 from bertha_convert.selftest import as_bfloat16, nine_digits
 
-from .inputs import GOLDEN, REQUESTS, TEXTS, model_texts, padded_texts, window_requests
+from .inputs import GOLDEN, REQUESTS, TEXTS, model_texts, padded_texts, window_requests, zero_shot_requests
 from .models import NONE, Tiny, load_model, write_model
 from .record import (
     ORACLES,
@@ -25,6 +25,7 @@ from .record import (
     same_if,
     stored,
     write_golden,
+    zero_shot_case,
 )
 
 Json = dict[str, Any]
@@ -112,3 +113,7 @@ def tiny_golden(tiny: Tiny, bertha: Path | None) -> None:
     if tiny.windows:
         pipelines = [pipeline_case(run, tiny.head, text, pair, options) for text, pair, options in window_requests()]
         write_golden(f"{tiny.name}_windows", golden | {"cases": [], "pipelines": pipelines})
+    if tiny.zero_shot:
+        run = transformers.pipeline("zero-shot-classification", model=model, tokenizer=loaded, device="cpu")
+        pipelines = [zero_shot_case(run, text, options) for text, _, options in zero_shot_requests()]
+        write_golden(f"{tiny.name}_zero_shot", golden | {"cases": [], "pipelines": pipelines})

@@ -59,7 +59,7 @@ std::size_t stream_task(const M& model, const T& task, S&& source, Visit&& visit
       std::optional<Value> value = next();
       more = value.has_value();
       if (more) values.push_back(*std::move(value));
-    } while (more && slice.add(typename T::Input(std::as_const(values.back())).size()));
+    } while (more && slice.add(detail::weight_of(task, typename T::Input(std::as_const(values.back())))));
     for (const Value& value : values) inputs.push_back(typename T::Input(value));
     auto outcomes = detail::run_slice(model, task, head, std::span<const typename T::Input>(inputs), first, call, stop,
                                       [](auto) {});

@@ -17,7 +17,8 @@ BERTHA_NAMESPACE_BEGIN
 /// result of them and their logits, a row for each sequence or token as the head gives them.
 /// Both throw Error where the input is bad, and are called from several threads at once, in the FloatEnvironment.
 /// `Input` is a view whose `size()` is its bytes; `noun` is what messages call it. A task may also have `head(loaded)`,
-/// the head of its call, made of the model's, and, for one that gives chosen_rows, `chosen(window)`, the positions.
+/// the head of its call, made of the model's, and, for one that gives chosen_rows, `chosen(window)`, the positions; and
+/// `weight(input)`, its bytes in place of `size()` where it gets more windows than its text is long.
 template <class T>
 concept Task = requires(const T& task, const typename T::Input& input, const Stop& stop,
                         std::span<const Encoding> windows, std::span<const MatrixView<const float>> logits) {
@@ -46,6 +47,15 @@ decltype(auto) head_of(const T& task, const H& loaded) {
     return H(task.head(loaded));
   else
     return (loaded);
+}
+
+/// The bytes that an input counts for.
+template <class T>
+std::size_t weight_of(const T& task, const typename T::Input& input) {
+  if constexpr (requires { task.weight(input); })
+    return task.weight(input);
+  else
+    return input.size();
 }
 
 /// The inputs that are worked on together: about 16 packs of text, so that packs are of like lengths and threads find
@@ -197,7 +207,9 @@ void visit_task(const M& model, const T& task, std::span<const typename T::Input
       if (!outcome) detail::throw_item_error(outcome.error(), T::noun, inputs.size());
   };
   for (std::size_t begin = 0, end = 0; begin < inputs.size(); begin = end) {
-    for (detail::Slice slice(call.max_batch_tokens); end < inputs.size() && slice.add(inputs[end].size());) ++end;
+    for (detail::Slice slice(call.max_batch_tokens);
+         end < inputs.size() && slice.add(detail::weight_of(task, inputs[end]));)
+      ++end;
     auto outcomes = detail::run_slice(model, task, head, inputs.subspan(begin, end - begin), begin, call, stop, look);
     for (auto& outcome : outcomes) visit(std::move(outcome));
   }
