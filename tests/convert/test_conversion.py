@@ -323,6 +323,27 @@ class Heads(FolderTest):
         self.convert()
         self.assertEqual(self.config()["labels"], ["start", "end"])
 
+    def test_next_sentence_prediction_is_a_classification_of_pairs(self) -> None:
+        tensors = folders.write_folder(self.folder, "sequence-classification")
+        tensors = {name.replace("classifier", "cls.seq_relationship"): values for name, values in tensors.items()}
+        folders.write_safetensors(self.folder / "model.safetensors", tensors)
+        asked = {"BertForNextSentencePrediction": {}, "BertForPreTraining": {"head": families.NEXT_SENTENCE}}
+        for architecture, options in asked.items():
+            self.edit("config.json", architectures=[architecture], problem_type="regression")
+            self.convert(**options)
+            config = self.config()
+            self.assertEqual((config["head"], config["problem_type"]), ("sequence-classification", None))
+            self.assertEqual(config["labels"], ["IsNext", "NotNext"])
+            written = read_tensors(self.out)["head.output.weight"]
+            np.testing.assert_array_equal(written[:, : config["hidden_size"]], tensors["cls.seq_relationship.weight"])
+        self.convert()
+        self.assertEqual(self.config()["head"], "none")
+        self.out.unlink()
+        self.edit("config.json", model_type="roberta", architectures=["RobertaForMaskedLM"])
+        self.assert_refused("roberta has no next-sentence-prediction head", head=families.NEXT_SENTENCE)
+        folders.write_folder(self.folder, "sequence-classification")
+        self.assert_refused("next-sentence-prediction head was never trained", head=families.NEXT_SENTENCE)
+
     def test_a_custom_head_is_carried_as_float32_rows(self) -> None:
         tensors = folders.write_folder(self.folder)
         own = {"scorer.weight": np.arange(36, dtype=np.float32).reshape(3, 12), "scorer.bias": np.ones(3, np.float32)}

@@ -65,6 +65,7 @@ constexpr const char* kGoldens[] = {
     "entities_int8",
     "inference",
     "inference_zero_shot",
+    "next_sentence",
     "roberta_answers",
     "roberta_classify",
     "roberta_entities",

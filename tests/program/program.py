@@ -14,7 +14,7 @@ import unittest
 PROGRAM = os.environ["BERTHA_PROGRAM"]
 MODELS = pathlib.Path(__file__).resolve().parent.parent / "golden" / "models"
 WITH_SELF_TEST = {"classify_two", "classify_int8", "entities", "entities_int8", "answers", "answers_int8",
-                  "classify_bfloat16", "entities_bfloat16", "answers_bfloat16", "electra_bfloat16"} | {
+                  "next_sentence", "classify_bfloat16", "entities_bfloat16", "answers_bfloat16", "electra_bfloat16"} | {
     f"{family}_{kind}" for family in ("roberta", "distilbert", "electra") for kind in ("classify", "answers", "int8")} | {
     "xlm_roberta_classify", "xlm_roberta_entities", "xlm_roberta_answers", "camembert_classify", "camembert_answers",
     "albert_classify", "albert_entities", "albert_answers", "albert_bfloat16", "albert_int8"}

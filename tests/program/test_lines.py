@@ -49,6 +49,21 @@ class TextsAndLines(ProgramTest):
             self.assertEqual((refused.returncode, refused.stdout), (2, b""))
             self.assertIn(expected, refused.stderr.decode())
 
+    def test_nsp_reads_pairs_of_a_model_that_has_the_head(self):
+        model = str(MODELS / "next_sentence.safetensors")
+        [found] = self.ask("nsp", model, "--text", "Ada moved.", "--text-pair", "She lives in Lima.")
+        self.assertEqual(sorted(answer["label"] for answer in found), ["IsNext", "NotNext"])
+        self.assertAlmostEqual(sum(answer["score"] for answer in found), 1, 5)
+        objects = [{"text": "Ada moved.", "text_pair": "She lives in Lima."}, {"text": "alone"}]
+        from_lines = lines(run("nsp", model, "--jsonl", stdin="\n".join(map(json.dumps, objects))))
+        self.assertEqual(from_lines[0], found)
+        self.assertIn("text_pair", from_lines[1]["error"]["message"])
+        for arguments in (["--text", "a"], ["--text-pair", "a"], [], ["--jsonl", "--text", "a", "--text-pair", "b"]):
+            self.assertEqual(run("nsp", model, *arguments).returncode, 2, arguments)
+        refused = run("nsp", CLASSIFIER, "--text", "a", "--text-pair", "b")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn(b"--head next-sentence-prediction", refused.stderr)
+
     def test_lines_end_at_lf_or_crlf_and_lose_a_byte_order_mark(self):
         plain = run("tokenize", CLASSIFIER, stdin="one bank\nin Lima\n").stdout
         self.assertEqual(plain.count(b"\n"), 2)

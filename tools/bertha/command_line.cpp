@@ -108,6 +108,23 @@ void add_classify(CLI::App& app, ClassifyArguments& arguments) {
   add_loading(*command, arguments.load);
 }
 
+void add_nsp(CLI::App& app, NspArguments& arguments) {
+  auto* command = app.add_subcommand("nsp", "Tell whether one text goes on from another (--jsonl: text, text_pair)");
+  add_model(*command, arguments.model);
+  auto* text = command->add_option("--text", arguments.text, "The first text; without it pairs come with --jsonl");
+  auto* pair = command->add_option("--text-pair", arguments.text_pair, "The text that may go on from it")->needs(text);
+  text->needs(pair);
+  auto* truncation = command->add_flag("--truncation", arguments.options.truncation,
+                                       "Cut the longer text of pairs that are too long; else they are errors");
+  count(command->add_option("--max-length", arguments.options.max_length,
+                            "Tokens that are kept; the model's if not given"),
+        1)
+      ->needs(truncation);
+  add_lines(*command, arguments.lines);
+  add_threads(*command, arguments.lines.threads);
+  add_loading(*command, arguments.load);
+}
+
 void add_ner(CLI::App& app, NerArguments& arguments) {
   auto* command = app.add_subcommand("ner", "Find entities (--jsonl: text)");
   add_model(*command, arguments.model);
@@ -332,6 +349,13 @@ void check_texts(const TextArguments& arguments) {
     throw CLI::ValidationError("--jsonl", "reads standard input; it can't go with texts on the command line");
 }
 
+void check_pairs(const NspArguments& arguments) {
+  if (arguments.text && arguments.lines.jsonl)
+    throw CLI::ValidationError("--jsonl", "has the pairs on standard input; it can't go with --text");
+  if (!arguments.text && !arguments.lines.jsonl)
+    throw CLI::ValidationError("nsp", "needs --text and --text-pair, or --jsonl with pairs on standard input");
+}
+
 void check_questions(const QaArguments& arguments) {
   if (arguments.question && arguments.lines.jsonl)
     throw CLI::ValidationError("--jsonl", "has the questions on standard input; it can't go with --question");
@@ -354,6 +378,7 @@ int run_command_line(int argc, char** argv, Output& out) {
   app.set_version_flag("--version", std::to_string(BERTHA_VERSION_MAJOR) + '.' + std::to_string(BERTHA_VERSION_MINOR) +
                                         '.' + std::to_string(BERTHA_VERSION_PATCH));
   ClassifyArguments to_classify;
+  NspArguments to_follow;
   NerArguments to_find;
   QaArguments to_answer;
   EmbedArguments to_embed;
@@ -366,6 +391,7 @@ int run_command_line(int argc, char** argv, Output& out) {
   BenchArguments to_inspect, to_time;
   bool profiled = false;
   add_classify(app, to_classify);
+  add_nsp(app, to_follow);
   add_ner(app, to_find);
   add_qa(app, to_answer);
   add_embed(app, to_embed);
@@ -388,6 +414,7 @@ int run_command_line(int argc, char** argv, Output& out) {
           static_cast<const TextArguments*>(&to_tokenize)})
       check_texts(*texts);
     if (app.got_subcommand("qa")) check_questions(to_answer);
+    if (app.got_subcommand("nsp")) check_pairs(to_follow);
     if (app.got_subcommand("rerank")) check_query(to_rerank);
   } catch (const CLI::CallForHelp&) {
     out.text(app.help());
@@ -402,6 +429,7 @@ int run_command_line(int argc, char** argv, Output& out) {
 
   const std::string command = app.get_subcommands().front()->get_name();
   if (command == "classify") return classify(to_classify, out);
+  if (command == "nsp") return nsp(to_follow, out);
   if (command == "ner") return ner(to_find, out);
   if (command == "qa") return qa(to_answer, out);
   if (command == "embed") return embed(to_embed, out);

@@ -26,6 +26,15 @@ struct ClassifyArguments : TextArguments {
 };
 int classify(const ClassifyArguments& arguments, Output& out);
 
+struct NspArguments {
+  std::string model;
+  bertha::LoadOptions load;
+  std::optional<std::string> text, text_pair;  // both, or neither: pairs on standard input
+  bertha::ClassificationOptions options;
+  LineOptions lines;
+};
+int nsp(const NspArguments& arguments, Output& out);
+
 struct NerArguments : TextArguments {
   bertha::EntityOptions options = {.truncation = true};  // transformers cuts unasked; the program says so
 };

@@ -1,4 +1,4 @@
-// classify, ner, qa and zero-shot: texts in, what the pipelines find out, a JSON line for each.
+// classify, nsp, ner, qa and zero-shot: texts in, what the pipelines find out, a JSON line for each.
 
 #include "answers_json.hpp"
 #include "commands.hpp"
@@ -15,6 +15,26 @@ int classify(const ClassifyArguments& arguments, Output& out) {
                    [](std::size_t, const auto& labels) { return to_json(labels); });
   };
   return run_texts({{}, run, "without --truncation that is an error"}, arguments, out);
+}
+
+int nsp(const NspArguments& arguments, Output& out) {
+  const auto model = bertha::TextClassifier::load(arguments.model, arguments.load);
+  if (model.labels() != std::vector<std::string>{"IsNext", "NotNext"})
+    bertha::throw_error(bertha::ErrorCode::unsupported,
+                        {arguments.model,
+                         ": the head's labels are not IsNext and NotNext; expected a head of next "
+                         "sentence prediction; convert with --head next-sentence-prediction, or run "
+                         "classify"});
+  const auto run = [&](const std::vector<const Line*>& lines) {
+    std::vector<bertha::TextInput> pairs;
+    for (const Line* line : lines) pairs.push_back(text_input(*line));
+    return written(model.try_run(pairs, arguments.options, call_options(arguments.lines)),
+                   [](std::size_t, const auto& labels) { return to_json(labels); });
+  };
+  std::vector<Line> lines;
+  if (arguments.text) lines.push_back({.text = *arguments.text, .pair = arguments.text_pair});
+  const Keys keys = {.second = Second::required};
+  return run_lines({keys, run, "without --truncation that is an error"}, arguments.lines, std::move(lines), out);
 }
 
 int ner(const NerArguments& arguments, Output& out) {

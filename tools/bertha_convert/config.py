@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from .errors import fail
-from .families import EMBEDDING, FAMILIES, HEADS, QUESTION, SEQUENCE, TOKEN, TOKENIZERS_ALONE, Family, Size
+from .families import EMBEDDING, FAMILIES, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN, TOKENIZERS_ALONE, Family, Size
 from .load_report import some
 
-ENDINGS = {"ForSequenceClassification": SEQUENCE, "ForTokenClassification": TOKEN, "ForQuestionAnswering": QUESTION}
+ENDINGS = {
+    "ForSequenceClassification": SEQUENCE,
+    "ForTokenClassification": TOKEN,
+    "ForQuestionAnswering": QUESTION,
+    "ForNextSentencePrediction": NEXT_SENTENCE,
+}
 ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_python": "gelu",
@@ -145,6 +150,8 @@ def labels(config: Config, kind: str, path: Path) -> list[str]:
         return []
     if kind == QUESTION:
         return ["start", "end"]
+    if kind == NEXT_SENTENCE:
+        return ["IsNext", "NotNext"]  # the names of the paper: whether text_pair goes on from text
     given = config.get("id2label")
     if given is None:
         count = config.get("num_labels", 2)
@@ -165,7 +172,7 @@ def labels(config: Config, kind: str, path: Path) -> list[str]:
 
 def problem_type(config: Config, kind: str, label_count: int, path: Path) -> str | None:
     """Hugging Face's problem_type, which decides between softmax, sigmoid and none."""
-    value = config.get("problem_type")
+    value = config.get("problem_type") if kind != NEXT_SENTENCE else None
     if value not in PROBLEM_TYPES:
         raise fail("problem_type is not known", where=path, expected=", ".join(map(str, PROBLEM_TYPES)), got=value)
     if kind == SEQUENCE and value == "single_label_classification" and label_count == 1:

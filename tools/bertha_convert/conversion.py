@@ -13,7 +13,7 @@ from . import FORMAT, VERSION, canonical, config as model_config, container, lay
 from . import sentence_transformers, tokenizer
 from .checkpoint import has_unread_weights, is_read_by_others, no_weights, other_files, read_checkpoint, weight_files
 from .errors import fail
-from .families import EMBEDDING, QUESTION, SEQUENCE, TOKENIZERS_ALONE, Family
+from .families import EMBEDDING, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKENIZERS_ALONE, Family
 from .load_report import some
 from .source import StoredTensor, read_optional_json, sha256
 
@@ -53,6 +53,8 @@ class Parts(NamedTuple):
 def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> tuple[Json, list[str]]:
     """Section 3 of tools/format.md, but for what the tokenizer and the weights decide, and the names of stored layers."""
     head = model_config.head(raw, options.head, options.keep)
+    if head == NEXT_SENTENCE and head not in family.heads:
+        raise fail(f"{family.model_type} has no {head} head", where=path, expected=f"a BERT, or another --head than {head}")
     labels = model_config.labels(raw, head, path)
     sizes = model_config.sizes(raw, family, path)
     padding_id = model_config.padding_id(raw, family, sizes, path)
@@ -237,7 +239,7 @@ def _metadata(
     }
     values = {
         "source": source,
-        "config": parts.config,
+        "config": parts.config | ({"head": SEQUENCE} if parts.config.get("head") == NEXT_SENTENCE else {}),
         "tokenizer": parts.resolved.description,
         "selftest": cases,
         "crc32": checksums,

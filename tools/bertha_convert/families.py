@@ -17,6 +17,7 @@ SEQUENCE, TOKEN, QUESTION = HEADS = ("sequence-classification", "token-classific
 
 
 EMBEDDING = "embedding"
+NEXT_SENTENCE = "next-sentence-prediction"  # in the file a sequence-classification of pairs
 
 
 class Size(NamedTuple):
@@ -108,7 +109,8 @@ BERT = Family(
     class_name="Bert",
     prefix="bert.",
     sizes=_sizes(),
-    heads=_heads(Head("classifier", Dense("pooler.dense", "tanh"))),
+    heads=_heads(Head("classifier", Dense("pooler.dense", "tanh")))
+    | {NEXT_SENTENCE: Head("cls.seq_relationship", Dense("pooler.dense", "tanh"))},
     unused=("pooler.", "cls.", "classifier.", "qa_outputs."),
 )
 ROBERTA = Family(

@@ -16,7 +16,7 @@ import numpy as np
 
 from .config import LARGEST_SIZE
 from .errors import ConvertError, fail
-from .families import EMBEDDING, FAMILIES
+from .families import EMBEDDING, FAMILIES, NEXT_SENTENCE
 from .requirements import FOR_SELFTEST, faults
 from .tokenizer import Resolved, lower_first
 from .tokenizer_rules import ORACLES
@@ -172,6 +172,7 @@ def _model(transformers: Any, folder: Path, head: str) -> tuple[Any, list[str]]:
         "sequence-classification": transformers.AutoModelForSequenceClassification,
         "token-classification": transformers.AutoModelForTokenClassification,
         "question-answering": transformers.AutoModelForQuestionAnswering,
+        NEXT_SENTENCE: transformers.AutoModelForNextSentencePrediction,
         EMBEDDING: transformers.AutoModel,
     }
     options = {"num_labels": 2} if head == "question-answering" else {}
@@ -269,7 +270,7 @@ def _logits(model: Any, case: Json, head: str, reads_types: bool, vector: Vector
     if head == "question-answering":
         rows = torch.stack([output.start_logits[0], output.end_logits[0]], dim=1)
     else:
-        rows = output.logits if head == "sequence-classification" else output.logits[0]
+        rows = output.logits if head in ("sequence-classification", NEXT_SENTENCE) else output.logits[0]
     return nine_digits(rows.numpy())
 
 
@@ -312,7 +313,7 @@ def record(
     task = {"sequence-classification": "text-classification", "question-answering": "question-answering"}.get(
         head, head
     )
-    has_pipeline = head != EMBEDDING and (head != "question-answering" or int(version.split(".")[0]) < 5)
+    has_pipeline = head not in (EMBEDDING, NEXT_SENTENCE) and (head != "question-answering" or int(version.split(".")[0]) < 5)
     run = transformers.pipeline(task, model=model, tokenizer=loaded) if has_pipeline else None
     for case in recorded:
         answer = _answer(run, case, head) if run else None
@@ -327,7 +328,7 @@ def record(
         as_split(model)
         found = [_logits(model, case, head, reads_types, vector) for case in recorded]
         split = _keep_promise([case["logits"] for case in recorded], found, 1e-5 if vector else 2e-4)
-    answers = "logits and answers" if run else "logits (its question-answering pipeline is gone: no answers)"
+    answers = "logits and answers" if run else f"logits (it has no pipeline for {head}: no answers)"
     answers = "vectors" if vector else answers
     sentence = f"{len(recorded)} cases, {answers} of transformers {version}; {agreement}"
     return Recording(recorded, sentence, version, split)

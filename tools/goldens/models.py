@@ -13,7 +13,7 @@ import safetensors.numpy
 import tokenizers
 import torch
 import transformers
-from bertha_convert.families import FAMILIES, QUESTION, SEQUENCE, TOKEN
+from bertha_convert.families import FAMILIES, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN
 
 from .inputs import TEXTS
 
@@ -25,6 +25,7 @@ CLASSES = {  # what follows the family's name
     SEQUENCE: "ForSequenceClassification",
     TOKEN: "ForTokenClassification",
     QUESTION: "ForQuestionAnswering",
+    NEXT_SENTENCE: "ForNextSentencePrediction",
     NONE: "Model",
 }
 BIO = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG")
@@ -121,6 +122,7 @@ MODELS = (
     ),
     Tiny("classify_bfloat16", SEQUENCE, 2, 36, 3, 52, labels=("negative", "positive", "neither"), **BFLOAT16),
     Tiny("inference", SEQUENCE, 1, 28, 4, 40, labels=INFERENCE, seed=2, every=6, zero_shot=True),
+    Tiny("next_sentence", NEXT_SENTENCE, 1, 28, 2, 40, seed=4, every=3, selftest=True),
     Tiny("entities", TOKEN, 2, 36, 3, 52, labels=BIO, selftest=True, seed=3),
     Tiny("entities_cased", TOKEN, 1, 40, 2, 48, "gelu_new", cased=True, labels=MIXED, max_length=48, seed=7, windows=True),
     Tiny("entities_int8", TOKEN, 1, 32, 2, 64, cased=True, labels=BIO, precision="int8", selftest=True, seed=3),

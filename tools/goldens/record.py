@@ -9,7 +9,7 @@ import numpy as np
 import tokenizers
 import torch
 import transformers
-from bertha_convert.families import FAMILIES, QUESTION, SEQUENCE, TOKEN
+from bertha_convert.families import FAMILIES, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN
 from bertha_convert.selftest import nine_digits, plain
 from bertha_convert.unpack import reference_state
 
@@ -35,7 +35,7 @@ def run_model(model: Any, head: str, ids: list[int], type_ids: list[int]) -> tup
         return torch.stack([output.start_logits[0], output.end_logits[0]], dim=1).float().numpy(), output
     if head == NONE:
         return None, output
-    return (output.logits if head == SEQUENCE else output.logits[0]).float().numpy(), output
+    return (output.logits if head in (SEQUENCE, NEXT_SENTENCE) else output.logits[0]).float().numpy(), output
 
 
 def model_case(model: Any, loaded: Any, head: str, text: str, pair: str | None, hidden: bool) -> Json:

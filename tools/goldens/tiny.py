@@ -10,7 +10,7 @@ import safetensors.numpy
 import torch
 import transformers
 from bertha_convert.conversion import Options, convert
-from bertha_convert.families import QUESTION, SEQUENCE, TOKEN
+from bertha_convert.families import NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN
 from bertha_convert.selftest import as_bfloat16, nine_digits
 
 from .inputs import GOLDEN, REQUESTS, TEXTS, model_texts, padded_texts, window_requests, zero_shot_requests
@@ -105,7 +105,7 @@ def tiny_golden(tiny: Tiny, bertha: Path | None) -> None:
         "model": f"models/{file.name}",
         "architecture": type(model).__name__,
         "precision": ORACLES[tiny.precision],
-        "head": tiny.head,
+        "head": SEQUENCE if tiny.head == NEXT_SENTENCE else tiny.head,
         "cases": cases,
         "pipelines": pipelines,
     }
