@@ -296,6 +296,33 @@ TEST_P(GemmS8, IsExactForAllNumbersWithMinus128AndExtremeValues) {
       }
 }
 
+// Levels that multiply words widen such rows, as many at a time as they have room for: none of 4096 numbers, and the
+// last few of the others may be fewer than a tile has.
+TEST_P(GemmS8, IsExactForBytesWithoutSignInAnyNumberOfRows) {
+  for (std::size_t rows : Sizes{1, 3, 5, 17, 48, 90})
+    for (std::size_t k : Sizes{16, 80, 336, 1024, 4096}) {
+      const std::size_t n = 1 + (rows * 5 + k) % 40;
+      S8Case x(rows, k, n, static_cast<std::uint32_t>(rows * 1000 + k), rows % 2 == 0);
+      const std::size_t width = kernels::padded(n);
+      Guarded<float> out(rows * width, 1);
+      x.op.out = out.data();
+      x.op.out_stride = width;
+      x.op.a_unsigned = true;
+      x.op.a_zero = x.a_zero.data();
+      x.run(level());
+      for (std::size_t r = 0; r < rows; ++r)
+        for (std::size_t c = 0; c < width; ++c) {
+          std::int32_t total = 0;
+          for (std::size_t i = 0; i < k; ++i)
+            total += (static_cast<std::uint8_t>(x.a[r * x.depth + i]) - x.a_zero[r]) * x.weight(c, i);
+          ASSERT_TRUE(
+              same(out[r * width + c], std::fma(static_cast<float>(total), x.a_scale[r] * x.scale[c], x.bias[c])))
+              << rows << ' ' << k << ' ' << r << ' ' << c;
+        }
+      ASSERT_TRUE(out.guards_intact());
+    }
+}
+
 TEST_P(GemmS8, IsExactForEveryPairOfNumbers) {
   for (const bool is_unsigned : {false, true}) {
     const int least = is_unsigned ? 0 : -128, most = is_unsigned ? 255 : 127;

@@ -149,3 +149,13 @@ BERTHA_NOINLINE void subtract_zero_points(std::int32_t* sums, std::size_t rows, 
   for (std::size_t row = 0; row < rows; ++row)
     store(sums + row * kLanes, subtract_product(load(sums + row * kLanes), zero[row], weights));
 }
+
+/// Writes a panel's rows of an int8 product, whose sums [rows, 16] are complete.
+BERTHA_INLINE void write_dequantised(const GemmS8& op, std::int32_t* sums, std::size_t panel, std::size_t first_row,
+                                     std::size_t rows) {
+  const std::size_t column = panel * kLanes;
+  if (op.a_zero) subtract_zero_points(sums, rows, op.a_zero + first_row, op.sum + column);
+  const F32x16 bias = op.bias ? load(op.bias + column) : broadcast(0.0f);
+  write(Dequantise{sums, op.a_scale + first_row, load(op.scale + column), bias}, op.activation,
+        destination(op, panel, first_row, rows));
+}

@@ -56,13 +56,8 @@ BERTHA_INLINE void gemm_quads(const GemmS8& op, std::int32_t* starts) {
              .sums = sums,
              .sums_rows = rows,
              .starts = starts});
-      for (std::size_t p = panel; p < panel + panels; ++p) {
-        std::int32_t* of_panel = sums + (p - panel) * rows * kLanes;
-        if (op.a_zero) subtract_zero_points(of_panel, rows, op.a_zero + row, op.sum + p * kLanes);
-        const F32x16 bias = op.bias ? load(op.bias + p * kLanes) : broadcast(0.0f);
-        write(Dequantise{of_panel, op.a_scale + row, load(op.scale + p * kLanes), bias}, op.activation,
-              destination(op, p, row, rows));
-      }
+      for (std::size_t p = panel; p < panel + panels; ++p)
+        write_dequantised(op, sums + (p - panel) * rows * kLanes, p, row, rows);
     }
   }
 }

@@ -22,14 +22,15 @@ namespace detail {
 /// Inputs from a seed, and the bits of outputs as one number. Sizes are odd, so that every kernel has a ragged edge.
 struct KnownAnswers {
   static constexpr std::size_t kRows = 13, kSize = 37, kWide = 64, kN = 32, kStride = 48;
+  static constexpr std::size_t kManyRows = 32;  // more than any tile has, as those of int8 may be another product
 
   std::uint32_t state = 1;
   alignas(64) float x[kRows * 3 * kStride], y[kRows * 3 * kStride], out[kRows * 3 * kStride];
-  alignas(64) float panels[kN * kSize], vector[kStride], other[kStride], row_scale[kRows + 3];
-  alignas(64) std::int8_t q[kRows * kWide], packed[padded(kRows) * kMostQuantisedBytes * kWide], q_panels[kN * kWide];
+  alignas(64) float panels[kN * kSize], vector[kStride], other[kStride], row_scale[kManyRows];
+  alignas(64) std::int8_t q[kRows * kWide], packed[kManyRows * kMostQuantisedBytes * kWide], q_panels[kN * kWide];
   alignas(64) bf16 rounded[padded(kRows) * 2 * kWide], rounded_panels[kN * 2 * kWide];
   alignas(64) std::int32_t sum[kN], zero[kRows + 3];
-  alignas(64) std::byte scratch[attention_scratch(kRows, kSize)], product[product_scratch(kRows)];
+  alignas(64) std::byte scratch[attention_scratch(kRows, kSize)], product[product_scratch(kManyRows)];
 
   template <std::size_t N>
   void fill(float (&numbers)[N]) {
@@ -229,6 +230,16 @@ void known_answers(const Table& table, const Check& check) {
   multiply.a_zero = k->zero;
   table.gemm_s8(multiply);
   check("gemm_s8", Known::hash(k->out, rows, stride, n));
+  quantise.x = k->x;
+  quantise.smoothing = nullptr;
+  quantise.zero = nullptr;
+  multiply.a_zero = nullptr;
+  for (const std::size_t number : {Known::kManyRows, std::size_t{1}}) {
+    quantise.rows = multiply.rows = number;
+    pack_quantised(quantise);
+    table.gemm_s8(multiply);
+    check("gemm_s8", Known::hash(k->out, number, stride, n));
+  }
 }
 
 /// Throws Error{self_test} naming the operation of `table` whose bits are not those that every build must come to. The
@@ -256,7 +267,9 @@ inline void require_known_answers(const Table& table) {
                                         {"round_rows", 5819441580727689750u},
                                         {"embed_bf16", 10650807531880031481u},
                                         {"quantise_rows", 827875724416552598u},
-                                        {"gemm_s8", 182748915995643002u}};
+                                        {"gemm_s8", 182748915995643002u},
+                                        {"gemm_s8", 1221596285220251952u},
+                                        {"gemm_s8", 9058994619276973115u}};
   const Answer* next = kAnswers;
   known_answers(table, [&](std::string_view operation, std::uint64_t number) {
     if (next->operation != operation || next->number != number)

@@ -5,7 +5,7 @@
 // | fma                  | vfmadd                                                                         |
 // | min, max             | vminps, vmaxps: like C's a < b ? a : b, the second operand when one is NaN     |
 // | to_s32               | vcvtps2dq, nearest even                                                        |
-// | dot_quads            | twice vpmaddwd, vpaddd                                                         |
+// | dot_quads            | twice vpmaddwd, vpaddd; of a WideRow twice vpaddw, vpmaddwd, vpaddd             |
 //
 // dot_quads takes bytes as words, so it is exact: quad_row parts those of even and of odd k by shifts, once for all
 // rows of a tile, and the operand is packed as words in that order. vpmaddubsw on |w| and a with w's sign takes as many
@@ -26,7 +26,7 @@ namespace kernels::avx2 {
 /// 2 of a, one for a product. Unsigned: 6, and a mask too. bfloat16: 8, widened weights 4, 2 of a.
 inline constexpr std::size_t kTileRowsF32 = 6, kTileRowsS8 = 4, kTileRowsU8 = 3, kTileRowsBf16 = 4;
 inline constexpr std::size_t kPairRowsF32 = 0, kPairRowsS8 = 0, kPairRowsU8 = 0, kPairRowsBf16 = 0;
-inline constexpr std::size_t kExpVectors = 1;
+inline constexpr std::size_t kExpVectors = 2;
 
 struct F32x16 {
   __m256 lo, hi;
@@ -42,6 +42,13 @@ struct Quad {
   __m256i even, odd;
 };
 struct QuadRow {
+  I32x16 even, odd;
+};
+/// Weights of a panel, widened: of every four k, those of even k come first, for all outputs.
+struct WideNumber {
+  std::int16_t value;
+};
+struct WideRow {
   I32x16 even, odd;
 };
 using UnsignedQuad = Quad;
@@ -174,6 +181,7 @@ BERTHA_INLINE void store_quads(std::int8_t* p, I32x16 a, I32x16 b, I32x16 c, I32
   store_256(p + 32, interleave_quads(a.hi, b.hi, c.hi, d.hi));
 }
 BERTHA_INLINE I32x16 add(I32x16 a, I32x16 b) { return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)}; }
+BERTHA_INLINE I32x16 sub(I32x16 a, I32x16 b) { return {_mm256_sub_epi32(a.lo, b.lo), _mm256_sub_epi32(a.hi, b.hi)}; }
 BERTHA_INLINE I32x16 subtract_product(I32x16 a, std::int32_t factor, I32x16 b) {
   const __m256i f = _mm256_set1_epi32(factor);
   return {_mm256_sub_epi32(a.lo, _mm256_mullo_epi32(f, b.lo)), _mm256_sub_epi32(a.hi, _mm256_mullo_epi32(f, b.hi))};
@@ -215,10 +223,37 @@ BERTHA_INLINE I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) {
   acc = add(acc, {_mm256_madd_epi16(a.even, w.even.lo), _mm256_madd_epi16(a.even, w.even.hi)});
   return add(acc, {_mm256_madd_epi16(a.odd, w.odd.lo), _mm256_madd_epi16(a.odd, w.odd.hi)});
 }
-BERTHA_INLINE void widen_quads(const std::int8_t* from, QuadNumber* to) {  // four of them
-  const __m256i words = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
-  constexpr int kEvenFirst = 0xd8;  // of words 0 1 2 3: 0 2 1 3
+BERTHA_INLINE WideRow wide_row(const WideNumber* w) {
+  return {{load_256(w), load_256(w + 16)}, {load_256(w + 32), load_256(w + 48)}};
+}
+BERTHA_INLINE void store(WideNumber* w, QuadRow row) {
+  store_256(w, row.even.lo);
+  store_256(w + 16, row.even.hi);
+  store_256(w + 32, row.odd.lo);
+  store_256(w + 48, row.odd.hi);
+}
+BERTHA_INLINE __m256i dot_swapped(Quad a, __m256i even, __m256i odd) {
+  return _mm256_madd_epi16(_mm256_add_epi16(a.even, odd), _mm256_add_epi16(a.odd, even));
+}
+BERTHA_INLINE I32x16 dot_quads(I32x16 acc, Quad a, WideRow w) {
+  return add(acc, {dot_swapped(a, w.even.lo, w.odd.lo), dot_swapped(a, w.even.hi, w.odd.hi)});
+}
+BERTHA_INLINE I32x16 own_products(QuadRow w) {
+  return {_mm256_madd_epi16(w.even.lo, w.odd.lo), _mm256_madd_epi16(w.even.hi, w.odd.hi)};
+}
+BERTHA_INLINE I32x16 own_products(const QuadNumber* a) {
+  const __m256i quads = load_256(a);
+  return {_mm256_madd_epi16(quads, _mm256_srli_epi64(quads, 32)), _mm256_setzero_si256()};
+}
+BERTHA_INLINE void store_even_first(QuadNumber* to, __m256i words) {  // of four quads
+  constexpr int kEvenFirst = 0xd8;                                    // of words 0 1 2 3: 0 2 1 3
   store_256(to, _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(words, kEvenFirst), kEvenFirst));
+}
+BERTHA_INLINE void widen_quads(const std::int8_t* from, QuadNumber* to) {
+  store_even_first(to, _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+}
+BERTHA_INLINE void widen_quads(const std::uint8_t* from, QuadNumber* to) {
+  store_even_first(to, _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
 }
 BERTHA_INLINE UnsignedQuad unsigned_quad(const std::uint8_t* a) {
   const __m256i quad = broadcast_4_bytes(a);

@@ -5,7 +5,8 @@
 // | fma                  | vfmadd, with the broadcast of one number folded into its memory operand        |
 // | min, max             | vminps, vmaxps: like C's a < b ? a : b, the second operand when one is NaN     |
 // | to_s32               | vcvtps2dq, nearest even                                                        |
-// | dot_quads            | twice vpmaddwd, vpaddd, on words, as lanes_avx2.hpp explains                   |
+// | dot_quads            | twice vpmaddwd, vpaddd, on words, as lanes_avx2.hpp explains; of a WideRow     |
+// |                      | twice vpaddw, vpmaddwd, vpaddd                                                 |
 
 #pragma once
 
@@ -38,6 +39,13 @@ struct Quad {
   __m512i even, odd;
 };
 struct QuadRow {
+  __m512i even, odd;
+};
+/// Weights of a panel, widened: of every four k, those of even k come first, for all outputs.
+struct WideNumber {
+  std::int16_t value;
+};
+struct WideRow {
   __m512i even, odd;
 };
 using UnsignedQuad = Quad;
@@ -117,6 +125,7 @@ BERTHA_INLINE void store_quads(std::int8_t* p, I32x16 a, I32x16 b, I32x16 c, I32
   _mm512_storeu_si512(p, interleave_pairs({low}, {high}));
 }
 BERTHA_INLINE I32x16 add(I32x16 a, I32x16 b) { return {_mm512_add_epi32(a.v, b.v)}; }
+BERTHA_INLINE I32x16 sub(I32x16 a, I32x16 b) { return {_mm512_sub_epi32(a.v, b.v)}; }
 BERTHA_INLINE I32x16 subtract_product(I32x16 a, std::int32_t factor, I32x16 b) {
   return {_mm512_sub_epi32(a.v, _mm512_mullo_epi32(_mm512_set1_epi32(factor), b.v))};
 }
@@ -151,11 +160,29 @@ BERTHA_INLINE QuadRow quad_row(const std::int8_t* w) {
 BERTHA_INLINE I32x16 dot_quads(I32x16 acc, Quad a, QuadRow w) {
   return add(add(acc, {_mm512_madd_epi16(a.even, w.even)}), {_mm512_madd_epi16(a.odd, w.odd)});
 }
-BERTHA_INLINE void widen_quads(const std::int8_t* from, QuadNumber* to) {
-  const __m256i words = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
-  constexpr int kEvenFirst = 0xd8;  // of words 0 1 2 3: 0 2 1 3
+BERTHA_INLINE WideRow wide_row(const WideNumber* w) { return {load_512(w), load_512(w + 32)}; }
+BERTHA_INLINE void store(WideNumber* w, QuadRow row) {
+  _mm512_storeu_si512(w, row.even);
+  _mm512_storeu_si512(w + 32, row.odd);
+}
+BERTHA_INLINE I32x16 dot_quads(I32x16 acc, Quad a, WideRow w) {
+  return add(acc, {_mm512_madd_epi16(_mm512_add_epi16(a.even, w.odd), _mm512_add_epi16(a.odd, w.even))});
+}
+BERTHA_INLINE I32x16 own_products(QuadRow w) { return {_mm512_madd_epi16(w.even, w.odd)}; }
+BERTHA_INLINE I32x16 own_products(const QuadNumber* a) {
+  const __m256i quads = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a));
+  return {_mm512_zextsi256_si512(_mm256_madd_epi16(quads, _mm256_srli_epi64(quads, 32)))};
+}
+BERTHA_INLINE void store_even_first(QuadNumber* to, __m256i words) {  // of four quads
+  constexpr int kEvenFirst = 0xd8;                                    // of words 0 1 2 3: 0 2 1 3
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
                       _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(words, kEvenFirst), kEvenFirst));
+}
+BERTHA_INLINE void widen_quads(const std::int8_t* from, QuadNumber* to) {
+  store_even_first(to, _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+}
+BERTHA_INLINE void widen_quads(const std::uint8_t* from, QuadNumber* to) {
+  store_even_first(to, _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
 }
 BERTHA_INLINE UnsignedQuad unsigned_quad(const std::uint8_t* a) {
   const __m512i quad = broadcast_4_bytes(a);

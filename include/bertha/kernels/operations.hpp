@@ -282,10 +282,13 @@ constexpr std::size_t product_sums(std::size_t rows, std::size_t k, std::size_t 
   return k < kLongK ? 0 : round_up(rows < kWaitingRows ? rows : kWaitingRows, 32) * round_up(n_panels, 2) * kLanes;
 }
 
+/// Bytes of scratch that int8 products have beside their sums: where words are multiplied, numbers become such there.
+inline constexpr std::size_t kWideningScratch = 32'768;
+
 /// Bytes of scratch of a product of so many rows, the same on every level: the sums of two panels, or, on AMX, of two
 /// pairs of panels, while they wait for their activation. More than kWaitingRows rows take no more.
 constexpr std::size_t product_scratch(std::size_t rows) {
-  return sizeof(float) * 4 * kLanes * round_up(rows < kWaitingRows ? rows : kWaitingRows, 32);
+  return kWideningScratch + sizeof(float) * 4 * kLanes * round_up(rows < kWaitingRows ? rows : kWaitingRows, 32);
 }
 
 /// Rows of queries that attention works on at a time; a constant, so that results don't depend on the length.

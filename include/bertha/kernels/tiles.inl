@@ -28,7 +28,8 @@ struct TileWork {
   std::size_t panels;                 // as panels_at_once says
   typename Product::Stored* sums;     // [panels][sums_rows][16], of which `rows` are written
   std::size_t sums_rows;
-  const std::int32_t* starts = nullptr;  // [rows], where sums begin, of products whose sums do not at zero
+  const std::int32_t* starts = nullptr;  // where sums begin, as the product's `start` reads it
+  const void* next = nullptr;            // what each tile of a product that kFetchesNext fetches, in place of weights
 };
 
 /// What a tile fetches while it multiplies: `step` bytes further with every row of its panels.
@@ -92,10 +93,12 @@ BERTHA_INLINE void tiles_of(const TileWork<Product>& work) {
   // Weights that are read once stream from memory, and are fetched a little ahead. Where several tiles read them, it is
   // the panels that come next that are fetched, a share by each tile.
   Fetch fetch{reinterpret_cast<const char*>(work.w) + kPrefetch, kLineBytes};
-  if (left > 1)
+  constexpr bool kFetchesNext = requires { Product::kFetchesNext; };
+  if (left > 1 && !kFetchesNext)
     fetch = {reinterpret_cast<const char*>(work.w + Panels * work.k * kLanes), (Panels * kLineBytes + left - 1) / left};
   for (std::size_t row = 0; row < work.rows; --left) {
     const std::size_t height = (work.rows - row + left - 1) / left;
+    if constexpr (kFetchesNext) fetch.from = static_cast<const char*>(work.next);
     tile_of_height<Product, Rows, Least, Panels>(work, row, height, fetch);
     row += height;
   }
