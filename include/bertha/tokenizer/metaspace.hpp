@@ -36,13 +36,16 @@ class MetaspaceWord {
     next_ = range.begin;
     last_ = {};
     text_.assign(with_mark ? kMetaspace : std::string_view());
+    even_from_ = text_.size();
+    even_source_ = range.begin;
     for (std::size_t at = range.begin; at < range.end;) {
       const std::size_t space = std::min(source_.find(' ', at), range.end);
+      text_ += source_.substr(at, space - at);
+      at = space + 1;
+      if (space == range.end) break;
+      text_ += kMetaspace;
       even_from_ = text_.size();
       even_source_ = at;
-      text_ += source_.substr(at, space - at);
-      if (space < range.end) text_ += kMetaspace;
-      at = space + 1;
     }
     n_added_ = with_mark ? kMetaspace.size() : 0;
   }

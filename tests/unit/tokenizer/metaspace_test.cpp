@@ -75,4 +75,13 @@ TEST(Metaspace, DecodesMarksToSpacesButThoseOfTheFirstToken) {
   EXPECT_EQ(decode_metaspace({}, PrependScheme::always), "");
 }
 
+TEST(MetaspaceWord, KnowsThePlaceOfAMarkAtTheEnd) {
+  MetaspaceWord word;
+  word.assign("a ", {0, 2}, false);
+  EXPECT_EQ(word.source({0, 1}), (MetaspaceWord::Range{0, 1}));
+  EXPECT_EQ(word.source({1, 4}), (MetaspaceWord::Range{1, 2}));
+  word.assign("a ", {1, 2}, false);
+  EXPECT_EQ(word.source({0, 3}), (MetaspaceWord::Range{1, 2}));
+}
+
 }  // namespace
