@@ -69,6 +69,66 @@ class Options(ProgramTest):
                 self.assertEqual(rest, [token for token in everything if token["entity"] not in names])
         self.assertEqual(self.ask("ner", TAGGER, "--ignore-labels", "O", text), self.ask("ner", TAGGER, text))
 
+    def test_words_that_are_cut_already(self):
+        words, options = ["Ada,Sinan", "moved", "\u0130zmir"], ("--is-split-into-words", "--delimiter", " - ")
+        stdin = json.dumps({"text": words}) + "\n" + json.dumps({"text": " - ".join(words)}) + "\n"
+        ask = ("ner", TAGGER, "--ignore-labels", "", *options)
+        listed, joined = self.ask(*ask, "--jsonl", stdin=stdin)
+        self.assertEqual(listed, joined)
+        self.assertEqual([listed], self.ask(*ask, " - ".join(words)))
+        starts = [token["start"] for token in listed]
+        self.assertEqual((starts[0], starts[-1] >= len("Ada,Sinan - moved - ")), (0, True))
+        [error, other] = self.ask("ner", TAGGER, *options, "--jsonl", stdin='{"text": ["a", 1]}\n{"text": "a"}\n', status=1)
+        self.check_error(error, 1, says="list of strings")
+        self.assertNotIn("error", other)
+        [error] = self.ask("ner", TAGGER, "--jsonl", stdin='{"text": ["a"]}\n', status=1)
+        self.check_error(error, 1, says="array")
+
+    def test_words_have_one_label_and_tokens_several(self):
+        for aggregation in ("first", "average", "max"):
+            [found] = self.ask("ner", TAGGER, "--aggregation", aggregation, "--word-grouping", "true_words", "--label-scheme",
+                               "bioes", "--decoding", "valid", "--ignore-labels", "", TEXTS[1])
+            self.assertTrue(all(set(entity) == {"entity_group", "score", "word", "start", "end"} for entity in found))
+            self.assertTrue(found)
+        [found] = self.ask("ner", TAGGER, "--top-labels", "2", "--ignore-labels", "", TEXTS[1])
+        for token in found:
+            first, second = token["top_labels"]
+            self.assertEqual((first["label"], first["score"]), (token["entity"], token["score"]))
+            self.assertGreaterEqual(first["score"], second["score"])
+
+    def test_a_long_text_is_classified_in_windows(self):
+        long = " ".join(["bank", "."] * 20)
+        ask = ("classify", CLASSIFIER, "--top-k", "all", "--max-length", "12", "--stride", "2")
+        [shown] = self.ask(*ask, "--show-windows", "--reduce", "max", long)
+        self.assertEqual(len(shown["windows"]), 5)
+        for part in shown["windows"]:
+            self.assertEqual([part["labels"]], self.ask("classify", CLASSIFIER, "--top-k", "all", long[part["start"]:part["end"]]))
+        for entry in shown["labels"]:
+            said = [x["score"] for part in shown["windows"] for x in part["labels"] if x["label"] == entry["label"]]
+            self.assertEqual(entry["score"], max(said))
+        [first] = self.ask(*ask, "--reduce", "first", long)
+        self.assertEqual(first, shown["windows"][0]["labels"])
+        [pair] = self.ask(*ask[:-1], "1", "--truncation-strategy", "only_second", "--show-windows", "--jsonl",
+                          stdin=json.dumps({"text": "Ada moved", "text_pair": long}) + "\n")
+        self.assertEqual({(part["start"], part["end"]) for part in pair["windows"]}, {(0, 9)})
+        self.assertEqual(pair["windows"][-1]["pair_end"], len(long))
+
+    def test_several_contexts_are_ranked_together(self):
+        contexts = ["Sinan lives in Boston.", "Nobody moved from Oslo to the banks of Lima.", "Sinan lives in \u0130zmir."]
+        ask = ("qa", ASKER, "--top-k", "4", "--score-rule", "calibrated")
+        given = [part for context in contexts for part in ("--context", context)]
+        [found] = self.ask(*ask, "--question", "Where does Sinan live?", *given)
+        self.assertEqual(len(found), 4)
+        for answer in found:
+            self.assertEqual(contexts[answer["passage"]][answer["start"]:answer["end"]], answer["answer"])
+        self.assertLessEqual(sum(answer["score"] for answer in found), 1)
+        line = json.dumps({"question": "Where does Sinan live?", "context": contexts}) + "\n"
+        self.assertEqual([found], self.ask(*ask, "--jsonl", stdin=line))
+        [none] = self.ask("qa", ASKER, "--score-rule", "calibrated", "--no-answer-threshold", "1.5", "--jsonl", stdin=line)
+        self.assertEqual((none["answer"], none["start"], none["end"], none["passage"]), ("", 0, 0, 0))
+        [error] = self.ask(*ask, "--jsonl", stdin='{"question": "Who?", "context": []}\n', status=1)
+        self.check_error(error, 1, says="context")
+
     def test_aggregation_has_the_name_of_hugging_face_too(self):
         self.assertEqual(self.ask("ner", TAGGER, "--aggregation-strategy", "simple", *TEXTS),
                          self.ask("ner", TAGGER, "--aggregation", "simple", *TEXTS))

@@ -11,11 +11,13 @@
 
 namespace program {
 
-inline std::string to_json(const bertha::ClassificationResult& result) {
-  return list(result, [](const bertha::LabelScore& label) {
+inline std::string to_json(const std::vector<bertha::LabelScore>& labels) {
+  return list(labels, [](const bertha::LabelScore& label) {
     return "{\"label\":" + quote(label.label) + ",\"score\":" + number(label.score) + '}';
   });
 }
+
+inline std::string to_json(const bertha::ClassificationResult& result) { return to_json(result.labels); }
 
 /// A list of numbers, or, of the tokens of a text, a list for each.
 inline std::string to_json(const bertha::EmbeddingResult& result, bool tokens) {
@@ -45,19 +47,44 @@ inline std::string to_json(const bertha::Entities& entities, std::string_view te
     return (aggregated ? "{\"entity_group\":" : "{\"entity\":") + quote(entity.label) +
            ",\"score\":" + number(entity.score) + (aggregated ? "" : ",\"index\":" + number(entity.index)) +
            ",\"word\":" + quote(entity.word) + ",\"start\":" + number(convert(entity.start)) +
-           ",\"end\":" + number(convert(entity.end)) + '}';
+           ",\"end\":" + number(convert(entity.end)) +
+           (entity.top_labels.empty() ? "" : ",\"top_labels\":" + to_json(entity.top_labels)) + '}';
   });
 }
 
-/// One object for the best of one; a list when more were asked for, or when there is none.
-inline std::string to_json(const bertha::AnswerResult& result, std::string_view context, bertha::OffsetUnit unit,
-                           std::size_t top_k) {
-  const bertha::OffsetConverter convert(context, unit);
+/// What each window says beside what all say together. Offsets count in `unit` of the text, and of its pair.
+inline std::string to_json_with_windows(const bertha::ClassificationResult& result, std::string_view text,
+                                        std::string_view pair, bertha::OffsetUnit unit) {
+  const bertha::OffsetConverter in_text(text, unit), in_pair(pair, unit);
+  const auto write = [&](const bertha::ClassifiedWindow& window) {
+    std::string json =
+        "{\"start\":" + number(in_text(window.covered.start)) + ",\"end\":" + number(in_text(window.covered.end));
+    if (window.covered_pair)
+      json += ",\"pair_start\":" + number(in_pair(window.covered_pair->start)) +
+              ",\"pair_end\":" + number(in_pair(window.covered_pair->end));
+    return json + ",\"labels\":" + to_json(window.labels) + '}';
+  };
+  return "{\"labels\":" + to_json(result) + ",\"windows\":" + list(result.windows, write) + '}';
+}
+
+/// One object for the best of one; a list when more were asked for, or when there is none. Answers to a question with
+/// passages say which passage they are from.
+inline std::string to_json(const bertha::AnswerResult& result, const bertha::Question& question,
+                           bertha::OffsetUnit unit, std::size_t top_k) {
+  std::vector<bertha::OffsetConverter> convert;
+  for (std::size_t p = 0; p < question.n_passages(); ++p) convert.emplace_back(question.passage(p), unit);
   const auto write = [&](const bertha::Answer& answer) {
-    return "{\"score\":" + number(answer.score) + ",\"start\":" + number(convert(answer.start)) +
-           ",\"end\":" + number(convert(answer.end)) + ",\"answer\":" + quote(answer.text) + '}';
+    return "{\"score\":" + number(answer.score) + ",\"start\":" + number(convert[answer.passage](answer.start)) +
+           ",\"end\":" + number(convert[answer.passage](answer.end)) + ",\"answer\":" + quote(answer.text) +
+           (question.passages.empty() ? "" : ",\"passage\":" + number(answer.passage)) + '}';
   };
   return top_k == 1 && result.size() == 1 ? write(result[0]) : list(result, write);
+}
+
+/// The same, of the answers of a context.
+inline std::string to_json(const bertha::AnswerResult& result, std::string_view context, bertha::OffsetUnit unit,
+                           std::size_t top_k) {
+  return to_json(result, bertha::Question{{}, context}, unit, top_k);
 }
 
 /// `all`: the words and the special tokens too. Offsets count in `unit` of the token's own text.

@@ -35,11 +35,11 @@ CLI::Option* add_threads(CLI::App& command, std::size_t& threads) {
       ->capture_default_str();
 }
 
-void add_offsets(CLI::App& command, bertha::OffsetUnit& unit) {
-  choose<bertha::OffsetUnit>(command.add_option("--offsets", unit, "What start and end count"),
-                             {{"code_point", bertha::OffsetUnit::code_point},
-                              {"byte", bertha::OffsetUnit::byte},
-                              {"utf16", bertha::OffsetUnit::utf16}})
+CLI::Option* add_offsets(CLI::App& command, bertha::OffsetUnit& unit) {
+  return choose<bertha::OffsetUnit>(command.add_option("--offsets", unit, "What start and end count"),
+                                    {{"code_point", bertha::OffsetUnit::code_point},
+                                     {"byte", bertha::OffsetUnit::byte},
+                                     {"utf16", bertha::OffsetUnit::utf16}})
       ->default_str("code_point");
 }
 
@@ -66,6 +66,11 @@ std::array<CLI::Option*, 2> add_loading(CLI::App& command, bertha::LoadOptions& 
   return {precision, memory};
 }
 
+void add_split_special_tokens(CLI::App& command, bool& split_special_tokens) {
+  command.add_flag("--split-special-tokens", split_special_tokens,
+                   "Take \"[SEP]\" in a text for text: for texts that are not trusted");
+}
+
 /// How texts become tokens, for commands that show tokens or logits.
 void add_encoding(CLI::App& command, bertha::EncodeOptions& options) {
   auto* truncation = choose<bertha::Truncation>(
@@ -77,8 +82,7 @@ void add_encoding(CLI::App& command, bertha::EncodeOptions& options) {
       command.add_option("--max-length", options.max_length, "Tokens, special ones included; the model's if not given"),
       1)
       ->needs(truncation);
-  command.add_flag("--split-special-tokens", options.split_special_tokens,
-                   "Take \"[SEP]\" in a text for text: for texts that are not trusted");
+  add_split_special_tokens(command, options.split_special_tokens);
 }
 
 void add_classify(CLI::App& app, ClassifyArguments& arguments) {
@@ -99,10 +103,33 @@ void add_classify(CLI::App& app, ClassifyArguments& arguments) {
                                   {{"softmax", bertha::FunctionToApply::softmax},
                                    {"sigmoid", bertha::FunctionToApply::sigmoid},
                                    {"none", bertha::FunctionToApply::none}});
-  auto* truncation =
-      command->add_flag("--truncation", options.truncation, "Cut texts that are too long; else they are errors");
-  count(command->add_option("--max-length", options.max_length, "Tokens that are kept; the model's if not given"), 1)
-      ->needs(truncation);
+  auto* truncation = command->add_flag_callback(
+      "--truncation", [&options] { options.truncation = bertha::Truncation::longest_first; },
+      "Cut texts that are too long, of a pair the longer one; else they are errors");
+  choose<bertha::Truncation>(
+      command->add_option("--truncation-strategy", options.truncation, "Cut this one of a pair, or read it in windows"),
+      {{"longest_first", bertha::Truncation::longest_first},
+       {"only_first", bertha::Truncation::only_first},
+       {"only_second", bertha::Truncation::only_second}})
+      ->excludes(truncation);
+  count(command->add_option("--max-length", options.max_length,
+                            "Tokens that are kept, or of a window; the model's if not given"),
+        1);
+  const auto set_stride = [&options](std::size_t stride) { options.windows = {{.stride = stride}}; };
+  auto* stride =
+      count(command->add_option_function<std::size_t>(
+                "--stride", set_stride, "Read texts that are too long in windows, which share so many tokens"),
+            0);
+  stride->excludes(truncation);
+  choose<bertha::Reduce>(
+      command->add_option("--reduce", arguments.reduce, "Of each label, which score of the windows"),
+      {{"mean", bertha::Reduce::mean}, {"max", bertha::Reduce::max}, {"first", bertha::Reduce::first}})
+      ->needs(stride)
+      ->default_str("mean");
+  auto* shown = command->add_flag("--show-windows", arguments.show_windows, "Print what each window says too");
+  shown->needs(stride);
+  add_split_special_tokens(*command, options.split_special_tokens);
+  add_offsets(*command, arguments.lines.unit)->needs(shown);
   add_lines(*command, arguments.lines);
   add_threads(*command, arguments.lines.threads);
   add_loading(*command, arguments.load);
@@ -133,9 +160,28 @@ void add_ner(CLI::App& app, NerArguments& arguments) {
   auto* aggregation =
       choose<bertha::AggregationStrategy>(
           command->add_option("--aggregation,--aggregation-strategy", options.aggregation_strategy,
-                              "none: tokens; simple: neighbours with the same tag"),
-          {{"none", bertha::AggregationStrategy::none}, {"simple", bertha::AggregationStrategy::simple}})
+                              "none: tokens; simple: neighbours with one tag; others: of words with one label"),
+          {{"none", bertha::AggregationStrategy::none},
+           {"simple", bertha::AggregationStrategy::simple},
+           {"first", bertha::AggregationStrategy::first},
+           {"average", bertha::AggregationStrategy::average},
+           {"max", bertha::AggregationStrategy::max}})
           ->default_str("none");
+  choose<bertha::WordGrouping>(
+      command->add_option("--word-grouping", options.word_grouping,
+                          "What words are: transformers' guess, or those of the tokenizer"),
+      {{"hugging_face", bertha::WordGrouping::hugging_face}, {"true_words", bertha::WordGrouping::true_words}})
+      ->default_str("hugging_face");
+  choose<bertha::LabelScheme>(
+      command->add_option("--label-scheme", options.label_scheme, "bioes: labels with E- or L-, S- or U- too"),
+      {{"bio", bertha::LabelScheme::bio}, {"bioes", bertha::LabelScheme::bioes}})
+      ->default_str("bio");
+  choose<bertha::LabelDecoding>(
+      command->add_option("--decoding", options.decoding, "Each token's best label, or the best valid sequence"),
+      {{"independent", bertha::LabelDecoding::independent}, {"valid", bertha::LabelDecoding::valid}})
+      ->default_str("independent");
+  count(command->add_option("--top-labels", options.top_k, "Labels to list for each token, without --aggregation"), 1,
+        std::size_t{1} << 24);
   command
       ->add_option("--ignore-labels", options.ignore_labels,
                    "A label to leave out, once for each; \"\": leave out none")
@@ -154,6 +200,15 @@ void add_ner(CLI::App& app, NerArguments& arguments) {
         0)
       ->needs(aggregation)
       ->excludes(truncation);
+  count(command->add_option("--max-length", options.max_length,
+                            "Tokens that are kept, or of a window; the model's if not given"),
+        1);
+  add_split_special_tokens(*command, options.split_special_tokens);
+  auto* split = command->add_flag("--is-split-into-words", arguments.is_split_into_words,
+                                  "Texts are words: with --jsonl lists of strings, else what is between delimiters");
+  command->add_option("--delimiter", arguments.delimiter, "What stands between words in the text that offsets count in")
+      ->needs(split)
+      ->capture_default_str();
   add_offsets(*command, arguments.lines.unit);
   add_lines(*command, arguments.lines);
   add_threads(*command, arguments.lines.threads);
@@ -161,10 +216,18 @@ void add_ner(CLI::App& app, NerArguments& arguments) {
 }
 
 void add_qa(CLI::App& app, QaArguments& arguments) {
-  auto* command = app.add_subcommand("qa", "Answer a question from a context (--jsonl: question, context)");
+  auto* command =
+      app.add_subcommand("qa", "Answer a question from a context, or from several (--jsonl: question, context)");
   add_model(*command, arguments.model);
   auto* question = command->add_option("--question", arguments.question, "The question");
-  command->add_option("--context", arguments.context, "The context; without it every line of standard input is one")
+  command
+      ->add_option(
+          "--context", arguments.contexts,
+          "The context, or several, whose answers are ranked together; without it every line of standard input "
+          "is one")
+      ->type_name("TEXT")
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->needs(question);
   bertha::AnswerOptions& options = arguments.options;
   count(command->add_option("--top-k", options.top_k, "How many answers"), 1, 10'000)->capture_default_str();
@@ -179,11 +242,19 @@ void add_qa(CLI::App& app, QaArguments& arguments) {
   command->add_flag("--handle-impossible-answer", options.handle_impossible_answer, "\"\" is one of the answers");
   choose<bertha::ScoreRule>(
       command->add_option("--score-rule", options.score_rule,
-                          "hf_4_57: equal answers add up, as in transformers; best: the best counts"),
-      {{"hf_4_57", bertha::ScoreRule::hf_4_57}, {"best", bertha::ScoreRule::best}})
+                          "hf_4_57: equal answers add up, as in transformers; calibrated: contexts compare"),
+      {{"hf_4_57", bertha::ScoreRule::hf_4_57},
+       {"hf_4_52", bertha::ScoreRule::hf_4_52},
+       {"best", bertha::ScoreRule::best},
+       {"calibrated", bertha::ScoreRule::calibrated}})
       ->default_str("hf_4_57");
   command->add_flag("--align-to-words,!--no-align-to-words", options.align_to_words,
                     "Answers begin and end with whole words, as they do by default, or with tokens");
+  command
+      ->add_option("--no-answer-threshold", options.no_answer_threshold,
+                   "\"\" comes first where the best answer's score is less")
+      ->type_name("SCORE");
+  add_split_special_tokens(*command, options.split_special_tokens);
   add_offsets(*command, arguments.lines.unit);
   add_lines(*command, arguments.lines);
   add_threads(*command, arguments.lines.threads);
@@ -356,6 +427,12 @@ void check_pairs(const NspArguments& arguments) {
     throw CLI::ValidationError("nsp", "needs --text and --text-pair, or --jsonl with pairs on standard input");
 }
 
+void check_length(const ClassifyArguments& arguments) {
+  const auto& options = arguments.options;
+  if (options.max_length != 0 && options.truncation == bertha::Truncation::none && !options.windows)
+    throw CLI::RequiresError("--max-length", "--truncation, --truncation-strategy or --stride");
+}
+
 void check_questions(const QaArguments& arguments) {
   if (arguments.question && arguments.lines.jsonl)
     throw CLI::ValidationError("--jsonl", "has the questions on standard input; it can't go with --question");
@@ -413,6 +490,7 @@ int run_command_line(int argc, char** argv, Output& out) {
           static_cast<const TextArguments*>(&to_score), static_cast<const TextArguments*>(&to_run),
           static_cast<const TextArguments*>(&to_tokenize)})
       check_texts(*texts);
+    check_length(to_classify);
     if (app.got_subcommand("qa")) check_questions(to_answer);
     if (app.got_subcommand("nsp")) check_pairs(to_follow);
     if (app.got_subcommand("rerank")) check_query(to_rerank);

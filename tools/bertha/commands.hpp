@@ -23,6 +23,8 @@ struct TextArguments {
 
 struct ClassifyArguments : TextArguments {
   bertha::ClassificationOptions options = {.top_k = 1};
+  bertha::Reduce reduce = bertha::Reduce::mean;  // of windows, where there are any
+  bool show_windows = false;
 };
 int classify(const ClassifyArguments& arguments, Output& out);
 
@@ -37,6 +39,8 @@ int nsp(const NspArguments& arguments, Output& out);
 
 struct NerArguments : TextArguments {
   bertha::EntityOptions options = {.truncation = true};  // transformers cuts unasked; the program says so
+  bool is_split_into_words = false;                      // texts are lists of words, or split at the delimiter
+  std::string delimiter = " ";
 };
 int ner(const NerArguments& arguments, Output& out);
 
@@ -44,7 +48,7 @@ struct QaArguments {
   std::string model;
   bertha::LoadOptions load;
   std::optional<std::string> question;
-  std::optional<std::string> context;  // none, with a question: a context per line of standard input
+  std::vector<std::string> contexts;  // none, with a question: a context per line of standard input
   bertha::AnswerOptions options;
   LineOptions lines;
 };

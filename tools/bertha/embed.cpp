@@ -54,13 +54,13 @@ int rerank(const RerankArguments& arguments, Output& out) {
   const auto run = [&](const std::vector<const Line*>& lines) {
     std::vector<bertha::TextInput> pairs;
     for (const Line* line : lines)
-      for (const std::string& text : line->texts) pairs.emplace_back(line->text, text);
+      for (const std::string& text : *line->texts) pairs.emplace_back(line->text, text);
     const auto outcomes = model.try_run(pairs, arguments.options, call_options(arguments.lines));
     std::vector<Result> results;
     std::size_t first = 0;
     for (const Line* line : lines) {
-      results.push_back(ranking(std::span(outcomes).subspan(first, line->texts.size()), arguments.top_k));
-      first += line->texts.size();
+      results.push_back(ranking(std::span(outcomes).subspan(first, line->texts->size()), arguments.top_k));
+      first += line->texts->size();
     }
     return results;
   };

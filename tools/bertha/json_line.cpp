@@ -23,9 +23,10 @@ std::optional<std::string> text_at(const json& object, const char* key, bool req
   return found->get<std::string>();
 }
 
-/// The strings of the list at `key`.
-std::vector<std::string> texts_at(const json& object, const char* key) {
+/// The strings of the list at `key`; where there is no list and none is required, nothing.
+std::optional<std::vector<std::string>> texts_at(const json& object, const char* key, bool required) {
   const auto found = object.find(key);
+  if (!required && (found == object.end() || !found->is_array())) return std::nullopt;
   if (found == object.end())
     throw_error(ErrorCode::input, {"the line has no key \"", key, "\"; expected a list there"});
   const auto is_string = [](const json& text) { return text.is_string(); };
@@ -95,11 +96,10 @@ Line parse_line(const std::string& text, const Keys& keys) {
   try {
     const json object = parse_object(text);
     if (object.size() > object.count(keys.text) + object.count(keys.pair)) line.others = other_members(text, keys);
-    line.text = *text_at(object, keys.text, true);
-    if (keys.second == Second::list)
-      line.texts = texts_at(object, keys.pair);
-    else
-      line.pair = text_at(object, keys.pair, keys.second == Second::required);
+    const bool in_text = keys.list == List::text, in_pair = keys.list == List::pair || keys.second == Second::list;
+    if (in_text || in_pair) line.texts = texts_at(object, in_text ? keys.text : keys.pair, keys.second == Second::list);
+    if (!line.texts || !in_text) line.text = *text_at(object, keys.text, true);
+    if (!line.texts || !in_pair) line.pair = text_at(object, keys.pair, keys.second == Second::required);
     if (line.pair && keys.second == Second::refused)
       throw_error(ErrorCode::input, {"the line has a ", keys.pair, "; this command reads a text alone"});
   } catch (const bertha::Error& error) {

@@ -90,7 +90,8 @@ int run_lines(const LineCommand& command, const LineOptions& options, std::vecto
       if (options.replace_invalid_utf8) {
         line.text = bertha::replace_invalid_utf8(line.text);
         if (line.pair) line.pair = bertha::replace_invalid_utf8(*line.pair);
-        for (std::string& text : line.texts) text = bertha::replace_invalid_utf8(text);
+        if (line.texts)
+          for (std::string& text : *line.texts) text = bertha::replace_invalid_utf8(text);
       }
       batches.add(std::move(line), ++number);
     }

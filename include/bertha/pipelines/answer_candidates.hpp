@@ -1,8 +1,10 @@
-// What the windows of one context have to say, as answers: equal texts are one answer, whichever window they are from.
+// What the windows of a context, or of several passages, have to say, as answers: equal texts of one passage are one
+// answer, whichever window they are from.
 
 #pragma once
 
 #include <algorithm>
+#include <bertha/pipelines/answer_options.hpp>
 #include <bertha/runtime/sorted_indices.hpp>
 #include <bertha/tokenizer/unicode.hpp>
 #include <cstddef>
@@ -14,11 +16,6 @@
 
 BERTHA_NAMESPACE_BEGIN
 
-/// How candidates whose texts are equal but for case become one answer. `hf_4_57`: their scores add up, over all
-/// windows, as in transformers 4.57.6: a sum may exceed 1, and grows with the length of the context. `best`: the
-/// highest score of a single candidate, at most 1.
-enum class ScoreRule : std::uint8_t { hf_4_57, best };
-
 namespace detail {
 
 /// A part of the context that may be the answer.
@@ -27,6 +24,7 @@ struct AnswerCandidate {
   double score = 0;  // adds up in double, as Python's numbers do
   std::size_t start = 0;
   std::size_t end = 0;
+  std::size_t passage = 0;
 };
 
 struct BestAnswers {
@@ -34,8 +32,8 @@ struct BestAnswers {
   std::size_t comparisons = 0;           // of texts
 };
 
-/// The candidates of one context. Equal ones are found by sorting: n log n comparisons, where whoever wrote the context
-/// may know texts that a hash takes for equal.
+/// The candidates of one question. Equal ones are found by sorting: n log n comparisons, where whoever wrote the
+/// context may know texts that a hash takes for equal.
 class AnswerCandidates {
  public:
   explicit AnswerCandidates(ScoreRule rule) : rule_(rule) {}
@@ -66,17 +64,21 @@ BERTHA_FUNCTION BestAnswers AnswerCandidates::best(std::size_t n) const {
   for (std::size_t i = 0; i < by_text.size(); ++i) by_text[i] = i;
   std::sort(by_text.begin(), by_text.end(), [&](std::size_t a, std::size_t b) {
     ++best.comparisons;
-    const int order = list_[a].lowered.compare(list_[b].lowered);
+    const Entry &one = list_[a], &other = list_[b];
+    if (one.candidate.passage != other.candidate.passage) return one.candidate.passage < other.candidate.passage;
+    const int order = one.lowered.compare(other.lowered);
     return order != 0 ? order < 0 : a < b;
   });
 
   std::vector<std::optional<AnswerCandidate>> merged(list_.size());  // where the first of equal texts is
   for (std::size_t i = 0, first = 0; i < by_text.size(); ++i) {
     const AnswerCandidate& candidate = list_[by_text[i]].candidate;
-    if (i == 0 || list_[by_text[i]].lowered != list_[first].lowered) {
+    const bool is_new = i == 0 || rule_ == ScoreRule::hf_4_52 || candidate.passage != list_[first].candidate.passage ||
+                        list_[by_text[i]].lowered != list_[first].lowered;
+    if (is_new) {
       first = by_text[i];
       merged[first] = candidate;
-    } else if (rule_ == ScoreRule::hf_4_57) {
+    } else if (rule_ != ScoreRule::best) {
       merged[first]->score += candidate.score;
     } else if (candidate.score > merged[first]->score) {
       merged[first] = candidate;
@@ -86,7 +88,7 @@ BERTHA_FUNCTION BestAnswers AnswerCandidates::best(std::size_t n) const {
   std::vector<AnswerCandidate> answers;
   for (const auto& answer : merged)
     if (answer) answers.push_back(*answer);
-  if (impossible_) answers.push_back({{}, static_cast<double>(*impossible_), 0, 0});
+  if (impossible_) answers.push_back({{}, static_cast<double>(*impossible_), 0, 0, 0});
   std::vector<double> scores;
   scores.reserve(answers.size());
   for (const AnswerCandidate& answer : answers) scores.push_back(answer.score);

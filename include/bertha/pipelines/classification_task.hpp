@@ -4,7 +4,11 @@
 
 #pragma once
 
+#include <algorithm>
+#include <bertha/pipelines/classification_options.hpp>
 #include <bertha/pipelines/input.hpp>
+#include <bertha/pipelines/label_score.hpp>
+#include <bertha/pipelines/mean.hpp>
 #include <bertha/pipelines/task.hpp>
 #include <optional>
 #include <string>
@@ -12,33 +16,23 @@
 
 BERTHA_NAMESPACE_BEGIN
 
-/// A label and its score.
-struct LabelScore {
-  std::string label;
-  float score = 0;
+/// What one window of a text says by itself.
+struct ClassifiedWindow {
+  std::vector<LabelScore> labels;         ///< as many as of the text, best first
+  Span covered = {};                      ///< bytes of the text
+  std::optional<Span> covered_pair = {};  ///< bytes of its pair, if it has one
 };
 
 /// The labels of a text, best first; equal scores in the order of the logits.
 struct ClassificationResult {
   std::vector<LabelScore> labels;
   InputInfo info;
+  std::vector<ClassifiedWindow> windows = {};  ///< in their order; none unless ClassificationOptions::windows is set
 
   auto begin() const { return labels.begin(); }
   auto end() const { return labels.end(); }
   std::size_t size() const { return labels.size(); }
   const LabelScore& operator[](std::size_t i) const { return labels[i]; }
-};
-
-/// What turns logits into scores. `automatic`: none for regression; sigmoid for multi-label models and for a single
-/// label; softmax for the others.
-enum class FunctionToApply : std::uint8_t { automatic, softmax, sigmoid, none };
-
-/// Hugging Face's names and meanings.
-struct ClassificationOptions {
-  std::optional<std::size_t> top_k = {};  ///< how many labels; unset: all of them
-  FunctionToApply function_to_apply = FunctionToApply::automatic;
-  bool truncation = false;     ///< cut a text that is too long, the longer one of a pair; else it is an error
-  std::size_t max_length = 0;  ///< of a text with truncation, in tokens; 0: the model's
 };
 
 /// The task of one call; the tokenizer, the configuration and the options must outlive it.
@@ -52,13 +46,18 @@ class ClassificationTask {
   /// Throws Error{input} for options that contradict each other.
   ClassificationTask(const Tokenizer& tokenizer, const ModelConfig& config, const ClassificationOptions& options);
 
-  /// The tokens of a text or a pair; an empty text_pair is none, as in transformers.
+  /// The tokens of a text or a pair, one window unless the options say otherwise; an empty text_pair is none, as in
+  /// transformers.
   std::vector<Encoding> encode(const TextInput& input, const Stop& stop) const;
-  /// logits [1, L] of the one window.
+  /// logits [1, L] of each window.
   ClassificationResult decode(const TextInput& input, std::span<const Encoding> windows,
                               std::span<const MatrixView<const float>> logits) const;
 
  private:
+  void choose_function();
+  std::vector<float> scores_of(MatrixView<const float> logits) const;
+  std::vector<float> reduced(const std::vector<float>& scores, std::size_t n_windows) const;
+
   const Tokenizer& tokenizer_;
   const ModelConfig& config_;
   const ClassificationOptions& options_;
@@ -72,16 +71,24 @@ BERTHA_FUNCTION ClassificationTask::ClassificationTask(const Tokenizer& tokenize
     : tokenizer_(tokenizer), config_(config), options_(options), function_(options.function_to_apply) {
   if (options.top_k == std::size_t{0})
     throw_error(ErrorCode::input, {"top_k is 0; expected at least 1, or unset for all labels"});
-  if (options.max_length != 0 && !options.truncation)
+  const bool is_cut = options.truncation != Truncation::none || options.windows;
+  if (options.max_length != 0 && !is_cut)
     throw_error(ErrorCode::input, {"max_length is ", options.max_length,
                                    ", but truncation is not allowed: nothing would be cut; set both or neither"});
+  if (options.windows && options.windows->reduce > Reduce::first)
+    throw_error(ErrorCode::input,
+                {"reduce is ", static_cast<unsigned>(options.windows->reduce), ", which is none of Reduce's"});
   if (function_ > FunctionToApply::none)
     throw_error(ErrorCode::input,
                 {"function_to_apply is ", static_cast<unsigned>(function_), ", which is none of FunctionToApply's"});
+  choose_function();
+}
+
+BERTHA_FUNCTION void ClassificationTask::choose_function() {
   if (function_ != FunctionToApply::automatic) return;
-  if (config.problem_type == ProblemType::regression)
+  if (config_.problem_type == ProblemType::regression)
     function_ = FunctionToApply::none;
-  else if (config.problem_type == ProblemType::multi_label_classification || config.labels.size() == 1)
+  else if (config_.problem_type == ProblemType::multi_label_classification || config_.labels.size() == 1)
     function_ = FunctionToApply::sigmoid;
   else
     function_ = FunctionToApply::softmax;
@@ -90,34 +97,64 @@ BERTHA_FUNCTION ClassificationTask::ClassificationTask(const Tokenizer& tokenize
 BERTHA_FUNCTION std::vector<Encoding> ClassificationTask::encode(const TextInput& input, const Stop& stop) const {
   EncodeOptions encode;
   encode.stop = stop;
-  if (options_.truncation) {
-    encode.truncation = Truncation::longest_first;
+  encode.split_special_tokens = options_.split_special_tokens;
+  encode.truncation = options_.truncation;
+  if (options_.windows) {
+    encode.stride = options_.windows->stride;
+    if (encode.truncation == Truncation::none) encode.truncation = Truncation::longest_first;
+  }
+  if (encode.truncation != Truncation::none)
     encode.max_length =
         options_.max_length == 0 ? config_.max_length : std::min(options_.max_length, config_.max_length);
-  }
+  const bool is_pair = input.text_pair && !input.text_pair->empty();
+  require_utf8(input.text, is_pair ? "text" : "");
+  if (is_pair) require_utf8(*input.text_pair, "text_pair");
+  if (options_.windows)
+    return is_pair ? tokenizer_.encode_windows(input.text, *input.text_pair, encode)
+                   : tokenizer_.encode_windows(input.text, encode);
   std::vector<Encoding> windows;
-  if (input.text_pair && !input.text_pair->empty()) {
-    require_utf8(input.text, "text");
-    require_utf8(*input.text_pair, "text_pair");
-    windows.push_back(tokenizer_.encode(input.text, *input.text_pair, encode));
-  } else {
-    require_utf8(input.text, "");
-    windows.push_back(tokenizer_.encode(input.text, encode));
-  }
+  windows.push_back(is_pair ? tokenizer_.encode(input.text, *input.text_pair, encode)
+                            : tokenizer_.encode(input.text, encode));
   return windows;
 }
 
-BERTHA_FUNCTION ClassificationResult ClassificationTask::decode(const TextInput&, std::span<const Encoding> windows,
+BERTHA_FUNCTION ClassificationResult ClassificationTask::decode(const TextInput& input,
+                                                                std::span<const Encoding> windows,
                                                                 std::span<const MatrixView<const float>> logits) const {
-  std::vector<float> scores(logits[0].row(0), logits[0].row(0) + logits[0].cols);
+  const std::size_t n = options_.top_k.value_or(config_.labels.size());
+  ClassificationResult result{{}, detail::input_info(windows)};
+  std::vector<float> all;  // scores [windows, L]
+  for (std::size_t w = 0; w < windows.size(); ++w) {
+    const std::vector<float> scores = scores_of(logits[w]);
+    all.insert(all.end(), scores.begin(), scores.end());
+    if (!options_.windows) continue;
+    const auto window = windows.subspan(w, 1);
+    result.windows.push_back({detail::best_labels(scores, config_.labels, n), detail::input_info(window).covered, {}});
+    if (input.text_pair && !input.text_pair->empty())
+      result.windows.back().covered_pair = detail::input_info(window, 1).covered;
+  }
+  result.labels = detail::best_labels(reduced(all, windows.size()), config_.labels, n);
+  return result;
+}
+
+BERTHA_FUNCTION std::vector<float> ClassificationTask::scores_of(MatrixView<const float> logits) const {
+  std::vector<float> scores(logits.row(0), logits.row(0) + logits.cols);
   if (function_ == FunctionToApply::softmax) kernels::table().softmax(scores.data(), scores.size());
   if (function_ == FunctionToApply::sigmoid) kernels::table().sigmoid(scores.data(), scores.size());
+  return scores;
+}
 
-  std::vector<std::size_t> order = sorted_indices(std::vector<double>(scores.begin(), scores.end()));
-  order.resize(std::min(order.size(), options_.top_k.value_or(order.size())));
-  ClassificationResult result{{}, detail::input_info(windows)};
-  for (const std::size_t label : order) result.labels.push_back({config_.labels[label], scores[label]});
-  return result;
+/// A score for each label, of scores [windows, L].
+BERTHA_FUNCTION std::vector<float> ClassificationTask::reduced(const std::vector<float>& scores,
+                                                               std::size_t n_windows) const {
+  const std::size_t n_labels = config_.labels.size();
+  std::vector<float> one(scores.begin(), scores.begin() + static_cast<std::ptrdiff_t>(n_labels));  // of the first
+  const Reduce reduce = options_.windows ? options_.windows->reduce : Reduce::first;
+  for (std::size_t label = 0; label < n_labels && reduce == Reduce::mean; ++label)
+    one[label] = detail::mean(&scores[label], n_windows, n_labels);
+  for (std::size_t i = n_labels; i < scores.size() && reduce == Reduce::max; ++i)
+    one[i % n_labels] = std::max(one[i % n_labels], scores[i]);
+  return one;
 }
 
 #endif

@@ -23,7 +23,7 @@ class EntityRecognizer : public Pipeline<EntityTask, TokenClassification> {
 
   /// The labelled tokens of a text, without those labelled O. Throws Error{input} when the text is too long for the
   /// model or not valid UTF-8.
-  Entities operator()(std::string_view text) const { return run(text); }
+  Entities operator()(const EntityInput& input) const { return run(input); }
 };
 
 BERTHA_NAMESPACE_END

@@ -6,58 +6,25 @@
 #pragma once
 
 #include <algorithm>
-#include <bertha/kernels/region.hpp>
-#include <bertha/pipelines/input.hpp>
+#include <bertha/pipelines/entity.hpp>
+#include <bertha/pipelines/entity_input.hpp>
+#include <bertha/pipelines/entity_labels.hpp>
+#include <bertha/pipelines/entity_options.hpp>
+#include <bertha/pipelines/entity_words.hpp>
 #include <bertha/pipelines/task.hpp>
+#include <bertha/pipelines/valid_labels.hpp>
 #include <bertha/tokenizer/offsets.hpp>
-#include <optional>
+#include <bertha/tokenizer/word_tokens.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
 BERTHA_NAMESPACE_BEGIN
 
-/// A token with its label or, aggregated, the tokens of one entity. text.substr(start, end - start) is its text.
-struct Entity {
-  std::string label;      ///< of a group: without B- or I-
-  float score = 0;        ///< of a group: the mean
-  std::size_t index = 0;  ///< of the token in its window, [CLS] being 0; of a group: of its first token
-  std::string word;       ///< the token, or the group's tokens put together again; as the vocabulary has them
-  std::size_t start = 0;  ///< bytes of the text, half-open
-  std::size_t end = 0;
-};
-
-/// The entities of a text in their order.
-struct Entities {
-  std::vector<Entity> entities;
-  InputInfo info;
-
-  auto begin() const { return entities.begin(); }
-  auto end() const { return entities.end(); }
-  std::size_t size() const { return entities.size(); }
-  bool empty() const { return entities.empty(); }
-  const Entity& operator[](std::size_t i) const { return entities[i]; }
-};
-
-/// `none`: one entity per token. `simple`: neighbours with the same tag are one entity; B- begins a new one.
-enum class AggregationStrategy : std::uint8_t { none, simple };
-
-/// Hugging Face's names and meanings.
-struct EntityOptions {
-  AggregationStrategy aggregation_strategy = AggregationStrategy::none;
-  std::vector<std::string> ignore_labels = {"O"};  ///< left out after grouping; of groups, names without B- or I-
-  /// Cut a text that is too long, as `info.truncated` and `info.covered` then tell; else it is an error, unless
-  /// there is a stride. transformers always cuts, and says nothing.
-  bool truncation = false;
-  /// Read a text that is too long in windows that share so many tokens. Where entities of two windows overlap the
-  /// longer one stays, or the one with the higher score; so there must be an aggregation_strategy. Not with truncation.
-  std::optional<std::size_t> stride = {};
-};
-
 /// The task of one call; the tokenizer, the configuration and the options must outlive it.
 class EntityTask {
  public:
-  using Input = std::string_view;
+  using Input = EntityInput;
   using Options = EntityOptions;
   using Result = Entities;
   static constexpr std::string_view noun = "text";
@@ -66,75 +33,56 @@ class EntityTask {
   EntityTask(const Tokenizer& tokenizer, const ModelConfig& config, const EntityOptions& options);
 
   /// The tokens of a text: one window, or with a stride as many as it needs.
-  std::vector<Encoding> encode(std::string_view text, const Stop& stop) const;
+  std::vector<Encoding> encode(const EntityInput& input, const Stop& stop) const;
   /// logits [tokens, L] of each window.
-  Entities decode(std::string_view text, std::span<const Encoding> windows,
+  Entities decode(const EntityInput& input, std::span<const Encoding> windows,
                   std::span<const MatrixView<const float>> logits) const;
 
  private:
+  void check_enumerators() const;
   void check_stride(std::size_t stride) const;
-
-  struct Token {
-    std::size_t label;
-    float score;
-    std::size_t index;
-    std::string_view word;
-    Span span;
-  };
-  /// A label in parts: B-LOC is {true, LOC}, I-LOC {false, LOC}; any other goes on with an entity of its own name. A
-  /// group is named after all that follows the first hyphen: E-PER and S-PER are named PER too.
-  struct Label {
-    bool begins;
-    std::string_view tag, group_name;
-    bool ignored;  // under the name that the strategy shows
-  };
-
-  std::vector<Token> label_tokens(std::string_view text, const Encoding& window, MatrixView<const float> logits) const;
-  void add_entities(std::string_view text, const Encoding& window, MatrixView<const float> logits,
+  void add_entities(const EntityInput& input, const Encoding& window, MatrixView<const float> logits,
                     std::vector<Entity>& entities) const;
-  Entity merge(std::span<const Token> tokens) const;
+  std::vector<std::size_t> labels_of(MatrixView<const float> probabilities) const;
   static std::vector<Entity> without_overlaps(std::string_view text, std::vector<Entity> entities);
 
   const Tokenizer& tokenizer_;
   const ModelConfig& config_;
   const EntityOptions& options_;
-  std::vector<Label> labels_;
+  std::size_t max_length_;
+  detail::EntityLabels labels_;
 };
-
-namespace detail {
-
-BERTHA_STRICT_BEGIN
-/// The mean of n numbers, summed one after the other whatever the user's flags allow.
-inline float mean(const float* values, std::size_t n) {
-  float sum = 0;
-  for (std::size_t i = 0; i < n; ++i) sum += values[i];
-  return sum / static_cast<float>(n);
-}
-BERTHA_STRICT_END
-
-}  // namespace detail
 
 #if defined(BERTHA_DEFINES_FUNCTIONS)
 
 BERTHA_FUNCTION EntityTask::EntityTask(const Tokenizer& tokenizer, const ModelConfig& config,
                                        const EntityOptions& options)
-    : tokenizer_(tokenizer), config_(config), options_(options) {
-  if (options.aggregation_strategy > AggregationStrategy::simple)
-    throw_error(ErrorCode::input, {"aggregation_strategy is ", static_cast<unsigned>(options.aggregation_strategy),
-                                   ", which is none of AggregationStrategy's"});
+    : tokenizer_(tokenizer),
+      config_(config),
+      options_(options),
+      max_length_(options.max_length == 0 ? config.max_length : std::min(options.max_length, config.max_length)),
+      labels_(config.labels, options) {
+  check_enumerators();
+  if (options.max_length != 0 && !options.truncation && !options.stride)
+    throw_error(ErrorCode::input, {"max_length is ", options.max_length,
+                                   ", but nothing is cut or read in windows: "
+                                   "set truncation or stride too"});
+  if (options.top_k != 0 && options.aggregation_strategy != AggregationStrategy::none)
+    throw_error(ErrorCode::input, {"top_k is ", options.top_k,
+                                   ", which counts labels of tokens, but "
+                                   "aggregation_strategy is not none: set one of the two"});
   if (options.stride) check_stride(*options.stride);
-  std::vector<std::string_view> ignored(options.ignore_labels.begin(), options.ignore_labels.end());
-  std::sort(ignored.begin(), ignored.end());
-  for (const std::string& name : config.labels) {
-    const std::string_view label = name;
-    const bool has_prefix = label.starts_with("B-") || label.starts_with("I-");
-    const std::size_t hyphen = label.find('-');
-    Label parts{has_prefix && label[0] == 'B', has_prefix ? label.substr(2) : label,
-                hyphen == std::string_view::npos ? label : label.substr(hyphen + 1), false};
-    const bool grouped = options.aggregation_strategy != AggregationStrategy::none;
-    parts.ignored = std::binary_search(ignored.begin(), ignored.end(), grouped ? parts.group_name : label);
-    labels_.push_back(parts);
-  }
+}
+
+BERTHA_FUNCTION void EntityTask::check_enumerators() const {
+  const auto check = [](std::string_view name, auto value, auto last) {
+    if (value > last)
+      throw_error(ErrorCode::input, {name, " is ", static_cast<unsigned>(value), ", which is none of its values"});
+  };
+  check("aggregation_strategy", options_.aggregation_strategy, AggregationStrategy::max);
+  check("word_grouping", options_.word_grouping, WordGrouping::true_words);
+  check("label_scheme", options_.label_scheme, LabelScheme::bioes);
+  check("decoding", options_.decoding, LabelDecoding::valid);
 }
 
 /// Windows that share all of their tokens would never come to an end.
@@ -145,54 +93,91 @@ BERTHA_FUNCTION void EntityTask::check_stride(std::size_t stride) const {
   if (options_.aggregation_strategy == AggregationStrategy::none)
     throw_error(ErrorCode::input, {"stride is given, but aggregation_strategy is none: only entities of several tokens "
                                    "can be matched between windows; choose another strategy"});
-  std::size_t room = config_.max_length;
+  std::size_t n_special = 0;
   for (const TemplatePiece& piece : tokenizer_.special_tokens().single)
-    room -= static_cast<std::size_t>(piece.kind == TemplatePiece::Kind::special);
+    n_special += static_cast<std::size_t>(piece.kind == TemplatePiece::Kind::special);
+  const std::size_t room = max_length_ - std::min(n_special, max_length_);
   if (stride >= room)
     throw_error(ErrorCode::input, {"stride is ", stride, "; a window has room for ", room,
                                    " tokens of the text, and must share fewer with the next"});
 }
 
-BERTHA_FUNCTION std::vector<Encoding> EntityTask::encode(std::string_view text, const Stop& stop) const {
-  require_utf8(text, "");
+BERTHA_FUNCTION std::vector<Encoding> EntityTask::encode(const EntityInput& input, const Stop& stop) const {
+  require_utf8(input.text, "");
   EncodeOptions encode;
   encode.stop = stop;
+  encode.split_special_tokens = options_.split_special_tokens;
   if (options_.truncation || options_.stride) {
     encode.truncation = Truncation::longest_first;
-    encode.max_length = config_.max_length;
+    encode.max_length = max_length_;
     encode.stride = options_.stride.value_or(0);
   }
-  if (options_.stride) return tokenizer_.encode_windows(text, encode);
+  if (options_.stride)
+    return input.words ? tokenizer_.encode_windows(word_tokens(tokenizer_, input.text, *input.words, encode), encode)
+                       : tokenizer_.encode_windows(input.text, encode);
   std::vector<Encoding> windows;
-  windows.push_back(tokenizer_.encode(text, encode));
+  windows.push_back(input.words ? tokenizer_.encode(word_tokens(tokenizer_, input.text, *input.words, encode), encode)
+                                : tokenizer_.encode(input.text, encode));
   return windows;
 }
 
-BERTHA_FUNCTION Entities EntityTask::decode(std::string_view text, std::span<const Encoding> windows,
+BERTHA_FUNCTION Entities EntityTask::decode(const EntityInput& input, std::span<const Encoding> windows,
                                             std::span<const MatrixView<const float>> logits) const {
   Entities result{{}, detail::input_info(windows)};
-  for (std::size_t w = 0; w < windows.size(); ++w) add_entities(text, windows[w], logits[w], result.entities);
-  if (windows.size() > 1) result.entities = without_overlaps(text, std::move(result.entities));
+  for (std::size_t w = 0; w < windows.size(); ++w) add_entities(input, windows[w], logits[w], result.entities);
+  if (windows.size() > 1) result.entities = without_overlaps(input.text, std::move(result.entities));
   return result;
 }
 
-BERTHA_FUNCTION void EntityTask::add_entities(std::string_view text, const Encoding& window,
+/// Of equally good labels the first is the best.
+BERTHA_FUNCTION std::vector<std::size_t> EntityTask::labels_of(MatrixView<const float> probabilities) const {
+  if (options_.decoding == LabelDecoding::valid) return detail::most_probable_valid(probabilities, labels_);
+  std::vector<std::size_t> labels;
+  for (std::size_t i = 0; i < probabilities.rows; ++i) {
+    const float* row = probabilities.row(i);
+    labels.push_back(static_cast<std::size_t>(std::max_element(row, row + probabilities.cols) - row));
+  }
+  return labels;
+}
+
+BERTHA_FUNCTION void EntityTask::add_entities(const EntityInput& input, const Encoding& window,
                                               MatrixView<const float> logits, std::vector<Entity>& entities) const {
-  const std::vector<Token> tokens = label_tokens(text, window, logits);
-  for (std::size_t begin = 0, end; begin < tokens.size(); begin = end) {
-    const Token& first = tokens[begin];
+  const AggregationStrategy strategy = options_.aggregation_strategy;
+  detail::EntityTokens of_window = detail::entity_tokens(tokenizer_, input, options_.word_grouping, window, logits);
+  const std::vector<detail::EntityToken>& tokens = of_window.tokens;
+  const std::vector<TokenRange> words = detail::merge_words(of_window, strategy);  // or single tokens
+  const MatrixView<const float> probabilities{of_window.probabilities.data(), words.size(), logits.cols, logits.cols};
+  const std::vector<std::size_t> labels = labels_of(probabilities);
+  const auto text_of = [&](TokenRange range) {
+    std::vector<std::string_view> strings;
+    for (std::size_t i = range.begin; i < range.end; ++i) strings.push_back(tokens[i].word);
+    const bool is_token = strategy == AggregationStrategy::none || strategy == AggregationStrategy::simple;
+    return is_token ? std::string(strings.front()) : tokenizer_.decode(strings);
+  };
+
+  for (std::size_t begin = 0, end; begin < words.size(); begin = end) {
+    const detail::EntityToken& first = tokens[words[begin].begin];
+    const auto& label = labels_[labels[begin]];
     end = begin + 1;
-    if (options_.aggregation_strategy == AggregationStrategy::none) {
-      if (!labels_[first.label].ignored)
-        entities.push_back({config_.labels[first.label], first.score, first.index, std::string(first.word),
-                            first.span.start, first.span.end});
+    if (strategy == AggregationStrategy::none) {
+      if (label.ignored) continue;
+      const float* row = probabilities.row(begin);
+      entities.push_back({config_.labels[labels[begin]], row[labels[begin]], first.index, text_of(words[begin]),
+                          first.span.start, first.span.end,
+                          detail::best_labels({row, probabilities.cols}, config_.labels, options_.top_k)});
       continue;
     }
-    // Neighbours are one entity when they have the same tag and the later one doesn't begin with B-.
-    while (end < tokens.size() && !labels_[tokens[end].label].begins &&
-           labels_[tokens[end].label].tag == labels_[tokens[end - 1].label].tag)
-      ++end;
-    if (!labels_[first.label].ignored) entities.push_back(merge(std::span(tokens).subspan(begin, end - begin)));
+    while (end < words.size() && labels_.continues(labels[end], labels[end - 1])) ++end;
+    if (label.ignored) continue;
+    std::vector<std::string> texts;
+    std::vector<float> scores;
+    for (std::size_t w = begin; w < end; ++w) {
+      texts.push_back(text_of(words[w]));
+      scores.push_back(probabilities(w, labels[w]));
+    }
+    entities.push_back({std::string(label.group_name), detail::mean(scores.data(), scores.size()), first.index,
+                        tokenizer_.decode(std::vector<std::string_view>(texts.begin(), texts.end())), first.span.start,
+                        tokens[words[end - 1].end - 1].span.end});
   }
 }
 
@@ -222,41 +207,6 @@ BERTHA_FUNCTION std::vector<Entity> EntityTask::without_overlaps(std::string_vie
   }
   kept.push_back(entities[previous]);
   return kept;
-}
-
-/// Every token that the template did not add, with its best label: the first of those that are equally good.
-BERTHA_FUNCTION std::vector<EntityTask::Token> EntityTask::label_tokens(std::string_view text, const Encoding& window,
-                                                                        MatrixView<const float> logits) const {
-  std::vector<Token> tokens;
-  std::vector<float> scores(logits.cols);
-  for (std::size_t i = 0; i < window.size(); ++i) {
-    if (window.special[i]) continue;
-    scores.assign(logits.row(i), logits.row(i) + logits.cols);
-    kernels::table().softmax(scores.data(), scores.size());
-    const auto best = std::max_element(scores.begin(), scores.end());
-    const Span span = window.offsets[i];
-    // "[UNK]" says nothing: the word of an unknown token is the part of the text that it stands for.
-    const bool unknown = window.ids[i] == tokenizer_.special_tokens().unk_token_id;
-    tokens.push_back({static_cast<std::size_t>(best - scores.begin()), *best, i,
-                      unknown ? text.substr(span.start, span.end - span.start) : tokenizer_.token(window.ids[i]),
-                      span});
-  }
-  return tokens;
-}
-
-BERTHA_FUNCTION Entity EntityTask::merge(std::span<const Token> tokens) const {
-  std::vector<std::string_view> words;
-  std::vector<float> scores;
-  for (const Token& token : tokens) {
-    words.push_back(token.word);
-    scores.push_back(token.score);
-  }
-  return {std::string(labels_[tokens.front().label].group_name),
-          detail::mean(scores.data(), scores.size()),
-          tokens.front().index,
-          tokenizer_.decode(words),
-          tokens.front().span.start,
-          tokens.back().span.end};
 }
 
 #endif

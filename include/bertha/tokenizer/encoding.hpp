@@ -37,6 +37,13 @@ struct TokenSequence {
     words.push_back(word);
   }
 
+  /// Appends the tokens of a word that stands at byte `start` of the text and is number `word` of it.
+  void append(const TokenSequence& tokens, std::uint32_t start, std::uint32_t word) {
+    const auto moved = [&](Span span) { return Span{span.start + start, span.end + start}; };
+    for (std::size_t i = 0; i < tokens.size(); ++i) append(tokens.ids[i], moved(tokens.offsets[i]), word);
+    for (const Span span : tokens.offsets_as_first) offsets_as_first.push_back(moved(span));
+  }
+
   void reserve(std::size_t n) {
     ids.reserve(n);
     offsets.reserve(n);
@@ -66,6 +73,7 @@ struct Encoding {
   std::vector<std::uint8_t> special;     ///< 1 for tokens that the template added
 
   std::size_t n_unknown = 0;  ///< tokens that are the unknown token
+  std::uint32_t sample = 0;   ///< of windows of several texts: the number of its text (overflow_to_sample_mapping)
   bool truncated = false;  ///< tokens of the text are missing; never set for windows, which hold all of them together
 
   std::size_t size() const { return ids.size(); }
@@ -79,6 +87,7 @@ struct Encoding {
     sequences.clear();
     special.clear();
     n_unknown = 0;
+    sample = 0;
     truncated = false;
   }
 

@@ -10,15 +10,24 @@
 #include <bertha/tokenizer/windows.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 BERTHA_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// The tokens of a text and of its pair.
+/// Memory for the tokens of a text and of its pair.
 struct Sequences {
   TokenSequence of[2];
+};
+
+/// The tokens of a text, and of its pair where it has one.
+struct SequencePair {
+  const TokenSequence& text;
+  const TokenSequence* pair = nullptr;
+
+  std::size_t pair_size() const { return pair == nullptr ? 0 : pair->size(); }
 };
 
 /// How many tokens the texts have room for; 0 if nothing truncates. Throws Error{input} if the options contradict each
@@ -26,9 +35,24 @@ struct Sequences {
 BERTHA_FUNCTION std::size_t room_of(const std::vector<TemplatePiece>& pieces, const EncodeOptions& options);
 
 /// Appends parts of two sequences, with the special tokens around them if `with_special`.
-BERTHA_FUNCTION void append_template(const std::vector<TemplatePiece>& pieces, const Sequences& sequences,
+BERTHA_FUNCTION void append_template(const std::vector<TemplatePiece>& pieces, const SequencePair& sequences,
                                      const TokenRange (&ranges)[2], bool with_special, std::uint32_t unknown,
                                      Encoding& result);
+
+/// How much of the texts a window has room for. Throws Error{input} if the options contradict each other, or the text
+/// to be cut is too short for that.
+BERTHA_FUNCTION KeptLengths kept_of(const std::vector<TemplatePiece>& pieces, const SequencePair& sequences,
+                                    const EncodeOptions& options);
+
+/// Puts the first window into an empty encoding. Throws as `kept_of`.
+BERTHA_FUNCTION void put_first_window(const std::vector<TemplatePiece>& pieces, const SequencePair& sequences,
+                                      const EncodeOptions& options, std::uint32_t unknown, Encoding& encoding);
+
+/// All windows, in the order of Hugging Face's overflowing tokens. Throws as `kept_of`, and when
+/// `stride` leaves no room to move on.
+BERTHA_FUNCTION std::vector<Encoding> all_windows(const std::vector<TemplatePiece>& pieces,
+                                                  const SequencePair& sequences, const EncodeOptions& options,
+                                                  std::uint32_t unknown);
 
 #if defined(BERTHA_DEFINES_FUNCTIONS)
 
@@ -48,7 +72,7 @@ BERTHA_FUNCTION std::size_t room_of(const std::vector<TemplatePiece>& pieces, co
   return options.max_length - n_special;
 }
 
-BERTHA_FUNCTION void append_template(const std::vector<TemplatePiece>& pieces, const Sequences& sequences,
+BERTHA_FUNCTION void append_template(const std::vector<TemplatePiece>& pieces, const SequencePair& sequences,
                                      const TokenRange (&ranges)[2], bool with_special, std::uint32_t unknown,
                                      Encoding& result) {
   result.reserve(ranges[0].size() + ranges[1].size() + pieces.size());
@@ -58,11 +82,59 @@ BERTHA_FUNCTION void append_template(const std::vector<TemplatePiece>& pieces, c
       continue;
     }
     const std::uint32_t which = piece.kind == TemplatePiece::Kind::sequence_a ? 0 : 1;
-    result.append(sequences.of[which], ranges[which].begin, ranges[which].end, piece.type_id, which);
+    result.append(which == 0 ? sequences.text : *sequences.pair, ranges[which].begin, ranges[which].end, piece.type_id,
+                  which);
   }
   for (std::size_t i = 0; i < result.size(); ++i) {
     result.n_unknown += static_cast<std::size_t>(result.ids[i] == unknown && result.special[i] == 0);
   }
+}
+
+BERTHA_FUNCTION KeptLengths kept_of(const std::vector<TemplatePiece>& pieces, const SequencePair& sequences,
+                                    const EncodeOptions& options) {
+  const bool is_pair = sequences.pair != nullptr;
+  return kept_lengths(sequences.text.size(), is_pair ? std::optional(sequences.pair->size()) : std::nullopt,
+                      room_of(pieces, options), options.truncation);
+}
+
+BERTHA_FUNCTION void put_first_window(const std::vector<TemplatePiece>& pieces, const SequencePair& sequences,
+                                      const EncodeOptions& options, std::uint32_t unknown, Encoding& encoding) {
+  const KeptLengths all = {sequences.text.size(), sequences.pair_size()};
+  const KeptLengths kept = kept_of(pieces, sequences, options);
+  if (options.stride != 0) {  // refused as with windows, which the caller may go on to
+    check_stride(all.first, kept.first, options.stride);
+    check_stride(all.second, kept.second, options.stride);
+  }
+  append_template(pieces, sequences, {{0, kept.first}, {0, kept.second}}, options.add_special_tokens, unknown,
+                  encoding);
+  encoding.truncated = kept != all;
+}
+
+BERTHA_FUNCTION std::vector<Encoding> all_windows(const std::vector<TemplatePiece>& pieces,
+                                                  const SequencePair& sequences, const EncodeOptions& options,
+                                                  std::uint32_t unknown) {
+  const KeptLengths kept = kept_of(pieces, sequences, options);
+  const auto a = window_ranges(sequences.text.size(), kept.first, options.stride);
+  const auto b = window_ranges(sequences.pair_size(), kept.second, options.stride);
+  // The first windows of both; each further window of the sequence that comes first in the template with all of the
+  // other; then the first one with the further ones of the other.
+  const auto is_b = [](const TemplatePiece& p) { return p.kind == TemplatePiece::Kind::sequence_b; };
+  const auto is_a = [](const TemplatePiece& p) { return p.kind == TemplatePiece::Kind::sequence_a; };
+  const bool b_leads =
+      std::find_if(pieces.begin(), pieces.end(), is_b) < std::find_if(pieces.begin(), pieces.end(), is_a);
+  const auto& leading = b_leads ? b : a;
+  const auto& other = b_leads ? a : b;
+  std::vector<Encoding> result;
+  const auto add_window = [&](TokenRange l, TokenRange o) {
+    append_template(pieces, sequences, {b_leads ? o : l, b_leads ? l : o}, options.add_special_tokens, unknown,
+                    result.emplace_back());
+  };
+  add_window(leading[0], other[0]);
+  for (std::size_t i = 1; i < leading.size(); ++i) {
+    for (const TokenRange o : other) add_window(leading[i], o);
+  }
+  for (std::size_t j = 1; j < other.size(); ++j) add_window(leading[0], other[j]);
+  return result;
 }
 
 #endif

@@ -57,6 +57,12 @@ class TextTokenizer {
     return std::visit([&](const auto& kind) { return kind.find(token); }, kind_);
   }
 
+  /// What tokens begin with that go on with a word ("##"); empty where no token says so.
+  std::string_view continuing_subword_prefix() const {
+    const auto* word_pieces = std::get_if<WordPieceTokenizer>(&kind_);
+    return word_pieces == nullptr ? std::string_view() : word_pieces->continuing_subword_prefix();
+  }
+
   /// Puts the tokens of `text`, which errors call `name`, in place of what `tokens` had, whose memory is used again.
   /// With `split_special_tokens`, special tokens in it are text like any other. Throws Error{input} for texts that are
   /// not UTF-8 or have 2^31 bytes and more, and Error{stopped}.

@@ -59,6 +59,9 @@ class Tokenizer {
   /// The tokens of the vocabulary by id, without those that are added to it.
   const StoredStrings& strings() const { return text_tokenizer_->strings(); }
 
+  /// What tokens begin with that go on with a word ("##"); empty where no token says so.
+  std::string_view continuing_subword_prefix() const { return text_tokenizer_->continuing_subword_prefix(); }
+
   /// One more than the largest id.
   std::size_t size() const { return size_; }
 
@@ -112,6 +115,28 @@ class Tokenizer {
     return windows(text, text_pair, options);
   }
 
+  /// The tokens of a text alone, for a text that is encoded more than once; of the options, how text becomes tokens.
+  /// Throws as `encode`.
+  TokenSequence tokens(std::string_view text, const EncodeOptions& options = {}) const {
+    return (*text_tokenizer_)(text, options.split_special_tokens, options.text_name, options.stop);
+  }
+
+  /// `encode` of a text whose tokens are known.
+  Encoding encode(const TokenSequence& text, const EncodeOptions& options = {}) const {
+    Encoding encoding;
+    detail::put_first_window(special_.single, {text}, options, special_.unk_token_id, encoding);
+    return encoding;
+  }
+
+  /// `encode_windows` of a text, or of a pair, whose tokens are known.
+  std::vector<Encoding> encode_windows(const TokenSequence& text, const EncodeOptions& options) const {
+    return windows({text}, options);
+  }
+  std::vector<Encoding> encode_windows(const TokenSequence& text, const TokenSequence& text_pair,
+                                       const EncodeOptions& options) const {
+    return windows({text, &text_pair}, options);
+  }
+
   /// The text of tokens: Hugging Face's `convert_tokens_to_string`. Throws Error{input} for one that is not UTF-8.
   std::string decode(std::span<const std::string_view> tokens) const { return text_tokenizer_->decode(tokens); }
 
@@ -144,13 +169,21 @@ class Tokenizer {
     throw_error(ErrorCode::vocabulary, {"tokenizer: ", concat(what), "; convert the model again"});
   }
 
-  // Sets the tokens of a text or a pair; returns how many of them are kept. For `first_only`, those behind the window
-  // may be missing where it is known without them that it is not the only one.
-  KeptLengths tokenize(std::string_view text, std::optional<std::string_view> text_pair, const EncodeOptions& options,
-                       bool first_only, detail::Sequences& sequences) const;
+  const std::vector<TemplatePiece>& pieces(bool is_pair) const { return is_pair ? special_.pair : special_.single; }
+
+  // The tokens of a text or a pair, in `memory`. For `first_only`, those behind the window may be missing where it is
+  // known without them that it is not the only one.
+  detail::SequencePair tokenize(std::string_view text, std::optional<std::string_view> text_pair,
+                                const EncodeOptions& options, bool first_only, detail::Sequences& memory) const;
 
   std::vector<Encoding> windows(std::string_view text, std::optional<std::string_view> text_pair,
-                                const EncodeOptions& options) const;
+                                const EncodeOptions& options) const {
+    const auto memory = memory_->take();
+    return windows(tokenize(text, text_pair, options, false, *memory), options);
+  }
+  std::vector<Encoding> windows(const detail::SequencePair& sequences, const EncodeOptions& options) const {
+    return detail::all_windows(pieces(sequences.pair != nullptr), sequences, options, special_.unk_token_id);
+  }
 
   static constexpr std::uint32_t kMaxId = 1u << 24;
 
@@ -215,74 +248,39 @@ BERTHA_FUNCTION void Tokenizer::check_template(const std::vector<TemplatePiece>&
   }
 }
 
-BERTHA_FUNCTION KeptLengths Tokenizer::tokenize(std::string_view text, std::optional<std::string_view> text_pair,
-                                                const EncodeOptions& options, bool first_only,
-                                                detail::Sequences& sequences) const {
-  const std::size_t n_room = detail::room_of(text_pair ? special_.pair : special_.single, options);
+BERTHA_FUNCTION detail::SequencePair Tokenizer::tokenize(std::string_view text,
+                                                         std::optional<std::string_view> text_pair,
+                                                         const EncodeOptions& options, bool first_only,
+                                                         detail::Sequences& memory) const {
+  const std::size_t n_room = detail::room_of(pieces(text_pair.has_value()), options);
   const auto& tokenize_text = *text_tokenizer_;
   constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
   const bool is_limited = first_only && options.truncation != Truncation::none;
   const auto tokenize_one = [&](std::size_t which, std::size_t limit) {
     const std::string_view its = which == 0 ? text : *text_pair;
     const std::string_view name = which == 0 ? options.text_name : options.text_pair_name;
-    sequences.of[which].limit = limit;
-    tokenize_text(its, options.split_special_tokens, name, options.stop, sequences.of[which]);
-    return sequences.of[which].size();
+    memory.of[which].limit = limit;
+    tokenize_text(its, options.split_special_tokens, name, options.stop, memory.of[which]);
+    return memory.of[which].size();
   };
   const std::size_t limit = is_limited ? n_room + 1 : kAll;  // tells that there are too many
-  std::size_t n1 = tokenize_one(0, limit);
-  if (!text_pair) return kept_lengths(n1, std::nullopt, n_room, options.truncation);
-  std::size_t n2 = tokenize_one(1, limit);
+  const std::size_t n1 = tokenize_one(0, limit);
+  if (!text_pair) return {memory.of[0]};
+  const std::size_t n2 = tokenize_one(1, limit);
   if (is_limited && depends_on_all(n1, n2, n_room, options.truncation)) {
-    if (n1 >= limit) n1 = tokenize_one(0, kAll);
-    if (n2 >= limit) n2 = tokenize_one(1, kAll);
+    if (n1 >= limit) tokenize_one(0, kAll);
+    if (n2 >= limit) tokenize_one(1, kAll);
   }
-  return kept_lengths(n1, n2, n_room, options.truncation);
+  return {memory.of[0], &memory.of[1]};
 }
 
 BERTHA_FUNCTION void Tokenizer::encode_into(Encoding& encoding, std::string_view text,
                                             std::optional<std::string_view> text_pair,
                                             const EncodeOptions& options) const {
   encoding.clear();
-  const auto sequences = memory_->take();
-  const KeptLengths kept = tokenize(text, text_pair, options, true, *sequences);
-  const std::size_t n1 = sequences->of[0].size(), n2 = text_pair ? sequences->of[1].size() : 0;
-  if (options.stride != 0) {  // refused as with windows, which the caller may go on to
-    check_stride(n1, kept.first, options.stride);
-    check_stride(n2, kept.second, options.stride);
-  }
-  detail::append_template(text_pair ? special_.pair : special_.single, *sequences, {{0, kept.first}, {0, kept.second}},
-                          options.add_special_tokens, special_.unk_token_id, encoding);
-  encoding.truncated = kept != KeptLengths{n1, n2};
-}
-
-BERTHA_FUNCTION std::vector<Encoding> Tokenizer::windows(std::string_view text,
-                                                         std::optional<std::string_view> text_pair,
-                                                         const EncodeOptions& options) const {
-  const auto& pieces = text_pair ? special_.pair : special_.single;
-  const auto sequences = memory_->take();
-  const KeptLengths kept = tokenize(text, text_pair, options, false, *sequences);
-  const std::size_t n1 = sequences->of[0].size(), n2 = text_pair ? sequences->of[1].size() : 0;
-  const auto a = window_ranges(n1, kept.first, options.stride), b = window_ranges(n2, kept.second, options.stride);
-  // Hugging Face's order: the first windows of both; each further window of the sequence that comes first in the
-  // template with all of the other; then the first one with the further ones of the other.
-  const auto is_b = [](const TemplatePiece& p) { return p.kind == TemplatePiece::Kind::sequence_b; };
-  const auto is_a = [](const TemplatePiece& p) { return p.kind == TemplatePiece::Kind::sequence_a; };
-  const bool b_leads =
-      std::find_if(pieces.begin(), pieces.end(), is_b) < std::find_if(pieces.begin(), pieces.end(), is_a);
-  const auto& leading = b_leads ? b : a;
-  const auto& other = b_leads ? a : b;
-  std::vector<Encoding> result;
-  const auto add_window = [&](TokenRange l, TokenRange o) {
-    detail::append_template(pieces, *sequences, {b_leads ? o : l, b_leads ? l : o}, options.add_special_tokens,
-                            special_.unk_token_id, result.emplace_back());
-  };
-  add_window(leading[0], other[0]);
-  for (std::size_t i = 1; i < leading.size(); ++i) {
-    for (const TokenRange o : other) add_window(leading[i], o);
-  }
-  for (std::size_t j = 1; j < other.size(); ++j) add_window(leading[0], other[j]);
-  return result;
+  const auto memory = memory_->take();
+  const detail::SequencePair sequences = tokenize(text, text_pair, options, true, *memory);
+  detail::put_first_window(pieces(text_pair.has_value()), sequences, options, special_.unk_token_id, encoding);
 }
 
 #endif

@@ -53,6 +53,9 @@ class WordPieceTokenizer {
   /// The id of a token of the vocabulary.
   std::optional<std::uint32_t> find(std::string_view token) const { return word_piece_.vocabulary().find(token); }
 
+  /// What pieces begin with that go on with a word.
+  std::string_view continuing_subword_prefix() const { return word_piece_.prefix(); }
+
   /// Normalises valid UTF-8, whose first byte is byte `base` of a text.
   void normalize(std::string_view text, std::uint32_t base, NormalizedText& out) const {
     if (steps_.empty()) return normalizer_(text, base, out);

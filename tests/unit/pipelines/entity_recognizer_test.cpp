@@ -1,5 +1,6 @@
 // EntityRecognizer: labels that a test chooses, how they are grouped and left out, and what it takes.
 
+#include <algorithm>
 #include <array>
 #include <bertha/pipelines/entity_recognizer.hpp>
 #include <cfenv>
@@ -187,6 +188,176 @@ TEST(EntityRecognizer, RefusesAStrategyThatThereIsNot) {
   const Loaded model;
   expect_error(ErrorCode::input, {"aggregation_strategy", "7"},
                [&] { model.find.run("bper", {.aggregation_strategy = static_cast<AggregationStrategy>(7)}); });
+}
+
+TEST(EntityRecognizer, GivesAllTokensOfAWordOneLabel) {
+  const Loaded model;
+  const auto group = [&](const char* text, AggregationStrategy strategy) {
+    return shown(model.find.run(text, {.aggregation_strategy = strategy}));
+  };
+  // "bloc" says B-LOC by 6, "##x" I-PER by 4; "weak" I-PER by 1.
+  EXPECT_EQ(group("blocx", kSimple), "LOC bloc 0-4; PER ##x 4-5");
+  EXPECT_EQ(group("blocx", AggregationStrategy::first), "LOC blocx 0-5");
+  EXPECT_EQ(group("blocx", AggregationStrategy::max), "LOC blocx 0-5");
+  EXPECT_EQ(group("blocx", AggregationStrategy::average), "LOC blocx 0-5");
+  EXPECT_EQ(group("weakx", AggregationStrategy::first), "PER weakx 0-5");
+  EXPECT_EQ(group("blocxx", AggregationStrategy::average), "PER blocxx 0-6");  // twice 4 against 6
+  EXPECT_EQ(group("blocx iloc", AggregationStrategy::first), "LOC blocx iloc 0-10");
+  EXPECT_EQ(group("bper, iper", AggregationStrategy::first), "PER bper 0-4; PER iper 6-10");
+  EXPECT_EQ(group("", AggregationStrategy::max), "");
+  const auto score = [&](const char* text, AggregationStrategy strategy) {
+    return static_cast<double>(model.find.run(text, {.aggregation_strategy = strategy})[0].score);
+  };
+  EXPECT_NEAR(score("weakx", AggregationStrategy::first), probability(1), 1e-5);
+  EXPECT_NEAR(score("weakx", AggregationStrategy::max), probability(4), 1e-5);
+  EXPECT_NEAR(score("weakx", AggregationStrategy::average), (probability(1) + probability(4)) / 2, 1e-5);
+}
+
+TEST(EntityRecognizer, TakesWordsThatAreCutAlready) {
+  const Loaded model;
+  const std::vector<std::string> words = {"bper,iper", "", "bloc x"};
+  const bertha::SplitText split(words, "--");
+  EXPECT_EQ(split.text, "bper,iper----bloc x");
+  EXPECT_EQ(shown(model.find.run(split, {.aggregation_strategy = kSimple})),
+            "PER bper 0-4; PER iper 5-9; LOC bloc 13-17; LOC x 18-19");
+  EXPECT_EQ(shown(model.find.run(split, {.aggregation_strategy = AggregationStrategy::first,
+                                         .word_grouping = bertha::WordGrouping::true_words})),
+            "PER bper, iper 0-9; LOC bloc x 13-19");
+  EXPECT_EQ(shown(model.find(bertha::SplitText(std::vector<std::string>{}))), "");
+  // Words may also be places in a text of one's own.
+  const std::vector<bertha::Span> places = {{0, 4}, {5, 9}};
+  EXPECT_EQ(shown(model.find({"bper bloc bper", places})), "B-PER bper 0-4; B-LOC bloc 5-9");
+  const auto refuse = [&](const std::vector<bertha::Span>& bad) {
+    expect_error(ErrorCode::input, {"word 1", "in order"}, [&] { model.find({"bper bloc", bad}); });
+  };
+  refuse({{0, 4}, {3, 9}});
+  refuse({{0, 4}, {9, 5}});
+  refuse({{0, 4}, {5, 10}});
+  expect_error(ErrorCode::input, {"word 1", "UTF-8"}, [&] {
+    model.find({"bper \u00e9", std::vector<bertha::Span>{{0, 4}, {6, 7}}});
+  });
+  const bertha::SplitText longer(std::vector<std::string>(40, "bper"));
+  expect_error(ErrorCode::input, {"42 tokens"}, [&] { model.find(longer); });
+  EXPECT_EQ(model.find.run(longer, {.truncation = true}).size(), 22u);
+  EXPECT_EQ(model.find.run(longer, {.aggregation_strategy = kSimple, .stride = 3}).size(), 40u);
+}
+
+TEST(EntityRecognizer, ReadsLabelsOfBioes) {
+  const Loaded model;
+  const auto group = [&](const char* text) {
+    return shown(model.find.run(text, {.aggregation_strategy = kSimple, .label_scheme = bertha::LabelScheme::bioes}));
+  };
+  EXPECT_EQ(group("bper iper eper"), "PER bper iper eper 0-14");
+  EXPECT_EQ(group("bper eper iper"), "PER bper eper 0-9; PER iper 10-14");
+  EXPECT_EQ(group("eper eper"), "PER eper 0-4; PER eper 5-9");
+  EXPECT_EQ(group("bloc loc"), "LOC bloc loc 0-8");
+}
+
+TEST(EntityRecognizer, GivesTheMostProbableValidLabels) {
+  const Loaded model;
+  const auto valid = [&](const char* text, AggregationStrategy strategy = AggregationStrategy::none) {
+    return shown(model.find.run(text, {.aggregation_strategy = strategy,
+                                       .label_scheme = bertha::LabelScheme::bioes,
+                                       .decoding = bertha::LabelDecoding::valid}));
+  };
+  EXPECT_EQ(valid("bper iper eper"), "B-PER bper 0-4; I-PER iper 5-9; E-PER eper 10-14");
+  EXPECT_EQ(valid("bloc iloc o"), "B-LOC bloc 0-4; I-LOC iloc 5-9");
+  EXPECT_EQ(valid("o iloc iloc"), "B-LOC iloc 2-6; I-LOC iloc 7-11");  // an I-LOC of two is given up for its B-LOC
+  EXPECT_EQ(valid("bper o"), "");                                      // no E-PER follows
+  EXPECT_EQ(valid("o iloc iloc", kSimple), "LOC iloc iloc 2-11");
+  expect_error(ErrorCode::input, {"label_scheme", "E-PER", "B-PER", "bioes"},
+               [&] { model.find.run("o", {.decoding = bertha::LabelDecoding::valid}); });
+}
+
+/// All sequences of labels, the valid one with the largest product of probabilities first.
+std::vector<std::size_t> best_by_trying(const std::vector<float>& probabilities, std::size_t n,
+                                        const std::vector<std::string>& names) {
+  const auto is = [&](std::size_t label, char part) { return names[label][0] == part && names[label][1] == '-'; };
+  const auto tag = [&](std::size_t label) { return names[label].substr(2); };
+  std::vector<std::size_t> sequence(n), best;
+  double largest = -1;
+  for (;;) {
+    double product = 1;
+    bool valid = true;
+    for (std::size_t i = 0; i <= n; ++i) {
+      const bool open = i > 0 && (is(sequence[i - 1], 'B') || is(sequence[i - 1], 'I'));
+      const bool goes_on = i < n && (is(sequence[i], 'I') || is(sequence[i], 'E'));
+      valid = valid && open == goes_on && (!open || tag(sequence[i - 1]) == tag(sequence[i]));
+      if (i < n) product *= static_cast<double>(probabilities[i * names.size() + sequence[i]]);
+    }
+    if (valid && product > largest) {
+      largest = product;
+      best = sequence;
+    }
+    std::size_t at = 0;
+    while (at < n && ++sequence[at] == names.size()) sequence[at++] = 0;
+    if (at == n) return best;
+  }
+}
+
+TEST(MostProbableValid, IsTheBestOfAllSequences) {
+  const std::vector<std::string> names = {"O", "B-A", "I-A", "E-A", "S-A", "B-B", "I-B", "E-B", "S-B"};
+  const bertha::detail::EntityLabels labels(names, {.label_scheme = bertha::LabelScheme::bioes});
+  std::uint32_t state = 1;
+  for (int round = 0; round < 60; ++round) {
+    const std::size_t n = 1 + static_cast<std::size_t>(round) % 5;
+    std::vector<float> probabilities(n * names.size());
+    for (float& p : probabilities) {
+      state = state * 1664525u + 1013904223u;
+      p = static_cast<float>(state >> 8) * 0x1p-24f;
+      p = p * p * p;
+    }
+    const bertha::MatrixView<const float> view{probabilities.data(), n, names.size(), names.size()};
+    EXPECT_EQ(bertha::detail::most_probable_valid(view, labels), best_by_trying(probabilities, n, names)) << round;
+  }
+}
+
+TEST(MostProbableValid, ComparesSequencesThatAreNextToImpossible) {
+  const std::vector<std::string> names = {"O", "B-A", "I-A"};
+  const bertha::detail::EntityLabels labels(names, {});
+  std::vector<float> probabilities;
+  for (int i = 0; i < 2000; ++i) probabilities.insert(probabilities.end(), {0.0f, 0.0f, 1.0f});
+  const auto found = bertha::detail::most_probable_valid({probabilities.data(), 2000, 3, 3}, labels);
+  EXPECT_EQ(found[0], 1u);
+  EXPECT_EQ(std::count(found.begin(), found.end(), std::size_t{2}), 1999);
+  // Where a lone token can't be an entity, the text may end within one.
+  const std::vector<std::string> open = {"B-A", "I-A", "E-A"};
+  const bertha::detail::EntityLabels no_single(open, {.label_scheme = bertha::LabelScheme::bioes});
+  EXPECT_EQ(bertha::detail::most_probable_valid({probabilities.data(), 1, 3, 3}, no_single).size(), 1u);
+}
+
+TEST(EntityRecognizer, ListsTheBestLabelsOfATokenWhenAsked) {
+  const Loaded model;
+  EXPECT_TRUE(model.find("bper")[0].top_labels.empty());
+  const auto found = model.find.run("bper", {.top_k = 2});
+  ASSERT_EQ(found[0].top_labels.size(), 2u);
+  EXPECT_EQ(found[0].top_labels[0].label, "B-PER");
+  EXPECT_EQ(found[0].top_labels[0].score, found[0].score);
+  EXPECT_EQ(found[0].top_labels[1].label, "O");  // the first of equals
+  EXPECT_EQ(model.find.run("bper", {.top_k = 99})[0].top_labels.size(), 7u);
+  expect_error(ErrorCode::input, {"top_k is 2", "aggregation_strategy"},
+               [&] { model.find.run("bper", {.aggregation_strategy = kSimple, .top_k = 2}); });
+}
+
+TEST(EntityRecognizer, CutsOrReadsInWindowsOfTheLengthThatIsGiven) {
+  const Loaded model;
+  const std::string text = repeated("bper", 20);
+  EXPECT_EQ(model.find.run(text, {.truncation = true, .max_length = 10}).size(), 8u);
+  EXPECT_EQ(model.find.run(text, {.aggregation_strategy = kSimple, .stride = 2, .max_length = 10}).info.n_tokens, 30u);
+  expect_error(ErrorCode::input, {"max_length is 10"}, [&] { model.find.run(text, {.max_length = 10}); });
+  expect_error(ErrorCode::input, {"stride is 8", "room for 8"},
+               [&] { model.find.run(text, {.aggregation_strategy = kSimple, .stride = 8, .max_length = 10}); });
+  EXPECT_EQ(model.find.run("[SEP]", {.ignore_labels = {}, .split_special_tokens = true}).size(), 3u);
+}
+
+TEST(EntityRecognizer, RefusesEnumeratorsThatThereAreNot) {
+  const Loaded model;
+  const auto refuse = [&](const char* name, const EntityOptions& options) {
+    expect_error(ErrorCode::input, {name, "9"}, [&] { model.find.run("bper", options); });
+  };
+  refuse("word_grouping", {.word_grouping = static_cast<bertha::WordGrouping>(9)});
+  refuse("label_scheme", {.label_scheme = static_cast<bertha::LabelScheme>(9)});
+  refuse("decoding", {.label_scheme = bertha::LabelScheme::bioes, .decoding = static_cast<bertha::LabelDecoding>(9)});
 }
 
 TEST(EntityRecognizer, TakesTheFirstOfLabelsThatAreEquallyGood) {

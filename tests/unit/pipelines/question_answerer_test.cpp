@@ -293,6 +293,89 @@ TEST(QuestionAnswerer, KeepsTheHighestSingleScoreByTheRuleOfTheBest) {
   EXPECT_EQ(single[0].text, "both");
 }
 
+TEST(QuestionAnswerer, AddsNothingUpByTheRuleOfTransformers452) {
+  const Loaded model;
+  const auto twice =
+      model.ask.run("who", "both w Both", {.top_k = 3, .max_answer_len = 1, .score_rule = bertha::ScoreRule::hf_4_52});
+  EXPECT_EQ(shown(twice), "both 0-4; Both 7-11; w 5-6");
+  EXPECT_NEAR(static_cast<double>(twice[0].score), 0.25, 1e-3);
+}
+
+TEST(QuestionAnswerer, SharesOneProbabilityOutToAllSpansWhenCalibrated) {
+  const Loaded model;
+  const auto run = [&](std::string_view context, std::size_t top_k = 10'000) {
+    return model.ask.run("who", context,
+                         {.top_k = top_k, .max_answer_len = 2, .score_rule = bertha::ScoreRule::calibrated});
+  };
+  const auto sum = [](const AnswerResult& result) {
+    double all = 0;
+    for (const Answer& answer : result) all += static_cast<double>(answer.score);
+    return all;
+  };
+  EXPECT_NEAR(sum(run("w both w half")), 1, 1e-5);
+  // Over windows that share tokens too: spans count once, and a span at the edge of what a window owns is seen whole.
+  const std::string context = "both " + words(60) + "both half " + words(30);
+  const auto found = run(context);
+  EXPECT_NEAR(sum(found), 1, 1e-5);
+  EXPECT_EQ(found[0].text, "both");
+  // Of one token or two: both twice, both half, half, and with a neighbour of no weight both twice and half once.
+  const double whole = 2 * std::exp(18.0) + std::exp(16.0) + std::exp(14.0) + 2 * std::exp(9.0) + std::exp(7.0) + 177;
+  EXPECT_NEAR(static_cast<double>(found[0].score), 2 * std::exp(18.0) / whole, 1e-6);
+  EXPECT_EQ(run(" ").size(), 0u);
+}
+
+TEST(QuestionAnswerer, RanksTheAnswersOfSeveralPassagesTogether) {
+  const Loaded model;
+  const std::string longer = words(40) + "both w";
+  const std::vector<std::string_view> passages = {"w half w", longer, "w w", "Both"};
+  const auto run = [&](const AnswerOptions& options) { return model.ask.run({"who", {}, passages}, options); };
+  const auto calibrated = run({.top_k = 3, .max_answer_len = 1, .score_rule = bertha::ScoreRule::calibrated});
+  ASSERT_EQ(shown(calibrated), "both 80-84; Both 0-4; half 2-6");
+  EXPECT_EQ(calibrated[0].passage, 1u);
+  EXPECT_EQ(calibrated[1].passage, 3u);
+  EXPECT_EQ(calibrated[2].passage, 0u);
+  EXPECT_NEAR(static_cast<double>(calibrated[0].score), 0.5, 0.01);
+  EXPECT_EQ(calibrated[0].info.covered, (bertha::Span{0, 86}));
+  EXPECT_EQ(calibrated[1].info.n_tokens, 5u);
+  EXPECT_GT(calibrated.info.n_tokens, calibrated[0].info.n_tokens);
+  // By the rules of transformers each passage is by itself: "Both", alone, is as sure as can be.
+  const auto apart = run({.top_k = 2, .max_answer_len = 1});
+  EXPECT_EQ(apart[0].passage, 3u);
+  expect_error(ErrorCode::input, {"passage 1 is empty"}, [&] {
+    const std::vector<std::string_view> empty = {"w", ""};
+    model.ask.run({"who", {}, empty});
+  });
+}
+
+TEST(QuestionAnswerer, GivesNoAnswerWhereNoneHasTheScoreThatIsAskedFor) {
+  const Loaded model({3, 3});
+  const auto run = [&](float threshold, bertha::ScoreRule rule = bertha::ScoreRule::hf_4_57, std::size_t top_k = 1) {
+    return shown(
+        model.ask.run("who", "w half w",
+                      {.top_k = top_k, .max_answer_len = 1, .score_rule = rule, .no_answer_threshold = threshold}));
+  };
+  EXPECT_EQ(run(0.5f), "half 2-6");
+  EXPECT_EQ(run(0.999f), " 0-0");
+  EXPECT_EQ(run(0.999f, bertha::ScoreRule::calibrated), "half 2-6");
+  EXPECT_EQ(run(1.1f, bertha::ScoreRule::calibrated, 2), " 0-0; half 2-6");
+}
+
+TEST(SharedTokens, AreMadeOnceOfATextThatComesAgain) {
+  const Loaded model;
+  bertha::detail::SharedTokens shared;
+  const std::string one = words(5), same = words(5), other = words(6);
+  const auto tokens = [&](const std::string& text) { return shared(model.ask.model().tokenizer(), text, {}); };
+  const auto first = tokens(one);
+  EXPECT_EQ(first->size(), 5u);
+  EXPECT_EQ(tokens(same), first);
+  EXPECT_NE(tokens(other), first);
+  EXPECT_EQ(tokens(one), first);
+  std::vector<std::string> many(16);
+  for (std::size_t i = 0; i < many.size(); ++i) tokens(many[i] = words(10 + i));
+  EXPECT_NE(tokens(one), first);  // forgotten meanwhile, though it is still there for who has it
+  EXPECT_EQ(first->size(), 5u);
+}
+
 TEST(QuestionAnswerer, NamesTheBadQuestionAndTheBadPartOfIt) {
   const Loaded model;
   const std::string longer = words(30);

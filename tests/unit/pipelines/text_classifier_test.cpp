@@ -1,11 +1,13 @@
 // TextClassifier: its options, the ranges that it takes, and what it says of a text that doesn't fit.
 
+#include <algorithm>
 #include <array>
 #include <bertha/pipelines/text_classifier.hpp>
 #include <cfenv>
 #include <cmath>
 #include <forward_list>
 #include <functional>
+#include <map>
 #include <optional>
 #include <ranges>
 #include <span>
@@ -320,20 +322,87 @@ TEST(TextClassifier, TakesAnEmptyPairForNone) {
 
 TEST(TextClassifier, CutsATextWhereTruncationIsAllowed) {
   const Loaded model(tiny());
-  const auto cut = model.classify.run(words(40), {.truncation = true});
+  const auto cut = model.classify.run(words(40), {.truncation = bertha::Truncation::longest_first});
   EXPECT_EQ(shown(cut), shown(model.classify.run(words(22))));
   EXPECT_EQ(cut.info.n_tokens, 24u);
   EXPECT_TRUE(cut.info.truncated);
   EXPECT_EQ(cut.info.covered, (bertha::Span{0, 22 * 4 - 1}));
-  const auto shorter = model.classify.run(words(40), {.truncation = true, .max_length = 10});
+  const auto shorter =
+      model.classify.run(words(40), {.truncation = bertha::Truncation::longest_first, .max_length = 10});
   EXPECT_EQ(shown(shorter), shown(model.classify.run(words(8))));
   EXPECT_EQ(shorter.info.n_tokens, 10u);
-  EXPECT_EQ(model.classify.run(words(40), {.truncation = true, .max_length = 1000}).info.n_tokens, 24u);
-  const auto fits = model.classify.run(words(8), {.truncation = true});
+  EXPECT_EQ(model.classify.run(words(40), {.truncation = bertha::Truncation::longest_first, .max_length = 1000})
+                .info.n_tokens,
+            24u);
+  const auto fits = model.classify.run(words(8), {.truncation = bertha::Truncation::longest_first});
   EXPECT_FALSE(fits.info.truncated);
-  const auto pair = model.classify.run({words(3), words(30)}, {.truncation = true, .max_length = 12});
+  const auto pair =
+      model.classify.run({words(3), words(30)}, {.truncation = bertha::Truncation::longest_first, .max_length = 12});
   EXPECT_EQ(shown(pair), shown(model.classify.run({words(3), words(6)})));
   EXPECT_TRUE(pair.info.truncated);
+}
+
+TEST(TextClassifier, ReadsALongTextInWindowsAndReducesTheirScores) {
+  const Loaded model(tiny());
+  std::string text;
+  for (int i = 0; i < 26; ++i)
+    text += i % 3 == 0 ? "cat " : "the ";  // 10 tokens of text a window, of which 2 are shared
+  const auto run = [&](bertha::Reduce reduce) {
+    return model.classify.run(text, {.max_length = 12, .windows = {{.stride = 2, .reduce = reduce}}});
+  };
+  const auto mean = run(bertha::Reduce::mean);
+  ASSERT_EQ(mean.windows.size(), 3u);
+  EXPECT_EQ(mean.info.n_tokens, 12u + 12u + 12u);
+  EXPECT_FALSE(mean.info.truncated);
+  EXPECT_EQ(mean.windows[1].covered, (bertha::Span{32, 71}));
+  EXPECT_FALSE(mean.windows[1].covered_pair);
+  std::map<std::string, std::vector<float>> said;
+  for (const std::size_t first : {0u, 8u, 16u}) {
+    const auto alone = model.classify.run(text.substr(4 * first, 40));
+    std::string window;
+    for (const auto& [label, score] : mean.windows[first / 8].labels) window += label + std::to_string(score);
+    std::string expected;
+    for (const auto& [label, score] : alone) expected += label + std::to_string(score);
+    EXPECT_EQ(window, expected);
+    for (const auto& [label, score] : alone) said[label].push_back(score);
+  }
+  for (const auto& [label, score] : mean)
+    EXPECT_NEAR(static_cast<double>(score), static_cast<double>(said[label][0] + said[label][1] + said[label][2]) / 3,
+                1e-6)
+        << label;
+  for (const auto& [label, score] : run(bertha::Reduce::max))
+    EXPECT_EQ(score, *std::max_element(said[label].begin(), said[label].end())) << label;
+  for (const auto& [label, score] : run(bertha::Reduce::first)) EXPECT_EQ(score, said[label][0]) << label;
+  EXPECT_EQ(model.classify.run("the", {.windows = bertha::ClassificationWindows{}}).windows.size(), 1u);
+  EXPECT_TRUE(model.classify.run("the").windows.empty());
+  EXPECT_EQ(model.classify.run(text, {.top_k = 1, .max_length = 12, .windows = bertha::ClassificationWindows{}})
+                .windows[0]
+                .labels.size(),
+            1u);
+}
+
+TEST(TextClassifier, ReadsOneTextOfAPairInWindows) {
+  const Loaded model(tiny());
+  const auto second =
+      model.classify.run({"the cat", words(20)},
+                         {.truncation = bertha::Truncation::only_second, .max_length = 12, .windows = {{.stride = 1}}});
+  ASSERT_EQ(second.windows.size(), 4u);  // of 7 tokens, each beginning 6 after the one before
+  for (const auto& window : second.windows) EXPECT_EQ(window.covered, (bertha::Span{0, 7}));
+  EXPECT_EQ(second.windows[1].covered_pair, (bertha::Span{24, 51}));
+  const auto refuse = [&](std::size_t stride) {
+    expect_error(ErrorCode::input, {"stride is " + std::to_string(stride)}, [&] {
+      model.classify.run(
+          {"the cat", words(20)},
+          {.truncation = bertha::Truncation::only_second, .max_length = 12, .windows = {{.stride = stride}}});
+    });
+  };
+  refuse(7);
+  const std::vector<std::string> texts = {words(40), "the"};
+  const auto outcomes = model.classify.try_run(texts, {.windows = {{.stride = 22}}});
+  EXPECT_FALSE(outcomes[0]);
+  EXPECT_TRUE(outcomes[1]);
+  expect_error(ErrorCode::input, {"reduce", "9"},
+               [&] { model.classify.run("the", {.windows = {{.reduce = static_cast<bertha::Reduce>(9)}}}); });
 }
 
 TEST(TextClassifier, RefusesInvalidUtf8WithThePositionOfTheByte) {
