@@ -12,6 +12,7 @@
 #include <fstream>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -237,6 +238,14 @@ TEST_P(Goldens, PassTheirOwnSelfTest) {
   with_pipeline(golden, {}, [](const auto& pipeline) { EXPECT_NO_THROW(pipeline.model().verify()); });
 }
 
+/// The enumerator whose name in `names` is at its place.
+template <class Enum>
+Enum one_of(const json& value, std::initializer_list<const char*> names) {
+  const auto found = std::find(names.begin(), names.end(), value.get<std::string>());
+  EXPECT_NE(found, names.end()) << value;
+  return static_cast<Enum>(found - names.begin());
+}
+
 bertha::ClassificationOptions classification_options(const json& options) {
   bertha::ClassificationOptions result{.top_k = 1};
   for (const auto& [key, value] : options.items()) {
@@ -248,6 +257,16 @@ bertha::ClassificationOptions classification_options(const json& options) {
       result.function_to_apply = bertha::FunctionToApply::sigmoid;
     else if (key == "function_to_apply" && value == "softmax")
       result.function_to_apply = bertha::FunctionToApply::softmax;
+    else if (key == "truncation")
+      result.truncation = one_of<bertha::Truncation>(value, {"none", "longest_first", "only_first", "only_second"});
+    else if (key == "max_length")
+      result.max_length = value.get<std::size_t>();
+    else if (key == "windows")
+      result.windows = bertha::ClassificationWindows{
+          .stride = value.get<std::size_t>(),
+          .reduce = one_of<bertha::Reduce>(options.value("reduce", "mean"), {"mean", "max", "first"})};
+    else if (key == "reduce")
+      continue;  // part of windows
     else
       ADD_FAILURE() << "unknown option " << key << ' ' << value;
   }
@@ -257,8 +276,21 @@ bertha::ClassificationOptions classification_options(const json& options) {
 bertha::EntityOptions entity_options(const json& options) {
   bertha::EntityOptions result;
   for (const auto& [key, value] : options.items()) {
-    if (key == "aggregation_strategy" && value == "simple")
-      result.aggregation_strategy = bertha::AggregationStrategy::simple;
+    if (key == "aggregation_strategy")
+      result.aggregation_strategy =
+          one_of<bertha::AggregationStrategy>(value, {"none", "simple", "first", "average", "max"});
+    else if (key == "word_grouping")
+      result.word_grouping = one_of<bertha::WordGrouping>(value, {"hugging_face", "true_words"});
+    else if (key == "label_scheme")
+      result.label_scheme = one_of<bertha::LabelScheme>(value, {"bio", "bioes"});
+    else if (key == "decoding")
+      result.decoding = one_of<bertha::LabelDecoding>(value, {"independent", "valid"});
+    else if (key == "max_length")
+      result.max_length = value.get<std::size_t>();
+    else if (key == "top_k")
+      result.top_k = value.get<std::size_t>();
+    else if (key == "is_split_into_words" || key == "delimiter")
+      continue;  // the input's
     else if (key == "ignore_labels")
       result.ignore_labels = value.get<std::vector<std::string>>();
     else if (key == "stride")
@@ -285,6 +317,10 @@ bertha::AnswerOptions answer_options(const json& options) {
       result.handle_impossible_answer = value.get<bool>();
     else if (key == "align_to_words")
       result.align_to_words = value.get<bool>();
+    else if (key == "score_rule")
+      result.score_rule = one_of<bertha::ScoreRule>(value, {"hf_4_57", "best", "hf_4_52", "calibrated"});
+    else if (key == "no_answer_threshold")
+      result.no_answer_threshold = value.get<float>();
     else
       ADD_FAILURE() << "unknown option " << key << ' ' << value;
   }
@@ -467,6 +503,74 @@ TEST(Reranking, IsThatOfSentenceTransformers) {
       EXPECT_NEAR(found[i].score, expected[i].at("score").get<float>(), sigmoid ? 1e-4f : 2e-4f);
     }
   }
+}
+
+/// What the pipelines make of an item of pipelines.json: as the program reads and prints it.
+std::string answer_item(const bertha::TextClassifier& classify, const json& item, const json& options) {
+  const auto text = item.at("text").get<std::string>(), pair = item.value("text_pair", std::string());
+  const auto result = classify.run({text, pair}, classification_options(options));
+  return options.contains("windows") ? program::to_json_with_windows(result, text, pair, kUnit)
+                                     : program::to_json(result);
+}
+std::string answer_item(const bertha::EntityRecognizer& find, const json& item, const json& options) {
+  const json& text = item.at("text");
+  const bool is_split = text.is_array();
+  const auto words =
+      is_split ? text.get<std::vector<std::string>>() : std::vector<std::string>{text.get<std::string>()};
+  const bertha::SplitText split(words, options.value("delimiter", " "));
+  const bertha::EntityInput input = is_split ? bertha::EntityInput(split) : bertha::EntityInput(split.text);
+  const auto found = find.run(input, entity_options(options));
+  return program::to_json(found, split.text, kUnit, options.at("aggregation_strategy") != "none");
+}
+std::string answer_item(const bertha::QuestionAnswerer& ask, const json& item, const json& options) {
+  const json& context = item.at("context");
+  const auto texts = context.is_array() ? context.get<std::vector<std::string>>()
+                                        : std::vector<std::string>{context.get<std::string>()};
+  const std::vector<std::string_view> views(texts.begin(), texts.end());
+  const auto question = item.at("question").get<std::string>();
+  bertha::Question asked{question, views.front()};
+  if (context.is_array()) asked.passages = views;
+  return program::to_json(ask.run(asked, answer_options(options)), asked, kUnit, 2);
+}
+
+/// Equal, but for numbers with a fraction, which may be as far apart as scores.
+bool is_close(const json& a, const json& b) {
+  if (a.is_number_float() || b.is_number_float()) {
+    const double x = a.get<double>(), y = b.get<double>();
+    return std::fabs(x - y) <= 1e-4 * std::max(1.0, std::fabs(x));
+  }
+  if (!a.is_structured() || a.type() != b.type() || a.size() != b.size()) return a == b;
+  return std::equal(a.items().begin(), a.items().end(), b.items().begin(), [](const auto& one, const auto& other) {
+    return one.key() == other.key() && is_close(one.value(), other.value());
+  });
+}
+
+/// tools/diff/pipelines.py --record wrote some of its cases: options in many combinations, against transformers and,
+/// where it has no such option, against what that program spells out.
+TEST(PipelineGoldens, HaveTheAnswersOfTheOraclesForCombinedOptions) {
+  std::ifstream in(kFolder + "pipelines.json");
+  const json golden = json::parse(in);
+  std::string name;
+  std::optional<bertha::TextClassifier> classify;
+  std::optional<bertha::EntityRecognizer> find;
+  std::optional<bertha::QuestionAnswerer> ask;
+  std::size_t cases = 0;
+  for (const json& entry : golden.at("cases")) {
+    const json &item = entry.at("item"), &options = entry.at("options");
+    const auto head = entry.at("head").get<std::string>(), model = kFolder + entry.at("model").get<std::string>();
+    if (model != name) {
+      if (head == "classify") classify = bertha::TextClassifier::load(model);
+      if (head == "ner") find = bertha::EntityRecognizer::load(model);
+      if (head == "qa") ask = bertha::QuestionAnswerer::load(model);
+    }
+    name = model;
+    const json found = json::parse(head == "classify" ? answer_item(*classify, item, options)
+                                   : head == "ner"    ? answer_item(*find, item, options)
+                                                      : answer_item(*ask, item, options));
+    EXPECT_TRUE(is_close(entry.at("answers"), found)) << entry << "\nfound " << found;
+    ++cases;
+  }
+  EXPECT_GE(cases, 250u);
 }
 
 /// What of a pipeline's answers must be equal for them to be the same answer, as tools/goldens has it.

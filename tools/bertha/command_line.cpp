@@ -141,8 +141,9 @@ void add_nsp(CLI::App& app, NspArguments& arguments) {
   auto* text = command->add_option("--text", arguments.text, "The first text; without it pairs come with --jsonl");
   auto* pair = command->add_option("--text-pair", arguments.text_pair, "The text that may go on from it")->needs(text);
   text->needs(pair);
-  auto* truncation = command->add_flag("--truncation", arguments.options.truncation,
-                                       "Cut the longer text of pairs that are too long; else they are errors");
+  auto* truncation = command->add_flag_callback(
+      "--truncation", [&arguments] { arguments.options.truncation = bertha::Truncation::longest_first; },
+      "Cut the longer text of pairs that are too long; else they are errors");
   count(command->add_option("--max-length", arguments.options.max_length,
                             "Tokens that are kept; the model's if not given"),
         1)
