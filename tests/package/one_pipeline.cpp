@@ -1,6 +1,6 @@
-// A program with one pipeline, as small as users write it: what it costs to compile is held against a budget.
+// A program with one pipeline, which includes that alone: what it costs to compile is held against a budget.
 
-#include <bertha/bertha.hpp>
+#include <bertha/pipelines/text_classifier.hpp>
 #include <iostream>
 
 int main(int argc, char** argv) {
