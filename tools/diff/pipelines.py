@@ -227,7 +227,7 @@ def oracle(python, arguments, groups):
     return iter(found)
 
 
-def compare(arguments, head, model, folder, file, lines, table, recorded):
+def compare(arguments, head, model, folder, file, lines, table, recorded, reasons):
     """All combinations of one model."""
     rng = random.Random(f"{arguments.seed} {model}")
     rows = combinations(head, model, rng)
@@ -248,6 +248,9 @@ def compare(arguments, head, model, folder, file, lines, table, recorded):
             for name, value in [("model", model), *row.items()]:
                 counts = table.setdefault((head, name, repr(value)), {"same": 0, "tie": 0, "differs": 0, "refused": 0})
                 counts["refused" if said == "same" and "error" in expected else said] += 1
+            if "error" in expected:
+                reason = expected["error"].partition(":")[0]
+                reasons[head, reason] = reasons.get((head, reason), 0) + 1
             if said == "same" and "error" not in expected and is_plain(expected["found"]):
                 recorded.append({"model": f"models/{model}.safetensors", "head": head, "options": group["options"],
                                  "item": item, "answers": expected["found"]})
@@ -269,7 +272,7 @@ def main():
     lines = [line for line in arguments.texts_file.read_text(encoding="utf-8").splitlines() if 20 < len(line) < 200]
     if not arguments.transformers_4_52:
         OPTIONS["qa"]["score_rule"].remove("hf_4_52")
-    table, recorded = {}, []
+    table, recorded, reasons = {}, [], {}
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         for head in arguments.heads.split(","):
@@ -282,7 +285,7 @@ def main():
                 file = scratch / f"{model}.safetensors"
                 convert = [arguments.python, HERE.parent / "convert.py", folder, file, "--no-selftest"]
                 subprocess.run(convert, check=True, stdout=subprocess.DEVNULL)
-                compare(arguments, head, model, folder, file, lines, table, recorded)
+                compare(arguments, head, model, folder, file, lines, table, recorded, reasons)
     table.pop("shown", None)
     print(f"{'head':9}{'option':26}{'value':28}{'same':>7}{'refused':>9}{'ties':>6}{'differ':>8}")
     order = {(head, name): i for head, names in OPTIONS.items() for i, name in enumerate(["model", *names])}
@@ -291,6 +294,8 @@ def main():
     models = [counts for (_, name, _), counts in table.items() if name == "model"]
     total = {key: sum(counts[key] for counts in models) for key in ("same", "refused", "tie", "differs")}
     print(json.dumps({"cases": sum(total.values()), **total}))
+    for (head, reason), count in sorted(reasons.items()):
+        print(f"{head}: transformers refuses {count} with {reason}")
     empty = [key for key, counts in table.items() if counts["same"] + counts["differs"] == 0]
     if arguments.record:
         record(arguments.record, recorded)

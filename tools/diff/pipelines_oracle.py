@@ -160,7 +160,8 @@ def labels_of(pipe, options, item):
     reduce, pair = options.pop("reduce", "mean"), item.get("text_pair")
     if windows is None:
         found = pipe(item["text"] if pair is None else {"text": item["text"], "text_pair": pair}, **options)
-        return found[0] if found and isinstance(found[0], list) else found
+        found = found if isinstance(found, list) else [found]
+        return found[0] if isinstance(found[0], list) else found
     top_k, function = options.pop("top_k", 1), options.pop("function_to_apply", None)
     function = transformers.pipelines.text_classification.ClassificationFunction[function.upper()] if function else None
     options.setdefault("max_length", pipe.longest)
