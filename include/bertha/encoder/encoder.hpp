@@ -16,7 +16,6 @@
 #include <bertha/kernels/known_answers.hpp>
 #include <bertha/runtime/float_environment.hpp>
 #include <concepts>
-#include <deque>
 #include <functional>
 #include <optional>
 #include <variant>
@@ -125,7 +124,7 @@ class Encoder {
 
   ModelConfig config_;
   Embeddings<P> embeddings_;
-  std::deque<EncoderLayer<P>> layers_;  // as stored; several layers may run with one
+  std::vector<EncoderLayer<P>> layers_;  // as stored; several layers may run with one
   std::optional<Pooler> pooler_;
 };
 

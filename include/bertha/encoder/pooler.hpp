@@ -6,9 +6,9 @@
 #include <bertha/encoder/layer_norm.hpp>
 #include <bertha/encoder/linear.hpp>
 #include <bertha/encoder/pooling.hpp>
+#include <optional>
 #include <span>
 #include <utility>
-#include <variant>
 #include <vector>
 
 BERTHA_NAMESPACE_BEGIN
@@ -26,11 +26,13 @@ class Pooler {
   Pooler(WeightFile& file, const PoolerConfig& config, std::size_t hidden_size) : Pooler(config.modes, hidden_size) {
     for (const PoolerLayer& layer : config.layers) {
       if (layer.norm_eps) {
-        layers_.push_back(LayerNorm(file, layer.name, size_, *layer.norm_eps));
+        layers_.push_back({{}, LayerNorm(file, layer.name, size_, *layer.norm_eps)});
         continue;
       }
-      layers_.push_back(Dense{Linear<Float32>(file, layer.name, layer.outputs, size_, layer.needs_bias), layer.outputs,
-                              layer.activation});
+      layers_.push_back({Linear<Float32>(file, layer.name, layer.outputs, size_, layer.needs_bias),
+                         {},
+                         layer.outputs,
+                         layer.activation});
       size_ = layer.outputs;
     }
   }
@@ -53,30 +55,31 @@ class Pooler {
         for (std::size_t m = 0; m < modes_.size(); ++m) pool(modes_[m], rows, left_out, pooled.row(s) + m * size);
       }
     };
-    if (modes_ == std::vector{PoolingMode::first})  // not worth waking others for
+    if (modes_.size() == 1 && modes_[0] == PoolingMode::first)  // not worth waking others for
       pool_some(0, n);
     else
       team.split(n, [&](std::size_t begin, std::size_t end, ThreadMemory&) { pool_some(begin, end); });
     for (const Layer& layer : layers_) {
-      if (const LayerNorm* norm = std::get_if<LayerNorm>(&layer)) {
-        (*norm)(pooled, team);
-      } else if (const Dense* dense = std::get_if<Dense>(&layer)) {
-        const MatrixView<float> out = to->matrix(n, dense->outputs);
-        dense->linear(pooled, out, team, {.activation = dense->activation});
-        pooled = out;
-        std::swap(from, to);
+      if (layer.norm) {
+        (*layer.norm)(pooled, team);
+        continue;
       }
+      const MatrixView<float> out = to->matrix(n, layer.outputs);
+      (*layer.linear)(pooled, out, team, {.activation = layer.activation});
+      pooled = out;
+      std::swap(from, to);
     }
     return pooled;
   }
 
  private:
-  struct Dense {
-    Linear<Float32> linear;
-    std::size_t outputs;
-    Activation activation;
+  /// One of the two.
+  struct Layer {
+    std::optional<Linear<Float32>> linear;
+    std::optional<LayerNorm> norm;
+    std::size_t outputs = 0;
+    Activation activation = {};
   };
-  using Layer = std::variant<Dense, LayerNorm>;
 
   std::vector<PoolingMode> modes_;
   std::size_t size_;

@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <bertha/config.hpp>
 #include <bertha/error.hpp>
 #include <bertha/file/config_json.hpp>
@@ -47,8 +48,7 @@ inline std::vector<TemplatePiece> read_template(JsonObject& json, std::string_vi
 
 inline std::vector<AddedToken> read_added_tokens(JsonObject& json) {
   std::vector<AddedToken> tokens;
-  std::set<std::string> contents;
-  std::set<std::uint32_t> ids;
+  std::set<std::string> contents, ids;  // of one type: another costs every compilation megabytes
   for (const auto [index, item] : json.list("added_tokens").items()) {
     JsonObject entry(item, concat({json.where(), ": added_tokens[", tokens.size(), "]"}));
     AddedToken token;
@@ -62,7 +62,7 @@ inline std::vector<AddedToken> read_added_tokens(JsonObject& json) {
     token.special = entry.boolean("special");
     entry.finish();
     if (!contents.insert(token.content).second) entry.refuse("content", "given once");
-    if (!ids.insert(token.id).second) entry.refuse("id", "given once");
+    if (!ids.insert(std::to_string(token.id)).second) entry.refuse("id", "given once");
     tokens.push_back(std::move(token));
   }
   return tokens;
@@ -77,10 +77,11 @@ inline std::vector<AddedToken> read_added_tokens(JsonObject& json) {
 /// the type table. Other tokens may lack one (a [MASK] that was added and never trained): a text that holds one can't
 /// be run, and templates of pairs are left to calls too, because a checkpoint may have one that it can't be given.
 inline void check_ids(const TokenizerConfig& tokenizer, const ModelConfig& config, const std::string& where) {
-  std::set<std::uint32_t> added;
-  for (const AddedToken& token : tokenizer.added_tokens) added.insert(token.id);
+  std::vector<std::uint32_t> added;
+  for (const AddedToken& token : tokenizer.added_tokens) added.push_back(token.id);
+  std::sort(added.begin(), added.end());
   const auto check = [&](std::string_view what, std::uint32_t id) {
-    if (id >= tokenizer.vocab_size && !added.contains(id)) {
+    if (id >= tokenizer.vocab_size && !std::binary_search(added.begin(), added.end(), id)) {
       refuse_vocabulary(where, concat({what, " is ", id, ", which is no token's id"}));
     }
   };

@@ -15,6 +15,7 @@
 #include <bertha/pipelines/question.hpp>
 #include <bertha/pipelines/shared_tokens.hpp>
 #include <bertha/pipelines/task.hpp>
+#include <bertha/runtime/pool.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,7 +52,7 @@ class AnswerTask {
   const AnswerOptions& options_;
   std::size_t max_seq_len_, doc_stride_;
   std::size_t n_special_ = 0;  // tokens of a window that are neither the question's nor the context's
-  mutable detail::SharedTokens contexts_;
+  mutable detail::Pool<detail::SharedTokens> contexts_;  // of threads
 };
 
 #if defined(BERTHA_DEFINES_FUNCTIONS)
@@ -83,12 +84,13 @@ BERTHA_FUNCTION std::vector<Encoding> AnswerTask::encode(const Question& input, 
   const EncodeOptions read = {.split_special_tokens = options_.split_special_tokens, .stop = stop};
   const EncodeOptions cut = {.truncation = Truncation::only_second, .max_length = max_seq_len_, .stride = doc_stride_};
   const TokenSequence question = tokenizer_.tokens(input.question, read);
+  const auto shared = contexts_.take();
   std::vector<Encoding> all;
   for (std::size_t p = 0; p < input.n_passages(); ++p) {
     const std::string name = input.passages.empty() ? "context" : concat({"passage ", p});
     if (input.passage(p).empty()) throw_error(ErrorCode::input, {"the ", name, " is empty; expected a text"});
     require_utf8(input.passage(p), name);
-    const auto context = contexts_(tokenizer_, input.passage(p), read);
+    const auto context = (*shared)(tokenizer_, input.passage(p), read);
     require_room(question.size(), context->size());
     for (Encoding& window : tokenizer_.encode_windows(question, *context, cut)) {
       window.sample = static_cast<std::uint32_t>(p);

@@ -370,7 +370,7 @@ TEST(SharedTokens, AreMadeOnceOfATextThatComesAgain) {
   EXPECT_EQ(tokens(same), first);
   EXPECT_NE(tokens(other), first);
   EXPECT_EQ(tokens(one), first);
-  std::vector<std::string> many(16);
+  std::vector<std::string> many(4);
   for (std::size_t i = 0; i < many.size(); ++i) tokens(many[i] = words(10 + i));
   EXPECT_NE(tokens(one), first);  // forgotten meanwhile, though it is still there for who has it
   EXPECT_EQ(first->size(), 5u);
