@@ -84,10 +84,12 @@ class Format(unittest.TestCase):
             or config.get("embedding_projection", False),
             "each stored layer": True,
             "pooler is not null": config["pooler"] is not None,
-            "head is none of `none`, `custom`": config["head"] not in ("none", "custom"),
+            "each `dense` layer of `pooling`, of `embedding`": False,  # test_embeddings.py has such folders
+            "each `norm` layer of them": False,
+            "there are labels": bool(config["labels"]),
         }
         rows = table("The names, in file order")
-        per_layer = [row for row in rows if "{i}" in row[0]]
+        per_layer = [row for row in rows if row[0].startswith("encoder.layer.{i}")]
         ordered = [row for row in rows if row not in per_layer and not row[0].startswith("(")]
         at = rows.index(per_layer[0])
         stored = 1 + max(config.get("layer_weights", range(config["num_hidden_layers"])))

@@ -17,7 +17,8 @@ WITH_SELF_TEST = {"classify_two", "classify_int8", "entities", "entities_int8", 
                   "next_sentence", "classify_bfloat16", "entities_bfloat16", "answers_bfloat16", "electra_bfloat16"} | {
     f"{family}_{kind}" for family in ("roberta", "distilbert", "electra") for kind in ("classify", "answers", "int8")} | {
     "xlm_roberta_classify", "xlm_roberta_entities", "xlm_roberta_answers", "camembert_classify", "camembert_answers",
-    "albert_classify", "albert_entities", "albert_answers", "albert_bfloat16", "albert_int8"}
+    "albert_classify", "albert_entities", "albert_answers", "albert_bfloat16", "albert_int8",
+    "embed_bert", "embed_distilbert", "embed_xlm_roberta", "rerank"}
 CLASSIFIER, TAGGER, ASKER = (str(MODELS / f"{name}.safetensors") for name in ("classify_two", "entities", "answers"))
 THREE_LABELS = str(MODELS / "classify_multi_label.safetensors")
 # Turkish letters (two bytes each) and an emoji (four bytes, two UTF-16 units).
