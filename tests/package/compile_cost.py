@@ -25,15 +25,11 @@ def user_seconds(compiler, source):
 
 
 def costs(compiler, source, flags):
-    """User CPU seconds of SOURCE; or what it takes more by each flag, of two rounds the less, which others disturb less."""
+    """User CPU seconds of SOURCE; or what it takes more by each flag."""
     if not flags:
         return {source.name: user_seconds(compiler, source)}
-
-    def added():
-        seconds = [user_seconds([*compiler, *flags[:count]], source) for count in range(len(flags) + 1)]
-        return [after - before for before, after in zip(seconds, seconds[1:])]
-
-    return dict(zip(flags, map(min, added(), added())))
+    seconds = [user_seconds([*compiler, *flags[:count]], source) for count in range(len(flags) + 1)]
+    return {flag: after - before for flag, before, after in zip(flags, seconds, seconds[1:])}
 
 
 def main(arguments):
