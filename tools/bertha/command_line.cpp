@@ -66,6 +66,14 @@ std::array<CLI::Option*, 2> add_loading(CLI::App& command, bertha::LoadOptions& 
   return {precision, memory};
 }
 
+/// How lines go through the model, of commands that run one.
+template <class Arguments>
+void add_running(CLI::App& command, Arguments& arguments) {
+  add_lines(command, arguments.lines);
+  add_threads(command, arguments.lines.threads);
+  add_loading(command, arguments.load);
+}
+
 void add_split_special_tokens(CLI::App& command, bool& split_special_tokens) {
   command.add_flag("--split-special-tokens", split_special_tokens,
                    "Take \"[SEP]\" in a text for text: for texts that are not trusted");
@@ -130,9 +138,7 @@ void add_classify(CLI::App& app, ClassifyArguments& arguments) {
   shown->needs(stride);
   add_split_special_tokens(*command, options.split_special_tokens);
   add_offsets(*command, arguments.lines.unit)->needs(shown);
-  add_lines(*command, arguments.lines);
-  add_threads(*command, arguments.lines.threads);
-  add_loading(*command, arguments.load);
+  add_running(*command, arguments);
 }
 
 void add_nsp(CLI::App& app, NspArguments& arguments) {
@@ -148,9 +154,7 @@ void add_nsp(CLI::App& app, NspArguments& arguments) {
                             "Tokens that are kept; the model's if not given"),
         1)
       ->needs(truncation);
-  add_lines(*command, arguments.lines);
-  add_threads(*command, arguments.lines.threads);
-  add_loading(*command, arguments.load);
+  add_running(*command, arguments);
 }
 
 void add_ner(CLI::App& app, NerArguments& arguments) {
@@ -211,9 +215,7 @@ void add_ner(CLI::App& app, NerArguments& arguments) {
       ->needs(split)
       ->capture_default_str();
   add_offsets(*command, arguments.lines.unit);
-  add_lines(*command, arguments.lines);
-  add_threads(*command, arguments.lines.threads);
-  add_loading(*command, arguments.load);
+  add_running(*command, arguments);
 }
 
 void add_qa(CLI::App& app, QaArguments& arguments) {
@@ -257,9 +259,7 @@ void add_qa(CLI::App& app, QaArguments& arguments) {
       ->type_name("SCORE");
   add_split_special_tokens(*command, options.split_special_tokens);
   add_offsets(*command, arguments.lines.unit);
-  add_lines(*command, arguments.lines);
-  add_threads(*command, arguments.lines.threads);
-  add_loading(*command, arguments.load);
+  add_running(*command, arguments);
 }
 
 /// How far texts are cut that are too long.
@@ -293,9 +293,7 @@ void add_embed(CLI::App& app, EmbedArguments& arguments) {
       "Make vectors 1 long, or don't; as the model says if not given");
   command->add_flag("--tokens", options.tokens, "Print a list of vectors, one for each token");
   add_cutting(*command, options);
-  add_lines(*command, arguments.lines);
-  add_threads(*command, arguments.lines.threads);
-  add_loading(*command, arguments.load);
+  add_running(*command, arguments);
 }
 
 void add_rerank(CLI::App& app, RerankArguments& arguments) {
@@ -308,9 +306,7 @@ void add_rerank(CLI::App& app, RerankArguments& arguments) {
                                                     "The logit, or its sigmoid; as the model says if not given"),
                                 {{"logit", bertha::ScoreFunction::none}, {"sigmoid", bertha::ScoreFunction::sigmoid}});
   add_cutting(*command, arguments.options);
-  add_lines(*command, arguments.lines);
-  add_threads(*command, arguments.lines.threads);
-  add_loading(*command, arguments.load);
+  add_running(*command, arguments);
 }
 
 void add_zero_shot(CLI::App& app, ZeroShotArguments& arguments) {
@@ -333,9 +329,7 @@ void add_zero_shot(CLI::App& app, ZeroShotArguments& arguments) {
       ->add_option("--entailment-label", options.entailment_label,
                    "The model's label for \"follows\", where none begins with \"entail\"")
       ->type_name("LABEL");
-  add_lines(*command, arguments.lines);
-  add_threads(*command, arguments.lines.threads);
-  add_loading(*command, arguments.load);
+  add_running(*command, arguments);
 }
 
 void add_logits(CLI::App& app, LogitsArguments& arguments) {
@@ -343,9 +337,7 @@ void add_logits(CLI::App& app, LogitsArguments& arguments) {
   add_model(*command, arguments.model);
   add_texts(*command, arguments.texts);
   add_encoding(*command, arguments.options);
-  add_lines(*command, arguments.lines);
-  add_threads(*command, arguments.lines.threads);
-  add_loading(*command, arguments.load);
+  add_running(*command, arguments);
 }
 
 void add_tokenize(CLI::App& app, TokenizeArguments& arguments) {

@@ -10,7 +10,7 @@
 namespace program {
 namespace {
 
-/// What became of the `count` texts from number `first` on, which are those of one query.
+/// The ranking of a query's texts, or the error of the first one that has one.
 Result ranking(std::span<const bertha::Outcome<bertha::Relevance>> outcomes, std::size_t top_k) {
   std::vector<bertha::Relevance> relevances;
   Result result;

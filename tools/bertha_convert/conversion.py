@@ -144,8 +144,6 @@ def _model_parts(
     if raw is None:
         raise fail("there is no config.json", where=folder, expected="the model's configuration")
     family = model_config.family(raw, path)
-    if modules and modules.embedding:
-        options = options._replace(head=EMBEDDING)
     config, layers = _encoder_config(raw, family, options, path)
     vector = None
     if config["head"] == EMBEDDING:
@@ -255,7 +253,7 @@ def convert(options: Options) -> Json:
     root, modules = options.folder, _modules(options)
     if modules:
         options = options._replace(folder=modules.transformer)
-    if options.pooling or options.normalize:
+    if options.pooling or options.normalize or (modules and modules.embedding):
         options = options._replace(head=EMBEDDING)
     raw = read_optional_json(options.folder / "config.json")
     weights = [] if options.tokenizer else weight_files(options.folder, raw)

@@ -38,24 +38,14 @@ BERTHA_INLINE void sum_columns(const float* x, std::size_t stride, std::size_t n
   for (std::size_t j = 0; j < columns; ++j) out[j] = sum[j];
 }
 
-/// The sum of n rows, `size` numbers each, divided by `divisor`.
-BERTHA_NOINLINE void mean_of_rows(const float* x, std::size_t stride, std::size_t n, std::size_t size, float divisor,
-                                  float* out) {
+/// The sum of n rows, `size` numbers each, divided by `divisor`; with weights, row i times first_weight + i.
+template <bool kWeighted>
+BERTHA_NOINLINE void mean_of_rows(const float* x, std::size_t stride, std::size_t n, std::size_t size,
+                                  std::size_t first_weight, float divisor, float* out) {
   std::size_t h = 0;
   for (; h + kPooledColumns <= size; h += kPooledColumns)
-    sum_columns<false>(x + h, stride, n, kPooledColumns, 0, out + h);
-  if (h < size) sum_columns<false>(x + h, stride, n, size - h, 0, out + h);
-  for (h = 0; h < size; ++h) out[h] /= divisor;
-}
-
-/// Row i, counted from 0, has the weight first_weight + i; their sum divides.
-BERTHA_NOINLINE void weighted_mean_of_rows(const float* x, std::size_t stride, std::size_t n, std::size_t size,
-                                           std::size_t first_weight, float* out) {
-  std::size_t h = 0;
-  for (; h + kPooledColumns <= size; h += kPooledColumns)
-    sum_columns<true>(x + h, stride, n, kPooledColumns, first_weight, out + h);
-  if (h < size) sum_columns<true>(x + h, stride, n, size - h, first_weight, out + h);
-  const auto divisor = static_cast<float>(n * first_weight + n * (n - 1) / 2);
+    sum_columns<kWeighted>(x + h, stride, n, kPooledColumns, first_weight, out + h);
+  if (h < size) sum_columns<kWeighted>(x + h, stride, n, size - h, first_weight, out + h);
   for (h = 0; h < size; ++h) out[h] /= divisor;
 }
 
@@ -102,11 +92,13 @@ inline void pool(PoolingMode mode, MatrixView<const float> x, std::size_t first,
     case PoolingMode::last: return copy(x.row(x.rows - 1));
     case PoolingMode::max: return detail::largest_of_rows(x.data, x.stride, x.rows, x.cols, out);
     case PoolingMode::mean:
-      return detail::mean_of_rows(x.data, x.stride, x.rows, x.cols, static_cast<float>(x.rows), out);
+      return detail::mean_of_rows<false>(x.data, x.stride, x.rows, x.cols, 0, static_cast<float>(x.rows), out);
     case PoolingMode::mean_sqrt_len:
-      return detail::mean_of_rows(x.data, x.stride, x.rows, x.cols, detail::square_root(x.rows), out);
-    case PoolingMode::weighted_mean:
-      return detail::weighted_mean_of_rows(x.data, x.stride, x.rows, x.cols, first + 1, out);
+      return detail::mean_of_rows<false>(x.data, x.stride, x.rows, x.cols, 0, detail::square_root(x.rows), out);
+    case PoolingMode::weighted_mean: {
+      const auto weights = static_cast<float>(x.rows * (first + 1) + x.rows * (x.rows - 1) / 2);
+      return detail::mean_of_rows<true>(x.data, x.stride, x.rows, x.cols, first + 1, weights, out);
+    }
   }
 }
 

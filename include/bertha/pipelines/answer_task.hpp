@@ -12,6 +12,7 @@
 #include <bertha/pipelines/answer_places.hpp>
 #include <bertha/pipelines/answer_spans.hpp>
 #include <bertha/pipelines/calibrated_spans.hpp>
+#include <bertha/pipelines/option_checks.hpp>
 #include <bertha/pipelines/question.hpp>
 #include <bertha/pipelines/shared_tokens.hpp>
 #include <bertha/pipelines/task.hpp>
@@ -65,9 +66,7 @@ BERTHA_FUNCTION AnswerTask::AnswerTask(const Tokenizer& tokenizer, const ModelCo
       doc_stride_(options.doc_stride.value_or(std::min<std::size_t>(max_seq_len_ / 2, 128))) {
   if (options.top_k < 1) throw_error(ErrorCode::input, {"top_k is 0; expected at least 1"});
   if (options.max_answer_len < 1) throw_error(ErrorCode::input, {"max_answer_len is 0; expected at least 1"});
-  if (options.score_rule > ScoreRule::calibrated)
-    throw_error(ErrorCode::input,
-                {"score_rule is ", static_cast<unsigned>(options.score_rule), ", which is none of ScoreRule's"});
+  detail::require_value("score_rule", options.score_rule, ScoreRule::calibrated, "ScoreRule's");
   if (max_seq_len_ > config.max_length)
     throw_error(ErrorCode::input, {"max_seq_len is ", max_seq_len_, "; the model takes at most ", config.max_length});
   if (doc_stride_ > max_seq_len_)

@@ -9,6 +9,7 @@
 #include <bertha/pipelines/input.hpp>
 #include <bertha/pipelines/label_score.hpp>
 #include <bertha/pipelines/mean.hpp>
+#include <bertha/pipelines/option_checks.hpp>
 #include <bertha/pipelines/task.hpp>
 #include <optional>
 #include <string>
@@ -71,16 +72,9 @@ BERTHA_FUNCTION ClassificationTask::ClassificationTask(const Tokenizer& tokenize
     : tokenizer_(tokenizer), config_(config), options_(options), function_(options.function_to_apply) {
   if (options.top_k == std::size_t{0})
     throw_error(ErrorCode::input, {"top_k is 0; expected at least 1, or unset for all labels"});
-  const bool is_cut = options.truncation != Truncation::none || options.windows;
-  if (options.max_length != 0 && !is_cut)
-    throw_error(ErrorCode::input, {"max_length is ", options.max_length,
-                                   ", but truncation is not allowed: nothing would be cut; set both or neither"});
-  if (options.windows && options.windows->reduce > Reduce::first)
-    throw_error(ErrorCode::input,
-                {"reduce is ", static_cast<unsigned>(options.windows->reduce), ", which is none of Reduce's"});
-  if (function_ > FunctionToApply::none)
-    throw_error(ErrorCode::input,
-                {"function_to_apply is ", static_cast<unsigned>(function_), ", which is none of FunctionToApply's"});
+  detail::require_cut(options.max_length, options.truncation != Truncation::none || options.windows);
+  if (options.windows) detail::require_value("reduce", options.windows->reduce, Reduce::first, "Reduce's");
+  detail::require_value("function_to_apply", function_, FunctionToApply::none, "FunctionToApply's");
   choose_function();
 }
 
@@ -103,9 +97,7 @@ BERTHA_FUNCTION std::vector<Encoding> ClassificationTask::encode(const TextInput
     encode.stride = options_.windows->stride;
     if (encode.truncation == Truncation::none) encode.truncation = Truncation::longest_first;
   }
-  if (encode.truncation != Truncation::none)
-    encode.max_length =
-        options_.max_length == 0 ? config_.max_length : std::min(options_.max_length, config_.max_length);
+  if (encode.truncation != Truncation::none) encode.max_length = detail::kept_tokens(options_.max_length, config_);
   const bool is_pair = input.text_pair && !input.text_pair->empty();
   require_utf8(input.text, is_pair ? "text" : "");
   if (is_pair) require_utf8(*input.text_pair, "text_pair");

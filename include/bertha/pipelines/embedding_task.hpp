@@ -7,6 +7,7 @@
 
 #include <bertha/heads/sentence_embedding.hpp>
 #include <bertha/pipelines/input.hpp>
+#include <bertha/pipelines/option_checks.hpp>
 #include <bertha/pipelines/task.hpp>
 #include <optional>
 #include <span>
@@ -98,9 +99,7 @@ inline std::string_view prompt_of(const ModelConfig& config, const EmbeddingOpti
 BERTHA_FUNCTION EmbeddingTask::EmbeddingTask(const Tokenizer& tokenizer, const ModelConfig& config,
                                              const EmbeddingOptions& options)
     : tokenizer_(tokenizer), config_(config), options_(options), prompt_(detail::prompt_of(config, options)) {
-  if (options.max_length != 0 && !options.truncation)
-    throw_error(ErrorCode::input, {"max_length is ", options.max_length,
-                                   ", but truncation is not allowed: nothing would be cut; set both or neither"});
+  detail::require_cut(options.max_length, options.truncation);
   require_utf8(prompt_, "prompt");
   choice_.tokens = options.tokens;
   choice_.pooling = options.pooling;
@@ -117,8 +116,7 @@ BERTHA_FUNCTION EncodeOptions EmbeddingTask::encode_options(const Stop& stop) co
   encode.stop = stop;
   if (options_.truncation) {
     encode.truncation = Truncation::longest_first;
-    encode.max_length =
-        options_.max_length == 0 ? config_.max_length : std::min(options_.max_length, config_.max_length);
+    encode.max_length = detail::kept_tokens(options_.max_length, config_);
   }
   return encode;
 }

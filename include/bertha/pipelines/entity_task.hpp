@@ -11,6 +11,7 @@
 #include <bertha/pipelines/entity_labels.hpp>
 #include <bertha/pipelines/entity_options.hpp>
 #include <bertha/pipelines/entity_words.hpp>
+#include <bertha/pipelines/option_checks.hpp>
 #include <bertha/pipelines/task.hpp>
 #include <bertha/pipelines/valid_labels.hpp>
 #include <bertha/tokenizer/offsets.hpp>
@@ -60,7 +61,7 @@ BERTHA_FUNCTION EntityTask::EntityTask(const Tokenizer& tokenizer, const ModelCo
     : tokenizer_(tokenizer),
       config_(config),
       options_(options),
-      max_length_(options.max_length == 0 ? config.max_length : std::min(options.max_length, config.max_length)),
+      max_length_(detail::kept_tokens(options.max_length, config)),
       labels_(config.labels, options) {
   check_enumerators();
   if (options.max_length != 0 && !options.truncation && !options.stride)
@@ -75,14 +76,10 @@ BERTHA_FUNCTION EntityTask::EntityTask(const Tokenizer& tokenizer, const ModelCo
 }
 
 BERTHA_FUNCTION void EntityTask::check_enumerators() const {
-  const auto check = [](std::string_view name, auto value, auto last) {
-    if (value > last)
-      throw_error(ErrorCode::input, {name, " is ", static_cast<unsigned>(value), ", which is none of its values"});
-  };
-  check("aggregation_strategy", options_.aggregation_strategy, AggregationStrategy::max);
-  check("word_grouping", options_.word_grouping, WordGrouping::true_words);
-  check("label_scheme", options_.label_scheme, LabelScheme::bioes);
-  check("decoding", options_.decoding, LabelDecoding::valid);
+  detail::require_value("aggregation_strategy", options_.aggregation_strategy, AggregationStrategy::max, "its values");
+  detail::require_value("word_grouping", options_.word_grouping, WordGrouping::true_words, "its values");
+  detail::require_value("label_scheme", options_.label_scheme, LabelScheme::bioes, "its values");
+  detail::require_value("decoding", options_.decoding, LabelDecoding::valid, "its values");
 }
 
 /// Windows that share all of their tokens would never come to an end.

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <bertha/pipelines/input.hpp>
+#include <bertha/pipelines/option_checks.hpp>
 #include <bertha/pipelines/task.hpp>
 #include <span>
 #include <string_view>
@@ -57,12 +58,8 @@ BERTHA_FUNCTION RelevanceTask::RelevanceTask(const Tokenizer& tokenizer, const M
     throw_error(ErrorCode::unsupported, {"the model has ", config.labels.size(),
                                          " outputs, which no text can be ranked by; expected one; for their scores "
                                          "take the text classifier"});
-  if (options.score > ScoreFunction::sigmoid)
-    throw_error(ErrorCode::input,
-                {"score is ", static_cast<unsigned>(options.score), ", which is none of ScoreFunction's"});
-  if (options.max_length != 0 && !options.truncation)
-    throw_error(ErrorCode::input, {"max_length is ", options.max_length,
-                                   ", but truncation is not allowed: nothing would be cut; set both or neither"});
+  detail::require_value("score", options.score, ScoreFunction::sigmoid, "ScoreFunction's");
+  detail::require_cut(options.max_length, options.truncation);
 }
 
 BERTHA_FUNCTION std::vector<Encoding> RelevanceTask::encode(const TextInput& input, const Stop& stop) const {
@@ -75,8 +72,7 @@ BERTHA_FUNCTION std::vector<Encoding> RelevanceTask::encode(const TextInput& inp
   encode.stop = stop;
   if (options_.truncation) {
     encode.truncation = Truncation::longest_first;
-    encode.max_length =
-        options_.max_length == 0 ? config_.max_length : std::min(options_.max_length, config_.max_length);
+    encode.max_length = detail::kept_tokens(options_.max_length, config_);
   }
   std::vector<Encoding> windows;
   windows.push_back(tokenizer_.encode(input.text, *input.text_pair, encode));
