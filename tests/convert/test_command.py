@@ -175,6 +175,40 @@ class Command(unittest.TestCase):
         self.assertEqual((status, out.count("\n"), report["bytes"]), (0, 1, self.out.stat().st_size))
         self.assertEqual(report["renamed"]["bert.embeddings.LayerNorm.bias"], "embeddings.LayerNorm.bias")
 
+    def test_a_check_says_what_a_conversion_would_and_writes_nothing(self) -> None:
+        for options in ((), ("--precision", "int8"), ("--head", "none"), ("--tokenizer",)):
+            report = json.loads(self.run_command("--json", *options)[1])
+            self.out.unlink()
+            before = sorted(self.root.rglob("*"))
+            with self.subTest(options=options), unittest.mock.patch.object(self, "out", "--check"):
+                checked = json.loads(self.run_command("--json", *options)[1])
+                self.assertEqual(checked, report | {"out": None})
+                status, out, err = self.run_command(*options)
+                self.assertEqual((status, err), (0, ""))
+                self.assertIn(f"can be converted: {report['bytes']:,} bytes, {report['taken']} tensors; nothing was written\n", out)
+                self.assertEqual(sorted(self.root.rglob("*")), before)
+
+    def test_a_check_refuses_what_a_conversion_refuses(self) -> None:
+        self.tensors["classifier.bias"][0] = np.nan
+        matrix = self.tensors["bert.encoder.layer.1.output.dense.weight"]
+        for place, what in ((self.tensors["classifier.bias"], "classifier.bias"), (matrix[0], "layer.1.output.dense.weight")):
+            for tensor in self.tensors.values():
+                tensor[np.isnan(tensor)] = 0
+            place[0] = np.nan
+            folders.write_safetensors(self.weights, self.tensors)
+            self.assert_fails(f"{what}' holds NaN")
+            with unittest.mock.patch.object(self, "out", "--check"):
+                self.assert_fails(f"{what}' holds NaN")
+        with unittest.mock.patch.object(self, "out", "--check"):
+            self.assert_fails("--bertha runs a file, and --check writes none", "--bertha", "x", "--precision", "int8", "--selftest")
+
+    def test_an_output_or_a_check_is_needed(self) -> None:
+        for arguments in ([str(self.folder)], [str(self.folder), str(self.out), "--check"]):
+            with self.assertRaises(SystemExit) as caught, contextlib.redirect_stderr(io.StringIO()) as err:
+                cli.main(arguments)
+            self.assertEqual(caught.exception.code, 2)
+            self.assertIn("give OUT.safetensors, or --check in its place", err.getvalue())
+
     def test_a_head_that_was_never_trained_is_refused_in_words_and_as_data(self) -> None:
         self.assert_fails("head was never trained.*transformers would warn", "--head", "question-answering")
         status, out, err = self.run_command("--head", "question-answering", "--json")

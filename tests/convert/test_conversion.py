@@ -218,11 +218,74 @@ class Weights(FolderTest):
                     if prefix in prefixes
                 ]
                 self.assertEqual([warning.split(":")[0] for warning in warnings], expected)
+        inside = {name.replace("encoder.layer.1.", "module.encoder._orig_mod.layer.1._orig_mod."): v for name, v in tensors.items()}
+        inside = {name.replace("classifier", "_fsdp_wrapped_module.classifier"): values for name, values in inside.items()}
+        folders.write_safetensors(self.folder / "model.safetensors", inside)
+        told = [warning.split(":")[0] for warning in self.convert()["warnings"]]
+        self.assert_same_weights(tensors)
+        counts = {"module. of a parallel training": 16, "_orig_mod. of torch.compile": 16, "_fsdp_wrapped_module. of a sharded training": 2}
+        self.assertEqual(told, [f"{n} tensors of the checkpoint have the prefix {what}" for what, n in counts.items()])
+        twice = {"bert.module." + name.removeprefix("bert."): values for name, values in tensors.items()}
+        folders.write_safetensors(self.folder / "model.safetensors", tensors | twice)
+        self.out.unlink()
+        self.assert_refused("two tensors mean the same")
         for prefix in ("other.", "bert.model."):
             wrapped = {prefix + name: values for name, values in tensors.items()}
             folders.write_safetensors(self.folder / "model.safetensors", wrapped)
             self.out.unlink(missing_ok=True)
             self.assert_refused("is missing|never trained")
+
+    def test_names_of_tensorflows_classes_are_understood(self) -> None:
+        for family in ("bert", "distilbert", "albert"):
+            tensors = folders.write_folder(self.folder, "sequence-classification", 3, family)
+            saved = {}
+            for name, values in tensors.items():  # as strip_model_name_and_prefix of transformers 4 leaves them
+                new = re.sub(r"/(\d+)/", r"_._\1/", name.replace(".", "/")) + ":0"
+                norm = "LayerNorm" in name or "layer_norm" in name
+                if name.endswith("embeddings.weight") and "word" not in name:
+                    new = new.replace("weight:0", "embeddings:0")
+                elif norm:
+                    new = new.replace("weight:0", "gamma:0").replace("bias:0", "beta:0")
+                elif values.ndim == 2 and "embeddings.weight" not in name:
+                    new, values = new.replace("weight:0", "kernel:0"), np.ascontiguousarray(values.T)
+                saved[new] = values
+            self.assertIn({"distilbert": "distilbert/transformer/layer_._0/attention/q_lin/kernel:0"}.get(family, "classifier/bias:0"), saved)
+            saved["mlm___cls/predictions/bias:0"] = np.ones(17, np.float32)
+            left = {"bert": "mlm___cls.predictions.bias"}
+            path = self.folder / "model.safetensors"
+            folders.write_safetensors(path, saved if family in left else {k: v for k, v in saved.items() if "mlm" not in k})
+            with self.subTest(family=family):
+                self.convert(drop=("mlm",) if family in left else ())
+                found = self.state(family)
+                self.assertEqual(sorted(found), sorted(tensors))
+                for name, values in tensors.items():
+                    np.testing.assert_array_equal(found[name], values, err_msg=name)
+        folders.write_safetensors(path, saved | {"classifier.weight": tensors["classifier.weight"]})
+        self.out.unlink()
+        self.assert_refused("tensor 'classifier/kernel:0' is there twice|tensor 'classifier.weight' is there twice")
+
+    def test_an_index_may_be_wrong_of_tensors_but_not_of_files(self) -> None:
+        tensors = folders.write_folder(self.folder, "token-classification")
+        (self.folder / "model.safetensors").unlink()
+        names = list(tensors)
+        parts = {"a.safetensors": names[:9], "b.safetensors": names[9:]}
+        index = self.folder / "model.safetensors.index.json"
+        for name, part in parts.items():
+            folders.write_safetensors(self.folder / name, {each: tensors[each] for each in part})
+        folders.write_json(index, {"weight_map": {"nobody's": "b.safetensors", names[0]: "a.safetensors"}})
+        self.convert()  # as transformers, which takes whatever is in the files
+        self.assert_same_weights(tensors)
+        self.out.unlink()
+        folders.write_safetensors(self.folder / "b.safetensors", {each: tensors[each] for each in names[8:]})
+        self.assert_refused(rf"b.safetensors: tensor '{re.escape(names[8])}' is in two files; got a.safetensors")
+        for hostile in ("../a.safetensors", "/etc/passwd", "x/../a.safetensors", "sub/a.safetensors", ".", "..", "", "a\0", "x" * 5000):
+            folders.write_json(index, {"weight_map": {names[0]: hostile}})
+            self.assert_refused("outside the folder|not there")
+        for hostile in ({}, [], None, {"a": 1}, {"a": None}, {"a": ["a.safetensors"]}):
+            folders.write_json(index, {"weight_map": hostile})
+            self.assert_refused("has no weight_map")
+        folders.write_json(index, {"weight_map": {names[0]: "config.json"}})
+        self.assert_refused("no file of torch.save")
 
     def test_weights_of_a_loss_are_left_out_and_told(self) -> None:
         tensors = folders.write_folder(self.folder, "token-classification")
@@ -476,7 +539,7 @@ class Configuration(FolderTest):
     def test_weights_that_are_not_read_are_named_with_what_to_do(self) -> None:
         folders.write_folder(self.folder)
         (self.folder / "model.safetensors").unlink()
-        merge, again, origin = "merge_and_unload", r"from_\w+=True\)\.save_pretrained", "checkpoint that it was made from"
+        merge, again, origin = "base model, and this one by --adapter", r"from_\w+=True\)\.save_pretrained", "checkpoint that it was made from"
         seen = {
             "tf_model.h5": again,
             "bert_model.ckpt.index": again,

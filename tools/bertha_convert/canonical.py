@@ -14,7 +14,7 @@ from .config import Config
 from .errors import fail
 from .families import EMBEDDING, Dense, Family, Head, unwrapped
 from .load_report import check_trained
-from .source import StoredTensor, load, rows
+from .source import AnyTensor, load, rows
 
 BLOCK = 1 << 20  # numbers of a matrix that are in memory at a time
 BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # of old checkpoints, no weights
@@ -43,7 +43,7 @@ def reference_name(name: str, family: Family) -> str:
 class Checkpoint:
     """The tensors of a checkpoint under their reference names, each taken once."""
 
-    def __init__(self, stored: dict[str, StoredTensor], family: Family) -> None:
+    def __init__(self, stored: dict[str, AnyTensor], family: Family) -> None:
         self.family = family
         self.names: dict[str, str] = {}  # reference name -> name in the checkpoint
         for name in stored:
@@ -59,7 +59,7 @@ class Checkpoint:
         """Whether the checkpoint has a tensor."""
         return reference in self.names
 
-    def find(self, reference: str, *shape: int) -> tuple[str, StoredTensor]:
+    def find(self, reference: str, *shape: int) -> tuple[str, AnyTensor]:
         """A tensor and its name in the checkpoint, its shape checked; it is taken by that."""
         if reference not in self.names:
             do = "The checkpoint is not complete, or its head is another one: see --head."
@@ -198,7 +198,7 @@ def _dense(source: Checkpoint, dense: Dense, hidden: int) -> layout.Tensors:
 
 
 def convert(
-    stored: dict[str, StoredTensor],
+    stored: dict[str, AnyTensor],
     family: Family,
     config: Config,
     layers: Sequence[str],

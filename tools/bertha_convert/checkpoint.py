@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ OTHER_FORMS = (  # what the names of weights in other forms match, what they are
     (
         r"adapter_(model.*|config\.json)",
         "an adapter, not a whole model",
-        "Merge it into its base model: PeftModel.from_pretrained(BASE, FOLDER).merge_and_unload().save_pretrained(OUT).",
+        "Give the folder of its base model{base}, and this one by --adapter.",
     ),
     (r"tf_model.*\.h5|.*\.ckpt.*|saved_model\.pb", "TensorFlow's form", SAVE_AGAIN.format("tf")),
     (r"flax_model.*\.msgpack", "Flax's form", SAVE_AGAIN.format("flax")),
@@ -33,6 +35,7 @@ OTHER_FORMS = (  # what the names of weights in other forms match, what they are
     (r"rust_model\.ot", "rust-bert's form", TAKE_ORIGIN),
     (r".*\.mlmodel|.*\.mlpackage|coreml", "Core ML's form", TAKE_ORIGIN),
 )
+TENSORFLOW = {"kernel": "weight", "embeddings": "weight", "gamma": "weight", "beta": "bias"}  # last words of its names
 SHARD = (
     r"(model|pytorch_model)-\d+-of-\d+\.(safetensors|bin)",
     "a part of a checkpoint whose index is missing",
@@ -54,7 +57,7 @@ def _shards(index: Path) -> list[Path]:
     for name in names:
         if Path(name).name != name:
             raise fail("names a file outside the folder", where=index, got=name)
-    if missing := [name for name in names if not (index.parent / name).is_file()]:
+    if missing := [name for name in names if not os.path.isfile(index.parent / name)]:  # of any name
         got = f"{len(missing)} of {len(names)} missing: {some(missing)}"
         raise fail("names files that are not there", where=index, got=got, do="Download the missing shards.")
     return [index.parent / name for name in names]
@@ -101,6 +104,15 @@ def is_read_by_others(name: str) -> bool:
     return name in WEIGHTS or any(re.fullmatch(pattern, name) for pattern, _, _ in (*OTHER_FORMS, SHARD))
 
 
+def _adapter_base(folder: Path) -> str | None:
+    """The base model that an adapter's folder names."""
+    try:
+        name = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8")).get("base_model_name_or_path")
+    except (OSError, ValueError, RecursionError, AttributeError):
+        return None
+    return ascii(name) if isinstance(name, str) and name else None
+
+
 def no_weights(folder: Path) -> ConvertError:
     """The error for a folder without weights that are read, which says what is there in their place."""
     unread = _unread(folder)
@@ -109,7 +121,8 @@ def no_weights(folder: Path) -> ConvertError:
         do = "For a file of the tokenizer alone give --tokenizer."
         return fail("there are no weights", where=folder, expected=expected, do=do)
     seen = some([f"{name} ({what})" for name, (what, _) in unread.items()])
-    steps = " ".join(dict.fromkeys(do for _, do in unread.values()))
+    base = _adapter_base(folder)
+    steps = " ".join(dict.fromkeys(do.replace("{base}", f" ({base})" if base else "") for _, do in unread.values()))
     do = f"{steps} For a file of the tokenizer alone give --tokenizer."
     return fail("there are no weights that can be read", where=folder, expected=expected, got=seen, do=do)
 
@@ -123,11 +136,33 @@ def other_files(folder: Path, taken: list[Path]) -> list[str]:
     return [name for name in others if name not in names]
 
 
+def _from_tensorflow(name: str, tensor: StoredTensor) -> tuple[str, StoredTensor]:
+    """A tensor that TensorFlow's classes of transformers 4 saved, as torch's have it: bert/layer_._0/dense/kernel:0."""
+    if "/" not in name:
+        return name, tensor
+    parts = re.sub(r"(?<=/)[^/]*___", "", name.removesuffix(":0")).replace("_._", "/").split("/")
+    if parts[-1] == "kernel" and len(tensor.shape) == 2:
+        tensor = tensor.transposed()
+    parts[-1] = TENSORFLOW.get(parts[-1], parts[-1])
+    return ".".join(parts), tensor
+
+
+def _read_safetensors(path: Path) -> dict[str, StoredTensor]:
+    """The tensors of a safetensors file, under the names of torch's classes."""
+    found = [(name, *_from_tensorflow(name, tensor)) for name, tensor in read_header(path).items()]
+    tensors = {new: tensor for _, new, tensor in found}
+    if len(tensors) != len(found):
+        names = [new for _, new, _ in found]
+        twice = next(old for old, new, _ in found if names.count(new) > 1)
+        raise fail(f"tensor '{twice}' is there twice, under TensorFlow's name and torch's", where=path)
+    return tensors
+
+
 def read_checkpoint(files: list[Path]) -> dict[str, StoredTensor]:
     """The tensors of all files, each name once."""
     tensors: dict[str, StoredTensor] = {}
     for path in files:
-        found = read_header(path) if path.suffix == ".safetensors" else read_tensors(path)
+        found = _read_safetensors(path) if path.suffix == ".safetensors" else read_tensors(path)
         for name, tensor in found.items():
             if name in tensors:
                 raise fail(f"tensor '{name}' is in two files", where=path, got=tensors[name].path.name)

@@ -24,7 +24,7 @@ Json = dict[str, Any]
 EPILOG = f"""families (model_type): {", ".join(FAMILIES)}
 needs: {", ".join(f"{name} >= {version}" for name, version in NEEDED.items())}; for logits in the self-test also
 {", ".join(f"{name} >= {version}" for name, version in FOR_SELFTEST.items())}
-exit status: 0 the file stands, 1 it doesn't (standard error says why), 2 the command line is wrong"""
+exit status: 0 the file stands (or could be written: --check), 1 it doesn't (standard error says why), 2 the command line is wrong"""
 
 
 def _options(arguments: list[str], program: str) -> tuple[Options, bool]:
@@ -42,7 +42,10 @@ def _options(arguments: list[str], program: str) -> tuple[Options, bool]:
         metavar="FOLDER",
         help="with config.json, model.safetensors or pytorch_model.bin, and the tokenizer's files",
     )
-    parser.add_argument("out", type=Path, metavar="OUT.safetensors", help="the model file to write")
+    parser.add_argument("out", type=Path, nargs="?", metavar="OUT.safetensors", help="the model file to write")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing: report what would be written, or why it can't (in place of OUT)"
+    )
     parser.add_argument(
         "--precision",
         choices=("float32", "bfloat16", "int8"),
@@ -62,6 +65,9 @@ def _options(arguments: list[str], program: str) -> tuple[Options, bool]:
         help="makes an embedding head of an encoder whose folder doesn't say how its hidden states become a vector",
     )
     parser.add_argument("--normalize", action="store_true", help="such vectors have the length 1")
+    parser.add_argument(
+        "--adapter", type=Path, metavar="FOLDER", help="merge this LoRA adapter of PEFT into the weights of its base model"
+    )
     parser.add_argument("--tokenizer", action="store_true", help="a file of the tokenizer alone, without weights")
     parser.add_argument(
         "--keep",
@@ -89,6 +95,8 @@ def _options(arguments: list[str], program: str) -> tuple[Options, bool]:
     parser.add_argument("--json", action="store_true", help="print the report, or the error, as JSON")
     values = vars(parser.parse_args(arguments))
     as_json = values.pop("json")
+    if values.pop("check") != (values["out"] is None):
+        parser.error("give OUT.safetensors, or --check in its place")
     return Options(**{**values, "keep": tuple(values["keep"]), "drop": tuple(values["drop"])}), as_json
 
 
@@ -108,7 +116,8 @@ def _rules(renamed: dict[str, str]) -> str:
 def _readable(report: Json) -> str:
     """The report for people."""
     config = report["config"]
-    lines = [f"{report['out']}: {report['bytes']:,} bytes, {report['taken']} tensors"]
+    size = f"{report['bytes']:,} bytes, {report['taken']} tensors"
+    lines = [f"{report['out']}: {size}" if report["out"] else f"can be converted: {size}; nothing was written"]
     others = f" ({some(report['source_files_not_read'])} not read)" if report["source_files_not_read"] else ""
     if config["kind"] == "tokenizer":
         lines.append(f"model: none, the tokenizer only{others}")

@@ -10,7 +10,7 @@ import re
 import shutil
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -72,20 +72,30 @@ def _size(tensor: Tensor) -> int:
     return math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize
 
 
-def write_data(path: Path, tensors: Tensors) -> Checksums:
-    """Writes the tensors alone, a block at a time, and returns the CRC-32 of each one's bytes."""
+def data_of(tensors: Tensors, use: Callable[[np.ndarray], object]) -> Checksums:
+    """Hands the bytes of the tensors to `use`, a block at a time, and returns the CRC-32 of each one's."""
     result: Checksums = {}
-    with path.open("wb") as file:
-        for name, tensor in tensors.items():
-            begin, checksum = file.tell(), 0
-            for block in tensor.blocks():
-                data = np.ascontiguousarray(block, np.dtype(tensor.dtype).newbyteorder("<")).reshape(-1).view(np.uint8)
-                file.write(data)
-                checksum = zlib.crc32(data, checksum)
-            if file.tell() - begin != _size(tensor):
-                raise ConvertError(f"tensor '{name}' has {file.tell() - begin} bytes, not {_size(tensor)}")
-            result[name] = checksum
+    for name, tensor in tensors.items():
+        size, checksum = 0, 0
+        for block in tensor.blocks():
+            data = np.ascontiguousarray(block, np.dtype(tensor.dtype).newbyteorder("<")).reshape(-1).view(np.uint8)
+            use(data)
+            size, checksum = size + len(data), zlib.crc32(data, checksum)
+        if size != _size(tensor):
+            raise ConvertError(f"tensor '{name}' has {size} bytes, not {_size(tensor)}")
+        result[name] = checksum
     return result
+
+
+def write_data(path: Path, tensors: Tensors) -> Checksums:
+    """Writes the tensors alone and returns the CRC-32 of each one's bytes."""
+    with path.open("wb") as file:
+        return data_of(tensors, file.write)
+
+
+def file_size(metadata: dict[str, str], tensors: Tensors) -> int:
+    """The bytes that a model file of these would have."""
+    return len(_header(metadata, tensors)) + sum(map(_size, tensors.values()))
 
 
 def write(path: Path, metadata: dict[str, str], tensors: Tensors, data: Path, checksums: Checksums) -> None:

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import FORMAT, VERSION, canonical, config as model_config, container, layout, load_report, not_carried, selftest
-from . import sentence_transformers, tokenizer
+from . import adapter as lora, sentence_transformers, tokenizer
 from .checkpoint import has_unread_weights, is_read_by_others, no_weights, other_files, read_checkpoint, weight_files
 from .errors import fail
 from .families import EMBEDDING, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKENIZERS_ALONE, Family
 from .load_report import some
-from .source import StoredTensor, read_optional_json, sha256
+from .source import AnyTensor, read_optional_json, sha256
 
 Json = dict[str, Any]
 
@@ -24,7 +24,7 @@ class Options(NamedTuple):
     """What the command line asks for."""
 
     folder: Path
-    out: Path
+    out: Path | None  # None: nothing is written, what would happen is told
     precision: str = "float32"
     head: str = "auto"
     keep: tuple[str, ...] = ()
@@ -34,6 +34,7 @@ class Options(NamedTuple):
     tokenizer: bool = False  # without weights, whether there are some or not
     pooling: str | None = None  # of an encoder that becomes one of embeddings
     normalize: bool = False
+    adapter: Path | None = None  # the folder of one that is merged
 
 
 class Parts(NamedTuple):
@@ -48,6 +49,7 @@ class Parts(NamedTuple):
     missing: list[str]
     warnings: list[str]
     vector: Callable[[np.ndarray], np.ndarray] | None = None  # of hidden states, for the self-test
+    adapter: lora.Adapter | None = None
 
 
 def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> tuple[Json, list[str]]:
@@ -120,7 +122,7 @@ def _vocabulary_warnings(resolved: tokenizer.Resolved, rows: int, path: Path) ->
     return [f"{len(lacking)} tokens have no row in the embedding of vocab_size {rows}: {names}: {what}"]
 
 
-def _without_dropped(stored: dict[str, StoredTensor], options: Options) -> tuple[dict[str, StoredTensor], list[str]]:
+def _without_dropped(stored: dict[str, AnyTensor], options: Options) -> tuple[dict[str, AnyTensor], list[str]]:
     """The checkpoint without the tensors that --drop names, and their names."""
     for prefix in options.drop:
         if not any(name.startswith(prefix) for name in stored):
@@ -144,6 +146,8 @@ def _model_parts(
     if raw is None:
         raise fail("there is no config.json", where=folder, expected="the model's configuration")
     family = model_config.family(raw, path)
+    adapter = lora.read(options.adapter) if options.adapter else None
+    raw, warnings = lora.configured(adapter, raw, family) if adapter else (raw, [])
     config, layers = _encoder_config(raw, family, options, path)
     vector = None
     if config["head"] == EMBEDDING:
@@ -157,17 +161,20 @@ def _model_parts(
     modules = modules or sentence_transformers.Modules(folder)
     types = config["type_vocab_size"] > 0
     resolved = tokenizer.resolve(folder, raw, config["head"] == QUESTION, types, modules.lowercase)
-    warnings = _vocabulary_warnings(resolved, config["vocab_size"], folder)
+    warnings += _vocabulary_warnings(resolved, config["vocab_size"], folder)
     config["model_max_length"] = modules.max_length or resolved.model_max_length
     config["max_length"] = _limit(config["model_max_length"], config["max_length"] - config["position_offset"])
     stored, dropped = _without_dropped(read_checkpoint(weights), options)
+    if adapter:
+        stored, weights = lora.merge(adapter, stored, family), weights + adapter.files()
     encoder = canonical.convert(stored, family, config, layers, folder, options.keep)
     config["pooler"] = encoder.pooler
     tensors = tokenizer.tensors(resolved) | encoder.tensors | sentence_transformers.tensors(modules.layers)
     weights = weights + [path for layer in modules.layers for path in layer.files()]
     left_out = sorted([*encoder.left_out, *dropped])
     warnings += load_report.sentences(config["head"], encoder.renamed, left_out, encoder.missing)
-    return Parts(config, resolved, tensors, weights, encoder.renamed, left_out, encoder.missing, warnings, vector)
+    told = (encoder.renamed, left_out, encoder.missing, warnings)
+    return Parts(config, resolved, tensors, weights, *told, vector, adapter)
 
 
 def _tokenizer_parts(options: Options, raw: Json | None) -> Parts:
@@ -201,19 +208,22 @@ def _check_place(out: Path, folder: Path) -> None:
 
 def _check_options(options: Options) -> None:
     """Throws where the command can't be carried out, before any work is done."""
-    for path in (options.folder.resolve(), options.out):
+    for path in filter(None, (options.folder.resolve(), options.adapter, options.out)):
         if not str(path).isascii() and any("\ud800" <= character <= "\udfff" for character in str(path)):
             do = "Rename it: the packages that read and write the files can't open it."
             raise fail("is no path in UTF-8", where=ascii(str(path)), do=do)
     if not options.folder.is_dir():
         do = "Give the folder that it lies in." if options.folder.is_file() else ""
         raise fail("is no folder", where=options.folder, expected="a Hugging Face model folder", do=do)
-    if not options.out.parent.is_dir() or (options.out.exists() and not options.out.is_file()):
-        raise fail("can't be written", where=options.out, expected="a file name in a folder that exists")
-    _check_place(options.out, options.folder)
-    if options.tokenizer and (options.head not in ("auto", "none") or options.keep or options.drop or options.bertha):
+    if options.out:
+        if not options.out.parent.is_dir() or (options.out.exists() and not options.out.is_file()):
+            raise fail("can't be written", where=options.out, expected="a file name in a folder that exists")
+        _check_place(options.out, options.folder)
+    of_weights = options.keep or options.drop or options.bertha or options.adapter
+    if options.tokenizer and (options.head not in ("auto", "none") or of_weights):
         do = "Leave --tokenizer or the other option out."
-        raise fail("--tokenizer makes a file without weights: --head, --keep, --drop and --bertha don't go with it", do=do)
+        what = "--head, --keep, --drop, --adapter and --bertha don't go with it"
+        raise fail(f"--tokenizer makes a file without weights: {what}", do=do)
     if (options.pooling or options.normalize) and (options.head not in ("auto", EMBEDDING) or options.keep):
         raise fail("--pooling and --normalize make an embedding head", expected="--head embedding, or no --head")
     if (options.pooling or options.normalize) and sentence_transformers.has_modules(options.folder):
@@ -223,6 +233,13 @@ def _check_options(options: Options) -> None:
         raise fail(
             "--bertha records the logits of an int8 file's self-test", expected="--precision int8 and a self-test"
         )
+    if options.bertha and not options.out:
+        raise fail("--bertha runs a file, and --check writes none", do="Leave one of them out.")
+
+
+def _source_name(path: Path, root: Path) -> str:
+    """What a file of weights is called: its path in the folder, of an adapter its folder's name and its own."""
+    return path.relative_to(root).as_posix() if root in path.parents else f"{path.parent.resolve().name}/{path.name}"
 
 
 def _metadata(
@@ -231,7 +248,7 @@ def _metadata(
     """Section 2 of tools/format.md."""
     source = {
         "name": folder.resolve().name,
-        "sha256": {path.relative_to(folder).as_posix(): sha256(path) for path in parts.weights},
+        "sha256": {_source_name(path, folder): sha256(path) for path in parts.weights},
         "converter": VERSION,
         "transformers": version,
     }
@@ -245,6 +262,28 @@ def _metadata(
     needs_2 = {"normalizer", "embedding_projection", "layer_weights", "embedding", "score_function"} & (values["tokenizer"].keys() | values["config"].keys())
     number = FORMAT if needs_2 or values["tokenizer"]["kind"] in ("unigram", "character_bpe") else 1
     return {"format": str(number), **{key: container.compact(value) for key, value in values.items()}}
+
+
+def _write(
+    options: Options, out: Path, parts: Parts, root: Path, version: str | None, cases: list[Json], sentence: str
+) -> tuple[int, str]:
+    """Writes the file; its size, and what there is to say of its self-test."""
+    with container.replacing(out) as temporary, container.scratch(out, "data") as data:
+        checksums = container.write_data(data, parts.tensors)
+
+        def write() -> None:
+            metadata = _metadata(parts, root, version, cases, checksums)
+            container.write(temporary, metadata, parts.tensors, data, checksums)
+
+        write()
+        if options.bertha:
+            recorded = selftest.record_bytes(options.bertha, temporary)
+            if len(recorded) != len(cases):
+                raise fail("--bertha recorded another number of cases", expected=len(cases), got=len(recorded))
+            cases = [{**case, "logits_bytes": logits} for case, logits in zip(cases, recorded)]
+            sentence += f"; int8 logits by {options.bertha.name}"
+            write()
+    return out.stat().st_size, sentence
 
 
 def convert(options: Options) -> Json:
@@ -262,36 +301,33 @@ def convert(options: Options) -> Json:
             raise no_weights(options.folder)
     parts = _model_parts(options, raw, weights, modules) if weights else _tokenizer_parts(options, raw)
     cases, sentence, version, split, warnings = selftest.recording(
-        options.selftest, options.folder, parts.resolved, parts.config, parts.vector, bool(modules and modules.lowercase)
+        options.selftest,
+        options.folder,
+        parts.resolved,
+        parts.config,
+        parts.vector,
+        bool(modules and modules.lowercase),
+        parts.adapter,
     )
     if split:
         parts.config["float32_split"] = True
-    with container.replacing(options.out) as temporary, container.scratch(options.out, "data") as data:
-        checksums = container.write_data(data, parts.tensors)
-
-        def write() -> None:
-            metadata = _metadata(parts, root, version, cases, checksums)
-            container.write(temporary, metadata, parts.tensors, data, checksums)
-
-        write()
-        if options.bertha:
-            recorded = selftest.record_bytes(options.bertha, temporary)
-            if len(recorded) != len(cases):
-                raise fail("--bertha recorded another number of cases", expected=len(cases), got=len(recorded))
-            cases = [{**case, "logits_bytes": logits} for case, logits in zip(cases, recorded)]
-            sentence += f"; int8 logits by {options.bertha.name}"
-            write()
+    if options.out:
+        size, sentence = _write(options, options.out, parts, root, version, cases, sentence)
+    else:
+        metadata = _metadata(parts, root, version, cases, container.data_of(parts.tensors, len))
+        size = container.file_size(metadata, parts.tensors)
+    told = not_carried.sentences(root, parts.config["max_length"], bool(modules), options.adapter)
     return {
-        "out": str(options.out),
-        "bytes": options.out.stat().st_size,
+        "out": None if options.out is None else str(options.out),
+        "bytes": size,
         "config": parts.config,
         "tokenizer": parts.resolved.decisions,
-        "source_files": [path.relative_to(root).as_posix() for path in parts.weights],
+        "source_files": [_source_name(path, root) for path in parts.weights],
         "source_files_not_read": other_files(options.folder, weights),
         "taken": len(parts.tensors),
         "renamed": parts.renamed,
         "left_out": parts.left_out,
         "missing": parts.missing,
-        "warnings": parts.warnings + not_carried.sentences(root, parts.config["max_length"], bool(modules)) + [*warnings],
+        "warnings": parts.warnings + [*told, *warnings],
         "selftest": sentence,
     }

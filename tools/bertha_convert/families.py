@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-WRAPPERS = {  # what training puts before names, in any order, and where it comes from
+WRAPPERS = {  # what training puts into names, in any order, and where it comes from; all but the last before any part
     "module.": "a parallel training",
     "_orig_mod.": "torch.compile",
+    "_fsdp_wrapped_module.": "a sharded training",
+    "_checkpoint_wrapped_module.": "activations computed twice",
     "model.": "a class around the model",
 }
+AROUND_ALL = "model."  # the one that stands before whole names only
 SEQUENCE, TOKEN, QUESTION = HEADS = ("sequence-classification", "token-classification", "question-answering")
 
 
@@ -198,9 +201,12 @@ TOKENIZERS_ALONE = {  # model_type -> what of its encoder is missing
 
 
 def unwrapped(name: str) -> tuple[str, set[str]]:
-    """A tensor's name without what training puts before it, and those prefixes."""
-    prefixes = set()
-    while found := [prefix for prefix in WRAPPERS if name.startswith(prefix)]:
-        prefixes.add(found[0])
-        name = name.removeprefix(found[0])
-    return name, prefixes
+    """A tensor's name without what training puts into it, and those words."""
+    *parts, last = name.split(".")
+    inner = [part for part in parts if f"{part}." not in WRAPPERS or f"{part}." == AROUND_ALL]
+    found = {f"{part}." for part in parts} & (WRAPPERS.keys() - {AROUND_ALL})
+    name = ".".join([*inner, last])
+    while name.startswith(AROUND_ALL):
+        found.add(AROUND_ALL)
+        name = name.removeprefix(AROUND_ALL)
+    return name, found

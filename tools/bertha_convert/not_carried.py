@@ -35,11 +35,13 @@ def _module(folder: Path, entry: Any) -> str:
     return f"{name} ({', '.join(modes)})" if modes else name
 
 
-def sentences(folder: Path, max_length: int, carried: bool) -> list[str]:
-    """What there is to say of it, one thing a sentence; `carried`: what sentence-transformers does is in the file."""
+def sentences(folder: Path, max_length: int, carried: bool, adapter: Path | None) -> list[str]:
+    """What there is to say of it, one thing a sentence; `carried`: what sentence-transformers does is in the file, as is
+    the adapter in the folder `adapter`."""
     result = [] if carried else _pipeline(folder, max_length)
-    if (folder / "adapter_config.json").exists():
-        result.append("the adapter of adapter_config.json is not applied: the file holds the weights beside it")
+    if (folder / "adapter_config.json").exists() and not (adapter and adapter.resolve() == folder.resolve()):
+        what = "the file holds the weights beside it, --adapter merges it"
+        result.append(f"the adapter of adapter_config.json is not applied: {what}")
     return result
 
 

@@ -14,10 +14,11 @@ from unittest import mock
 
 import numpy as np
 
+from .adapter import Adapter
 from .config import LARGEST_SIZE
 from .errors import ConvertError, fail
 from .families import EMBEDDING, FAMILIES, NEXT_SENTENCE
-from .requirements import FOR_SELFTEST, faults
+from .requirements import FOR_ADAPTERS, FOR_SELFTEST, faults
 from .tokenizer import Resolved, lower_first
 from .tokenizer_rules import ORACLES
 
@@ -95,17 +96,18 @@ def recording(
     config: Json,
     vector: Vector | None = None,
     lowercase: bool = False,
+    adapter: Adapter | None = None,
 ) -> Recording:
     """The self-test as far as it can be recorded; `asked` None: without logits where that fails, and told so.
 
-    `vector` makes an embedding of hidden states; with `lowercase` texts are lowered first.
+    `vector` makes an embedding of hidden states; with `lowercase` texts are lowered first; `adapter` is merged.
     """
     if asked is False:
         return Recording([], "none (--no-selftest)")
     if asked is None and not all(map(importlib.util.find_spec, FOR_SELFTEST)):
         return tokens_only(resolved, config, "torch and transformers are not installed")
     try:
-        return record(import_oracle(), folder, resolved, config, vector, lowercase)
+        return record(import_oracle(), folder, resolved, config, vector, lowercase, adapter)
     except Mismatch:
         raise
     except Exception as error:  # of any kind: torch and transformers throw all of them
@@ -166,8 +168,9 @@ def _check_tokenizer(loaded: Any, transformers: Any, recorded: list[Json], quest
     return f"{wrong} of {len(recorded)} cases are tokenized otherwise by transformers {version}"
 
 
-def _model(transformers: Any, folder: Path, head: str) -> tuple[Any, list[str]]:
+def _model(transformers: Any, folder: Path, config: Json, adapter: Adapter | None) -> tuple[Any, list[str]]:
     """The checkpoint with its head, in float32, and the weights that transformers made from random numbers."""
+    head = config["head"]
     classes = {
         "sequence-classification": transformers.AutoModelForSequenceClassification,
         "token-classification": transformers.AutoModelForTokenClassification,
@@ -175,11 +178,21 @@ def _model(transformers: Any, folder: Path, head: str) -> tuple[Any, list[str]]:
         NEXT_SENTENCE: transformers.AutoModelForNextSentencePrediction,
         EMBEDDING: transformers.AutoModel,
     }
-    options = {"num_labels": 2} if head == "question-answering" else {}
+    options: Json = {"num_labels": 2} if head == "question-answering" else {}
+    if adapter:
+        if told := faults(FOR_ADAPTERS):
+            raise ConvertError(f"logits of a model with an adapter need peft: {told}")
+        names = {"id2label": dict(enumerate(config["labels"]))} if config["labels"] else {}
+        options = {**options, **(names if not options else {}), "ignore_mismatched_sizes": True}
     model, told = classes[head].from_pretrained(
         str(folder), local_files_only=True, output_loading_info=True, **options
     )
     missing = [key for key in told["missing_keys"] if head != EMBEDDING or not key.startswith("pooler.")]
+    if adapter:
+        import peft
+
+        model = peft.PeftModel.from_pretrained(model, str(adapter.folder)).merge_and_unload()
+        missing = [key for key in missing if key not in adapter.tensors]
     return model.float().eval(), sorted(missing)
 
 
@@ -286,7 +299,13 @@ def _answer(run: Any, case: Json, head: str) -> Json | list[Json] | None:
 
 
 def record(
-    transformers: Any, folder: Path, resolved: Resolved, config: Json, vector: Vector | None, lowercase: bool
+    transformers: Any,
+    folder: Path,
+    resolved: Resolved,
+    config: Json,
+    vector: Vector | None,
+    lowercase: bool,
+    adapter: Adapter | None,
 ) -> Recording:
     """The cases with logits and answers, as far as transformers has them."""
     head = config.get("head", "none")
@@ -300,7 +319,7 @@ def record(
     if head in ("none", "custom"):
         sentence = f"{len(recorded)} cases, tokens only: the file has no head that transformers knows; {agreement}"
         return Recording(recorded, sentence)
-    model, missing = _model(transformers, folder, head)
+    model, missing = _model(transformers, folder, config, adapter)
     version = transformers.__version__
     if missing:
         random = f"transformers {version} doesn't find {len(missing)} weights and makes them from random numbers"

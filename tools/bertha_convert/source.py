@@ -6,9 +6,9 @@ import hashlib
 import json
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Union
 
 import numpy as np
 
@@ -30,6 +30,22 @@ class StoredTensor(NamedTuple):
     begin: int
     size: int
     strides: tuple[int, ...] | None = None  # in elements; None: row after row
+
+    def transposed(self) -> StoredTensor:
+        """The same numbers as the matrix that has rows for columns."""
+        strides = self.strides if self.strides is not None else _row_strides(self.shape)
+        return self._replace(shape=self.shape[::-1], strides=strides[::-1])
+
+
+class MadeTensor(NamedTuple):
+    """A vector or matrix that no file holds as it is: `values` makes all of it, in float32, of what is in the file at `path`."""
+
+    path: Path
+    shape: tuple[int, ...]
+    values: Callable[[], np.ndarray]
+
+
+AnyTensor = Union[StoredTensor, MadeTensor]
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -129,8 +145,8 @@ def _row_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(math.prod(shape[at + 1 :]) for at in range(len(shape)))
 
 
-def load(name: str, tensor: StoredTensor, begin: int = 0, end: int | None = None) -> np.ndarray:
-    """A tensor's values as float32, all of them finite; or its rows from `begin` to before `end`."""
+def _stored(name: str, tensor: StoredTensor, begin: int, end: int | None) -> np.ndarray:
+    """What a file holds of a tensor, in the element type that numpy has for it."""
     if tensor.dtype not in FLOAT_TYPES:
         expected = ", ".join(FLOAT_TYPES)
         raise fail(
@@ -149,8 +165,14 @@ def load(name: str, tensor: StoredTensor, begin: int = 0, end: int | None = None
     if count:
         in_bytes = tuple(stride * values.itemsize for stride in strides)
         values = np.ndarray(shape, values.dtype, values, strides=in_bytes)  # throws if it left the buffer
+    return values.reshape(shape)
+
+
+def load(name: str, tensor: AnyTensor, begin: int = 0, end: int | None = None) -> np.ndarray:
+    """A tensor's values as float32, all of them finite; or its rows from `begin` to before `end`."""
+    values = tensor.values()[begin:end] if isinstance(tensor, MadeTensor) else _stored(name, tensor, begin, end)
     with np.errstate(over="ignore", invalid="ignore"):  # what float32 has no room for becomes infinity, refused below
-        values = np.ascontiguousarray(values, np.float32).reshape(shape)
+        values = np.ascontiguousarray(values, np.float32).reshape(values.shape)
     if not np.isfinite(values).all():
         at = np.argwhere(~np.isfinite(values))[0].tolist()
         got = values[tuple(at)]
@@ -166,10 +188,10 @@ def load(name: str, tensor: StoredTensor, begin: int = 0, end: int | None = None
     return values
 
 
-def rows(name: str, tensor: StoredTensor, step: int) -> Iterator[np.ndarray]:
+def rows(name: str, tensor: AnyTensor, step: int) -> Iterator[np.ndarray]:
     """The rows of a tensor, `step` at a time. Where they don't lie one after the other it is read whole."""
-    strides = tensor.strides
-    apart = strides is not None and strides[0] < math.prod(tensor.shape[1:])
+    strides = None if isinstance(tensor, MadeTensor) else tensor.strides
+    apart = isinstance(tensor, MadeTensor) or (strides is not None and strides[0] < math.prod(tensor.shape[1:]))
     whole = load(name, tensor) if apart else None
     for begin in range(0, tensor.shape[0], step):
         end = min(begin + step, tensor.shape[0])
