@@ -231,7 +231,8 @@ def configured(adapter: Adapter, raw: Json, family: Family) -> tuple[Json, list[
     if task not in (SEQUENCE, TOKEN):
         return raw, []
     outputs = {f"{head.output}.weight" for kind, head in family.heads.items() if kind == task}
-    rows = [tensor.shape[0] for name, tensor in adapter.tensors.items() if reference_name(name, family) in outputs and tensor.shape]
+    found = [tensor for name, tensor in adapter.tensors.items() if reference_name(name, family) in outputs]
+    rows = [tensor.shape[0] for tensor in found if tensor.shape]
     own = (read_optional_json(adapter.folder / "config.json") or {}).get("id2label")
     labels = own if own is not None else raw.get("id2label")
     if own is not None:
