@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 BERTHA_NAMESPACE_BEGIN
 
@@ -47,6 +48,15 @@ class DoubleArray {
     if (units.size() < 2) {
       throw_error(ErrorCode::vocabulary, {name, ": there is no root; the model file is damaged, convert it again"});
     }
+  }
+
+  /// The value of a string, or 0 if it has none.
+  std::uint32_t value_of(std::string_view string) const {
+    Walk walk(*this);
+    for (const char byte : string) {
+      if (!walk.step(byte)) return 0;
+    }
+    return walk.value();
   }
 
  private:

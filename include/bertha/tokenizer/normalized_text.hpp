@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <bertha/tokenizer/encoding.hpp>
 #include <bertha/tokenizer/utf8.hpp>
 #include <cstddef>
@@ -19,14 +20,14 @@ class NormalizedText {
   /// Becomes empty; its memory is used again.
   void clear() {
     raw_ = {};
-    bytes_.clear();
-    origins_.clear();
+    size_ = 0;
   }
 
-  /// Makes room for `n` bytes.
+  /// Makes room for `n` bytes more.
   void reserve(std::size_t n) {
-    bytes_.reserve(n);
-    origins_.reserve(n);
+    if (size_ + n <= bytes_.size()) return;
+    bytes_.resize(std::max(size_ + n, 2 * size_));
+    origins_.resize(bytes_.size());
   }
 
   /// Becomes valid UTF-8 as it is, whose first byte is byte `base` of the original; `text` must live as long.
@@ -38,27 +39,28 @@ class NormalizedText {
 
   /// Appends a code point that came from `origin`. Not after `refer_to`.
   void append(std::uint32_t code_point, Span origin) {
-    char bytes[4];
-    const std::size_t size = utf8::encode(code_point, bytes);
-    bytes_.append(bytes, size);
-    for (std::size_t i = 0; i < size; ++i) origins_.push_back(origin);
+    constexpr std::size_t kMost = 4;  // bytes, each of which gets an origin; those behind the last one don't count
+    reserve(kMost);
+    Span* const origins = origins_.data() + size_;
+    for (std::size_t i = 0; i < kMost; ++i) origins[i] = origin;
+    size_ += utf8::encode(code_point, bytes_.data() + size_);
   }
 
   /// Appends valid UTF-8 as it is, whose first byte is byte `base` of the original. Not after `refer_to`.
   void append(std::string_view text, std::uint32_t base) {
-    bytes_ += text;
-    const std::size_t before = origins_.size();
-    origins_.resize(before + text.size());
-    Span* const origins = origins_.data() + before;
+    reserve(text.size());
+    Span* const origins = origins_.data() + size_;
     for (std::uint32_t at = 0; at < text.size();) {
       const std::uint32_t begin = at;
       for (++at; at < text.size() && utf8::is_continuation(text[at]);) ++at;
       for (std::uint32_t i = begin; i < at; ++i) origins[i] = {base + begin, base + at};
     }
+    std::copy(text.begin(), text.end(), bytes_.data() + size_);
+    size_ += text.size();
   }
 
   /// Valid UTF-8.
-  std::string_view text() const { return raw_.empty() ? std::string_view(bytes_) : raw_; }
+  std::string_view text() const { return raw_.empty() ? std::string_view(bytes_.data(), size_) : raw_; }
 
   /// The original bytes of a part of the text that is not empty: those of all code points that it has a byte of.
   Span origin(std::size_t begin, std::size_t end) const {
@@ -69,8 +71,9 @@ class NormalizedText {
   }
 
  private:
-  std::string_view raw_;  // the text, if it is the original as it is; else empty: bytes_ is it
+  std::string_view raw_;  // the text, if it is the original as it is; else empty: bytes_ has it
   std::uint32_t base_ = 0;
+  std::size_t size_ = 0;  // of the text, behind which there may be room
   std::string bytes_;
   std::vector<Span> origins_;  // for each of `bytes_`
 };

@@ -30,15 +30,27 @@ class BertNormalizer {
     bool lowercase = true;
   };
 
+  /// Marks that wait for their order; its memory is used again.
+  struct Scratch {
+    struct Mark {
+      std::uint32_t code_point;
+      unicode::Properties properties;
+      bool first;  // the first of the parts that an original code point decomposes to, and that one's origin:
+      Span origin;
+    };
+    std::vector<Mark> marks;   // since the last starter, and
+    std::vector<Mark> sorted;  // by their classes
+  };
+
   explicit BertNormalizer(Options options) : options_(options) {}
 
   const Options& options() const { return options_; }
 
   /// Normalises `text`, whose first byte is byte `base` of the original, into `out`, whose memory is used again.
-  void operator()(std::string_view text, std::uint32_t base, NormalizedText& out) const {
+  void operator()(std::string_view text, std::uint32_t base, NormalizedText& out, Scratch& scratch) const {
     using namespace unicode;
     out.clear();
-    Rewriter rewriter(options_, out);
+    Rewriter rewriter(options_, out, scratch);
     for (std::size_t at = 0; at < text.size();) {
       const auto [value, size] = utf8::decode(text, at);
       const auto start = static_cast<std::uint32_t>(base + at);
@@ -58,95 +70,91 @@ class BertNormalizer {
     }
     rewriter.finish();
   }
+  void operator()(std::string_view text, std::uint32_t base, NormalizedText& out) const {
+    Scratch scratch;
+    (*this)(text, base, out, scratch);
+  }
 
  private:
-  // Takes code points in their order, decomposes and sorts marks if accents are to go, lower-cases and appends.
+  // Takes code points in their order, decomposes and sorts marks if accents are to go, lower-cases and appends. Each
+  // first part takes the next original span, whichever code point it is of; the others share the one before.
   class Rewriter {
    public:
-    Rewriter(const Options& options, NormalizedText& out) : options_(options), out_(out) {}
+    Rewriter(const Options& options, NormalizedText& out, Scratch& scratch)
+        : options_(options), out_(out), scratch_(scratch) {
+      scratch_.marks.clear();
+    }
 
     void put(std::uint32_t code_point, unicode::Properties its, Span origin) {
       if (!options_.strip_accents) return append(code_point, its, origin);
-      if (its.combining == 0 && (its.flags & unicode::kDecomposes) == 0) {
-        finish();
-        last_origin_ = origin;
-        return append_unless_mark(code_point, its, origin);
-      }
-      origins_.push_back(origin);
+      if ((its.flags & unicode::kDecomposes) == 0) return put_part(code_point, its, true, origin);
       std::uint32_t hangul[3];
-      if ((its.flags & unicode::kDecomposes) == 0) return put_part(code_point, its, true);
       bool first = true;
       for (const std::uint32_t part : unicode::decompose(code_point, hangul)) {
-        put_part(part, unicode::properties(part), first);
+        put_part(part, unicode::properties(part), first, origin);
         first = false;
       }
     }
 
     // Appends the marks that wait for their order.
     void finish() {
-      if (waiting_.empty()) return;
-      if (!std::is_sorted(waiting_.begin(), waiting_.end(), has_lower_class)) sort_marks();
-      for (const Part& part : waiting_) write(part);
-      waiting_.clear();
+      auto& marks = scratch_.marks;
+      if (marks.empty()) return;
+      if (any_stays_) {
+        sort_marks();
+        auto next = marks.begin();  // the origins of all that are first, in their order
+        for (const Mark& mark : scratch_.sorted) {
+          if (mark.first) {
+            while (!next->first) ++next;
+            last_origin_ = next++->origin;
+          }
+          append_unless_gone(mark.code_point, mark.properties);
+        }
+      } else {
+        last_origin_ = marks.back().origin;
+      }
+      any_stays_ = false;
+      marks.clear();
     }
 
    private:
-    struct Part {
-      std::uint32_t code_point;
-      unicode::Properties properties;
-      bool first;               // the first of the parts that an original code point decomposes to
-      std::uint32_t count = 1;  // more for marks of one class that follow each other and go
-    };
+    using Mark = Scratch::Mark;
+
+    void put_part(std::uint32_t code_point, unicode::Properties its, bool first, Span origin) {
+      if (its.combining == 0) {
+        finish();
+        if (first) last_origin_ = origin;
+        append_unless_gone(code_point, its);
+      } else if (const bool stays = (its.flags & unicode::kNonspacing) == 0; stays || first) {
+        any_stays_ |= stays;
+        scratch_.marks.push_back({code_point, its, first, origin});
+      }
+    }
 
     // By their classes, those of one in their order; a run of millions takes no longer for each than one of a few.
     void sort_marks() {
-      if (waiting_.size() <= 16) {
-        for (auto part = waiting_.begin(); part != waiting_.end(); ++part) {
-          std::rotate(std::upper_bound(waiting_.begin(), part, *part, has_lower_class), part, part + 1);
+      const auto& marks = scratch_.marks;
+      auto& sorted = scratch_.sorted;
+      if (marks.size() <= 16) {
+        sorted = marks;
+        for (auto mark = sorted.begin(); mark != sorted.end(); ++mark) {
+          std::rotate(std::upper_bound(sorted.begin(), mark, *mark, has_lower_class), mark, mark + 1);
         }
         return;
       }
       std::size_t next[257] = {};  // where the next mark of a class goes
-      for (const Part& part : waiting_) ++next[part.properties.combining + 1];
+      for (const Mark& mark : marks) ++next[mark.properties.combining + 1];
       for (std::size_t i = 1; i < 257; ++i) next[i] += next[i - 1];
-      sorted_.resize(waiting_.size());
-      for (const Part& part : waiting_) sorted_[next[part.properties.combining]++] = part;
-      waiting_.swap(sorted_);
+      sorted.resize(marks.size());
+      for (const Mark& mark : marks) sorted[next[mark.properties.combining]++] = mark;
     }
 
-    static bool has_lower_class(const Part& a, const Part& b) {
+    static bool has_lower_class(const Mark& a, const Mark& b) {
       return a.properties.combining < b.properties.combining;
     }
 
-    static bool goes(const Part& part) { return part.first && (part.properties.flags & unicode::kNonspacing) != 0; }
-
-    void put_part(std::uint32_t code_point, unicode::Properties its, bool first) {
-      if (its.combining != 0) {
-        const Part part{code_point, its, first};
-        if (!waiting_.empty() && goes(part) && goes(waiting_.back()) &&
-            its.combining == waiting_.back().properties.combining) {
-          ++waiting_.back().count;
-        } else {
-          waiting_.push_back(part);
-        }
-        return;
-      }
-      finish();
-      write({code_point, its, first});
-    }
-
-    // Each first part takes the next original span, whichever code point it is of; the others share the one before.
-    void write(const Part& part) {
-      if (part.first) last_origin_ = origins_[(next_origin_ += part.count) - 1];
-      if (next_origin_ == origins_.size()) {
-        origins_.clear();
-        next_origin_ = 0;
-      }
-      append_unless_mark(part.code_point, part.properties, last_origin_);
-    }
-
-    void append_unless_mark(std::uint32_t code_point, unicode::Properties its, Span origin) {
-      if ((its.flags & unicode::kNonspacing) == 0) append(code_point, its, origin);
+    void append_unless_gone(std::uint32_t code_point, unicode::Properties its) {
+      if ((its.flags & unicode::kNonspacing) == 0) append(code_point, its, last_origin_);
     }
 
     void append(std::uint32_t code_point, unicode::Properties its, Span origin) {
@@ -160,11 +168,9 @@ class BertNormalizer {
 
     const Options& options_;
     NormalizedText& out_;
-    std::vector<Part> waiting_;  // marks since the last starter
-    std::vector<Part> sorted_;   // memory
-    std::vector<Span> origins_;  // of code points whose first part is not yet written
-    std::size_t next_origin_ = 0;
+    Scratch& scratch_;
     Span last_origin_;
+    bool any_stays_ = false;  // of the marks that wait: others than nonspacing ones, which all go
   };
 
   Options options_;

@@ -105,7 +105,7 @@ class TextTokenizer {
       const TokenizerTensors& its;
       StepNormalizer& steps;
       AnyKind operator()(const WordPieceOptions& options) const {
-        return WordPieceTokenizer(options, {its.text, its.offsets}, config.unk_token_id, std::move(steps));
+        return WordPieceTokenizer(options, StoredStrings(its.text, its.offsets), config.unk_token_id, std::move(steps));
       }
       AnyKind operator()(const ByteBpeOptions& options) const {
         return ByteBpeTokenizer(options, {its.text, its.offsets}, its.merges, config.unk_token_id, std::move(steps));

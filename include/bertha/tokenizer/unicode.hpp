@@ -28,6 +28,7 @@ inline Properties properties(std::uint32_t code_point) {
 
 /// The lower case of a code point that lower-cases; U+0130 gives `i`, which U+0307 must follow.
 inline std::uint32_t lower(std::uint32_t code_point) {
+  if (code_point <= 'Z') return code_point + ('a' - 'A');
   if (code_point == kCapitalIWithDot) return 'i';
   const auto* run = std::upper_bound(std::begin(kLower), std::end(kLower), code_point,
                                      [](std::uint32_t value, const CaseRun& r) { return value < r.first; });

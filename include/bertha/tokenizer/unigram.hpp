@@ -71,12 +71,9 @@ class Unigram {
   /// The id of a token.
   std::optional<std::uint32_t> find(std::string_view token) const {
     if (token.size() > strings_.longest()) return std::nullopt;
-    DoubleArray::Walk walk(trie_);
-    for (const char byte : token) {
-      if (!walk.step(byte)) return std::nullopt;
-    }
-    if (walk.value() == 0) return std::nullopt;
-    return id_of(walk.value());
+    const std::uint32_t value = trie_.value_of(token);
+    if (value == 0) return std::nullopt;
+    return id_of(value);
   }
 
   /// Calls `token(id, begin, end)` for each token of `word`, which is bytes [begin, end) of it: of its bytes, which are

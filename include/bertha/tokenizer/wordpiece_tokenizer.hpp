@@ -29,6 +29,7 @@ class WordPieceTokenizer {
   struct Memory {
     NormalizedText normalized;  // a word's or part's, while it is looked at
     std::string lowered;        // likewise
+    BertNormalizer::Scratch marks;
     WordPiece::Scratch word;
     WordCache cache;
     std::vector<std::uint32_t> borders;  // by code point: Border of what has been seen
@@ -40,18 +41,17 @@ class WordPieceTokenizer {
  public:
   /// `steps`, if any, are done in place of BERT's normaliser.
   /// Throws Error{vocabulary} if the options and the vocabulary contradict each other.
-  WordPieceTokenizer(const WordPieceOptions& options, Vocabulary vocabulary, std::uint32_t unknown,
+  WordPieceTokenizer(const WordPieceOptions& options, StoredStrings strings, std::uint32_t unknown,
                      StepNormalizer steps)
       : normalizer_({options.clean_text, options.handle_chinese_chars, options.strip_accents, options.lowercase}),
-        word_piece_(std::move(vocabulary), options.continuing_subword_prefix, unknown,
-                    options.max_input_chars_per_word),
+        word_piece_(strings, options.continuing_subword_prefix, unknown, options.max_input_chars_per_word),
         decoder_cleanup_(options.decoder_cleanup),
         steps_(std::move(steps)) {}
 
-  const StoredStrings& strings() const { return word_piece_.vocabulary().strings(); }
+  const StoredStrings& strings() const { return word_piece_.strings(); }
 
   /// The id of a token of the vocabulary.
-  std::optional<std::uint32_t> find(std::string_view token) const { return word_piece_.vocabulary().find(token); }
+  std::optional<std::uint32_t> find(std::string_view token) const { return word_piece_.find(token); }
 
   /// What pieces begin with that go on with a word.
   std::string_view continuing_subword_prefix() const { return word_piece_.prefix(); }
@@ -188,7 +188,7 @@ class WordPieceTokenizer {
     std::uint32_t make_words(std::string_view part, PutToken put) {
       std::uint32_t n_words = 0;
       NormalizedText& normalized = memory_->normalized;
-      its_.normalizer_(part, 0, normalized);
+      its_.normalizer_(part, 0, normalized, memory_->marks);
       const std::uint32_t first_word = word_;
       split_words(normalized.text(), [&](std::size_t begin, std::size_t end) {
         stop_.pass(end - begin + 1);

@@ -26,6 +26,7 @@ struct VocabularyData {
       offsets.push_back(static_cast<std::uint32_t>(text.size()));
     }
   }
+  bertha::StoredStrings strings() const { return bertha::StoredStrings(text, offsets); }
   bertha::Vocabulary vocabulary() const { return bertha::Vocabulary(text, offsets); }
 
   std::string text;

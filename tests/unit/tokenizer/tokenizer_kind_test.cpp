@@ -36,7 +36,7 @@ const VocabularyData& bytes() {
 const std::vector<NormalizerStep> kSteps = {{NormalizerStep::Kind::nfc, {}, {}}};
 
 WordPieceTokenizer word_piece(const std::vector<NormalizerStep>& steps = {}) {
-  return {WordPieceOptions{}, words().vocabulary(), 1, StepNormalizer(steps)};
+  return {WordPieceOptions{}, words().strings(), 1, StepNormalizer(steps)};
 }
 ByteBpeTokenizer byte_bpe(const std::vector<NormalizerStep>& steps = {}) {
   return {ByteBpeOptions{}, bytes().vocabulary(), {}, 3, StepNormalizer(steps)};
