@@ -547,7 +547,7 @@ class Configuration(FolderTest):
             "flax_model.msgpack": again,
             "adapter_model.safetensors": merge,
             "adapter_config.json": merge,
-            "model.onnx": origin,
+            "decoder_model.onnx": f"{origin}.*read where its name is model.onnx",
             "openvino_model.xml": origin,
             "model-Q4_0.gguf": origin,
             "rust_model.ot": origin,

@@ -11,7 +11,7 @@ import unittest
 from pathlib import Path
 
 import folders  # noqa: F401  (puts tools/ on the path)
-from bertha_convert.requirements import FOR_ADAPTERS, FOR_SELFTEST, NEEDED
+from bertha_convert.requirements import FOR_ADAPTERS, FOR_ONNX, FOR_SELFTEST, NEEDED
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tools" / "convert.py"
@@ -69,7 +69,7 @@ class Versions(unittest.TestCase):
         text = (ROOT / "tools/bertha_convert/README.md").read_text(encoding="utf-8")
         table = dict(re.findall(r"^\| (\w+) \| ([0-9.]+) \|", text, re.MULTILINE))
         python = re.search(r"^PYTHON = \((\d+), (\d+)\)$", SCRIPT.read_text(encoding="utf-8"), re.MULTILINE)
-        self.assertEqual(table, {"Python": ".".join(python.groups()), **NEEDED, **FOR_SELFTEST, **FOR_ADAPTERS})
+        self.assertEqual(table, {"Python": ".".join(python.groups()), **NEEDED, **FOR_SELFTEST, **FOR_ADAPTERS, **FOR_ONNX})
 
 
 if __name__ == "__main__":

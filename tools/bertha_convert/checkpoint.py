@@ -29,7 +29,7 @@ OTHER_FORMS = (  # what the names of weights in other forms match, what they are
     ),
     (r"tf_model.*\.h5|.*\.ckpt.*|saved_model\.pb", "TensorFlow's form", SAVE_AGAIN.format("tf")),
     (r"flax_model.*\.msgpack", "Flax's form", SAVE_AGAIN.format("flax")),
-    (r".*\.onnx|onnx", "ONNX's form", TAKE_ORIGIN),
+    (r".*\.onnx|onnx", "ONNX's form", f"{TAKE_ORIGIN} An export is read where its name is model.onnx or onnx/model.onnx."),
     (r"openvino_.*|openvino", "OpenVINO's form", TAKE_ORIGIN),
     (r".*\.gguf", "llama.cpp's form", TAKE_ORIGIN),
     (r"rust_model\.ot", "rust-bert's form", TAKE_ORIGIN),
@@ -130,7 +130,7 @@ def no_weights(folder: Path) -> ConvertError:
 def other_files(folder: Path, taken: list[Path]) -> list[str]:
     """The folder's other files of weights, which transformers doesn't load beside those that it takes."""
     first = next((name for name in WEIGHTS if taken and (folder / name).is_file()), None)
-    names = {path.name for path in taken} | {first}
+    names = {path.name for path in taken} | {first} | {path.parent.name for path in taken if path.parent != folder}
     others = [name for name in WEIGHTS if (folder / name).is_file()]
     others += [name for name, (what, _) in _unread(folder).items() if what not in (SHARD[1], OTHER_NAME[1])]
     return [name for name in others if name not in names]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import FORMAT, VERSION, canonical, config as model_config, container, layout, load_report, not_carried, selftest
+from . import FORMAT, VERSION, canonical, config as model_config, container, layout, load_report, not_carried, onnx_file, selftest
 from . import adapter as lora, sentence_transformers, tokenizer
 from .checkpoint import has_unread_weights, is_read_by_others, no_weights, other_files, read_checkpoint, weight_files
 from .errors import fail
@@ -131,6 +131,12 @@ def _without_dropped(stored: dict[str, AnyTensor], options: Options) -> tuple[di
     return {name: tensor for name, tensor in stored.items() if name not in dropped}, dropped
 
 
+def _weights(folder: Path, raw: Json | None) -> list[Path]:
+    """The files of weights that are read: those that transformers loads, else an ONNX export."""
+    export = onnx_file.find(folder)
+    return weight_files(folder, raw) or ([export] if export else [])
+
+
 def _modules(options: Options) -> sentence_transformers.Modules | None:
     """What sentence-transformers has after the encoder, where that is asked for."""
     if options.tokenizer or options.keep or not sentence_transformers.has_modules(options.folder):
@@ -164,7 +170,12 @@ def _model_parts(
     warnings += _vocabulary_warnings(resolved, config["vocab_size"], folder)
     config["model_max_length"] = modules.max_length or resolved.model_max_length
     config["max_length"] = _limit(config["model_max_length"], config["max_length"] - config["position_offset"])
-    stored, dropped = _without_dropped(read_checkpoint(weights), options)
+    if weights[0].suffix == onnx_file.ENDING:
+        export = onnx_file.read(weights[0])
+        warnings, weights, found = warnings + export.sentences(weights[0]), export.files(weights[0]), dict(export.tensors)
+    else:
+        found = dict(read_checkpoint(weights))
+    stored, dropped = _without_dropped(found, options)
     if adapter:
         stored, weights = lora.merge(adapter, stored, family), weights + adapter.files()
     encoder = canonical.convert(stored, family, config, layers, folder, options.keep)
@@ -295,7 +306,7 @@ def convert(options: Options) -> Json:
     if options.pooling or options.normalize or (modules and modules.embedding):
         options = options._replace(head=EMBEDDING)
     raw = read_optional_json(options.folder / "config.json")
-    weights = [] if options.tokenizer else weight_files(options.folder, raw)
+    weights = [] if options.tokenizer else _weights(options.folder, raw)
     if not weights and not options.tokenizer:
         if options.head != "none" or options.keep or has_unread_weights(options.folder):
             raise no_weights(options.folder)
@@ -308,6 +319,7 @@ def convert(options: Options) -> Json:
         parts.vector,
         bool(modules and modules.lowercase),
         parts.adapter,
+        "transformers doesn't load ONNX" if weights and weights[0].suffix == onnx_file.ENDING else "",
     )
     if split:
         parts.config["float32_split"] = True

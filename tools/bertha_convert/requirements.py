@@ -11,6 +11,7 @@ import re
 NEEDED = {"numpy": "1.20", "safetensors": "0.3.3", "tokenizers": "0.20"}
 FOR_SELFTEST = {"torch": "2.6", "transformers": "4.45"}
 FOR_ADAPTERS = {"peft": "0.18"}
+FOR_ONNX = {"onnx": "1.17"}
 
 
 def _numbers(version: str) -> list[int]:

@@ -97,13 +97,17 @@ def recording(
     vector: Vector | None = None,
     lowercase: bool = False,
     adapter: Adapter | None = None,
+    unloadable: str = "",
 ) -> Recording:
     """The self-test as far as it can be recorded; `asked` None: without logits where that fails, and told so.
 
     `vector` makes an embedding of hidden states; with `lowercase` texts are lowered first; `adapter` is merged.
+    `unloadable` says why transformers can't load the weights, if it can't.
     """
     if asked is False:
         return Recording([], "none (--no-selftest)")
+    if unloadable and not asked:
+        return tokens_only(resolved, config, unloadable)
     if asked is None and not all(map(importlib.util.find_spec, FOR_SELFTEST)):
         return tokens_only(resolved, config, "torch and transformers are not installed")
     try:
