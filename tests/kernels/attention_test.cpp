@@ -72,6 +72,17 @@ struct Way {
   }
   bool operator==(const Way&) const = default;
 };
+
+/// Biases of the distances between keys and queries of a sequence.
+struct Biases {
+  explicit Biases(std::size_t length) : numbers(2 * length - 1) {
+    Random random(31);
+    numbers.fill(random, 3.0f);
+  }
+  const float* zero() { return numbers.data() + numbers.size() / 2; }
+
+  Guarded<float> numbers;
+};
 constexpr Way kF32{&kernels::Table::attention_f32}, kBf16{&kernels::Table::attention_bf16},
     kS8{&kernels::Table::attention_s8}, kFine{&kernels::Table::attention_s8, true};
 constexpr Way kAll[] = {kF32, kBf16, kS8, kFine};
@@ -94,6 +105,93 @@ TEST_P(Attention, GivesTheSameBitsAsScalarForEveryShapeAndWritesOnlyResults) {
             same_rows(y.context.data(), y.op.context_stride, x.context.data(), x.op.context_stride, length, head_size))
             << length << ' ' << head_size;
         ASSERT_TRUE(y.only_results_written()) << length << ' ' << head_size;
+      }
+  }
+}
+
+TEST_P(Attention, GivesTheSameBitsAsScalarWithBiasesAndWindows) {
+  for (std::size_t length : Sizes{1, 70, 161}) {
+    Biases biases(length);
+    for (std::size_t window : Sizes{0, 1, 16, 30, 1000})
+      for (const bool biased : {false, true})
+        for (const Way& attention : kAll) {
+          if (attention == kBf16 && has_own_order(level())) continue;
+          const std::size_t head_size = window % 3 == 0 ? 44 : 32;
+          Case x(length, head_size, 1), y(length, head_size, 1);
+          for (Case* one : {&x, &y}) {
+            one->op.window = window;
+            one->op.bias = biased ? biases.zero() : nullptr;
+          }
+          attention(scalar(), x);
+          attention(level(), y);
+          ASSERT_TRUE(same_rows(y.context.data(), y.op.context_stride, x.context.data(), x.op.context_stride, length,
+                                head_size))
+              << length << ' ' << window << ' ' << biased;
+          ASSERT_TRUE(y.only_results_written()) << length << ' ' << window << ' ' << biased;
+        }
+  }
+}
+
+// What a query sees lies at the start of a sequence of its own, where no window is needed: integers, and chains of
+// float32, don't depend on what else is computed. In int8 keys and values have the scales of the whole sequence.
+TEST_P(Attention, IsThatOfTheKeysInTheWindow) {
+  const std::size_t length = 150, size = 24, window = 20;
+  Biases biases(length);
+  for (const Way& attention : {kF32, kBf16}) {
+    Case x(length, size, 13);
+    x.op.window = window;
+    x.op.bias = biases.zero();
+    attention(level(), x);
+    for (std::size_t i : Sizes{0, 1, 19, 20, 21, 47, 48, 75, 127, 130, 149}) {
+      const std::size_t first = i < window ? 0 : i - window, last = std::min(length, i + window + 1);
+      Case alone(last - first, size, 13);
+      for (std::size_t j = first; j < last; ++j)
+        for (std::size_t d = 0; d < size; ++d) {
+          alone.query(j - first, d) = x.query(j, d);
+          alone.key(j - first, d) = x.key(j, d);
+          alone.value(j - first, d) = x.value(j, d);
+        }
+      alone.op.bias = biases.zero();
+      attention(level(), alone);
+      if (attention == kF32) {
+        EXPECT_TRUE(same_rows(&x.result(i, 0), 1, &alone.result(i - first, 0), 1, size, 1)) << i;
+        continue;
+      }
+      for (std::size_t d = 0; d < size; ++d) EXPECT_NEAR(x.result(i, d), alone.result(i - first, d), 1e-5f) << i;
+    }
+  }
+}
+
+TEST_P(Attention, WeighsKeysByTheBiasOfTheirDistance) {
+  const std::size_t length = 90, size = 16;
+  for (const Way& attention : kAll) {
+    Case x(length, size, 3);
+    Guarded<float> biases(2 * length - 1);
+    for (std::size_t i = 0; i < biases.size(); ++i) biases[i] = i == length - 1 + 7 ? 60.0f : 0.0f;
+    x.op.bias = biases.data() + length - 1;
+    attention(level(), x);
+    for (std::size_t i = 0; i + 7 < length; ++i)  // all weight is that of the seventh token behind
+      for (std::size_t d = 0; d < size; ++d) EXPECT_NEAR(x.result(i, d), x.value(i + 7, d), 0.02f) << i;
+  }
+}
+
+// A key that is not a number is NaN to those that see it, and nothing to blocks of queries that don't.
+TEST_P(Attention, ComputesNoBlockOfKeysThatNoQueryOfABlockSees) {
+  const std::size_t length = 300, size = 20;
+  for (const Way& attention : {kF32, kBf16}) {
+    Case x(length, size, 11);
+    x.key(299, 4) = kNan;
+    x.value(0, 4) = kNan;
+    x.op.window = 16;
+    attention(level(), x);
+    for (std::size_t i = 0; i < length; ++i)
+      for (std::size_t d = 0; d < size; ++d) {
+        if (i > 80 && i < 283) {
+          EXPECT_FALSE(std::isnan(x.result(i, d))) << i;
+        }
+        if (i >= 283 || (i <= 16 && d == 4)) {
+          EXPECT_TRUE(std::isnan(x.result(i, d))) << i;
+        }
       }
   }
 }

@@ -105,6 +105,21 @@ TEST_P(GemmF32, AddsResidualAfterActivation) {
       EXPECT_TRUE(same(out[r * 16 + c], std::fmax(x.plain(r, c), 0.0f) + residual[r * 16 + c]));
 }
 
+TEST_P(GemmF32, MultipliesByTheResidualWhereItIsAGate) {
+  F32Case x(30, 5, 16, 11);
+  float gate[480], out[480];
+  for (std::size_t i = 0; i < 480; ++i) gate[i] = static_cast<float>(i) * 0.37f - 20.0f;
+  x.op.activation = Activation::relu;
+  x.op.residual = gate;
+  x.op.gated = true;
+  x.op.out = out;
+  x.op.residual_stride = x.op.out_stride = 16;
+  level().gemm_f32(x.op);
+  for (std::size_t r = 0; r < 30; ++r)
+    for (std::size_t c = 0; c < 16; ++c)
+      EXPECT_TRUE(same(out[r * 16 + c], std::fmax(x.plain(r, c), 0.0f) * gate[r * 16 + c]));
+}
+
 TEST_P(GemmF32, TakesNoBiasAsZero) {
   F32Case x(4, 9, 16, 13);
   float with_zero[64], without[64];

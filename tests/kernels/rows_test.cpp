@@ -57,6 +57,36 @@ TEST_P(Rows, LayerNormOfEqualNumbersIsBetaAndOfNanIsNan) {
   }
 }
 
+TEST_P(Rows, RotateTurnsPairsByTheirAnglesAndTouchesNothingElse) {
+  Random random(8);
+  for (std::size_t size = 2; size < 100; size += 2) {
+    const std::size_t rows = 3, half = size / 2, stride = size + 5;
+    Guarded<float> x(rows * stride, 1), cos(rows * half), sin(rows * half);
+    std::vector<float> before(rows * size);
+    cos.fill(random);
+    sin.fill(random);
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t d = 0; d < size; ++d) before[r * size + d] = x[r * stride + d] = random.number(4.0f);
+    level().rotate_rows({.x = x.data(),
+                         .stride = stride,
+                         .rows = rows,
+                         .size = size,
+                         .cos = cos.data(),
+                         .sin = sin.data(),
+                         .angle_stride = half});
+    for (std::size_t r = 0; r < rows; ++r) {
+      for (std::size_t d = 0; d < half; ++d) {
+        const float a = before[r * size + d], b = before[r * size + d + half], c = cos[r * half + d];
+        const volatile float to_b = a * sin[r * half + d], to_a = b * sin[r * half + d];  // never fused
+        ASSERT_TRUE(same(x[r * stride + d], std::fma(a, c, -to_a))) << size;
+        ASSERT_TRUE(same(x[r * stride + d + half], std::fma(b, c, to_b))) << size;
+      }
+      for (std::size_t d = size; d < stride; ++d) ASSERT_TRUE(untouched(x[r * stride + d]));
+    }
+    ASSERT_TRUE(x.guards_intact() && cos.guards_intact() && sin.guards_intact());
+  }
+}
+
 TEST_P(Rows, SoftmaxAndSigmoidGiveTheSameBitsAsScalarAndTouchNothingElse) {
   Random random(3);
   for (std::size_t n = 0; n < 70; ++n)
@@ -107,7 +137,8 @@ TEST_P(Rows, SoftmaxKeepsNanAndTreatsInfinityAsUndefined) {
 TEST_P(Rows, EmbeddingsAreTheSumOfTheirRowsInOrder) {
   Random random(5);
   for (std::size_t size : Sizes{1, 15, 16, 17, 36, 70})
-    for (const bool with_types : {true, false}) {
+    for (const std::size_t tables_read : Sizes{0, 1, 2, 3}) {
+      const bool with_types = tables_read % 2 != 0, with_positions = tables_read >= 2;
       const std::size_t stride = kernels::padded(size), wide = kernels::round_up(size, 64), rows = 5;
       Guarded<float> tables(3 * 7 * stride), scales(3 * 7), out(rows * (stride + 1), 1);
       Guarded<std::int8_t> quantised(3 * 7 * wide);  // what is padding stays garbage
@@ -120,19 +151,20 @@ TEST_P(Rows, EmbeddingsAreTheSumOfTheirRowsInOrder) {
       }
       const std::uint32_t ids[] = {6, 0, 3, 3, 1}, types[] = {1, 0, 6, 2, 3}, positions[] = {0, 1, 2, 3, 6};
       level().embed_f32({tables.data(), tables.data() + 7 * stride, tables.data() + 14 * stride, stride, ids,
-                         with_types ? types : nullptr, positions, out.data(), stride + 1, rows, size});
+                         with_types ? types : nullptr, with_positions ? positions : nullptr, out.data(), stride + 1,
+                         rows, size});
       for (std::size_t r = 0; r < rows; ++r) {
         for (std::size_t i = 0; i < stride; ++i) {
           float sum = tables[ids[r] * stride + i];
           if (with_types) sum += tables[(7 + types[r]) * stride + i];
-          sum += tables[(14 + positions[r]) * stride + i];
+          if (with_positions) sum += tables[(14 + positions[r]) * stride + i];
           EXPECT_TRUE(same(out[r * (stride + 1) + i], i < size ? sum : 0.0f));
         }
         EXPECT_TRUE(untouched(out[r * (stride + 1) + stride]));
       }
       level().embed_s8({quantised.data(), quantised.data() + 7 * wide, quantised.data() + 14 * wide, scales.data(),
-                        scales.data() + 7, scales.data() + 14, wide, ids, with_types ? types : nullptr, positions,
-                        out.data(), stride + 1, rows, size});
+                        scales.data() + 7, scales.data() + 14, wide, ids, with_types ? types : nullptr,
+                        with_positions ? positions : nullptr, out.data(), stride + 1, rows, size});
       const auto value = [&](std::size_t row, std::size_t i) {
         volatile float product = static_cast<float>(quantised[row * wide + i]) * scales[row];  // never fused
         return product;
@@ -145,7 +177,7 @@ TEST_P(Rows, EmbeddingsAreTheSumOfTheirRowsInOrder) {
           }
           float sum = value(ids[r], i);
           if (with_types) sum += value(7 + types[r], i);
-          sum += value(14 + positions[r], i);
+          if (with_positions) sum += value(14 + positions[r], i);
           EXPECT_TRUE(same(out[r * (stride + 1) + i], sum));
         }
       EXPECT_TRUE(out.guards_intact());

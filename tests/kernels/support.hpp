@@ -175,19 +175,22 @@ void expect_bits_of_scalar_in_place(Op op, Gemm<Op> gemm, const kernels::Table& 
                                     const LayOut& lay_out = {}) {
   const std::size_t stride = op.n_panels * 16;
   Random random(3);
-  Guarded<float> expected(op.rows * stride), out(op.rows * stride, 1);
-  expected.fill(random);
-  std::memcpy(out.data(), expected.data(), op.rows * stride * sizeof(float));
-  op.activation = activation;
-  op.residual_stride = op.out_stride = stride;
-  op.residual = op.out = expected.data();
-  lay_out(op, scalar());
-  (scalar().*gemm)(op);
-  op.residual = op.out = out.data();
-  lay_out(op, level);
-  (level.*gemm)(op);
-  EXPECT_TRUE(same_rows(out.data(), stride, expected.data(), stride, op.rows, stride));
-  EXPECT_TRUE(out.guards_intact());
+  for (const bool gated : {false, true}) {
+    Guarded<float> expected(op.rows * stride), out(op.rows * stride, 1);
+    expected.fill(random);
+    std::memcpy(out.data(), expected.data(), op.rows * stride * sizeof(float));
+    op.activation = activation;
+    op.gated = gated;
+    op.residual_stride = op.out_stride = stride;
+    op.residual = op.out = expected.data();
+    lay_out(op, scalar());
+    (scalar().*gemm)(op);
+    op.residual = op.out = out.data();
+    lay_out(op, level);
+    (level.*gemm)(op);
+    EXPECT_TRUE(same_rows(out.data(), stride, expected.data(), stride, op.rows, stride));
+    EXPECT_TRUE(out.guards_intact());
+  }
 }
 
 /// `op` as a whole, and every panel of every row by itself: the same bits. move(part, row, column) turns to the row and

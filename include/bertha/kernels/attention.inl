@@ -20,7 +20,44 @@ BERTHA_LANE_INLINE void store_context(float* p, F32x16 x, std::size_t count) {
     store(p, x);
 }
 
-/// scores[i, j] = (q[i] . k[j], one chain of fma, d ascending) * scale; e = exp(score - max of the row), stored;
+/// Keys [begin, end) of a sequence.
+struct KeyRange {
+  std::size_t begin, end;
+  BERTHA_LANE_INLINE std::size_t size() const { return end - begin; }
+};
+
+/// The keys that a row sees.
+BERTHA_LANE_INLINE KeyRange keys_of(const Attention& op, std::size_t row) {
+  if (op.window == 0) return {0, op.length};
+  return {row < op.window ? 0 : row - op.window, smaller(op.length, row + op.window + 1)};
+}
+
+/// The keys that are computed for a block of rows: whole pairs of panels come before those that one of them sees.
+BERTHA_LANE_INLINE KeyRange keys_of_block(const Attention& op, std::size_t row, std::size_t rows) {
+  return {keys_of(op, row).begin / 32 * 32, keys_of(op, row + rows - 1).end};
+}
+
+/// Adds to the scores of a row, which begin with the first key that it sees, the biases of their distances.
+BERTHA_NOINLINE void add_bias(const Attention& op, std::size_t row, const KeyRange& seen, float* scores) {
+  const float* bias = op.bias - row + seen.begin;
+  for (std::size_t j = 0; j < seen.size(); j += kLanes)
+    store(scores + j, add(load(scores + j), load_first(bias + j, smaller(kLanes, seen.size() - j))));
+}
+
+/// Makes e^(score - largest) of the scores of a row that it sees, biases added, 0 of the others of its block. Returns
+/// the sum.
+BERTHA_LANE_INLINE float exponentials(const Attention& op, std::size_t row, const KeyRange& block, float* scores) {
+  const KeyRange seen = keys_of(op, row);
+  if (op.bias) add_bias(op, row, seen, scores + seen.begin);
+  const float sum = exponentials(scores + seen.begin, seen.size());
+  if (op.window > 0) {
+    __builtin_memset(scores + block.begin, 0, (seen.begin - block.begin) * sizeof(float));
+    __builtin_memset(scores + seen.end, 0, (block.end - seen.end) * sizeof(float));
+  }
+  return sum;
+}
+
+/// scores[i, j] = (q[i] . k[j], one chain of fma, d ascending) * scale + bias; e = exp(score - max of the row), stored;
 /// context[i, d] = (one chain of fma(e[j], v[j, d]), j ascending) * (1 / sum of e).
 /// NaN and +inf among the scores give a row of NaN. Keys and values lie in panels, like weights.
 inline void attention_f32(const Attention& op) {
@@ -44,9 +81,10 @@ inline void attention_f32(const Attention& op) {
 
   for (std::size_t i = 0; i < op.length; i += kQueryBlock) {
     const std::size_t rows = smaller(kQueryBlock, op.length - i);
+    const KeyRange block = keys_of_block(op, i, rows);
     const F32x16 scale = broadcast(op.scale);
-    for (std::size_t j = 0, panels; j < keys; j += panels * kLanes) {
-      panels = panels_at_once<ProductF32>(rows, (keys - j) / kLanes);
+    for (std::size_t j = block.begin, panels; j < block.end; j += panels * kLanes) {
+      panels = panels_at_once<ProductF32>(rows, (padded(block.end) - j) / kLanes);
       tiles_f32({.a = op.query + i * op.stride,
                  .a_stride = op.stride,
                  .rows = rows,
@@ -59,14 +97,15 @@ inline void attention_f32(const Attention& op) {
         for (std::size_t r = 0; r < rows; ++r)
           store(scores + r * score_stride + j + p * kLanes, mul(load(sums + (p * rows + r) * kLanes), scale));
     }
-    for (std::size_t r = 0; r < rows; ++r) factor[r] = 1.0f / exponentials(scores + r * score_stride, op.length);
+    for (std::size_t r = 0; r < rows; ++r) factor[r] = 1.0f / exponentials(op, i + r, block, scores + r * score_stride);
+    const bool whole = block.size() == op.length;  // else the panels of a product don't follow each other
     for (std::size_t d = 0, panels; d < size; d += panels * kLanes) {
-      panels = panels_at_once<ProductF32>(rows, (padded(size) - d) / kLanes);
-      tiles_f32({.a = scores,
+      panels = whole ? panels_at_once<ProductF32>(rows, (padded(size) - d) / kLanes) : 1;
+      tiles_f32({.a = scores + block.begin,
                  .a_stride = score_stride,
                  .rows = rows,
-                 .w = value_panels + value_layout.at(d, 0),
-                 .k = op.length,
+                 .w = value_panels + value_layout.at(d, block.begin),
+                 .k = block.size(),
                  .panels = panels,
                  .sums = sums,
                  .sums_rows = rows});

@@ -1,9 +1,10 @@
 // Attention in bfloat16, written once on sixteen lanes, for the products of any level: those that inherit it hand it
 // their own.
 
-/// scores[i, j] = q[i] . k[j], where q is rounded after it is multiplied by `scale`; e = exp(score - max of the row);
-/// context[i, d] = (sum over j of e[j] v[j, d]) * (1 / sum of e). q, k, v and, in the second product, e are rounded to
-/// bfloat16; both products are GemmBf16, of rows that `pack` packs. Keys and values lie in panels, like weights.
+/// scores[i, j] = q[i] . k[j] + bias, where q is rounded after it is multiplied by `scale`; e = exp(score - max of the
+/// row); context[i, d] = (sum over j of e[j] v[j, d]) * (1 / sum of e). q, k, v and, in the second product, e are
+/// rounded to bfloat16; both products are GemmBf16, of rows that `pack` packs. Keys and values lie in panels, like
+/// weights.
 BERTHA_NOINLINE void attend_bf16(const Attention& op, void (*pack)(const RoundRows&),
                                  void (*multiply)(const GemmBf16&)) {
   const std::size_t keys = round_up(op.length, 32), size = round_up(op.head_size, 32);  // k' of the two products
@@ -40,30 +41,38 @@ BERTHA_NOINLINE void attend_bf16(const Attention& op, void (*pack)(const RoundRo
   const F32x16 scale = broadcast(op.scale);
   for (std::size_t i = 0; i < op.length; i += kQueryBlockBf16) {
     const std::size_t rows = smaller(kQueryBlockBf16, op.length - i);
+    const KeyRange block = keys_of_block(op, i, rows);
     for (std::size_t r = 0; r < rows; ++r)
       for (std::size_t d = 0; d < width; d += kLanes)
         store(rows_of_size + r * width + d, mul(load(op.query + (i + r) * op.stride + d), scale));
     pack({.x = rows_of_size, .stride = width, .rows = rows, .size = op.head_size, .y = query, .y_stride = size});
     multiply({.a = query,
               .a_stride = size,
-              .panels = key_panels,
-              .out = scores,
+              .panels = key_panels + key_layout.at(block.begin, 0),
+              .out = scores + block.begin,
               .out_stride = score_stride,
               .rows = rows,
               .k = size,
-              .n_panels = key_layout.panels(),
+              .n_panels = padded(block.size()) / kLanes,
               .scratch = product});
-    for (std::size_t r = 0; r < rows; ++r) factor[r] = 1.0f / exponentials(scores + r * score_stride, op.length);
-    pack({.x = scores, .stride = score_stride, .rows = rows, .size = op.length, .y = probabilities, .y_stride = keys});
-    multiply({.a = probabilities,
-              .a_stride = keys,
-              .panels = value_panels,
-              .out = rows_of_size,
-              .out_stride = width,
-              .rows = rows,
-              .k = keys,
-              .n_panels = value_layout.panels(),
-              .scratch = product});
+    for (std::size_t r = 0; r < rows; ++r) factor[r] = 1.0f / exponentials(op, i + r, block, scores + r * score_stride);
+    pack({.x = scores + block.begin,
+          .stride = score_stride,
+          .rows = rows,
+          .size = block.size(),
+          .y = probabilities,
+          .y_stride = keys});
+    const std::size_t panels = block.size() == op.length ? value_layout.panels() : 1;  // that follow each other
+    for (std::size_t d = 0; d < width; d += panels * kLanes)
+      multiply({.a = probabilities,
+                .a_stride = keys,
+                .panels = value_panels + value_layout.at(d, block.begin),
+                .out = rows_of_size + d,
+                .out_stride = width,
+                .rows = rows,
+                .k = round_up(block.size(), 32),
+                .n_panels = panels,
+                .scratch = product});
     for (std::size_t r = 0; r < rows; ++r)
       for (std::size_t d = 0; d < op.head_size; d += kLanes)
         store_context(op.context + (i + r) * op.context_stride + d,

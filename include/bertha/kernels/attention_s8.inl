@@ -66,12 +66,12 @@ BERTHA_LANE_INLINE void put_probabilities(const float* scores, F32x16 most, std:
 }
 
 /// Exact on every level: rows of q and k are quantised over head_size, columns of v over the keys.
-/// score = float(q . k) * ((q_scale * scale) * k_scale[j]); e = exp(score - max); p = round_even(255 e), 0 to 255;
-/// context = float(sum p v) * ((1 / float(sum p)) * v_scale[d]). A row of q, or a column of v, with a NaN or infinity
-/// gives NaN there; one of k gives NaN everywhere. Fine: p = round_even(32767 e) = 256 high + low, f = 1 / float(sum
-/// p); context = float(sum high v) * ((256 f) * v_scale[d]) + float(sum low v) * (f * v_scale[d]). The products are
-/// GemmS8, of rows that `pack` packs; keys and values lie in panels, like weights, but that k' is whole vectors. A
-/// packed number has `bytes` bytes.
+/// score = float(q . k) * ((q_scale * scale) * k_scale[j]) + bias; e = exp(score - max); p = round_even(255 e), 0 to
+/// 255; context = float(sum p v) * ((1 / float(sum p)) * v_scale[d]). A row of q, or a column of v, with a NaN or
+/// infinity gives NaN there; one of k gives NaN everywhere. Fine: p = round_even(32767 e) = 256 high + low, f = 1 /
+/// float(sum p); context = float(sum high v) * ((256 f) * v_scale[d]) + float(sum low v) * (f * v_scale[d]). The
+/// products are GemmS8, of rows that `pack` packs; keys and values lie in panels, like weights, but that k' is whole
+/// vectors. A packed number has `bytes` bytes.
 BERTHA_NOINLINE void attend_s8(const Attention& op, void (*pack)(const QuantiseRows&), void (*multiply)(const GemmS8&),
                                std::size_t bytes) {
   const std::size_t keys = padded(op.length), width = padded(op.head_size);
@@ -92,7 +92,7 @@ BERTHA_NOINLINE void attend_s8(const Attention& op, void (*pack)(const QuantiseR
   float* context = scratch.take<float>(kQueryBlock * width);
   std::byte* product = scratch.take<std::byte>(product_scratch(kQueryBlock));
   std::int8_t* key_row = query;
-  float factor[kQueryBlock];
+  float factor[kQueryBlock], high_factor[kQueryBlock];
 
   for (std::size_t j = 0; j < keys; ++j) {
     key_scale[j] = j < op.length ? quantise_row(op.key + j * op.stride, op.head_size, key_row) : 0.0f;
@@ -108,6 +108,7 @@ BERTHA_NOINLINE void attend_s8(const Attention& op, void (*pack)(const QuantiseR
 
   for (std::size_t i = 0; i < op.length; i += kQueryBlock) {
     const std::size_t rows = smaller(kQueryBlock, op.length - i);
+    const KeyRange block = keys_of_block(op, i, rows);
     pack({.x = op.query + i * op.stride,
           .stride = op.stride,
           .rows = rows,
@@ -119,52 +120,62 @@ BERTHA_NOINLINE void attend_s8(const Attention& op, void (*pack)(const QuantiseR
     multiply({.a = query,
               .a_stride = query_stride,
               .a_scale = factor,
-              .panels = key_panels,
-              .scale = key_scale,
-              .out = scores,
+              .panels = key_panels + key_layout.at(block.begin, 0),
+              .scale = key_scale + block.begin,
+              .out = scores + block.begin,
               .out_stride = score_stride,
               .rows = rows,
               .k = width,
-              .n_panels = key_layout.panels(),
+              .n_panels = padded(block.size()) / kLanes,
               .scratch = product});
     // In three loops over the rows, of which each has many short chains: a fold is one long one.
     for (std::size_t r = 0; r < rows; ++r) {
+      const KeyRange seen = keys_of(op, i + r);
+      float* row = scores + r * score_stride + seen.begin;
+      if (op.bias) add_bias(op, i + r, seen, row);
       Largest largest{broadcast(-__builtin_inff())};
-      over_row(scores + r * score_stride, op.length, largest);
+      over_row(row, seen.size(), largest);
       factor[r] = fold_max(largest.most);
     }
     for (std::size_t r = 0; r < rows; ++r) {
-      Probabilities row{probabilities + r * score_stride, low ? low + r * score_stride : nullptr, zero_s32(),
+      const KeyRange seen = keys_of(op, i + r);
+      const std::size_t at = r * score_stride, before = seen.begin - block.begin;
+      Probabilities row{probabilities + at + seen.begin, low ? low + at + seen.begin : nullptr, zero_s32(),
                         broadcast(0.0f)};
-      put_probabilities(scores + r * score_stride, broadcast(factor[r]), op.length, keys, row);
+      put_probabilities(scores + at + seen.begin, broadcast(factor[r]), seen.size(), padded(block.end) - seen.begin,
+                        row);
+      if (op.window > 0) __builtin_memset(probabilities + at + block.begin, 0, before);
+      if (op.window > 0 && low) __builtin_memset(low + at + block.begin, 0, before);
       store(sums + r * kLanes, row.sum);
       store(totals + r * kLanes, row.total);
     }
     for (std::size_t r = 0; r < rows; ++r) {
       const bool finite = fold_add(load(totals + r * kLanes)) < __builtin_inff();
       factor[r] = finite ? 1.0f / static_cast<float>(fold_add(load(sums + r * kLanes))) : __builtin_nanf("");
+      high_factor[r] = factor[r] * 256;
     }
-    GemmS8 mean = {.a = reinterpret_cast<const std::int8_t*>(probabilities),
-                   .a_stride = score_stride,
-                   .a_scale = factor,
-                   .panels = value_panels,
-                   .scale = value_scale,
-                   .out = context,
-                   .out_stride = width,
-                   .rows = rows,
-                   .k = keys,
-                   .n_panels = value_layout.panels(),
-                   .scratch = product,
-                   .a_unsigned = true};
-    if (low) {
-      mean.a = reinterpret_cast<const std::int8_t*>(low);
+    const std::size_t panels = block.size() == op.length ? value_layout.panels() : 1;  // that follow each other
+    for (std::size_t d = 0; d < width; d += panels * kLanes) {
+      GemmS8 mean = {.a = reinterpret_cast<const std::int8_t*>(low ? low : probabilities) + block.begin,
+                     .a_stride = score_stride,
+                     .a_scale = factor,
+                     .panels = value_panels + value_layout.at(d, block.begin),
+                     .scale = value_scale + d,
+                     .out = context + d,
+                     .out_stride = width,
+                     .rows = rows,
+                     .k = padded(block.size()),
+                     .n_panels = panels,
+                     .scratch = product,
+                     .a_unsigned = true};
       multiply(mean);
-      for (std::size_t r = 0; r < rows; ++r) factor[r] *= 256;
-      mean.a = reinterpret_cast<const std::int8_t*>(probabilities);
-      mean.residual = context;
+      if (!low) continue;
+      mean.a = reinterpret_cast<const std::int8_t*>(probabilities) + block.begin;
+      mean.a_scale = high_factor;
+      mean.residual = context + d;
       mean.residual_stride = width;
+      multiply(mean);
     }
-    multiply(mean);
     for (std::size_t r = 0; r < rows; ++r)
       for (std::size_t d = 0; d < op.head_size; d += kLanes)
         store_context(op.context + (i + r) * op.context_stride + d, load(context + r * width + d), op.head_size - d);

@@ -43,21 +43,26 @@ struct Tanh {
   static BERTHA_LANE_INLINE F32x16 of(F32x16 x) { return tanh(x); }
 };
 
-/// Where a panel's results go, and what is added last.
+/// Where a panel's results go, and what is added last, or, gated, multiplied by.
 struct Destination {
   float* out;
   std::size_t out_stride;
   const float* residual;  // or null; may be out
   std::size_t residual_stride;
   std::size_t rows;
+  bool gated;
 };
 
 /// The sixteen columns of a panel in rows of an operation's output.
 template <class Operation>
 BERTHA_INLINE Destination destination(const Operation& op, std::size_t panel, std::size_t first_row, std::size_t rows) {
   const std::size_t column = panel * kLanes;
-  return {op.out + first_row * op.out_stride + column, op.out_stride,
-          op.residual ? op.residual + first_row * op.residual_stride + column : nullptr, op.residual_stride, rows};
+  return {op.out + first_row * op.out_stride + column,
+          op.out_stride,
+          op.residual ? op.residual + first_row * op.residual_stride + column : nullptr,
+          op.residual_stride,
+          rows,
+          op.gated};
 }
 
 // What happens to a row's sixteen sums before the activation.
@@ -78,7 +83,10 @@ template <class Apply, class Value>
 BERTHA_INLINE void write_activated(Value value, Destination to) {
   for (std::size_t row = 0; row < to.rows; ++row) {
     F32x16 y = Apply::of(value(row));
-    if (to.residual) y = add(y, load(to.residual + row * to.residual_stride));
+    if (to.residual) {
+      const F32x16 residual = load(to.residual + row * to.residual_stride);
+      y = to.gated ? mul(y, residual) : add(y, residual);
+    }
     store(to.out + row * to.out_stride, y);
   }
 }

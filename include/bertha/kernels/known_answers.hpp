@@ -136,6 +136,22 @@ void known_answers(const Table& table, const Check& check) {
   attention.fine = true;
   table.attention_s8(attention);
   check("attention_s8", Known::hash(k->out, rows, stride, size));
+  Attention near = attention;
+  near.bias = k->y + rows;
+  near.window = 3;
+  table.attention_f32(near);
+  check("attention_f32", Known::hash(k->out, rows, stride, size));
+  table.attention_s8(near);
+  check("attention_s8", Known::hash(k->out, rows, stride, size));
+  std::memcpy(k->out, k->y, sizeof k->y);
+  table.rotate_rows({.x = k->out,
+                     .stride = stride,
+                     .rows = rows,
+                     .size = size - 1,
+                     .cos = k->x,
+                     .sin = k->x + stride / 2,
+                     .angle_stride = stride});
+  check("rotate_rows", Known::hash(k->out, rows, stride, size));
   std::memcpy(k->out, k->y, sizeof k->y);
   table.layer_norm(
       {.x = k->out, .stride = stride, .rows = rows, .size = size, .gamma = k->vector, .beta = k->other, .eps = 1e-12f});
@@ -250,17 +266,18 @@ inline void require_known_answers(const Table& table) {
     std::uint64_t number;
   };
   static constexpr Answer kAnswers[] = {
-      {"gemm_f32", 364760413683791548u},          {"quantise_rows", 758397406513572878u},
-      {"gemm_s8", 7310611525431732370u},          {"attention_f32", 5587004983086325823u},
-      {"attention_s8", 12506961876928970397u},    {"attention_s8", 5385974021919014621u},
-      {"layer_norm", 13684477137751244655u},      {"softmax", 3505937367269179318u},
-      {"sigmoid", 2978801089750089721u},          {"gemm_bf16", 16985043051143565511u},
-      {"gemm_split", 3571076674059719530u},       {"attention_bf16", 12211537341093542655u},
-      {"attention_scale", 11289490784947642546u}, {"embed_f32", 15926492453797610520u},
-      {"embed_s8", 10223466795203778925u},        {"round_rows", 5819441580727689750u},
-      {"embed_bf16", 10650807531880031481u},      {"quantise_rows", 827875724416552598u},
-      {"gemm_s8", 182748915995643002u},           {"gemm_s8", 1221596285220251952u},
-      {"gemm_s8", 9058994619276973115u}};
+      {"gemm_f32", 364760413683791548u},         {"quantise_rows", 758397406513572878u},
+      {"gemm_s8", 7310611525431732370u},         {"attention_f32", 5587004983086325823u},
+      {"attention_s8", 12506961876928970397u},   {"attention_s8", 5385974021919014621u},
+      {"attention_f32", 12213142992100474516u},  {"attention_s8", 17971911523761169053u},
+      {"rotate_rows", 3381946488253873156u},     {"layer_norm", 13684477137751244655u},
+      {"softmax", 3505937367269179318u},         {"sigmoid", 2978801089750089721u},
+      {"gemm_bf16", 16985043051143565511u},      {"gemm_split", 3571076674059719530u},
+      {"attention_bf16", 12211537341093542655u}, {"attention_scale", 11289490784947642546u},
+      {"embed_f32", 15926492453797610520u},      {"embed_s8", 10223466795203778925u},
+      {"round_rows", 5819441580727689750u},      {"embed_bf16", 10650807531880031481u},
+      {"quantise_rows", 827875724416552598u},    {"gemm_s8", 182748915995643002u},
+      {"gemm_s8", 1221596285220251952u},         {"gemm_s8", 9058994619276973115u}};
   const Answer* next = kAnswers;
   known_answers(table, [&](std::string_view operation, std::uint64_t number) {
     if (next->operation != operation || next->number != number)

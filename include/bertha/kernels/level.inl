@@ -35,6 +35,7 @@ constexpr Table own_table(std::string_view level) {
                          .embed_s8 = {embed_s8},
                          .embed_bf16 = {embed_bf16},
                          .layer_norm = {layer_norm},
+                         .rotate_rows = {rotate_rows},
                          .quantise_rows = {quantise_rows},
                          .pack_quantised = {pack_quantised},
                          .round_rows = {round_rows},

@@ -30,8 +30,8 @@ static_assert(kMostKeysS8 * 32767 <= 0x7fffffff);  // the sum of fine probabilit
 inline constexpr std::size_t kMostShiftedInputsS8 = 65'536;
 static_assert(kMostShiftedInputsS8 * 254 * 128 <= 0x7fffffff);
 
-/// out[r, n] = activation(sum_k a[r, k] w[n, k] + bias[n]) + residual[r, n], for the n of n_panels panels. In float32
-/// k' is k. In bfloat16 k' is k rounded up to 32, rows are zero-filled, and sums are
+/// out[r, n] = activation(sum_k a[r, k] w[n, k] + bias[n]) + residual[r, n], for the n of n_panels panels; gated, the
+/// residual is a factor. In float32 k' is k. In bfloat16 k' is k rounded up to 32, rows are zero-filled, and sums are
 /// float32: acc = fma(a[r, k + 1], w[n, k + 1], acc), then acc = fma(a[r, k], w[n, k], acc), for k = 0, 2, 4, ..., from
 /// 0: what VDPBF16PS does, but that it flushes subnormal numbers to zero. So those bits are those of one level, in any
 /// batch and at any number of threads; the level amx also sums in an order of its own (gemm_amx.inl).
@@ -50,6 +50,7 @@ struct GemmRows {
   std::size_t n_panels = 0;  // of 16 outputs
   Activation activation = Activation::none;
   std::byte* scratch = nullptr;  // product_scratch(rows) bytes, 64-byte aligned
+  bool gated = false;
   float* sums = nullptr;  // product_sums(rows, k, n_panels) numbers, 64-byte aligned, or null: for levels that cut k
 };
 using GemmF32 = GemmRows<float>;
@@ -83,9 +84,12 @@ struct GemmS8 {
   std::byte* scratch = nullptr;          // product_scratch(rows) bytes, 64-byte aligned
   const std::int32_t* a_zero = nullptr;  // [rows], or null: there are none
   bool a_unsigned = false;
+  bool gated = false;
 };
 
-/// context[i, :] = softmax_j(q[i] . k[j] * scale) v[j], for all rows i of one sequence, one attention head.
+/// context[i, :] = softmax_j(q[i] . k[j] * scale + bias[j - i]) v[j], for all rows i of one sequence, one attention
+/// head. With a window, over the keys |j - i| <= window only: the sum of a row begins with the first of them, a product
+/// has the probability 0 for the others, and blocks of keys that no row of a block sees are not computed.
 struct Attention {
   const float* query = nullptr;  // [length, head_size]
   const float* key = nullptr;    // [length, head_size]
@@ -98,17 +102,30 @@ struct Attention {
   std::size_t context_stride = 0;
   std::byte* scratch = nullptr;  // attention_scratch(length, head_size) bytes, 64-byte aligned
   bool fine = false;             // int8 only: probabilities in 15 bits, by one more product of bytes
+  const float* bias = nullptr;   // of distance 0, between those of distances 1 - length and length - 1; null: none
+  std::size_t window = 0;        // 0: every row sees every key
 };
 
-/// out[r, :] = word[ids[r]] + token_type[types[r]] + position[positions[r]], added in this order.
+/// Turns each pair (a, b) = (x[r, d], x[r, d + h]), d < h = size / 2, by an angle, in place:
+/// x[r, d] = fma(a, cos[r, d], -(b * sin[r, d])), x[r, d + h] = fma(b, cos[r, d], a * sin[r, d]).
+struct RotateRows {
+  float* x = nullptr;  // [rows, size]
+  std::size_t stride = 0;
+  std::size_t rows = 0;
+  std::size_t size = 0;                        // even
+  const float *cos = nullptr, *sin = nullptr;  // [rows, h]
+  std::size_t angle_stride = 0;                // of both
+};
+
+/// out[r, :] = word[ids[r]] + token_type[types[r]] + position[positions[r]], added in this order. Without types,
+/// or without positions, there is no such table.
 /// Tables are rows [V, H'], H' = stride, of float or of bfloat16; for int8 a row's value is float(q) * its
 /// scale. out is [rows, size rounded up to 16], 0 past size.
 template <class Element>
 struct EmbedRows {
   const Element *word = nullptr, *token_type = nullptr, *position = nullptr;
   std::size_t table_stride = 0;
-  const std::uint32_t *ids = nullptr, *types = nullptr,
-                      *positions = nullptr;  // [rows]; types may be null: no type table
+  const std::uint32_t *ids = nullptr, *types = nullptr, *positions = nullptr;  // [rows]; the last two may be null
   float* out = nullptr;
   std::size_t out_stride = 0;
   std::size_t rows = 0;
@@ -214,6 +231,7 @@ struct Table {
   Slot<void(const EmbedS8&)> embed_s8 = {};
   Slot<void(const EmbedBf16&)> embed_bf16 = {};
   Slot<void(const LayerNormRows&)> layer_norm = {};
+  Slot<void(const RotateRows&)> rotate_rows = {};
   Slot<void(const QuantiseRows&)> quantise_rows = {};
   Slot<void(const QuantiseRows&)> pack_quantised = {};  ///< quantised rows as the level's gemm_s8 reads `a`
   Slot<void(const RoundRows&)> round_rows = {};
@@ -241,6 +259,7 @@ constexpr void for_each_slot(Visit&& visit) {
   BERTHA_SLOT(embed_s8);
   BERTHA_SLOT(embed_bf16);
   BERTHA_SLOT(layer_norm);
+  BERTHA_SLOT(rotate_rows);
   BERTHA_SLOT(quantise_rows);
   BERTHA_SLOT(pack_quantised);
   BERTHA_SLOT(round_rows);

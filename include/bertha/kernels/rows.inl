@@ -221,17 +221,30 @@ inline void layer_norm(const LayerNormRows& op) {
 BERTHA_LANE_INLINE F32x16 widened(const float* p) { return load(p); }
 BERTHA_LANE_INLINE F32x16 widened(const bf16* p) { return load_bf16(p); }
 
+inline void rotate_rows(const RotateRows& op) {
+  const std::size_t half = op.size / 2;
+  for (std::size_t row = 0; row < op.rows; ++row)
+    for (std::size_t d = 0; d < half; d += kLanes) {
+      float* x = op.x + row * op.stride + d;
+      const std::size_t angle = row * op.angle_stride + d, count = half - d < kLanes ? half - d : kLanes;
+      const F32x16 a = load_first(x, count), b = load_first(x + half, count);
+      const F32x16 cos = load_first(op.cos + angle, count), sin = load_first(op.sin + angle, count);
+      store_first(x, fma(a, cos, sub(broadcast(0.0f), mul(b, sin))), count);
+      store_first(x + half, fma(b, cos, mul(a, sin)), count);
+    }
+}
+
 template <class Element>
 BERTHA_INLINE void embed(const EmbedRows<Element>& op) {
   for (std::size_t row = 0; row < op.rows; ++row) {
     const Element* word = op.word + op.ids[row] * op.table_stride;
-    const Element* position = op.position + op.positions[row] * op.table_stride;
+    const Element* position = op.positions ? op.position + op.positions[row] * op.table_stride : nullptr;
     const Element* type = op.types ? op.token_type + op.types[row] * op.table_stride : nullptr;
     float* out = op.out + row * op.out_stride;
     for (std::size_t i = 0; i < op.size; i += kLanes) {
       F32x16 x = widened(word + i);
       if (type) x = add(x, widened(type + i));
-      x = add(x, widened(position + i));
+      if (position) x = add(x, widened(position + i));
       const std::size_t left = op.size - i;
       store(out + i, left < kLanes ? select(lanes_below(left), x, broadcast(0.0f)) : x);
     }
@@ -243,16 +256,16 @@ inline void embed_f32(const EmbedF32& op) { embed(op); }
 inline void embed_s8(const EmbedS8& op) {
   for (std::size_t row = 0; row < op.rows; ++row) {
     const std::int8_t* word = op.word + op.ids[row] * op.table_stride;
-    const std::int8_t* position = op.position + op.positions[row] * op.table_stride;
+    const std::int8_t* position = op.positions ? op.position + op.positions[row] * op.table_stride : nullptr;
     const std::int8_t* type = op.types ? op.token_type + op.types[row] * op.table_stride : nullptr;
     const F32x16 word_scale = broadcast(op.word_scale[op.ids[row]]);
-    const F32x16 position_scale = broadcast(op.position_scale[op.positions[row]]);
+    const F32x16 position_scale = broadcast(position ? op.position_scale[op.positions[row]] : 0.0f);
     const F32x16 type_scale = broadcast(type ? op.token_type_scale[op.types[row]] : 0.0f);
     float* out = op.out + row * op.out_stride;
     for (std::size_t i = 0; i < op.size; i += kLanes) {
       F32x16 x = mul(load_s8(word + i), word_scale);
       if (type) x = add(x, mul(load_s8(type + i), type_scale));
-      x = add(x, mul(load_s8(position + i), position_scale));
+      if (position) x = add(x, mul(load_s8(position + i), position_scale));
       const std::size_t left = op.size - i;
       store(out + i, left < kLanes ? select(lanes_below(left), x, broadcast(0.0f)) : x);
     }
