@@ -7,7 +7,6 @@
 
 #pragma once
 
-#include <algorithm>
 #include <bertha/tokenizer/encoding.hpp>
 #include <bertha/tokenizer/normalized_text.hpp>
 #include <bertha/tokenizer/unicode.hpp>
@@ -131,26 +130,15 @@ class BertNormalizer {
       }
     }
 
-    // By their classes, those of one in their order; a run of millions takes no longer for each than one of a few.
+    // By their classes, those of one in their order, counted in one pass.
     void sort_marks() {
       const auto& marks = scratch_.marks;
       auto& sorted = scratch_.sorted;
-      if (marks.size() <= 16) {
-        sorted = marks;
-        for (auto mark = sorted.begin(); mark != sorted.end(); ++mark) {
-          std::rotate(std::upper_bound(sorted.begin(), mark, *mark, has_lower_class), mark, mark + 1);
-        }
-        return;
-      }
       std::size_t next[257] = {};  // where the next mark of a class goes
       for (const Mark& mark : marks) ++next[mark.properties.combining + 1];
       for (std::size_t i = 1; i < 257; ++i) next[i] += next[i - 1];
       sorted.resize(marks.size());
       for (const Mark& mark : marks) sorted[next[mark.properties.combining]++] = mark;
-    }
-
-    static bool has_lower_class(const Mark& a, const Mark& b) {
-      return a.properties.combining < b.properties.combining;
     }
 
     void append_unless_gone(std::uint32_t code_point, unicode::Properties its) {

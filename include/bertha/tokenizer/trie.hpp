@@ -9,8 +9,9 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 BERTHA_NAMESPACE_BEGIN
@@ -23,133 +24,152 @@ BERTHA_FUNCTION std::vector<std::uint32_t> trie_of(const StoredStrings& strings)
 
 namespace detail {
 
-// Which units of a trie, and which bases, are taken: a bit each, and 64 bases are looked at together.
-class TriePlaces {
+// Makes one trie.
+class TrieMaker {
  public:
-  // Takes a base, of which all children by these bytes are free, and them.
-  std::uint32_t take(std::span<const unsigned char> labels) {
-    // What is before has hardly any room for nodes with several children, or with one.
-    std::size_t& at = labels.size() > 1 ? first_of_several_ : first_of_single_;
-    std::uint64_t found;
-    while ((found = room(at, labels)) == 0) ++at;
-    const std::size_t base = 64 * at + static_cast<std::size_t>(std::countr_zero(found));
-    if (base >= kMaxBase) {
-      throw_error(ErrorCode::vocabulary,
-                  {"tokenizer.vocab: its tokens have too many different starts for a trie of 2^24 units"});
+  explicit TrieMaker(const StoredStrings& strings) : strings_(strings) {
+    for (std::uint32_t id = 0; id < strings_.size(); ++id) {
+      if (!strings_.stored(id).empty()) entries_.push_back(id);
     }
-    bases_[at] |= found & -found;
-    for (const unsigned char label : labels) units_[(base + label) / 64] |= std::uint64_t{1} << (base + label) % 64;
-    return static_cast<std::uint32_t>(base);
+  }
+
+  std::vector<std::uint32_t> operator()() {
+    before_ = entries_;
+    push(0, 0, 0, entries_.size());
+    while (!left_.empty()) {
+      const std::size_t* const its = left_.data() + left_.size() - 4;
+      left_.resize(left_.size() - 4);
+      add(its[0], its[1], its[2], its[3]);
+    }
+    units_.resize(2 * n_units_);
+    return std::move(units_);
   }
 
  private:
   static constexpr std::size_t kMaxBase = (std::size_t{1} << 24) - 256;
+  // An entry is a string: four bytes of it, how many it has from them on (up to five), and its id in 24 bits.
+  static constexpr std::size_t kBytes = 4;
+  static constexpr std::uint32_t kIdMask = (1u << 24) - 1;
 
-  // The bases from 64 * at on that are free and whose children are.
-  std::uint64_t room(std::size_t at, std::span<const unsigned char> labels) {
-    if (at + 6 > units_.size()) {
-      units_.resize(2 * (at + 6));
-      bases_.resize(units_.size());
+  std::uint32_t id(std::size_t i) const { return static_cast<std::uint32_t>(entries_[i]) & kIdMask; }
+  unsigned char label(std::size_t i) const { return static_cast<unsigned char>(labels_[i]); }
+  std::string_view text(std::size_t i) const { return strings_.stored(id(i)); }
+
+  // A unit is left to do, whose string is the first `depth` bytes of entries [begin, end).
+  void push(std::size_t unit, std::size_t depth, std::size_t begin, std::size_t end) {
+    for (const std::size_t number : {unit, depth, begin, end}) left_.push_back(number);
+  }
+
+  void add(std::size_t unit, std::size_t depth, std::size_t begin, std::size_t end) {
+    if (end - begin == 1) {  // most units are of a string alone
+      for (const std::string_view its = text(begin); depth < its.size(); ++depth) {
+        labels_.assign(1, its[depth]);
+        unit = add_children(unit) + label(0);
+      }
+    } else if (depth % kBytes == 0) {
+      sort(depth, begin, end);
     }
-    std::uint64_t taken = bases_[at];
-    for (const unsigned char label : labels) {
-      const std::size_t from = at + label / 64;
-      const unsigned shift = label % 64;
-      taken |= units_[from] >> shift | (shift == 0 ? 0 : units_[from + 1] << (64 - shift));
+    for (; begin < end && text(begin).size() == depth; ++begin) units_[2 * unit + 1] = id(begin) + 1;
+    if (begin == end) return;
+    const auto byte_of = [&](std::size_t i) { return static_cast<char>(entries_[i] >> (56 - 8 * (depth % kBytes))); };
+    labels_.clear();
+    for (std::size_t i = begin; i < end; ++i) {
+      if (labels_.empty() || labels_.back() != byte_of(i)) labels_ += byte_of(i);
+    }
+    const std::size_t base = add_children(unit);
+    for (std::size_t i = 0, next; begin < end; ++i, begin = next) {
+      for (next = begin + 1; next < end && byte_of(next) == labels_[i];) ++next;
+      push(base + label(i), depth + 1, begin, next);
+    }
+  }
+
+  // Puts entries whose first `depth` bytes are the same in the order of the next ones, and those that are alike in the
+  // order of their ids.
+  void sort(std::size_t depth, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::string_view its = text(i);
+      std::uint64_t entry = 0;
+      for (std::size_t at = depth; at < depth + kBytes; ++at)
+        entry = entry << 8 | (at < its.size() ? static_cast<unsigned char>(its[at]) : 0);
+      entries_[i] = (entry << 8 | std::min(its.size() - depth, kBytes + 1)) << 24 | id(i);
+    }
+    if (end - begin <= 64) {
+      for (std::size_t i = begin + 1; i < end; ++i) {
+        const std::uint64_t entry = entries_[i];
+        std::size_t to = i;
+        for (; to > begin && entry < entries_[to - 1]; --to) entries_[to] = entries_[to - 1];
+        entries_[to] = entry;
+      }
+      return;
+    }
+    for (unsigned shift = 24; shift < 64; shift += 8) {  // ids are in order before
+
+      std::size_t next[257] = {};  // where the next entry with a byte goes
+      for (std::size_t i = begin; i < end; ++i) {
+        before_[i] = entries_[i];
+        ++next[(before_[i] >> shift & 0xFF) + 1];
+      }
+      for (std::size_t i = 1; i < 257; ++i) next[i] += next[i - 1];
+      for (std::size_t i = begin; i < end; ++i) entries_[begin + next[before_[i] >> shift & 0xFF]++] = before_[i];
+    }
+  }
+
+  // Gives a unit children by `labels_`, and returns their base.
+  std::size_t add_children(std::size_t unit) {
+    // What is before has hardly any room for nodes with several children, or with one.
+    std::size_t& at = labels_.size() > 1 ? first_of_several_ : first_of_single_;
+    std::uint64_t free;
+    while ((free = room(at)) == 0) ++at;
+    const std::size_t base = 64 * at + static_cast<std::size_t>(std::countr_zero(free));
+    if (base >= kMaxBase) {
+      throw_error(ErrorCode::vocabulary,
+                  {"tokenizer.vocab: its tokens have too many different starts for a trie of 2^24 units"});
+    }
+    taken_bases_[at] |= std::uint64_t{1} << base % 64;
+    n_units_ = std::max(n_units_, base + label(labels_.size() - 1) + 1);
+    for (std::size_t n = units_.size(); n < 2 * n_units_; n = units_.size()) {
+      units_.resize(2 * n);
+      for (; n < units_.size(); n += 2) units_[n] = 0xFF;
+    }
+    units_[2 * unit] |= static_cast<std::uint32_t>(base) << 8;
+    for (std::size_t i = 0; i < labels_.size(); ++i) {
+      const std::size_t child = base + label(i);
+      units_[2 * child] = label(i);
+      taken_units_[child / 64] |= std::uint64_t{1} << child % 64;
+    }
+    return base;
+  }
+
+  // The bases from 64 * at on, a bit each, that are free and whose children by `labels_` are.
+  std::uint64_t room(std::size_t at) {
+    if (at + 6 > taken_units_.size()) {
+      taken_units_.resize(2 * (at + 6));
+      taken_bases_.resize(taken_units_.size());
+    }
+    std::uint64_t taken = taken_bases_[at];
+    for (std::size_t i = 0; i < labels_.size(); ++i) {
+      const std::size_t from = at + label(i) / 64;
+      const unsigned shift = label(i) % 64;
+      taken |= taken_units_[from] >> shift | (shift == 0 ? 0 : taken_units_[from + 1] << (64 - shift));
     }
     return ~taken;
   }
 
-  std::vector<std::uint64_t> units_{1};  // the root is unit 0, and
-  std::vector<std::uint64_t> bases_{1};  // base 0 is that of nodes without children
+  const StoredStrings& strings_;
+  std::vector<std::uint64_t> entries_, before_;  // and what they were
+  std::vector<std::size_t> left_;                // four numbers for each unit
+  std::string labels_;                           // of the children of a node
+  std::vector<std::uint32_t> units_{0xFF, 0};
+  std::size_t n_units_ = 1;
+  std::vector<std::uint64_t> taken_units_{1};  // a bit each: the root is unit 0, and
+  std::vector<std::uint64_t> taken_bases_{1};  // base 0 is that of nodes without children
   std::size_t first_of_several_ = 0, first_of_single_ = 0;
 };
 
 }  // namespace detail
 
 BERTHA_FUNCTION std::vector<std::uint32_t> trie_of(const StoredStrings& strings) {
-  struct Entry {
-    std::uint64_t start;  // the first eight bytes, which tell most strings apart
-    std::uint32_t id, size;
-  };
-  const auto text_of = [&](const Entry& entry) { return strings.stored(entry.id); };
-  std::vector<Entry> sorted;
-  sorted.reserve(strings.size());
-  for (std::uint32_t id = 0; id < strings.size(); ++id) {
-    const std::string_view text = strings.stored(id);
-    std::uint64_t start = 0;
-    for (std::size_t i = 0; i < 8; ++i)
-      start = start << 8 | (i < text.size() ? static_cast<unsigned char>(text[i]) : 0);
-    if (!text.empty()) sorted.push_back({start, id, static_cast<std::uint32_t>(text.size())});
-  }
-  std::vector<Entry> from;
-  for (unsigned shift = 0; shift < 64; shift += 8) {  // by each byte of their starts, those that are alike as they were
-    std::size_t next[257] = {};
-    const auto byte_of = [&](const Entry& entry) { return static_cast<unsigned char>(entry.start >> shift); };
-    for (const Entry& entry : sorted) ++next[byte_of(entry) + 1];
-    for (std::size_t i = 1; i < 257; ++i) next[i] += next[i - 1];
-    from = sorted;
-    for (const Entry& entry : from) sorted[next[byte_of(entry)]++] = entry;
-  }
-  for (auto begin = sorted.begin(), end = begin; begin < sorted.end(); begin = end) {
-    while (end < sorted.end() && end->start == begin->start) ++end;
-    if (end - begin == 1) continue;
-    std::stable_sort(begin, end, [&](const Entry& a, const Entry& b) { return text_of(a) < text_of(b); });
-  }
-  const auto label_of = [&](const Entry& entry, std::size_t depth) {
-    if (depth < 8) return static_cast<unsigned char>(entry.start >> (56 - 8 * depth));
-    return static_cast<unsigned char>(text_of(entry)[depth]);
-  };
-
-  std::vector<std::uint32_t> units;
-  detail::TriePlaces places;
-  std::vector<unsigned char> labels;
-  std::size_t n_units = 1;
-  // Gives a unit children by `labels`, and returns their base.
-  const auto add_children = [&](std::size_t unit) {
-    const std::size_t base = places.take(labels);
-    n_units = std::max(n_units, base + labels.back() + 1);
-    for (std::size_t n = units.size(); n < 2 * n_units; n = units.size()) {
-      units.resize(2 * n + 512);
-      for (; n < units.size(); n += 2) units[n] = 0xFF;
-    }
-    units[2 * unit] |= static_cast<std::uint32_t>(base) << 8;
-    for (const unsigned char label : labels) units[2 * (base + label)] = label;
-    return base;
-  };
-  struct Node {
-    std::size_t unit, depth;  // its string is the first `depth` bytes
-    std::size_t begin, end;   // of the strings that start so
-  };
-  std::vector<Node> left = {{0, 0, 0, sorted.size()}};
-  std::vector<std::size_t> begins;
-  units = {0xFF, 0};
-  while (!left.empty()) {
-    auto [unit, depth, begin, end] = left.back();
-    left.pop_back();
-    if (end - begin == 1) {  // most units are of a string alone
-      for (const Entry& its = sorted[begin]; depth < its.size; ++depth) {
-        labels.assign(1, label_of(its, depth));
-        unit = add_children(unit) + labels[0];
-      }
-    }
-    for (; begin < end && sorted[begin].size == depth; ++begin) units[2 * unit + 1] = sorted[begin].id + 1;
-    if (begin == end) continue;
-    labels.clear();
-    begins.clear();
-    for (std::size_t i = begin; i < end; ++i) {
-      const unsigned char label = label_of(sorted[i], depth);
-      if (!labels.empty() && labels.back() == label) continue;
-      labels.push_back(label);
-      begins.push_back(i);
-    }
-    begins.push_back(end);
-    const std::size_t base = add_children(unit);
-    for (std::size_t i = 0; i < labels.size(); ++i)
-      left.push_back({base + labels[i], depth + 1, begins[i], begins[i + 1]});
-  }
-  units.resize(2 * n_units);
-  return units;
+  return detail::TrieMaker(strings)();
 }
 
 #endif

@@ -61,7 +61,12 @@ class WordPiece {
   /// Throws what trie_of throws, and Error{vocabulary} if `unknown` is not the id of a token, or the time for a word
   /// would be without bounds: at each piece's start as many bytes as the longest token has may be looked at.
   WordPiece(StoredStrings strings, std::string prefix, std::uint32_t unknown, std::size_t max_input_chars_per_word)
-      : strings_(strings), prefix_(std::move(prefix)), unknown_(unknown), max_chars_(max_input_chars_per_word) {
+      : strings_(strings),
+        prefix_(std::move(prefix)),
+        unknown_(unknown),
+        max_chars_(max_input_chars_per_word),
+        units_(trie_of(strings)),
+        further_(trie()) {
     if (unknown_ >= strings_.size() || strings_[unknown_].empty()) {
       throw_error(ErrorCode::vocabulary, {"tokenizer: unk_token_id is ", unknown_,
                                           ", expected the id of one of the vocabulary's ", strings_.size(), " tokens"});
@@ -72,11 +77,7 @@ class WordPiece {
                    strings_.longest(), " bytes; one of the two must be at most ", kMaxPiece,
                    ", or long words would take too long"});
     }
-    units_ = trie_of(strings_);
-    further_ = DoubleArray::Walk(trie());
-    for (const char byte : prefix_) {
-      if (!further_ || !further_->step(byte)) further_.reset();
-    }
+    for (const char byte : prefix_) goes_on_ = goes_on_ && further_.step(byte);
   }
   WordPiece(WordPiece&&) = default;  // the units stay where they are, to which `further_` refers
 
@@ -111,8 +112,8 @@ class WordPiece {
   bool cut(std::string_view word, std::vector<Scratch::Piece>& pieces) const {
     pieces.clear();
     for (std::size_t begin = 0; begin < word.size(); begin = pieces.back().end) {
-      if (begin > 0 && !further_) return false;
-      DoubleArray::Walk walk = begin > 0 ? *further_ : DoubleArray::Walk(trie());
+      if (begin > 0 && !goes_on_) return false;
+      DoubleArray::Walk walk = begin > 0 ? further_ : DoubleArray::Walk(trie());
       std::uint32_t longest = 0;
       std::size_t end = begin;
       for (std::size_t at = begin; at < word.size() && walk.step(word[at]);) {
@@ -130,7 +131,8 @@ class WordPiece {
   std::uint32_t unknown_;
   std::size_t max_chars_;
   std::vector<std::uint32_t> units_;
-  std::optional<DoubleArray::Walk> further_;  // behind the prefix, if tokens have one
+  DoubleArray::Walk further_;  // behind the prefix
+  bool goes_on_ = true;        // whether tokens begin with it
 };
 
 /// Joins tokens as the WordPiece decoder does (Hugging Face's `convert_tokens_to_string`): tokens after the first that
