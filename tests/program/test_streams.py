@@ -1,6 +1,7 @@
 """Standard input, output and error of the bertha program: lost output, closed pipes, waiting, signals, long lines."""
 
 import contextlib
+import json
 import os
 import pathlib
 import signal
@@ -26,6 +27,15 @@ def in_shell(redirections, *arguments, stdin=b""):
     """A run below a shell that redirects its streams."""
     return subprocess.run(["sh", "-c", f'"$@" {redirections}', "sh", PROGRAM, *arguments], input=stdin,
                           capture_output=True, timeout=120, check=False)
+
+
+def peak(line, *command, times=1):
+    """Peak memory, in KB, as the kernel counts it, of a command on one thread that reads a line so many times."""
+    report = 'import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL); ' \
+             'print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
+    process = subprocess.run(["python3", "-c", report, PROGRAM, *command, "--threads", "1"], input=line * times,
+                             capture_output=True, timeout=120, check=True)
+    return int(process.stdout)
 
 
 class LostOutput(ProgramTest):
@@ -111,17 +121,26 @@ class LongLines(ProgramTest):
             self.assertEqual([len(x["ids"]) for x in out], [3, 2 + size // 2, 2, 2 + size // 2], size)
 
     def test_memory_is_that_of_a_batch_and_of_its_longest_line(self):
-        """Peak memory, in KB, as the kernel counts it, of many lines, of few, and of one that is long."""
-        def peak(stdin, *more):
-            report = 'import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL); ' \
-                     'print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
-            process = subprocess.run(["python3", "-c", report, PROGRAM, "classify", CLASSIFIER, "--threads", "1", *more],
-                                     input=stdin, capture_output=True, timeout=120, check=True)
-            return int(process.stdout)
-        few, many = (peak(b"one bank in Lima\n" * n) for n in (64, 60000))
+        few, many = (peak(b"one bank in Lima\n" * n, "classify", CLASSIFIER) for n in (64, 60000))
         self.assertLess(many, few + 2000)
-        long = peak(b'{"x":"' + b"a" * 30_000_000 + b'","text":"a"}\n', "--jsonl")
+        long = peak(b'{"x":"' + b"a" * 30_000_000 + b'","text":"a"}\n', "classify", CLASSIFIER, "--jsonl")
         self.assertLess(long, few + 8 * 30_000)
+
+    def test_memory_of_no_command_grows_with_the_lines(self):
+        # A million lines may take 32 MB: 33 bytes each, over what allocators keep. rerank, which orders all lines, keeps
+        # 16 bytes of each.
+        model = lambda name: str(MODELS / f"{name}.safetensors")
+        text, pair = "one bank in Lima", {"text": "one bank", "text_pair": "in Lima, where nobody moved to or from"}
+        for command, line in {
+            ("ner", TAGGER): text,
+            ("qa", ASKER, "--question", "who"): text,
+            ("embed", model("embed_bert")): text,
+            ("zero-shot", model("inference"), "--labels", "a,b"): text,
+            ("nsp", model("next_sentence"), "--jsonl"): json.dumps(pair),
+            ("rerank", model("rerank"), "--query", "who"): text * 4,
+        }.items():
+            few, many = (peak(line.encode() + b"\n", *command, times=n) for n in (2000, 12000))
+            self.assertLess(many - few, 10 * 33 + 600, command)
 
     def test_a_long_line_is_looked_at_once_however_it_comes(self):
         # In pieces of 4096 bytes, against 65536: who looks at all of the line for each piece has gigabytes to look at.

@@ -25,11 +25,14 @@ inline std::string to_json(const bertha::EmbeddingResult& result, bool tokens) {
   return list(result, [](float value) { return number(value); });
 }
 
+inline std::string ranked_to_json(std::size_t index, float score) {
+  return "{\"index\":" + number(index) + ",\"score\":" + number(score) + '}';
+}
+
 /// The first `top_k` of them.
 inline std::string to_json(std::span<const bertha::RankedText> texts, std::size_t top_k) {
-  return list(texts.first(std::min(top_k, texts.size())), [](const bertha::RankedText& text) {
-    return "{\"index\":" + number(text.index) + ",\"score\":" + number(text.score) + '}';
-  });
+  return list(texts.first(std::min(top_k, texts.size())),
+              [](const auto& text) { return ranked_to_json(text.index, text.score); });
 }
 
 inline std::string to_json(const bertha::ZeroShotResult& result, std::string_view text) {

@@ -43,12 +43,7 @@ class Batches {
   /// Says how many texts were cut. Returns the program's exit status.
   int finish() {
     progress_.finish();
-    if (cut_ > 0 && !options_.quiet) {
-      const std::string said = "bertha: " + with_commas(cut_) + " of " + with_commas(texts_) + " texts " +
-                               (cut_ == 1 ? "was" : "were") + " cut; " + std::string(command_.instead_of_cutting) +
-                               '\n';
-      std::fputs(said.c_str(), stderr);
-    }
+    say_cut(cut_, texts_, command_.instead_of_cutting, options_);
     return bad_ > 0 ? 1 : 0;
   }
 
@@ -80,6 +75,13 @@ class Batches {
 std::string error_line(const bertha::Error& error, std::size_t number_of_line, const std::string& others) {
   return '{' + others + (others.empty() ? "" : ",") + "\"error\":{\"code\":" + quote(bertha::name(error.code())) +
          ",\"message\":" + quote(error.what()) + "},\"line\":" + number(number_of_line) + '}';
+}
+
+void say_cut(std::size_t cut, std::size_t texts, std::string_view what_can_be_done, const LineOptions& options) {
+  if (cut == 0 || options.quiet) return;
+  const std::string said = "bertha: " + with_commas(cut) + " of " + with_commas(texts) + " texts " +
+                           (cut == 1 ? "was" : "were") + " cut; " + std::string(what_can_be_done) + '\n';
+  std::fputs(said.c_str(), stderr);
 }
 
 int run_lines(const LineCommand& command, const LineOptions& options, std::vector<Line> lines, Output& out) {

@@ -44,6 +44,9 @@ struct LineCommand {
 /// What stands in the place of the result of a bad line, the `number_of_line`th from 1.
 std::string error_line(const bertha::Error& error, std::size_t number_of_line, const std::string& others = {});
 
+/// Says on standard error how many texts were cut, if any were, and `what_can_be_done`.
+void say_cut(std::size_t cut, std::size_t texts, std::string_view what_can_be_done, const LineOptions& options);
+
 /// Runs `lines`, or, where there are none, every line of standard input, and writes the results to `out`, as soon as no
 /// more lines are there or a batch is full. Returns the exit status: 0, or 1 when a line was bad.
 int run_lines(const LineCommand& command, const LineOptions& options, std::vector<Line> lines, Output& out);

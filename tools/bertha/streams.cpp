@@ -45,6 +45,16 @@ void Output::line(std::string_view text) {
   buffer_ += '\n';
 }
 
+void Output::long_line(const std::function<bool(std::string& part)>& next) {
+  flush();
+  const HeldSignals held;
+  std::string part;
+  for (bool more = true; more; write_all(part)) {
+    more = next(part);
+    if (!more) part += '\n';
+  }
+}
+
 void Output::flush() {
   constexpr std::size_t kPiece = 65536;  // a signal waits no longer than for this, or for one line that is longer
   for (std::string_view rest = buffer_; !rest.empty();) {

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <functional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -32,6 +33,8 @@ class Output {
   void line(std::string_view text);
   /// Adds text that ends with a line.
   void text(std::string_view text) { buffer_ += text; }
+  /// Writes a line that is too long to be kept: next(part) gives its parts, and says whether there are more.
+  void long_line(const std::function<bool(std::string& part)>& next);
   void flush();
   /// Flushes and closes: some file systems tell only then that there was no room.
   void close();
