@@ -13,6 +13,7 @@ from typing import Any
 import folders
 import numpy as np
 import reference_forward
+import torch_writer
 from test_conversion import FolderTest
 
 PROGRAM = os.environ["BERTHA_PROGRAM"]
@@ -116,6 +117,43 @@ class Embeddings(FolderTest):
         self.assert_close(self.embed("--no-normalize"), vectors)
         self.assert_close(self.embed(), [x / np.linalg.norm(x) for x in vectors])
         self.assert_close(self.embed("--dimensions", "3"), [x[:3] / np.linalg.norm(x[:3]) for x in vectors])
+
+    def test_a_folder_of_bin_files_gives_the_bytes_of_one_of_safetensors(self) -> None:
+        size, rng = self.hidden(), np.random.default_rng(2)
+        dense = {"in_features": size, "out_features": 5, "activation_function": "torch.nn.modules.activation.Tanh"}
+        self.modules(Pooling=self.pooling("mean"), Dense={**dense, "bias": True}, Normalize=None)
+        layer = {"linear.weight": rng.normal(size=(5, size)).astype(np.float32), "linear.bias": np.ones(5, np.float32)}
+        folders.write_safetensors(self.folder / "2_Dense" / "model.safetensors", layer)
+        self.convert()
+        expected = self.embed()
+        (self.folder / "model.safetensors").unlink()
+        (self.folder / "2_Dense" / "model.safetensors").unlink()
+        torch_writer.write(self.folder / "pytorch_model.bin", self.tensors)
+        torch_writer.write(self.folder / "2_Dense" / "pytorch_model.bin", layer)
+        report = self.convert()
+        self.assertEqual({"pytorch_model.bin", "2_Dense/pytorch_model.bin"} - set(report["source_files"]), set())
+        np.testing.assert_array_equal(self.embed(), expected)
+
+    def test_a_calibrated_embedder_is_nearer_to_float32_than_plain_int8(self) -> None:
+        size, rng = self.hidden(), np.random.default_rng(3)
+        dense = {"in_features": size, "out_features": 5, "activation_function": "torch.nn.modules.activation.Tanh"}
+        self.modules(Pooling=self.pooling("mean", "max"), Dense={**dense, "in_features": 2 * size}, Normalize=None)
+        layer = {"linear.weight": rng.normal(size=(5, 2 * size)).astype(np.float32), "linear.bias": np.ones(5, np.float32)}
+        folders.write_safetensors(self.folder / "2_Dense" / "model.safetensors", layer)
+        prompts = {"prompts": {"query": "ab "}, "default_prompt_name": "query"}
+        folders.write_json(self.folder / "config_sentence_transformers.json", prompts)
+        self.convert()
+        exact, texts = self.embed(), self.root / "texts"
+        texts.write_text("".join(text + "\n" for text in TEXTS if text))
+        quantized = self.root / "int8.safetensors"
+        done = self.run_program("quantize", "--json", "--calibration", str(texts), str(self.out), str(quantized))
+        error = json.loads(done.stdout)["rms_error_of_logits"]
+        self.assertLess(error["calibrated"], error["int8"])
+        self.out = quantized
+        self.assertEqual(self.run_program("verify", str(quantized)).returncode, 0)
+        for found, expected in zip(self.embed(), exact):  # with its layer, its norm and its default prompt
+            self.assertAlmostEqual(np.linalg.norm(found), 1, 5)
+            self.assertGreater(found @ expected, 0.98)
 
     def test_prompts_and_limits_are_the_folders(self) -> None:
         self.modules(Pooling=self.pooling("mean"))

@@ -7,8 +7,14 @@
 #include <limits>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
+
+#if __has_include(<Eigen/Core>)
+#include <bertha/eigen.hpp>
+#endif
 
 #include "../../support/expect_error.hpp"
 #include "../../support/model_writer.hpp"
@@ -583,5 +589,67 @@ TEST(SentenceEmbedding, RefusesWhatTheFileCantGive) {
   expect_error(ErrorCode::unsupported, {"'sequence-classification'", "'embedding'"},
                [&] { EmbeddingModel::load(classifier.span()); });
 }
+
+TEST(Similarity, IsTheOneOfItsName) {
+  const std::vector<float> a = {3, 0, -4}, b = {0, 5, -12}, zero(3);
+  EXPECT_FLOAT_EQ(bertha::similarity(bertha::Similarity::cosine, a, b), 48.0f / (5 * 13));
+  EXPECT_EQ(bertha::similarity(bertha::Similarity::dot, a, b), 48);
+  EXPECT_FLOAT_EQ(bertha::similarity(bertha::Similarity::euclidean, a, b), -std::sqrt(9.0f + 25 + 64));
+  EXPECT_EQ(bertha::similarity(bertha::Similarity::manhattan, a, b), -16);
+  EXPECT_EQ(bertha::similarity(bertha::Similarity::cosine, a, a), 1);
+  EXPECT_EQ(bertha::similarity(bertha::Similarity::cosine, a, zero), 0);
+  EXPECT_EQ(bertha::similarity(bertha::Similarity::euclidean, a, a), 0);
+  expect_error(ErrorCode::input, {"vectors of 3 and 2 elements"},
+               [&] { bertha::similarity(bertha::Similarity::dot, a, std::span(b).first(2)); });
+}
+
+#if __has_include(<Eigen/Core>)
+
+TEST(EigenMatrices, SeeTheNumbersWhereTheyLie) {
+  std::vector<float> numbers = {1, 2, 3, 0, 4, 5, 6, 0};  // rows of 3 that lie 4 apart
+  bertha::MatrixMap map = bertha::as_matrix(bertha::MatrixView<float>{numbers.data(), 2, 3, 4});
+  EXPECT_EQ(map.data(), numbers.data());
+  EXPECT_EQ(map.rows(), 2);
+  EXPECT_EQ(map.cols(), 3);
+  EXPECT_EQ(map(1, 2), 6);
+  map(1, 0) = 7;
+  EXPECT_EQ(numbers[4], 7);
+  const bertha::ConstMatrixMap read = bertha::as_matrix(bertha::MatrixView<const float>{numbers.data(), 2, 3, 4});
+  EXPECT_EQ(read.sum(), 1 + 2 + 3 + 7 + 5 + 6);
+
+  const bertha::Logits logits{2, 2, {1, 2, 3, 4}};
+  EXPECT_EQ(bertha::as_matrix(logits)(1, 0), 3);
+  const bertha::EmbeddingResult tokens{2, 3, {1, 2, 3, 4, 5, 6}, {}};
+  EXPECT_EQ(bertha::as_matrix(tokens)(1, 1), 5);
+  EXPECT_EQ(bertha::as_row(tokens).data(), tokens.values.data());
+  EXPECT_EQ(bertha::as_row(tokens).size(), 6);
+}
+
+TEST(EigenMatrices, AreReadAndWrittenWhereTheyLie) {
+  bertha::RowMatrix matrix(2, 3);
+  matrix << 1, 2, 3, 4, 5, 6;
+  const bertha::MatrixView<float> view = bertha::as_view(matrix);
+  EXPECT_EQ(view.rows, 2u);
+  EXPECT_EQ(view.cols, 3u);
+  EXPECT_EQ(view(1, 0), 4);
+  view(1, 0) = 9;
+  EXPECT_EQ(matrix(1, 0), 9);
+  EXPECT_EQ(bertha::as_view(std::as_const(matrix)).row(1)[0], 9);
+}
+
+TEST(EigenMatrices, AreMadeOfVectorsOfOneSize) {
+  std::vector<bertha::EmbeddingResult> vectors(3);
+  EXPECT_EQ(bertha::to_matrix({}).rows(), 0);
+  for (std::size_t i = 0; i < vectors.size(); ++i)
+    vectors[i] = {1, 2, {static_cast<float>(i), static_cast<float>(i) + 0.5f}, {}};
+  const bertha::RowMatrix matrix = bertha::to_matrix(vectors);
+  EXPECT_EQ(matrix.rows(), 3);
+  EXPECT_EQ(matrix.cols(), 2);
+  EXPECT_EQ(matrix(2, 1), 2.5f);
+  vectors[1].values.push_back(0);
+  expect_error(ErrorCode::input, {"vector 1 has 3 elements, the first 2"}, [&] { bertha::to_matrix(vectors); });
+}
+
+#endif
 
 }  // namespace
