@@ -3,7 +3,7 @@
 `readme_snippets.py PAGE... --link LIBRARY -- COMPILER...`
 
 A ```cpp block that starts with #include is a program. A ```text block right after it is what it prints, run from the
-project's folder. Exits with 1 when one doesn't compile or prints something else. Standard library only.
+project's folder. Blocks that are marked ```cpp body are bodies of functions: those of a page are compiled together. Exits with 1 when one doesn't compile or prints something else. Standard library only.
 """
 import re
 import subprocess
@@ -16,10 +16,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Block(NamedTuple):
-    """A fenced block of a Markdown page: where it begins, its language, what is in it, and its place in the page."""
+    """A fenced block of a Markdown page: where it begins, its language and what else is said there, what is in it, and its
+    place in the page."""
 
     line: int
     language: str
+    info: str
     text: str
     start: int
     end: int
@@ -27,8 +29,16 @@ class Block(NamedTuple):
 
 def blocks(page):
     """The fenced blocks of a Markdown page, in its order."""
-    return [Block(page.count("\n", 0, match.start()) + 1, match.group(1), match.group(2), match.start(), match.end())
-            for match in re.finditer(r"^```([\w+-]*)[^\n]*\n(.*?)^```[ \t]*$", page, re.M | re.S)]
+    return [Block(page.count("\n", 0, match.start()) + 1, match.group(1), match.group(2).strip(), match.group(3),
+                  match.start(), match.end())
+            for match in re.finditer(r"^```([\w+-]*)([^\n]*)\n(.*?)^```[ \t]*$", page, re.M | re.S)]
+
+
+def bodies(page):
+    """The fragments of a page as one source, a function each; nothing if there are none."""
+    found = [block.text for block in blocks(page) if (block.language, block.info) == ("cpp", "body")]
+    functions = "".join(f"void fragment_{i}();\nvoid fragment_{i}() {{\n{text}}}\n" for i, text in enumerate(found))
+    return f"#include <bertha/bertha.hpp>\n#include <iostream>\n{functions}" if found else ""
 
 
 def snippets(page):
@@ -66,7 +76,10 @@ def main(arguments):
     assert option == "--link" and dashes == "--", __doc__
     failed = 0
     for page in pages:
-        found = snippets(Path(page).read_text(encoding="utf-8"))
+        text = Path(page).read_text(encoding="utf-8")
+        found = snippets(text)
+        if bodies(text):
+            found.append(("its fragments", bodies(text), None))
         if not found:
             print(f"{page} shows no program")
             failed += 1

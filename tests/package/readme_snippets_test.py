@@ -1,7 +1,7 @@
 """readme_snippets.py finds the programs of a page, and its output blocks."""
 import unittest
 
-from readme_snippets import snippets
+from readme_snippets import bodies, snippets
 
 
 class Snippets(unittest.TestCase):
@@ -19,6 +19,13 @@ class Snippets(unittest.TestCase):
 
     def test_fragments_and_other_languages_are_no_programs(self):
         self.assertEqual(snippets("```cpp\nauto x = 1;\n```\n```sh\n#include\n```\n"), [])
+
+    def test_bodies_of_functions_are_one_source(self):
+        source = bodies("```cpp body\nfoo();\n```\n```cpp\nbar();\n```\n```cpp body\nbaz();\n```\n")
+        self.assertIn("void fragment_0() {\nfoo();\n}\n", source)
+        self.assertIn("void fragment_1() {\nbaz();\n}\n", source)
+        self.assertNotIn("bar", source)
+        self.assertEqual(bodies("```cpp\nbar();\n```\n"), "")
 
 
 if __name__ == "__main__":
