@@ -12,12 +12,14 @@ import numpy as np
 from . import FORMAT, VERSION, canonical, config as model_config, container, layout, load_report, not_carried, onnx_file, selftest
 from . import adapter as lora, sentence_transformers, tokenizer
 from .checkpoint import has_unread_weights, is_read_by_others, no_weights, other_files, read_checkpoint, weight_files
-from .errors import fail
+from .errors import NOTHING, fail
 from .families import EMBEDDING, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKENIZERS_ALONE, Family
 from .load_report import some
 from .source import AnyTensor, read_optional_json, sha256
 
 Json = dict[str, Any]
+
+OWN_CONFIGS = ("gliner_config.json",)  # that stand in place of config.json
 
 
 class Options(NamedTuple):
@@ -150,7 +152,9 @@ def _model_parts(
     """The parts of a file with weights."""
     folder, path = options.folder, options.folder / "config.json"
     if raw is None:
-        raise fail("there is no config.json", where=folder, expected="the model's configuration")
+        own = next((name for name in OWN_CONFIGS if (folder / name).is_file()), None)
+        got = f"{own} of a model whose head is not converted" if own else NOTHING
+        raise fail("there is no config.json", where=folder, expected="the model's configuration", got=got)
     family = model_config.family(raw, path)
     adapter = lora.read(options.adapter) if options.adapter else None
     raw, warnings = lora.configured(adapter, raw, family) if adapter else (raw, [])

@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""Checkpoints with one thing changed: each must be refused, or give what transformers gives.
+
+    python3 tools/diff/mutations.py PROGRAM [--family NAME] [--head NAME] [--show]
+
+Of each family a tiny checkpoint: every tensor is dropped, renamed, transposed, flattened, put into other element types and
+given prefixes; every value of config.json is removed and changed into others. What the converter takes is recorded with
+transformers and run by PROGRAM (`verify`, and on a text that was not recorded `logits`). Prints a JSON line for each
+family, with counts:
+  refused      by the converter
+  equal        taken, and equal to transformers
+  different    taken, and not equal
+  made_up      taken, where transformers makes weights from random numbers
+  not_loaded   taken, where transformers fails
+  crashed      neither taken nor refused
+Exit status 1 if anything is different or crashed. --show prints what is in the last four. Needs torch and transformers 5.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+import unittest.mock
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "convert"), str(ROOT / "tools")]
+import folders  # noqa: E402
+from bertha_convert.conversion import Options, convert  # noqa: E402
+from bertha_convert.errors import ConvertError  # noqa: E402
+from bertha_convert.selftest import Mismatch  # noqa: E402
+
+Json = dict[str, Any]
+Tensors = dict[str, np.ndarray]
+
+WRAPPERS = ("module.", "_orig_mod.", "model.", "other.")
+VALUES = (None, True, False, 0, 1, 2, 3, -1, 0.5, 1e-5, 2**40, "gelu", "gelu_new", "gelu_10", "relu", "tanh", "x", [], [1], {}, {"0": "x"})
+SEVERE = ("different", "crashed")
+
+
+def of_tensors(tensors: Tensors) -> Iterator[tuple[str, Tensors, dict[str, str]]]:
+    """Checkpoints with one tensor changed: what was done, the tensors, and the element types of some."""
+    for name, values in tensors.items():
+        rest = {other: kept for other, kept in tensors.items() if other != name}
+        yield f"{name} dropped", rest, {}
+        yield f"{name} renamed", {**rest, name + "_": values}, {}
+        yield f"{name} flattened", {**rest, name: values.reshape(-1)}, {}
+        if values.ndim == 2:
+            yield f"{name} transposed", {**rest, name: np.ascontiguousarray(values.T)}, {}
+            yield f"{name} cut", {**rest, name: values[:-1]}, {}
+        for dtype in ("F16", "BF16", "I64"):
+            yield f"{name} as {dtype}", tensors, {name: dtype}
+    for wrapper in WRAPPERS:
+        yield f"{wrapper} before all", {wrapper + name: values for name, values in tensors.items()}, {}
+
+
+def of_config(config: Json) -> Iterator[tuple[str, Json]]:
+    """Configurations with one value changed."""
+    for key, value in config.items():
+        yield f"{key} removed", {other: kept for other, kept in config.items() if other != key}
+        near = (value + 1, value - 1, 2 * value) if type(value) in (int, float) else ()
+        for new in (*VALUES, *near):
+            if type(new) is not type(value) or new != value:
+                yield f"{key} = {json.dumps(new)}", {**config, key: new}
+
+
+def write_mixed(path: Path, tensors: Tensors, types: dict[str, str]) -> None:
+    """A checkpoint whose tensors have several element types."""
+    header: Json = {}
+    data = b""
+    for name, values in tensors.items():
+        dtype = types.get(name, "F32")
+        raw = values.astype({"F32": "<f4", "F16": "<f2", "I64": "<i8", "BF16": "<f4"}[dtype])
+        stored = (raw.view("<u4") >> 16).astype("<u2").tobytes() if dtype == "BF16" else raw.tobytes()
+        header[name] = {"dtype": dtype, "shape": list(values.shape), "data_offsets": [len(data), len(data) + len(stored)]}
+        data += stored
+    folders.write_raw(path, json.dumps(header).encode(), data)
+
+
+def outcome(folder: Path, program: Path) -> tuple[str, str]:
+    """What becomes of a folder, and why."""
+    file = folder.parent / "out.safetensors"
+    try:
+        report = convert(Options(folder, file))
+    except Mismatch as error:
+        return "different", str(error)
+    except ConvertError as error:
+        return "refused", str(error)
+    except Exception as error:  # that's what is looked for
+        return "crashed", repr(error)
+    sentence = report["selftest"]
+    if "makes them from random" in sentence:
+        return "made_up", sentence
+    if "recording logits failed" in sentence:
+        return "not_loaded", report["warnings"][-1]
+    if "logits" not in sentence:
+        return "different", sentence
+    done = subprocess.run([str(program), "verify", str(file)], capture_output=True, text=True, check=False)
+    return ("equal", "") if done.returncode == 0 else ("different", done.stderr.strip())
+
+
+def mutations(folder: Path, family: str, head: str) -> Iterator[str]:
+    """Writes each changed folder, and says what was changed."""
+
+    def whole() -> Tensors:
+        return folders.write_folder(folder, head, 3, family, num_hidden_layers=3 if family == "albert" else 1)
+
+    tensors = whole()
+    yield "nothing"
+    for what, changed, types in of_tensors(tensors):
+        write_mixed(folder / "model.safetensors", changed, types)
+        yield what
+    whole()
+    config = json.loads((folder / "config.json").read_text())
+    for what, changed in of_config({**DEFAULTS, **config}):
+        folders.write_json(folder / "config.json", changed)
+        yield what
+
+
+DEFAULTS: Json = {  # what config.json may say beside the sizes that tests' folders name
+    "hidden_act": "gelu",
+    "activation": "gelu",
+    "layer_norm_eps": 1e-12,
+    "pad_token_id": 1,
+    "problem_type": None,
+    "position_embedding_type": "absolute",
+    "is_decoder": False,
+    "tie_word_embeddings": True,
+    "hidden_dropout_prob": 0.1,
+    "classifier_dropout": None,
+    "num_labels": 3,
+    "use_cache": True,
+}
+
+
+def main() -> int:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program", type=Path, help="build/bertha")
+    parser.add_argument("--family", choices=list(folders.FAMILIES), action="append")
+    parser.add_argument("--head", choices=list(folders.ARCHITECTURES), default="sequence-classification")
+    parser.add_argument("--show", action="store_true", help="print what is not refused or equal")
+    options = parser.parse_args()
+    logging.disable(logging.ERROR)
+    bad = 0
+    for family in options.family or folders.FAMILIES:
+        counts: collections.Counter[str] = collections.Counter()
+        with tempfile.TemporaryDirectory() as name, unittest.mock.patch("os.fsync"):
+            folder = Path(name) / "model"
+            for what in mutations(folder, family, options.head):
+                result, why = outcome(folder, options.program)
+                counts[result] += 1
+                if options.show and result not in ("refused", "equal"):
+                    print(f"{result}: {family}: {what}: {why[:200]}", file=sys.stderr, flush=True)
+        print(json.dumps({"family": family, "mutations": sum(counts.values()), **counts}), flush=True)
+        bad += sum(counts[each] for each in SEVERE)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
