@@ -15,6 +15,7 @@ import folders
 import numpy as np
 import reference_forward
 from bertha_convert.container import read_tensors
+from bertha_convert.errors import ConvertError
 from test_conversion import FolderTest
 
 PROGRAM = os.environ["BERTHA_PROGRAM"]
@@ -112,6 +113,26 @@ class Logits(FolderTest):
                 weights = self.write("token-classification", "albert", embedding_size=width, **sizes)
                 self.convert()
                 self.assert_logits("token-classification", weights)
+
+    def test_every_number_of_a_configuration_that_changes_is_refused_or_felt(self) -> None:
+        """A sample of tools/diff/mutations.py, which asks transformers."""
+        taken = set()
+        for family in folders.FAMILIES:
+            weights = self.write("token-classification", family)
+            config = json.loads((self.folder / "config.json").read_text())
+            for key, value in config.items():
+                near = (value + 1, 2 * value, 0) if type(value) in (int, float) else ("relu",) if value == "gelu" else ()
+                for new in near:
+                    folders.write_json(self.folder / "config.json", {**config, key: new})
+                    with self.subTest(family=family, key=key, new=new):
+                        try:
+                            self.convert()
+                        except ConvertError:
+                            continue
+                        taken.add(key)
+                        self.assert_logits("token-classification", weights, ITEMS[1:2])
+        felt = {"num_attention_heads", "layer_norm_eps", "hidden_act", "activation", "n_heads", "pad_token_id"}
+        self.assertLessEqual(felt, taken)
 
     def test_an_encoder_alone_has_the_tensors_of_the_model_with_a_head(self) -> None:
         for family in folders.FAMILIES:

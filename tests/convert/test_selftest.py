@@ -107,6 +107,16 @@ class SelfTest(unittest.TestCase):
                     np.testing.assert_allclose(logits[:, 0], expected.numpy(), rtol=0, atol=1e-6)
 
     @unittest.skipUnless(transformers, "needs torch and transformers")
+    def test_the_logits_are_of_float32_whatever_the_folder_says_that_they_should_be(self) -> None:
+        """transformers 5 rounds all weights to the type that config.json names, or to that of the first tensor."""
+        cases, _ = self.record("token-classification", selftest=True)
+        path = self.folder / "config.json"
+        for key in ("dtype", "torch_dtype"):
+            folders.write_json(path, json.loads(path.read_text()) | {key: "bfloat16"})
+            convert(Options(self.folder, self.out, selftest=True))
+            self.assertEqual([case["logits"] for case in read_metadata(self.out)["selftest"]], [case["logits"] for case in cases])
+
+    @unittest.skipUnless(transformers, "needs torch and transformers")
     def test_the_logits_of_a_bfloat16_file_are_those_of_rounded_weights_and_operands(self) -> None:
         for head in ("sequence-classification", "token-classification", "question-answering"):
             exact, _ = self.record(head, selftest=True)

@@ -59,6 +59,9 @@ def family(config: Config, path: Path) -> Family:
     for key, value in plain.items():
         if config.get(key, value) not in (value, None):
             raise fail(f"{key} is not supported", where=path, expected=value, got=config[key])
+    if config.get("quantization_config"):
+        do = "Take the checkpoint that it was made from."
+        raise fail("quantization_config: quantised checkpoints are not supported", where=path, do=do)
     if config.get("pruned_heads"):
         raise fail("pruned attention heads are not supported", where=path, got=config["pruned_heads"])
     return FAMILIES[name]

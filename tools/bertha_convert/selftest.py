@@ -182,6 +182,9 @@ def _model(transformers: Any, folder: Path, config: Json, adapter: Adapter | Non
         NEXT_SENTENCE: transformers.AutoModelForNextSentencePrediction,
         EMBEDDING: transformers.AutoModel,
     }
+    import torch
+
+    # 4 and 5 know the older name of dtype; without it 5 rounds to what config.json or the first tensor has.
     options: Json = {"num_labels": 2} if head == "question-answering" else {}
     if adapter:
         if told := faults(FOR_ADAPTERS):
@@ -189,7 +192,7 @@ def _model(transformers: Any, folder: Path, config: Json, adapter: Adapter | Non
         names = {"id2label": dict(enumerate(config["labels"]))} if config["labels"] else {}
         options = {**options, **(names if not options else {}), "ignore_mismatched_sizes": True}
     model, told = classes[head].from_pretrained(
-        str(folder), local_files_only=True, output_loading_info=True, **options
+        str(folder), local_files_only=True, output_loading_info=True, torch_dtype=torch.float32, **options
     )
     missing = [key for key in told["missing_keys"] if head != EMBEDDING or not key.startswith("pooler.")]
     if adapter:
