@@ -5,15 +5,16 @@
 
 Of each family a tiny checkpoint: every tensor is dropped, renamed, transposed, flattened, put into other element types and
 given prefixes; every value of config.json is removed and changed into others. What the converter takes is recorded with
-transformers and run by PROGRAM (`verify`, and on a text that was not recorded `logits`). Prints a JSON line for each
+transformers and run by PROGRAM (`verify`). Prints a JSON line for each
 family, with counts:
   refused      by the converter
   equal        taken, and equal to transformers
   different    taken, and not equal
-  made_up      taken, where transformers makes weights from random numbers
-  not_loaded   taken, where transformers fails
+  headless     taken as an encoder alone, as config.json no longer names a head
+  made_up      taken, where transformers makes weights from random numbers: names with prefixes of training
+  not_loaded   taken, where transformers fails: over values that decide nothing here, or of another JSON type than it asks for
   crashed      neither taken nor refused
-Exit status 1 if anything is different or crashed. --show prints what is in the last four. Needs torch and transformers 5.
+Exit status 1 if anything is different or crashed. --show prints what is neither refused nor equal. Needs torch and transformers 5.
 """
 
 from __future__ import annotations
@@ -98,6 +99,8 @@ def outcome(folder: Path, program: Path) -> tuple[str, str]:
     except Exception as error:  # that's what is looked for
         return "crashed", repr(error)
     sentence = report["selftest"]
+    if "the file has no head" in sentence:
+        return "headless", sentence
     if "makes them from random" in sentence:
         return "made_up", sentence
     if "recording logits failed" in sentence:
