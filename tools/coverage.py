@@ -95,14 +95,20 @@ def convert_and_call(row: Row, folder: Path, program: Path) -> str:
     pooling = (row.fact("pool") or "mean") if row.task == "embed" and row.fact("no_modules") is not None else None
     head = "auto" if pooling is None else "embedding"
     try:
-        report = convert(Options(folder, file, head=head, pooling=pooling, normalize=pooling is not None and "normalize" in row.facts))
+        report = convert(
+            Options(
+                folder, file, head=head, pooling=pooling, normalize=pooling is not None and "normalize" in row.facts
+            )
+        )
     except ConvertError as error:
         return str(error).replace(f"{folder}/", "").replace(str(folder), "the folder").split("\n")[0]
     head = report["config"]["head"]
     if row.task == "base" and head != "masked-lm":
         return ALONE
     done = [run(program, "verify", file), run(program, *call(row, file))]
-    return next((f"{' '.join(map(str, each.args[1:2]))}: {each.stderr.strip()}" for each in done if each.returncode), RUNS)
+    return next(
+        (f"{' '.join(map(str, each.args[1:2]))}: {each.stderr.strip()}" for each in done if each.returncode), RUNS
+    )
 
 
 def run(*command: Any) -> subprocess.CompletedProcess[str]:
@@ -113,7 +119,11 @@ def run(*command: Any) -> subprocess.CompletedProcess[str]:
 def call(row: Row, file: Path) -> list[Any]:
     """The command of a row's task."""
     text = "The boat left Porto at noon."
-    mask = "<mask>" if "byte_bpe" in row.tokenizer or row.tokenizer.startswith(("unigram:xlm", "unigram:cam", "bpe:")) else "[MASK]"
+    mask = (
+        "<mask>"
+        if "byte_bpe" in row.tokenizer or row.tokenizer.startswith(("unigram:xlm", "unigram:cam", "bpe:"))
+        else "[MASK]"
+    )
     return {
         "embed": ["embed", file, text],
         "rerank": ["rerank", file, "--query", "When did it leave?", text, "At night."],

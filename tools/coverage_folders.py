@@ -38,7 +38,12 @@ SIZES: Json = {
     "num_attention_heads": HEADS,
     "max_position_embeddings": POSITIONS,
 }
-DISENTANGLED = {"relative_attention": True, "pos_att_type": "c2p|p2c", "max_relative_positions": -1, "type_vocab_size": 0}
+DISENTANGLED = {
+    "relative_attention": True,
+    "pos_att_type": "c2p|p2c",
+    "max_relative_positions": -1,
+    "type_vocab_size": 0,
+}
 KINDS: dict[str, tuple[str, Json]] = {  # what a class begins with -> model_type, what its config.json has beside SIZES
     "Bert": ("bert", {}),
     "Roberta": ("roberta", {"type_vocab_size": 1, "pad_token_id": 1, "max_position_embeddings": POSITIONS + 2}),
@@ -50,53 +55,83 @@ KINDS: dict[str, tuple[str, Json]] = {  # what a class begins with -> model_type
     "MPNet": ("mpnet", {"max_position_embeddings": POSITIONS + 2, "pad_token_id": 1}),
     "DebertaV2": (
         "deberta-v2",
-        {**DISENTANGLED, "position_buckets": 16, "norm_rel_ebd": "layer_norm", "share_att_key": True, "position_biased_input": False},
+        {
+            **DISENTANGLED,
+            "position_buckets": 16,
+            "norm_rel_ebd": "layer_norm",
+            "share_att_key": True,
+            "position_biased_input": False,
+        },
     ),
     "Deberta": ("deberta", DISENTANGLED),
     "ModernBert": ("modernbert", {"local_attention": 16, "global_attn_every_n_layers": 2, "pad_token_id": 0}),
     "Bart": (
         "bart",
-        {"d_model": HIDDEN, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2},
+        {
+            "d_model": HIDDEN,
+            "encoder_layers": 1,
+            "decoder_layers": 1,
+            "encoder_attention_heads": 2,
+            "decoder_attention_heads": 2,
+        },
     ),
     "Gemma3Text": ("gemma3_text", {"num_key_value_heads": 1, "head_dim": 8}),
     "EuroBert": ("eurobert", {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}),
 }
 QKV = 3 * HIDDEN
-LINEAR_NEW = {"attention.qkv_proj": (QKV, HIDDEN), "attention.o_proj": (HIDDEN, HIDDEN), "mlp.down_proj": (HIDDEN, INNER)}
-PUBLISHED: dict[str, tuple[str, Json, Json]] = {  # classes of code in their own folders: model_type, config.json, tensors
-    "NewModel": (
-        "new",
-        {**SIZES, "position_embedding_type": "rope", "layer_norm_type": "layer_norm", "hidden_act": "gelu"},
-        {**LINEAR_NEW, "mlp.up_gate_proj": (2 * INNER, HIDDEN), "attn_ln": (HIDDEN,), "mlp_ln": (HIDDEN,)},
-    ),
-    "NomicBertModel": (
-        "nomic_bert",
-        {"n_embd": HIDDEN, "n_head": HEADS, "n_inner": INNER, "n_layer": LAYERS, "n_positions": POSITIONS, "rotary_emb_fraction": 1.0},
-        {
-            "attn.Wqkv": (QKV, HIDDEN),
-            "attn.out_proj": (HIDDEN, HIDDEN),
-            **{f"mlp.fc{part}": (INNER, HIDDEN) for part in ("11", "12")},
-            "mlp.fc2": (HIDDEN, INNER),
-            **{f"norm{part}": (HIDDEN,) for part in "12"},
-        },
-    ),
-    "JinaBertForMaskedLM": (
-        "bert",
-        {**SIZES, "position_embedding_type": "alibi", "feed_forward_type": "geglu"},
-        {
-            **{f"attention.self.{part}": (HIDDEN, HIDDEN) for part in ("query", "key", "value")},
-            "attention.output.dense": (HIDDEN, HIDDEN),
-            "mlp.gated_layers": (2 * INNER, HIDDEN),
-            "mlp.wo": (HIDDEN, INNER),
-        },
-    ),
-    "NeoBERTLMHead": (
-        "neobert",
-        {**SIZES, "norm_eps": 1e-5, "max_length": POSITIONS},
-        {"qkv": (QKV, HIDDEN), "wo": (HIDDEN, HIDDEN), "ffn.w12": (2 * INNER, HIDDEN), "ffn.w3": (HIDDEN, INNER)},
-    ),
+LINEAR_NEW = {
+    "attention.qkv_proj": (QKV, HIDDEN),
+    "attention.o_proj": (HIDDEN, HIDDEN),
+    "mlp.down_proj": (HIDDEN, INNER),
 }
-FLASH: Json = {"mixer.Wqkv": (QKV, HIDDEN), "mixer.out_proj": (HIDDEN, HIDDEN), "mlp.fc1": (INNER, HIDDEN), "mlp.fc2": (HIDDEN, INNER)}
+PUBLISHED: dict[str, tuple[str, Json, Json]] = (
+    {  # classes of code in their own folders: model_type, config.json, tensors
+        "NewModel": (
+            "new",
+            {**SIZES, "position_embedding_type": "rope", "layer_norm_type": "layer_norm", "hidden_act": "gelu"},
+            {**LINEAR_NEW, "mlp.up_gate_proj": (2 * INNER, HIDDEN), "attn_ln": (HIDDEN,), "mlp_ln": (HIDDEN,)},
+        ),
+        "NomicBertModel": (
+            "nomic_bert",
+            {
+                "n_embd": HIDDEN,
+                "n_head": HEADS,
+                "n_inner": INNER,
+                "n_layer": LAYERS,
+                "n_positions": POSITIONS,
+                "rotary_emb_fraction": 1.0,
+            },
+            {
+                "attn.Wqkv": (QKV, HIDDEN),
+                "attn.out_proj": (HIDDEN, HIDDEN),
+                **{f"mlp.fc{part}": (INNER, HIDDEN) for part in ("11", "12")},
+                "mlp.fc2": (HIDDEN, INNER),
+                **{f"norm{part}": (HIDDEN,) for part in "12"},
+            },
+        ),
+        "JinaBertForMaskedLM": (
+            "bert",
+            {**SIZES, "position_embedding_type": "alibi", "feed_forward_type": "geglu"},
+            {
+                **{f"attention.self.{part}": (HIDDEN, HIDDEN) for part in ("query", "key", "value")},
+                "attention.output.dense": (HIDDEN, HIDDEN),
+                "mlp.gated_layers": (2 * INNER, HIDDEN),
+                "mlp.wo": (HIDDEN, INNER),
+            },
+        ),
+        "NeoBERTLMHead": (
+            "neobert",
+            {**SIZES, "norm_eps": 1e-5, "max_length": POSITIONS},
+            {"qkv": (QKV, HIDDEN), "wo": (HIDDEN, HIDDEN), "ffn.w12": (2 * INNER, HIDDEN), "ffn.w3": (HIDDEN, INNER)},
+        ),
+    }
+)
+FLASH: Json = {
+    "mixer.Wqkv": (QKV, HIDDEN),
+    "mixer.out_proj": (HIDDEN, HIDDEN),
+    "mlp.fc1": (INNER, HIDDEN),
+    "mlp.fc2": (HIDDEN, INNER),
+}
 for flash in ("XLMRobertaLoRA", "XLMRobertaFlashForSequenceClassification"):
     PUBLISHED[flash] = ("xlm-roberta", {**SIZES, "position_embedding_type": "rotary", "use_flash_attn": True}, FLASH)
 PUBLISHED["NewForSequenceClassification"] = PUBLISHED["NewModel"]
@@ -120,7 +155,10 @@ def write_word_pieces(folder: Path, cased: bool, row: Row) -> int:
     if row.fact("no_tokenizer_config") is None:
         limit = {} if row.fact("vocab_only") is not None else {"model_max_length": POSITIONS}
         named = {f"{key}_token": token for key, token in SPECIAL.items()} if limit else {}
-        write_json(folder / "tokenizer_config.json", {"do_lower_case": not cased, **limit, "tokenizer_class": word_piece_class(row), **named})
+        write_json(
+            folder / "tokenizer_config.json",
+            {"do_lower_case": not cased, **limit, "tokenizer_class": word_piece_class(row), **named},
+        )
     if row.fact("vocab_only") is None:
         write_json(folder / "special_tokens_map.json", {f"{key}_token": token for key, token in SPECIAL.items()})
         engine = transformers.BertTokenizerFast(str(folder / "vocab.txt"), do_lower_case=not cased).backend_tokenizer
@@ -144,7 +182,11 @@ def write_words(folder: Path, name: str) -> int:
         (folder / "bpe.codes").write_text("t h 10\nth e</w> 5\n", encoding="utf-8")
         write_json(folder / "tokenizer_config.json", {"tokenizer_class": "BertweetTokenizer", "normalization": True})
     else:
-        options = {"tokenizer_class": "BertJapaneseTokenizer", "word_tokenizer_type": "mecab", "subword_tokenizer_type": "wordpiece"}
+        options = {
+            "tokenizer_class": "BertJapaneseTokenizer",
+            "word_tokenizer_type": "mecab",
+            "subword_tokenizer_type": "wordpiece",
+        }
         write_json(folder / "tokenizer_config.json", {**options, "mecab_kwargs": {"mecab_dic": "unidic_lite"}})
     return count
 
@@ -199,7 +241,9 @@ def published(row: Row, count: int) -> tuple[Json, Tensors]:
     """config.json and weights of a class whose code lies in its own folder."""
     model_type, config, layer = PUBLISHED[row.architecture]
     code = {"AutoConfig": "configuration.Config", "AutoModel": f"modeling.{row.architecture}"}
-    shapes: Json = {f"embeddings.{part}_embeddings.weight": (rows, HIDDEN) for part, rows in (("word", count), ("token_type", 2))}
+    shapes: Json = {
+        f"embeddings.{part}_embeddings.weight": (rows, HIDDEN) for part, rows in (("word", count), ("token_type", 2))
+    }
     for index in range(LAYERS):
         for name, shape in layer.items():
             shapes |= {f"encoder.layer.{index}.{name}.weight": shape, f"encoder.layer.{index}.{name}.bias": shape[:1]}
@@ -224,7 +268,9 @@ def native(row: Row, count: int) -> tuple[Json, Tensors]:
         config["id2label"] = {str(index): label for index, label in enumerate(found)}
     tied = model._tied_weights_keys if config.get("tie_word_embeddings", True) else None
     parameters = dict(model.named_parameters(remove_duplicate=False))
-    return config, random({name: tuple(values.shape) for name, values in parameters.items() if name not in (tied or {})})
+    return config, random(
+        {name: tuple(values.shape) for name, values in parameters.items() if name not in (tied or {})}
+    )
 
 
 def other(row: Row, count: int) -> tuple[Json, Tensors]:
@@ -233,16 +279,29 @@ def other(row: Row, count: int) -> tuple[Json, Tensors]:
         config, tensors = native(row._replace(architecture="BertModel"), count)
         tensors = {f"bert.{name}": values for name, values in tensors.items()}
         return config, tensors | random({"linear.weight": (16, HIDDEN)})
-    encoder, tensors = native(row._replace(architecture="BertModel" if row.architecture == "SpanMarkerModel" else "DebertaV2Model"), count)
-    tensors = {f"encoder.{name}": values for name, values in tensors.items()} | random({"classifier.weight": (3, HIDDEN)})
+    encoder, tensors = native(
+        row._replace(architecture="BertModel" if row.architecture == "SpanMarkerModel" else "DebertaV2Model"), count
+    )
+    tensors = {f"encoder.{name}": values for name, values in tensors.items()} | random(
+        {"classifier.weight": (3, HIDDEN)}
+    )
     if row.architecture == "CustomModel":
-        return {"base_model": "microsoft/deberta-v3-base", "fc_dropout": 0.2, "id2label": {"0": "News"}, "label2id": {"News": 0}}, tensors
+        return {
+            "base_model": "microsoft/deberta-v3-base",
+            "fc_dropout": 0.2,
+            "id2label": {"0": "News"},
+            "label2id": {"News": 0},
+        }, tensors
     return {"model_type": "span-marker", "encoder": encoder, "vocab_size": count}, tensors
 
 
 def write_modules(row: Row, folder: Path, tensors: Tensors) -> None:
     """What sentence-transformers has beside the encoder."""
-    listed = ["Transformer", "Pooling"] + ["Dense"] * (row.fact("dense") is not None) + ["Normalize"] * (row.fact("normalize") is not None)
+    listed = (
+        ["Transformer", "Pooling"]
+        + ["Dense"] * (row.fact("dense") is not None)
+        + ["Normalize"] * (row.fact("normalize") is not None)
+    )
     entries = []
     for index, name in enumerate(listed):
         path = f"{index}_{name}" if index else ""
@@ -255,16 +314,26 @@ def write_modules(row: Row, folder: Path, tensors: Tensors) -> None:
     write_json(folder / "1_Pooling/config.json", {"word_embedding_dimension": HIDDEN, **pooling})
     if "Dense" in listed:
         activation = "torch.nn.modules.activation.Tanh"
-        write_json(folder / "2_Dense/config.json", {"in_features": HIDDEN, "out_features": 24, "bias": True, "activation_function": activation})
-        torch_writer.write(folder / "2_Dense/pytorch_model.bin", random({"linear.weight": (24, HIDDEN), "linear.bias": (24,)}))
+        write_json(
+            folder / "2_Dense/config.json",
+            {"in_features": HIDDEN, "out_features": 24, "bias": True, "activation_function": activation},
+        )
+        torch_writer.write(
+            folder / "2_Dense/pytorch_model.bin", random({"linear.weight": (24, HIDDEN), "linear.bias": (24,)})
+        )
     if row.fact("prompts") is not None:
-        write_json(folder / "config_sentence_transformers.json", {"prompts": {"query": "query: ", "document": "passage: "}})
+        write_json(
+            folder / "config_sentence_transformers.json", {"prompts": {"query": "query: ", "document": "passage: "}}
+        )
 
 
 def write_weights(row: Row, folder: Path, config: Json, tensors: Tensors) -> None:
     """The weights in the form that the folder has."""
     if row.fact("gamma") is not None:
-        tensors = {name.replace("Norm.weight", "Norm.gamma").replace("Norm.bias", "Norm.beta"): v for name, v in tensors.items()}
+        tensors = {
+            name.replace("Norm.weight", "Norm.gamma").replace("Norm.bias", "Norm.beta"): v
+            for name, v in tensors.items()
+        }
     if row.fact("onnx") is not None:
         return write_export(row, folder, config, tensors)
     if row.fact("bin") is not None:
@@ -290,7 +359,10 @@ def write_folder(row: Row, folder: Path) -> None:
     """The whole folder of a row."""
     count = write_tokenizer(row, folder)
     if row.architecture.startswith("GLiNER"):
-        write_json(folder / "gliner_config.json", {"model_name": "microsoft/deberta-v3-base", "max_width": 12, "hidden_size": 512})
+        write_json(
+            folder / "gliner_config.json",
+            {"model_name": "microsoft/deberta-v3-base", "max_width": 12, "hidden_size": 512},
+        )
         shape = {"token_rep_layer.bert_layer.model.embeddings.word_embeddings.weight": (count, HIDDEN)}
         return torch_writer.write(folder / "pytorch_model.bin", random(shape))
     if row.architecture in PUBLISHED:

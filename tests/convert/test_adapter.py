@@ -42,7 +42,15 @@ PATTERNS = {
 
 def case(head: str, family: str = "bert", **values: Any) -> folders.Json:
     """A base model and an adapter: `ranks` by module where the rank isn't r, `whole` tensors that the adapter replaces."""
-    return {"head": head, "base": head, "family": family, "modules": QV, "ranks": {}, "whole": [], "config": {}} | values
+    return {
+        "head": head,
+        "base": head,
+        "family": family,
+        "modules": QV,
+        "ranks": {},
+        "whole": [],
+        "config": {},
+    } | values
 
 
 SEQUENCE, TOKEN, QUESTION = "sequence-classification", "token-classification", "question-answering"
@@ -57,12 +65,18 @@ CASES = {
         config={"target_modules": r".*self\.(query|value)$", **PATTERNS},
     ),
     "a head that the base lacks": case(
-        SEQUENCE, "roberta", base="none", whole=["classifier"], config={"task_type": "SEQ_CLS", "modules_to_save": ["classifier"]}
+        SEQUENCE,
+        "roberta",
+        base="none",
+        whole=["classifier"],
+        config={"task_type": "SEQ_CLS", "modules_to_save": ["classifier"]},
     ),
     "a head of three labels": case(
         TOKEN, base="none", whole=["classifier"], config={"task_type": "TOKEN_CLS", "modules_to_save": ["classifier"]}
     ),
-    "fan_in_fan_out": case(SEQUENCE, "distilbert", modules=["attention.q_lin", "ffn.lin1"], config={"fan_in_fan_out": True}),
+    "fan_in_fan_out": case(
+        SEQUENCE, "distilbert", modules=["attention.q_lin", "ffn.lin1"], config={"fan_in_fan_out": True}
+    ),
     "every bias": case(TOKEN, whole=["bias"], config={"bias": "all"}),
     "biases of factors": case(TOKEN, config={"lora_bias": True}),
     "embeddings": case(TOKEN, modules=["embeddings.word_embeddings", *QV]),
@@ -78,7 +92,14 @@ def write_case(root: Path, each: folders.Json) -> folders.Tensors:
     base = folders.write_folder(root / "base", each["base"], 3, each["family"])
     prefix = folders.PREFIXES[each["family"]]
     rng = np.random.default_rng(3)
-    ours = {"r": 4, "lora_alpha": 6, "bias": "none", "peft_type": "LORA", "base_model_name_or_path": "base", "task_type": None}
+    ours = {
+        "r": 4,
+        "lora_alpha": 6,
+        "bias": "none",
+        "peft_type": "LORA",
+        "base_model_name_or_path": "base",
+        "task_type": None,
+    }
     config = {**ours, "target_modules": [name.split(".")[-1] for name in each["modules"]], **each["config"]}
     whole = folders.weights(folders.FAMILIES[each["family"]], each["head"], 3) if each["base"] != each["head"] else base
     tensors: folders.Tensors = {}
@@ -163,7 +184,9 @@ class Adapters(FolderTest):
                 for tensor, numbers in expected[name].items():
                     np.testing.assert_allclose(sums(state[tensor]), numbers, atol=2e-3, err_msg=tensor)
                 self.assertGreater(len(expected[name]), 1)
-                self.assertTrue(any(path.startswith("adapter/") for path in report["source_files"]), report["source_files"])
+                self.assertTrue(
+                    any(path.startswith("adapter/") for path in report["source_files"]), report["source_files"]
+                )
                 for path in self.adapter.iterdir():
                     path.unlink()
 
@@ -174,7 +197,9 @@ class Adapters(FolderTest):
                 self.folder, self.adapter = Path(root) / "base", Path(root) / "adapter"
                 write_case(Path(root), each)
                 state, expected = self.merged(each)[1], by_peft(Path(root), each)
-                for tensor in state.keys() | {name for name in expected if "pooler" not in name and "position_ids" not in name}:
+                for tensor in state.keys() | {
+                    name for name in expected if "pooler" not in name and "position_ids" not in name
+                }:
                     np.testing.assert_allclose(state[tensor], expected[tensor], rtol=0, atol=1e-5, err_msg=tensor)
 
     @unittest.skipIf(peft is None, "needs peft, torch and transformers")
@@ -212,7 +237,10 @@ class Adapters(FolderTest):
         self.write(name)
         report, _ = self.merged(CASES[name])
         self.assertEqual(report["config"]["labels"], ["LABEL_0", "LABEL_1", "LABEL_2"])
-        self.assertRegex(report["warnings"][0], "neither the base model's config.json nor .*: they are called LABEL_0, LABEL_1, LABEL_2$")
+        self.assertRegex(
+            report["warnings"][0],
+            "neither the base model's config.json nor .*: they are called LABEL_0, LABEL_1, LABEL_2$",
+        )
         path = self.folder / "config.json"
         folders.write_json(path, json.loads(path.read_text()) | {"id2label": {"0": "a", "1": "b", "2": "c"}})
         self.assertEqual(self.merged(CASES[name])[0]["config"]["labels"], ["a", "b", "c"])
@@ -223,7 +251,10 @@ class Adapters(FolderTest):
 
     def test_adapters_of_other_kinds_are_refused_by_name(self) -> None:
         bad: list[tuple[folders.Json, str]] = [
-            *(({"peft_type": kind}, f"adapters of this kind are not merged.*{kind}") for kind in ("IA3", "ADALORA", "PROMPT_TUNING")),
+            *(
+                ({"peft_type": kind}, f"adapters of this kind are not merged.*{kind}")
+                for kind in ("IA3", "ADALORA", "PROMPT_TUNING")
+            ),
             ({"peft_type": None}, "got null"),
             ({"use_dora": True}, r"DoRA \(use_dora\) is not merged.*merge_and_unload"),
             ({"init_lora_weights": "pissa_niter_4"}, "changed the base model's weights.*pissa"),
@@ -260,8 +291,14 @@ class Adapters(FolderTest):
             ({**others, first: good[first][:, :-1]}, "other sizes"),
             ({**good, second: good[second].T.copy()}, "other sizes"),
             ({**good, first.replace("layer.0", "layer.7"): good[first]}, "one of two factors"),
-            ({name.replace("layer.0", "layer.7"): values for name, values in good.items()}, "which the base model doesn't have"),
-            ({**good, first.replace("lora_A.weight", "lora_magnitude_vector"): np.ones(12, np.float32)}, "of no kind that is merged"),
+            (
+                {name.replace("layer.0", "layer.7"): values for name, values in good.items()},
+                "which the base model doesn't have",
+            ),
+            (
+                {**good, first.replace("lora_A.weight", "lora_magnitude_vector"): np.ones(12, np.float32)},
+                "of no kind that is merged",
+            ),
             ({**good, first.replace("lora_A.weight", "lora_C.weight"): good[first]}, "of no kind that is merged"),
             ({name.removeprefix(PREFIX): values for name, values in good.items()}, "is no adapter's"),
             ({**others, first: np.full_like(good[first], np.nan)}, "NaN"),
@@ -278,7 +315,10 @@ class Adapters(FolderTest):
     def test_an_adapter_without_its_base_names_it(self) -> None:
         self.write()
         self.folder = self.adapter
-        self.assert_refused(r"got adapter_config.json .*Give the folder of its base model \('base'\), and this one by --adapter", adapter=None)
+        self.assert_refused(
+            r"got adapter_config.json .*Give the folder of its base model \('base'\), and this one by --adapter",
+            adapter=None,
+        )
 
 
 if __name__ == "__main__":
@@ -286,11 +326,13 @@ if __name__ == "__main__":
         recorded = {}
         for name, each in CASES.items():
             with tempfile.TemporaryDirectory() as root:
-                before = {key.split(".", 1)[1]: values for key, values in write_case(Path(root), each).items()} and folders.weights(
-                    folders.FAMILIES[each["family"]], each["base"], 3
-                )
+                before = {
+                    key.split(".", 1)[1]: values for key, values in write_case(Path(root), each).items()
+                } and folders.weights(folders.FAMILIES[each["family"]], each["base"], 3)
                 after = by_peft(Path(root), each)
-                changed = {key: v for key, v in after.items() if key not in before or not np.array_equal(v, before[key])}
+                changed = {
+                    key: v for key, v in after.items() if key not in before or not np.array_equal(v, before[key])
+                }
                 recorded[name] = {key: sums(v) for key, v in changed.items() if "pooler" not in key}
         EXPECTED.write_text(json.dumps(recorded, indent=0) + "\n")
     else:

@@ -9,7 +9,18 @@ import folders  # noqa: F401  (puts tools/ on the path)
 import coverage
 from bertha_convert.families import FAMILIES
 
-FACTS = {"auto_map", "bin", "dense", "experts", "extra_heads", "gamma", "labels", "max_seq", "multi_label", "no_modules"}
+FACTS = {
+    "auto_map",
+    "bin",
+    "dense",
+    "experts",
+    "extra_heads",
+    "gamma",
+    "labels",
+    "max_seq",
+    "multi_label",
+    "no_modules",
+}
 FACTS |= {"no_tokenizer_config", "normalize", "onnx", "pads", "pool", "prompts", "scheme", "vocab_only"}
 
 

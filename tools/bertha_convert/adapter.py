@@ -31,7 +31,15 @@ PART = re.compile(r"(.+)\.lora_(A|B|embedding_A|embedding_B)(?:\.default)?(?:\.(
 ENDINGS = {SEQUENCE: "ForSequenceClassification", TOKEN: "ForTokenClassification", QUESTION: "ForQuestionAnswering"}
 TASKS = {"SEQ_CLS": SEQUENCE, "TOKEN_CLS": TOKEN, "QUESTION_ANS": QUESTION}  # of task_type
 READ = {  # what decides nothing once an adapter is trained, and what is read below
-    *("peft_type", "auto_mapping", "base_model_name_or_path", "revision", "task_type", "inference_mode", "peft_version"),
+    *(
+        "peft_type",
+        "auto_mapping",
+        "base_model_name_or_path",
+        "revision",
+        "task_type",
+        "inference_mode",
+        "peft_version",
+    ),
     *("r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "lora_bias", "bias", "modules_to_save"),
     *("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern", "lora_dropout", "runtime_config"),
     *("init_lora_weights", "eva_config", "use_dora", "megatron_core", "qalora_group_size"),
@@ -56,7 +64,11 @@ class Adapter(NamedTuple):
 def _number(config: Json, key: str, where: Path, value: Any) -> float:
     """A rank or an alpha."""
     whole = key.startswith("r")
-    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not abs(value) <= LARGEST_RANK:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int if whole else (int, float))
+        or not abs(value) <= LARGEST_RANK
+    ):
         raise fail(f"{key} is no valid number", where=where, expected=f"at most {LARGEST_RANK}", got=json.dumps(value))
     if whole and value < 1:
         raise fail(f"{key} is no valid number", where=where, expected="1 or more", got=value)
@@ -124,7 +136,9 @@ def _chosen(config: Json, key: str, module: str, where: Path) -> float:
     return _number(config, key, where, config.get(key, 8))
 
 
-def _merged(base: tuple[str, AnyTensor], a: StoredTensor, b: StoredTensor, scale: float, transposed: bool) -> np.ndarray:
+def _merged(
+    base: tuple[str, AnyTensor], a: StoredTensor, b: StoredTensor, scale: float, transposed: bool
+) -> np.ndarray:
     """A matrix and what the adapter adds to it."""
     product = load("lora_B", b) @ load("lora_A", a)
     return load(*base) + (product.T if transposed else product) * np.float32(scale)

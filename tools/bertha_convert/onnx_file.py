@@ -241,7 +241,9 @@ def _take(graph: _Graph, weights: dict[str, Values], node: Any) -> None:
         if not module and found.name:
             module = found.name.removesuffix(f".{part}")
         if not module:
-            what = f"the matrix of {node.op_type} {node.name[:100]!a} has no name, nor has what is done with its product"
+            what = (
+                f"the matrix of {node.op_type} {node.name[:100]!a} has no name, nor has what is done with its product"
+            )
             raise fail(what, where=graph.path, do=TAKE_ORIGIN)
         if product and not (as_torch or _attributes(node).get("transB")):
             read = found.read
@@ -249,7 +251,9 @@ def _take(graph: _Graph, weights: dict[str, Values], node: Any) -> None:
         first = f"{re.sub(AGAIN, '', module)}.{part}"
         name = first if first in weights else f"{module}.{part}"
         other = weights.setdefault(name, found)
-        if other is not found and not np.array_equal(other.read(), found.read()):
+        if other.quantised != found.quantised:  # onnxruntime quantises shared weights where they are used first
+            weights[name] = found if other.quantised else other
+        elif other is not found and not np.array_equal(other.read(), found.read()):
             raise fail(f"'{name}' has two values", where=graph.path, do=TAKE_ORIGIN)
 
 
@@ -261,14 +265,15 @@ def read(path: Path) -> Weights:
     graph = _Graph(path)
     for node in graph.graph.node:
         if node.domain not in ("", "ai.onnx") and node.op_type != "MatMulNBits":
-            what = f"{node.op_type[:100]!a} of {node.domain[:100]!a} is an operator that an optimiser put in place of others"
+            named = f"{node.op_type[:100]!a} of {node.domain[:100]!a}"
+            what = f"{named} is an operator that an optimiser put in place of others"
             raise fail(what, where=path, do=TAKE_ORIGIN)
     weights: dict[str, Values] = {}
     for node in graph.graph.node:
         _take(graph, weights, node)
     floats = (graph.onnx.TensorProto.FLOAT, graph.onnx.TensorProto.FLOAT16, graph.onnx.TensorProto.BFLOAT16)
     for name, tensor in graph.initializers.items():
-        if _parameter(name) and tensor.data_type in floats :
+        if _parameter(name) and tensor.data_type in floats:
             weights.setdefault(name, graph.values(name))
     made = {name: MadeTensor(found.path, found.shape, found.read) for name, found in weights.items()}
     return Weights(made, sum(found.quantised for found in weights.values()))

@@ -44,7 +44,28 @@ Json = dict[str, Any]
 Tensors = dict[str, np.ndarray]
 
 WRAPPERS = ("module.", "_orig_mod.", "model.", "other.")
-VALUES = (None, True, False, 0, 1, 2, 3, -1, 0.5, 1e-5, 2**20, "gelu", "gelu_new", "gelu_10", "relu", "x", [], [1], {}, {"0": "x"})
+VALUES = (
+    None,
+    True,
+    False,
+    0,
+    1,
+    2,
+    3,
+    -1,
+    0.5,
+    1e-5,
+    2**20,
+    "gelu",
+    "gelu_new",
+    "gelu_10",
+    "relu",
+    "x",
+    [],
+    [1],
+    {},
+    {"0": "x"},
+)
 SEVERE = ("different", "crashed")
 
 
@@ -82,7 +103,11 @@ def write_mixed(path: Path, tensors: Tensors, types: dict[str, str]) -> None:
         dtype = types.get(name, "F32")
         raw = values.astype({"F32": "<f4", "F16": "<f2", "I64": "<i8", "BF16": "<f4"}[dtype])
         stored = (raw.view("<u4") >> 16).astype("<u2").tobytes() if dtype == "BF16" else raw.tobytes()
-        header[name] = {"dtype": dtype, "shape": list(values.shape), "data_offsets": [len(data), len(data) + len(stored)]}
+        header[name] = {
+            "dtype": dtype,
+            "shape": list(values.shape),
+            "data_offsets": [len(data), len(data) + len(stored)],
+        }
         data += stored
     folders.write_raw(path, json.dumps(header).encode(), data)
 
