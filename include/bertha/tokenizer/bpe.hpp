@@ -12,6 +12,7 @@
 #include <bertha/error.hpp>
 #include <bertha/tokenizer/byte_names.hpp>
 #include <bertha/tokenizer/merges.hpp>
+#include <bertha/tokenizer/metaspace.hpp>
 #include <bertha/tokenizer/put_token.hpp>
 #include <bertha/tokenizer/utf8.hpp>
 #include <bertha/tokenizer/vocabulary.hpp>
@@ -45,9 +46,19 @@ class Bpe {
       if (byte < 128) ascii_ids_[byte] = vocabulary_.find({&character, 1}).value_or(kNone);
       if (options_.byte_fallback) byte_ids_[byte] = vocabulary_.find(ByteName(byte)).value_or(kNone);
     }
+    find_joins(merges);
   }
 
   const Vocabulary& vocabulary() const { return vocabulary_; }
+
+  /// Where the part of a word that begins at byte `at` ends: before a mark (U+2581), if no merge reaches across there.
+  /// The word's tokens are those of its parts, one after the other.
+  std::size_t end_of_part(std::string_view word, std::size_t at) const {
+    while ((at = word.find(kMetaspace, at + 1)) < word.size()) {
+      if (!joins_mark_[static_cast<unsigned char>(word[at - 1])]) return at;
+    }
+    return word.size();
+  }
 
   /// Calls `token(id, begin, end)` for each token of `word`, which is UTF-8 and of less than 2^32 bytes: bytes
   /// [begin, end) of it.
@@ -61,6 +72,19 @@ class Bpe {
 
  private:
   static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
+
+  // Which bytes merges join with a mark behind them. All, where words are looked up as a whole, a mark has no token to
+  // end what is unknown before it, or it may be joined with another symbol than that of the character before it.
+  void find_joins(std::span<const std::uint32_t> merges) {
+    bool all = options_.ignore_merges || options_.drop_unknown || !vocabulary_.find(kMetaspace);
+    for (std::size_t i = 0; i + 1 < merges.size() && !all; i += 2) {
+      if (!vocabulary_.token(merges[i + 1]).starts_with(kMetaspace)) continue;
+      const std::string_view left = vocabulary_.token(merges[i]);
+      joins_mark_[static_cast<unsigned char>(left.back())] = true;
+      all = left.back() == '>' || left.ends_with(vocabulary_.token(unknown_));  // names of bytes end so too
+    }
+    if (all) joins_mark_.fill(true);
+  }
 
   std::optional<std::uint32_t> find(std::string_view word) const {
     if (word.size() > vocabulary_.longest()) return std::nullopt;
@@ -108,6 +132,7 @@ class Bpe {
   Vocabulary vocabulary_;
   Merges merges_;
   std::uint32_t unknown_;
+  std::array<bool, 256> joins_mark_{};  // by the byte before the mark
   std::array<std::uint32_t, 128> ascii_ids_{};
   std::array<std::uint32_t, 256> byte_ids_{};  // tokens of bytes, where it falls back to them
 };

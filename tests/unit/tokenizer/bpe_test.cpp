@@ -8,6 +8,7 @@
 #include <bertha/tokenizer/bpe.hpp>
 #include <bertha/tokenizer/bpe_tokenizer.hpp>
 #include <cstdint>
+#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +69,66 @@ TEST(Bpe, TakesBytesWhereTheVocabularyHasThem) {
   EXPECT_EQ(encoded("\u00e8a", {.byte_fallback = true}), "<unk> 0-2 a 2-3 ");
   EXPECT_EQ(encoded("x\u00e9ya", {.byte_fallback = true, .fuse_unknown = true}),
             "<0xC3> 0-1 <0xA9> 1-2 <unk> 2-4 a 4-5 ");  // what is unknown waits for a neighbour, as in tokenizers
+}
+
+/// Where a word may be cut, of a tokenizer with these merges.
+std::string cuts(const BpeOptions& options, const Strings& tokens, const std::vector<std::uint32_t>& merges) {
+  const VocabularyData data(tokens);
+  const Bpe bpe(options, data.vocabulary(), merges, 0);
+  const std::string_view word = "a\u2581b\u2581\u2581a\u2582x\u2581";
+  std::string result;
+  for (std::size_t begin = 0, end; begin < word.size(); begin = end) {
+    end = bpe.end_of_part(word, begin);
+    result += std::string(word.substr(begin, end - begin)) + " ";
+  }
+  return result;
+}
+
+TEST(Bpe, CutsWordsBeforeMarksThatNoMergeReaches) {
+  const Strings tokens = {"<unk>",  "\u2581",       "a",          "b", "\u2581b", "b\u2581", "a\u2581b", "\u2581\u2581",
+                          "<0xE2>", "<0xE2>\u2581", "<unk>\u2581"};
+  const std::string everywhere = "a \u2581b \u2581 \u2581a\u2582x \u2581 ",
+                    nowhere = "a\u2581b\u2581\u2581a\u2582x\u2581 ";
+  EXPECT_EQ(cuts({}, tokens, {1, 3}), everywhere);
+  EXPECT_EQ(cuts({}, tokens, {3, 1}), "a \u2581b\u2581 \u2581a\u2582x \u2581 ");
+  EXPECT_EQ(cuts({}, tokens, {1, 3, 2, 4}), "a\u2581b \u2581 \u2581a\u2582x \u2581 ");
+  EXPECT_EQ(cuts({}, tokens, {1, 1}), "a \u2581b \u2581\u2581a\u2582x \u2581 ");
+  EXPECT_EQ(cuts({}, tokens, {8, 1}), nowhere);  // of a byte, which the word has something else for
+  EXPECT_EQ(cuts({}, tokens, {0, 1}), nowhere);  // of what is unknown
+  EXPECT_EQ(cuts({.drop_unknown = true}, tokens, {1, 3}), nowhere);
+  EXPECT_EQ(cuts({.ignore_merges = true}, tokens, {1, 3}), nowhere);
+  EXPECT_EQ(cuts({}, {"<unk>", "a"}, {}), nowhere);
+}
+
+TEST(BpeTokenizer, GivesTheSameTokensWhicheverWordsItHasSeen) {
+  const Strings tokens = {"<unk>", "\u2581", "a", "b", "\u2581a", "\u2581ab", "b\u2581", "<0xC3>", "<0xA9>"};
+  const VocabularyData data(tokens);
+  const std::vector<std::uint32_t> merges[] = {{1, 2, 4, 3}, {1, 2, 4, 3, 3, 1}};
+  std::mt19937 random(1);
+  for (const BpeOptions& options : {BpeOptions{.byte_fallback = true, .fuse_unknown = true}, BpeOptions{.split = false},
+                                    BpeOptions{.whitespace_split = true}, BpeOptions{.drop_unknown = true}}) {
+    for (const auto& its : merges) {
+      const BpeTokenizer seen(options, data.vocabulary(), its, 0, StepNormalizer({}));
+      const auto run = [&](const BpeTokenizer& tokenizer, std::string_view text) {
+        const Stop never;
+        BpeTokenizer::Run its_run(tokenizer, text, never);
+        its_run.append_raw(0, text.size());
+        return its_run.tokens();
+      };
+      for (int i = 0; i < 500; ++i) {
+        std::string text;
+        for (std::size_t n = random() % 12; n > 0; --n) {
+          constexpr const char* kParts[] = {"a", "b", " ", "ab", " ab", "\u2581", "\u00e9", "x"};
+          text += kParts[random() % 8];
+        }
+        const BpeTokenizer fresh(options, data.vocabulary(), its, 0, StepNormalizer({}));
+        const TokenSequence known = run(seen, text), expected = run(fresh, text);
+        ASSERT_EQ(known.ids, expected.ids) << text;
+        ASSERT_EQ(known.offsets, expected.offsets) << text;
+        ASSERT_EQ(known.words, expected.words) << text;
+      }
+    }
+  }
 }
 
 TEST(Bpe, RefusesVocabulariesAndMergesThatContradictEachOther) {
