@@ -8,8 +8,10 @@
 #include <bertha/tokenizer/text_tokenizer.hpp>
 #include <bertha/tokenizer/tokenizer.hpp>
 #include <concepts>
+#include <cstdlib>
 #include <limits>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -123,6 +125,49 @@ TEST(TokenizerKind, NeedsNoOrderOfNormalisingAndAppending) {
   expect_parts_in_any_order(bpe(kSteps));
   expect_parts_in_any_order(OtherKind(word_piece()));
   expect_parts_in_any_order(OtherKind(byte_bpe(kSteps)));
+}
+
+// Lines of one thing, of words, and of bytes by chance: each token is within the text, begins no earlier than the one
+// before, and of the last the end is told.
+template <TokenizerKind Kind>
+void expect_long_lines(const Kind& kind) {
+  const std::size_t size = std::getenv("BERTHA_FULL") ? 50000000 : 200000;
+  std::mt19937 random(1);
+  const Stop never;
+  for (const std::string_view unit : {"a", "\u0301", "a \u00e9 ", " ", "\u2581", "\u0130", "\ufffd", "NUL", "ASCII"}) {
+    std::string text;
+    if (unit == "NUL" || unit == "ASCII") {
+      text.resize(size);
+      if (unit == "ASCII") {
+        for (char& byte : text) byte = static_cast<char>(random() & 0x7F);
+      }
+    }
+    while (text.size() < size) text += unit;
+    typename Kind::Run run(kind, text, never);
+    run.append_raw(0, text.size());
+    const TokenSequence& tokens = run.tokens();
+    std::uint32_t before = 0;
+    bool in_order = tokens.words.size() == tokens.size() && tokens.offsets.size() == tokens.size();
+    for (const Span span : tokens.offsets) {
+      in_order = in_order && before <= span.start && span.start <= span.end && span.end <= text.size();
+      before = span.start;
+    }
+    EXPECT_TRUE(in_order) << unit;
+    if (unit == "a") {
+      EXPECT_EQ(tokens.offsets.back().end, text.size());
+    } else if (unit == "a \u00e9 ") {  // a space at the end may be a word
+      EXPECT_EQ((tokens.words.back() + 1) / 2, text.size() / unit.size());
+    }
+  }
+}
+
+TEST(TokenizerKind, TakesALineOfFiftyMegabytes) {
+  expect_long_lines(word_piece());
+  expect_long_lines(word_piece(kSteps));
+  expect_long_lines(byte_bpe());
+  expect_long_lines(unigram());
+  expect_long_lines(unigram(kSteps));
+  expect_long_lines(bpe());
 }
 
 TEST(TokenizerKind, OfAnotherLibraryMakesATokenizer) {
