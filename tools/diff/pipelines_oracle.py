@@ -5,7 +5,8 @@
     python3 tools/diff/pipelines_oracle.py answer [--transformers-4-52 FILE] < groups.jsonl > answers.jsonl
 
 What transformers has is asked of it: 5.23.0 for texts and entities, 4.57.6 for questions, and for the score rule hf_4_52
-FILE, pipelines/question_answering.py of 4.52.4. What it doesn't have is spelled out here once more, the slow way.
+FILE, pipelines/question_answering.py of 4.52.4. What it doesn't have is spelled out here once more, the slow way. The
+other tasks are in encoder_oracle.py.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import transformers
+
+import encoder_oracle
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 NONE_LEFT = 2.0**-149  # what stands for a probability of 0
@@ -304,33 +307,33 @@ def question_answering_4_52(path):
 
 
 def load(folder, head, old):
+    """answer(options, item) of a checkpoint."""
+    if head in encoder_oracle.LOADERS:
+        return encoder_oracle.LOADERS[head](Path(folder))
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     auto = {"classify": "SequenceClassification", "ner": "TokenClassification", "qa": "QuestionAnswering"}[head]
     model = getattr(transformers, f"AutoModelFor{auto}").from_pretrained(folder).float().eval()
     given = {"model": model, "tokenizer": tokenizer, "device": "cpu"}
     if head == "qa":
         older = question_answering_4_52(old)(task="question-answering", **given) if old else None
-        return transformers.pipeline("question-answering", **given), older
+        pipe = transformers.pipeline("question-answering", **given)
+        return lambda options, item: answers(pipe, options, item, older)
     pipe = transformers.pipeline("text-classification", **given) if head == "classify" else Entities(task="ner", **given)
     pipe.longest = tokenizer.model_max_length
-    return pipe, None
+    asked = labels_of if head == "classify" else entities
+    return lambda options, item: asked(pipe, options, item)
 
 
 def answer(old):
-    """An answer for every item of every group, or what transformers says is wrong with it."""
+    """An answer for every item of every group, or what the oracle says is wrong with it."""
     loaded = {}
     for line in sys.stdin:
         group = json.loads(line)
         if group["folder"] not in loaded:
             loaded[group["folder"]] = load(group["folder"], group["head"], old)
-        pipe, older = loaded[group["folder"]]
         for item in group["items"]:
-            options = dict(group["options"])
             try:
-                if group["head"] == "qa":
-                    found = answers(pipe, options, item, older)
-                else:
-                    found = {"ner": entities, "classify": labels_of}[group["head"]](pipe, options, item)
+                found = loaded[group["folder"]](dict(group["options"]), item)
                 print(json.dumps({"found": plain(found)}), flush=True)
             except BaseException as error:  # tokenizers panics, which is no Exception
                 if isinstance(error, KeyboardInterrupt):
@@ -339,13 +342,14 @@ def answer(old):
 
 
 def make(folder, names):
-    """Random tiny checkpoints of tools/goldens, by name."""
+    """Random tiny checkpoints of tools/goldens, by name, and of encoder_oracle.py."""
     from goldens.models import MODELS, write_model
 
     for tiny in MODELS:
         if tiny.name in names:
             (folder / tiny.name).mkdir(parents=True)
             write_model(folder / tiny.name, tiny)
+    encoder_oracle.make(folder, names)
 
 
 def main():
@@ -356,6 +360,7 @@ def main():
     parser.add_argument("--transformers-4-52", type=Path)
     arguments = parser.parse_args()
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     torch.set_num_threads(1)
     if arguments.what == "make":
         make(arguments.folder, arguments.names)
