@@ -2,7 +2,7 @@
 """Records what transformers makes of small models and own texts, for tests/golden.
 
     python3 tools/make_goldens.py --bertha PROGRAM   all that the installed transformers is the oracle for
-    python3 tools/make_goldens.py --embeddings       those of embeddings and reranking, by sentence-transformers 6.2.0
+    python3 tools/make_goldens.py --embeddings [--bertha PROGRAM]   those of embeddings and reranking, by sentence-transformers 6.2.0
     python3 tools/make_goldens.py --demo FOLDER      the demo checkpoints in FOLDER/{sentiment,entities,answers} instead
 
 transformers 5.23.0 is the oracle for everything but question answering, 4.57.6 for that: run it once under each.
@@ -80,7 +80,7 @@ def main() -> int:
     if options.embeddings:
         from goldens.embeddings import embeddings_goldens
 
-        embeddings_goldens(options.names)
+        embeddings_goldens(options.names, options.bertha)
         return 0
     if options.demo:
         for name, head in (("sentiment", SEQUENCE), ("entities", TOKEN), ("answers", QUESTION)):

@@ -1,6 +1,8 @@
 """The goldens of embeddings and of reranking: what sentence-transformers 6.2.0 makes of tiny folders in their real shapes."""
 
 import json
+import os
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -76,23 +78,30 @@ def write(name: str, golden: Json) -> None:
     (GOLDEN / f"{name}.json").write_text(f'{head}, "cases": [\n{cases}\n]}}\n', encoding="utf-8")
 
 
+def write_folder(folder: Path, name: str) -> None:
+    """The folder of a golden, as sentence-transformers saves it."""
+    with tempfile.TemporaryDirectory() as root:
+        encoder = Path(root) / "encoder"
+        encoder.mkdir()
+        write_model(encoder, MODELS[name])
+        modules = pipelines(encoder, MODELS[name].hidden)[name]
+        prompts = {"query": "query: ", "passage": "passage: "}
+        model = SentenceTransformer(modules=modules, prompts=prompts, default_prompt_name="query", device="cpu")
+        model.save(str(folder))
+
+
 def embed_golden(name: str) -> None:
     """A model that makes vectors."""
     texts = [*TEXTS["texts"][::5], TEXTS["long"]]
     with tempfile.TemporaryDirectory() as root:
-        encoder, folder = Path(root) / "encoder", Path(root) / name
-        encoder.mkdir()
-        write_model(encoder, MODELS[name])
-        prompts = {"query": "query: ", "passage": "passage: "}
-        modules = pipelines(encoder, MODELS[name].hidden)[name]
-        model = SentenceTransformer(modules=modules, prompts=prompts, default_prompt_name="query", device="cpu")
-        model.save(str(folder))
+        folder = Path(root) / name
+        write_folder(folder, name)
         convert(Options(folder, GOLDEN / "models" / f"{name}.safetensors", selftest=True))
         model = SentenceTransformer(str(folder), device="cpu")
         cases = []
         for options in OPTIONS:
             # cut vectors are normalised again, as bertha does it: sentence-transformers does where it is asked
-            again = options.get("truncate_dim") is not None and isinstance(modules[-1], Normalize)
+            again = options.get("truncate_dim") is not None and isinstance(model[-1], Normalize)
             vectors = model.encode(texts, normalize_embeddings=again, **options)
             cases += [{"text": t, "options": options, "vector": nine_digits(v)} for t, v in zip(texts, vectors)]
         for text in texts[:3]:
@@ -101,16 +110,21 @@ def embed_golden(name: str) -> None:
     write(name, {"cases": cases})
 
 
-def rerank_golden() -> None:
+def write_reranker(folder: Path) -> None:
     """A model of one output, whose rule is the logit itself."""
+    folder.mkdir()
+    write_model(folder, Tiny("rerank", SEQUENCE, 2, 32, 4, 48, labels=("LABEL_0",), max_length=40))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["sentence_transformers"] = {"activation_fn": "torch.nn.modules.linear.Identity", "version": ORACLE}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+def rerank_golden() -> None:
+    """Of that model."""
     name, texts = "rerank", [text for text in TEXTS["texts"] if text][::8]
     with tempfile.TemporaryDirectory() as root:
         folder = Path(root) / name
-        folder.mkdir()
-        write_model(folder, Tiny(name, SEQUENCE, 2, 32, 4, 48, labels=("LABEL_0",), max_length=40))
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        config["sentence_transformers"] = {"activation_fn": "torch.nn.modules.linear.Identity", "version": ORACLE}
-        (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        write_reranker(folder)
         convert(Options(folder, GOLDEN / "models" / f"{name}.safetensors", selftest=True))
         model = CrossEncoder(str(folder), device="cpu")
         cases = []
@@ -122,8 +136,23 @@ def rerank_golden() -> None:
     write(name, {"cases": cases})
 
 
-def embeddings_goldens(names: list[str]) -> None:
-    """All of them, or those named."""
+def int8_golden(program: Path) -> None:
+    """The vectors that the scalar level gives in int8, the specification of all others, of the files' weights."""
+    texts, cases = [*TEXTS["texts"][::3], TEXTS["long"]], []
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+    for name in MODELS:
+        command = [str(program), "embed", str(GOLDEN / "models" / f"{name}.safetensors"), "--jsonl", "--precision", "int8"]
+        scalar = {**os.environ, "BERTHA_ISA": "scalar"}
+        found = subprocess.run(command, input=lines, env=scalar, capture_output=True, text=True, check=True).stdout
+        cases += [{"model": f"models/{name}.safetensors", "text": text, "vector": json.loads(line)}
+                  for text, line in zip(texts, found.splitlines(), strict=True)]
+    rows = ",\n".join(json.dumps(case, ensure_ascii=False) for case in cases)
+    path = GOLDEN / "embed_int8.json"
+    path.write_text(f'{{"generator": "tools/make_goldens.py", "cases": [\n{rows}\n]}}\n', encoding="utf-8")
+
+
+def embeddings_goldens(names: list[str], program: Path | None) -> None:
+    """All of them, or those named; those of int8 with a program that gives them."""
     if sentence_transformers.__version__ != ORACLE:
         raise ValueError(f"sentence-transformers {sentence_transformers.__version__} is no oracle; install {ORACLE}")
     for name in MODELS:
@@ -131,3 +160,5 @@ def embeddings_goldens(names: list[str]) -> None:
             embed_golden(name)
     if "rerank" in (names or ["rerank"]):
         rerank_golden()
+    if program and "embed_int8" in (names or ["embed_int8"]):
+        int8_golden(program)

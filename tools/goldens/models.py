@@ -28,6 +28,7 @@ CLASSES = {  # what follows the family's name
     NEXT_SENTENCE: "ForNextSentencePrediction",
     NONE: "Model",
 }
+BIOES = ("O", "B-PER", "I-PER", "E-PER", "S-PER", "B-LOC", "I-LOC", "E-LOC", "S-LOC")
 BIO = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG")
 YES_NO = ("no", "yes")
 INFERENCE = ("contradiction", "neutral", "entailment")
@@ -125,6 +126,7 @@ MODELS = (
     Tiny("next_sentence", NEXT_SENTENCE, 1, 28, 2, 40, seed=4, every=3, selftest=True),
     Tiny("entities", TOKEN, 2, 36, 3, 52, labels=BIO, selftest=True, seed=3),
     Tiny("entities_cased", TOKEN, 1, 40, 2, 48, "gelu_new", cased=True, labels=MIXED, max_length=48, seed=7, windows=True),
+    Tiny("entities_bioes", TOKEN, 1, 28, 2, 40, cased=True, labels=BIOES, seed=11, every=6),
     Tiny("entities_int8", TOKEN, 1, 32, 2, 64, cased=True, labels=BIO, precision="int8", selftest=True, seed=3),
     Tiny("entities_bfloat16", TOKEN, 1, 27, 3, 41, cased=True, labels=BIO, seed=3, every=2, **BFLOAT16),
     Tiny("encoder", NONE, 3, 28, 7, 30, "relu"),
