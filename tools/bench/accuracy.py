@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
-"""How much int8 changes answers: `python3 tools/bench/accuracy.py build/bertha MODELS DATA`.
+"""How far answers are from float32 transformers: `python3 tools/bench/accuracy.py build/bertha MODELS DATA`.
 
 MODELS holds Hugging Face folders, DATA labelled examples for them, a JSON object per line:
 
   sentiment  sentiment*.jsonl, {"text", "label"}: sequence classification; the metric is accuracy
   entities   entities*.jsonl, {"words", "tags"} in BIO: token classification; F1 of whole entities
-  answers    answers*.jsonl, {"question", "context", "answers": [{"text"}]}: question answering; F1 of words
+  answers    answers*.jsonl, {"question", "context", "answers": [{"text"}]}: question answering; F1 of words, exact matches
+  embeddings the texts of sentiment and entities, each with the next: a sentence-transformers folder; Spearman's rank
+             correlation of the cosines of pairs with those of sentence-transformers
 
-bertha runs each in float32, in bfloat16, in int8 as the converter writes it, and in int8 calibrated by `bertha
+The reference is transformers in float32, with the same token ids. bertha runs each in float32, in bfloat16, in int8 as the converter writes it, and in int8 calibrated by `bertha
 quantize` on its own texts; ONNX Runtime in dynamic int8 (per channel) and in static int8 (QDQ, per channel)
 calibrated on the same texts. All get the same token ids, and all logits are decoded in the same way. For each the
-table has the metric, the rms error of the logits, the share of labels that are those of float32 (classes, tags of
-words, starts and ends of answers), and the error relative to that of plain int8. Needs torch and transformers; onnx
-and onnxruntime for ONNX Runtime's rows, which --no-peers leaves out.
+table has the metric, the share of labels that are those of the reference (classes, tags of words, starts and ends of
+answers; of vectors, in their place, the smallest cosine), the rms error of the logits (of the cosines), and that relative
+to plain int8's. Needs torch and transformers, for embeddings sentence-transformers; onnx and onnxruntime for ONNX
+Runtime's rows, which --no-peers leaves out.
 """
 
 import argparse
@@ -33,7 +36,7 @@ Json = dict[str, Any]
 Logits = list[np.ndarray]  # [tokens, labels] of each example, [1, labels] of a classifier
 
 ROOT = Path(__file__).resolve().parents[2]
-TASKS = ("sentiment", "entities", "answers")
+TASKS = ("sentiment", "entities", "answers", "embeddings")
 LENGTH = 384  # tokens of a question and its context; more of the context is cut
 LONGEST_ANSWER = 15
 
@@ -78,6 +81,24 @@ class Bertha:
 
     def logits(self, file: Path, examples: list[Json]) -> Logits:
         return [np.array(line["logits"], np.float32) for line in self.lines("logits", file, examples)]
+
+
+def reference(folder: Path, tokens: list[Json]) -> Logits:
+    """The logits of transformers in float32."""
+    import torch
+    import transformers
+
+    kind = json.loads((folder / "config.json").read_text())["architectures"][0]
+    model = getattr(transformers, kind).from_pretrained(folder, dtype=torch.float32).eval()
+    found = []
+    for each in tokens:
+        feed = {name: torch.from_numpy(array) for name, array in OnnxRuntime.feed(each).items()}
+        with torch.no_grad():
+            output = model(**feed)
+        logits = [output.logits] if "logits" in output else [output.start_logits, output.end_logits]
+        found.append(logits[0].reshape(-1, logits[0].shape[-1]).numpy() if len(logits) == 1 else
+                     torch.stack([each[0] for each in logits], dim=1).numpy())
+    return found
 
 
 class OnnxRuntime:
@@ -188,22 +209,23 @@ def word_f1(found: str, expected: str) -> float:
     return 2 * common / (len(a) + len(b)) if common else float(a == b)
 
 
-def metric(task: str, logits: Logits, tokens: list[Json], examples: list[Json], labels: list[str]) -> float:
+def metric(task: str, logits: Logits, tokens: list[Json], examples: list[Json], labels: list[str]) -> str:
     """In percent."""
     if task == "sentiment":
         names = [str(example["label"]) for example in examples]
-        return 100 * float(np.mean([labels[int(row.argmax())] == name for row, name in zip(logits, names)]))
+        return f"{100 * np.mean([labels[int(row.argmax())] == name for row, name in zip(logits, names)]):.2f}"
     if task == "answers":
-        rows = zip(logits, tokens, examples)
-        return 100 * float(np.mean([
-            max(word_f1(answer_of(row, each, example), answer["text"]) for answer in example["answers"])
-            for row, each, example in rows
-        ]))
+        found_answers = [answer_of(row, each, example) for row, each, example in zip(logits, tokens, examples)]
+        wanted = [[answer["text"] for answer in example["answers"]] for example in examples]
+        f1 = np.mean([max(word_f1(found, each) for each in texts) for found, texts in zip(found_answers, wanted)])
+        exact = np.mean([any(normalised(found) == normalised(each) for each in texts)
+                         for found, texts in zip(found_answers, wanted)])
+        return f"{100 * f1:.2f}, {100 * exact:.2f}"
     common = found = expected = 0
     for row, each, example in zip(logits, tokens, examples):
         a, b = entities_of(tags_of(row, each, example, labels)), entities_of(example["tags"])
         common, found, expected = common + len(a & b), found + len(a), expected + len(b)
-    return 100 * 2 * common / (found + expected)
+    return f"{100 * 2 * common / (found + expected):.2f}"
 
 
 def choices(task: str, logits: Logits, tokens: list[Json], examples: list[Json], labels: list[str]) -> Iterator[object]:
@@ -220,8 +242,61 @@ def rms(found: Logits, exact: Logits) -> float:
     return float(np.sqrt(np.mean(np.concatenate([(a - b).ravel() ** 2 for a, b in zip(found, exact)]))))
 
 
+def measure_embeddings(options: argparse.Namespace, scratch: Path) -> Iterator[list[str]]:
+    """The rows of the table of vectors."""
+    import sentence_transformers
+
+    folder = options.models / "embeddings"
+    names = [path for task in TASKS[:2] for path in sorted(options.data.glob(f"{task}*.jsonl"))]
+    examples = [texts(json.loads(line)) for path in names for line in path.open()][: options.limit]
+    bertha = Bertha(options.program, scratch)
+    float32 = bertha.convert(folder, "float32")
+
+    def vectors(file: Path) -> np.ndarray:
+        stdin = "\n".join(json.dumps(example) for example in examples)
+        lines = run(bertha.program, "embed", file, "--jsonl", stdin=stdin).splitlines()
+        return np.array([json.loads(line) for line in lines])
+
+    model = sentence_transformers.SentenceTransformer(str(folder), device="cpu")
+    exact = model.encode([example["text"] for example in examples]).astype(np.float64)
+    engines: dict[str, Callable[[], np.ndarray]] = {
+        "sentence-transformers float32": lambda: exact,
+        "bertha float32": lambda: vectors(float32),
+        "bertha bfloat16": lambda: vectors(bertha.convert(folder, "bfloat16")),
+        "bertha int8": lambda: vectors(bertha.convert(folder, "int8")),
+        "bertha int8, calibrated": lambda: vectors(bertha.quantize(float32)),
+    }
+    if options.peers:
+        import pipeline_models
+        from engines.pipeline_worker import OnnxRuntime as OnnxPipeline
+
+        pipeline_models.export(folder, scratch, "embed")
+        request = {"task": "embed", "folder": str(folder), "models": str(scratch), "precision": "int8", "threads": 1}
+        peer = OnnxPipeline({**request, "longest": pipeline_models.longest(folder)})
+        engines["ONNX Runtime int8, dynamic"] = lambda: np.array(peer.run(examples, 1))
+    expected, plain = cosines(exact), 0.0
+    for name, vectors_of in engines.items():
+        found = vectors_of()
+        error = float(np.sqrt(np.mean((cosines(found) - expected) ** 2)))
+        plain = error if name == "bertha int8" else plain
+        nearest = (found * exact).sum(axis=1) / np.linalg.norm(found, axis=1) / np.linalg.norm(exact, axis=1)
+        ranks = [np.argsort(np.argsort(each, kind="stable"), kind="stable") for each in (cosines(found), expected)]
+        correlation = 100 * float(np.corrcoef(*ranks)[0, 1])
+        ratio = f"{error / plain:.2f}" if plain else ""
+        yield ["embeddings", name, f"{correlation:.3f}", f"{nearest.min():.5f}", f"{error:.5f}", ratio]
+
+
+def cosines(vectors: np.ndarray) -> np.ndarray:
+    """Of each vector and the next."""
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (unit[:-1] * unit[1:]).sum(axis=1)
+
+
 def measure(task: str, options: argparse.Namespace, scratch: Path) -> Iterator[list[str]]:
     """The rows of a task's table."""
+    if task == "embeddings":
+        yield from measure_embeddings(options, scratch)
+        return
     folder = options.models / task
     examples = [json.loads(line) for path in sorted(options.data.glob(f"{task}*.jsonl")) for line in path.open()]
     examples = examples[: options.limit]
@@ -229,9 +304,10 @@ def measure(task: str, options: argparse.Namespace, scratch: Path) -> Iterator[l
     float32 = bertha.convert(folder, "float32")
     labels = json.loads(run(options.program, "inspect", float32, "--json"))["config"]["labels"]
     tokens = bertha.lines("tokenize", float32, examples)
-    exact = bertha.logits(float32, examples)
+    exact = reference(folder, tokens)
     engines: dict[str, Callable[[], Logits]] = {
-        "bertha float32": lambda: exact,
+        "transformers float32": lambda: exact,
+        "bertha float32": lambda: bertha.logits(float32, examples),
         "bertha bfloat16": lambda: bertha.logits(bertha.convert(folder, "bfloat16"), examples),
         "bertha int8": lambda: bertha.logits(bertha.convert(folder, "int8"), examples),
         "bertha int8, calibrated": lambda: bertha.logits(bertha.quantize(float32), examples),
@@ -252,7 +328,7 @@ def measure(task: str, options: argparse.Namespace, scratch: Path) -> Iterator[l
         found = list(choices(task, logits, tokens, examples, labels))
         equal = 100 * float(np.mean([a == b for a, b in zip(found, expected)]))
         ratio = f"{error / plain:.2f}" if plain else ""
-        yield [task, name, f"{metric(task, logits, tokens, examples, labels):.2f}", f"{equal:.2f}", f"{error:.4f}", ratio]
+        yield [task, name, metric(task, logits, tokens, examples, labels), f"{equal:.2f}", f"{error:.4f}", ratio]
 
 
 def main() -> None:

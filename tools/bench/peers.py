@@ -22,7 +22,6 @@ import argparse
 import datetime
 import json
 import os
-import platform
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -34,7 +33,7 @@ import numpy as np
 from engines import PEERS, Bertha
 from engines.peer import Settings, Unavailable
 from measure import TOLERANCE, Entry, Group, reference, result, run_rounds, tune
-from table import table
+from table import cpu, table
 from workloads import NAMES, Workload, workload
 
 ISAS = sorted({isa for peer in PEERS.values() for isa in peer.limits})
@@ -57,13 +56,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--settings", type=Path, metavar="FILE", help="use those that an earlier run with --tune put into FILE")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where everything goes that was measured")
     return parser.parse_args()
-
-
-def cpu() -> str:
-    """The CPU's name."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    return f"{found.get('model name', platform.machine())}, family {found.get('cpu family')}, model {found.get('model')}"
 
 
 def tuned_before(path: Path, group: Group, name: str) -> dict[str, Settings]:

@@ -1,8 +1,17 @@
 """What was measured, for people."""
 
+import platform
+from pathlib import Path
 from typing import Any
 
 TITLES = {"base": "BERT-base", "minilm": "MiniLM (6 x 384)"}
+
+
+def cpu() -> str:
+    """The CPU's name."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    return f"{found.get('model name', platform.machine())}, family {found.get('cpu family')}, model {found.get('model')}"
 
 
 def table(results: list[dict[str, Any]]) -> str:
