@@ -49,6 +49,32 @@ class TextsAndLines(ProgramTest):
             self.assertEqual((refused.returncode, refused.stdout), (2, b""))
             self.assertIn(expected, refused.stderr.decode())
 
+    def test_a_line_that_a_task_can_not_do_leaves_the_others_alone(self):
+        good = {"question": "who", "context": "Ada moved to Lima."}
+        stdin = "".join(json.dumps(line) + "\n" for line in (good, good | {"question": "who " * 40}, good))
+        first, second, third = lines(run("qa", ASKER, "--jsonl", "--max-seq-len", "30", stdin=stdin))
+        self.check_error(second, 2, says="leaves no room for the context")
+        self.assertEqual(first, third)
+        for command, name in (("embed", "embed_bert"), ("rerank", "rerank")):
+            asked = {"text": "a"} if command == "embed" else {"query": "a", "texts": ["b"]}
+            long = {"text": "a " * 200} if command == "embed" else {"query": "a", "texts": ["b", "b " * 200]}
+            stdin = "".join(json.dumps(line) + "\n" for line in (asked, long, asked))
+            model = str(MODELS / f"{name}.safetensors")
+            first, second, third = lines(run(command, model, "--jsonl", "--no-truncation", stdin=stdin))
+            self.check_error(second, 2, says="the model takes at most")
+            self.assertEqual(first, third)
+
+    def test_options_that_a_model_can_not_do_are_refused_at_once(self):
+        embedder, text = str(MODELS / "embed_bert.safetensors"), "a\n"
+        for arguments, says in (
+            (("embed", embedder, "--prompt", "nothing"), ("no prompt", "nothing", "query")),
+            (("embed", embedder, "--dimensions", "33"), ("33 dimensions", "32")),
+            (("embed", CLASSIFIER), ("'sequence-classification'", "'embedding'")),
+            (("rerank", CLASSIFIER, "--query", "a"), "2 outputs"),
+            (("ner", TAGGER, "--aggregation", "simple", "--stride", "126"), "stride is 126"),
+        ):
+            self.refuse(*arguments, stdin=text, says=says)
+
     def test_nsp_reads_pairs_of_a_model_that_has_the_head(self):
         model = str(MODELS / "next_sentence.safetensors")
         [found] = self.ask("nsp", model, "--text", "Ada moved.", "--text-pair", "She lives in Lima.")
