@@ -30,6 +30,12 @@ constexpr std::string_view to_string(PrecisionKind precision) noexcept {
   return "unknown";
 }
 
+/// How a model knows where tokens are.
+enum class PositionScheme : std::uint8_t {
+  absolute,      ///< rows of the position table are added to the embeddings
+  distance_bias  ///< that, and attention adds to each score a number for the distance from query to key
+};
+
 /// What one encoder layer is made of.
 struct LayerConfig {
   std::string weights;  ///< what the names of its tensors begin with
@@ -56,6 +62,7 @@ struct ModelConfig {
   std::size_t position_offset = 0;  ///< row of the position table that the first token takes
   /// A token of this id takes row position_offset - 1, and those after it count on as if it weren't there.
   std::optional<std::uint32_t> position_padding_id;
+  PositionScheme position_scheme = PositionScheme::absolute;
   std::size_t max_length = 0;          ///< tokens of the longest sequence, special tokens included
   std::optional<PoolerConfig> pooler;  ///< tanh(W x[0] + b) in BERT; other families' first dense layer of the head
   std::optional<EmbeddingConfig> embedding;  ///< where `head` is that
@@ -71,6 +78,8 @@ struct ModelConfig {
 
   std::size_t stored_layer(std::size_t index) const { return layer_weights.empty() ? index : layer_weights[index]; }
   LayerConfig layer(std::size_t index) const { return {"encoder.layer." + std::to_string(stored_layer(index))}; }
+  /// Tokens that there are positions for.
+  std::size_t positions() const { return max_position_embeddings - position_offset; }
   std::size_t head_size() const { return hidden_size / num_attention_heads; }
   std::size_t pooled_size() const { return pooler ? pooler->size(hidden_size) : hidden_size; }
 };
@@ -103,6 +112,7 @@ struct WordPieceOptions {
   std::string continuing_subword_prefix = "##";
   std::size_t max_input_chars_per_word = 100;
   bool decoder_cleanup = true;  ///< the WordPiece decoder's own clean-up of spaces before punctuation
+  bool trim_offsets = false;    ///< offsets of added tokens leave out the white space that they took
 };
 
 /// GPT-2's byte-level BPE.

@@ -44,6 +44,8 @@ FAMILIES: dict[str, Json] = {  # model_type -> CONFIG as the family has it, unde
     "camembert": CONFIG | {"model_type": "camembert", "type_vocab_size": 1, "max_position_embeddings": 42},
     "distilbert": CONFIG | {"model_type": "distilbert", "type_vocab_size": 0},
     "electra": CONFIG | {"model_type": "electra", "embedding_size": 8},
+    "mpnet": CONFIG
+    | {"model_type": "mpnet", "type_vocab_size": 0, "max_position_embeddings": 98, "relative_attention_num_buckets": 33},
     "albert": CONFIG
     | {
         "model_type": "albert",
@@ -61,9 +63,10 @@ CLASSES = {
     "distilbert": "DistilBert",
     "electra": "Electra",
     "albert": "Albert",
+    "mpnet": "MPNet",
 }
 PREFIXES = dict.fromkeys(("roberta", "xlm-roberta", "camembert"), "roberta.") | {
-    name: f"{name}." for name in ("bert", "distilbert", "electra", "albert")
+    name: f"{name}." for name in ("bert", "distilbert", "electra", "albert", "mpnet")
 }
 DISTILBERT_NAMES = {
     "encoder.layer": "transformer.layer",
@@ -75,6 +78,13 @@ DISTILBERT_NAMES = {
     "intermediate.dense": "ffn.lin1",
     "output.dense": "ffn.lin2",
     "output.LayerNorm": "output_layer_norm",
+}
+MPNET_NAMES = {
+    "attention.self.query": "attention.attn.q",
+    "attention.self.key": "attention.attn.k",
+    "attention.self.value": "attention.attn.v",
+    "attention.output.dense": "attention.attn.o",
+    "attention.output.LayerNorm": "attention.LayerNorm",
 }
 ALBERT_NAMES = {
     "embeddings_project": "encoder.embedding_hidden_mapping_in",
@@ -109,7 +119,9 @@ def shapes(config: Json, head: str, labels: int) -> dict[str, tuple[int, ...]]:
     }
     norms = []
     dense = {}
-    if family == "distilbert":
+    if family == "mpnet":
+        result["encoder.relative_attention_bias.weight"] = (config["relative_attention_num_buckets"], config["num_attention_heads"])
+    if family in ("distilbert", "mpnet"):
         del result["embeddings.token_type_embeddings.weight"]
     if width != hidden or family == "albert":
         dense["embeddings_project"] = (hidden, width)
@@ -134,7 +146,7 @@ def shapes(config: Json, head: str, labels: int) -> dict[str, tuple[int, ...]]:
     for name in norms:
         result |= {f"{name}.weight": (hidden,), f"{name}.bias": (hidden,)}
     result |= {f"embeddings.LayerNorm.{part}": (width,) for part in ("weight", "bias")}
-    for old, new in {"distilbert": DISTILBERT_NAMES, "albert": ALBERT_NAMES}.get(family, {}).items():
+    for old, new in {"distilbert": DISTILBERT_NAMES, "albert": ALBERT_NAMES, "mpnet": MPNET_NAMES}.get(family, {}).items():
         result = {name.replace(f"{old}.", f"{new}."): shape for name, shape in result.items()}
     return result
 
@@ -144,10 +156,13 @@ def weights(config: Json, head: str = "none", labels: int = 2, seed: int = 0) ->
     rng = np.random.default_rng(seed)
     heads = ("classifier", "qa_outputs", "pre_classifier")
     prefix = "" if head == "none" else PREFIXES[config["model_type"]]
-    return {
+    result = {
         (name if name.startswith(heads) else prefix + name): rng.normal(0, 0.5, shape).astype(np.float32)
         for name, shape in shapes(config, head, labels).items()
     }
+    if config["model_type"] == "mpnet":  # of buckets that no distance is in a file has nothing
+        result[f"{prefix}encoder.relative_attention_bias.weight"][[16, *range(32, config["relative_attention_num_buckets"])]] = 0
+    return result
 
 
 def write_safetensors(path: Path, tensors: Tensors, dtype: str = "F32") -> None:

@@ -31,11 +31,12 @@ def layer_norm(w: Weights, name: str, x: np.ndarray, eps: float) -> np.ndarray:
     return scaled * w[f"{name}.weight"] + w[f"{name}.bias"]
 
 
-def attention(query: np.ndarray, key: np.ndarray, value: np.ndarray, heads: int) -> np.ndarray:
-    """Scaled dot products of each head; heads are slices of the hidden state."""
+def attention(query: np.ndarray, key: np.ndarray, value: np.ndarray, heads: int, biases: Any = 0) -> np.ndarray:
+    """Scaled dot products of each head, and its bias [queries, keys]; heads are slices of the hidden state."""
     result = []
-    for q, k, v in zip(*(np.split(x, heads, axis=-1) for x in (query, key, value))):
-        scores = np.exp(q @ k.T / math.sqrt(q.shape[-1]))
+    parts = zip(*(np.split(x, heads, axis=-1) for x in (query, key, value)))
+    for (q, k, v), bias in zip(parts, biases if np.ndim(biases) else [biases] * heads):
+        scores = np.exp(q @ k.T / math.sqrt(q.shape[-1]) + bias)
         result.append(scores / scores.sum(axis=-1, keepdims=True) @ v)
     return np.concatenate(result, axis=-1)
 
@@ -75,6 +76,26 @@ def distilbert_hidden(w: Weights, config: Config, ids: list[int]) -> np.ndarray:
     return x
 
 
+def mpnet_hidden(w: Weights, config: Config, ids: list[int]) -> np.ndarray:
+    """MPNetModel: the last hidden states."""
+    eps, act = config["layer_norm_eps"], ACTIVATIONS[config["hidden_act"]]
+    x = w["mpnet.embeddings.word_embeddings.weight"][ids].astype(np.float64)
+    seen = np.array(ids) != 1
+    x = x + w["mpnet.embeddings.position_embeddings.weight"][np.cumsum(seen) * seen + 1]
+    x = layer_norm(w, "mpnet.embeddings.LayerNorm", x, eps)
+    behind = np.arange(len(ids))[None] - np.arange(len(ids))[:, None]  # from query to key
+    assert len(ids) <= 8, "further ones share buckets"
+    biases = w["mpnet.encoder.relative_attention_bias.weight"][np.where(behind > 0, 16 + behind, -behind)].transpose(2, 0, 1)
+    for index in range(config["num_hidden_layers"]):
+        layer = f"mpnet.encoder.layer.{index}."
+        q, k, v = (linear(w, f"{layer}attention.attn.{part}", x) for part in "qkv")
+        context = linear(w, f"{layer}attention.attn.o", attention(q, k, v, config["num_attention_heads"], biases))
+        x = layer_norm(w, f"{layer}attention.LayerNorm", context + x, eps)
+        inner = act(linear(w, f"{layer}intermediate.dense", x))
+        x = layer_norm(w, f"{layer}output.LayerNorm", linear(w, f"{layer}output.dense", inner) + x, eps)
+    return x
+
+
 def albert_hidden(w: Weights, config: Config, ids: list[int], types: list[int]) -> np.ndarray:
     """AlbertModel: the last hidden states."""
     eps, act = config["layer_norm_eps"], ACTIVATIONS[config["hidden_act"]]
@@ -102,6 +123,8 @@ def hidden_states(w: Weights, config: Config, ids: list[int], types: list[int]) 
         return distilbert_hidden(w, config, ids)
     if family == "albert":
         return albert_hidden(w, config, ids, types)
+    if family == "mpnet":
+        return mpnet_hidden(w, config, ids)
     if family in ("bert", "electra"):
         return bert_hidden(w, f"{family}.", config, ids, types, np.arange(len(ids)))
     seen = np.array(ids) != config["pad_token_id"]  # create_position_ids_from_input_ids

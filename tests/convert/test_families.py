@@ -8,8 +8,9 @@ import unittest
 
 import folders
 import numpy as np
-from bertha_convert import cli
+from bertha_convert import cli, layout
 from bertha_convert.config import ACTIVATIONS
+from bertha_convert.container import read_tensors
 from bertha_convert.families import FAMILIES
 from bertha_convert.load_report import QUIET
 from bertha_convert.selftest import TEXTS
@@ -34,6 +35,7 @@ POOLERS = {  # of a classifier, and of the encoder alone
     "distilbert": ("relu", None),
     "electra": ("gelu", None),
     "albert": ("tanh", "tanh"),
+    "mpnet": ("tanh", "tanh"),
 }
 
 
@@ -70,6 +72,7 @@ class Weights(FolderTest):
                 "generator_predictions.LayerNorm.weight",
                 "generator_lm_head.weight",
             ),
+            "mpnet": ("lm_head.layer_norm.weight", "lm_head.decoder.bias", "mpnet.pooler.dense.bias"),
             "albert": ("predictions.decoder.weight", "predictions.bias", "sop_classifier.classifier.weight"),
         }
         for family, names in others.items():
@@ -91,7 +94,7 @@ class Weights(FolderTest):
                 with self.subTest(family=family, name=name):
                     reference = name.removeprefix(prefix).replace(".", r"\.")
                     self.assert_refused(f"'{reference}' is missing|head was never trained.*lacks '{reference}'")
-        for family, other in itertools.permutations(("bert", "roberta", "distilbert", "electra", "albert"), 2):
+        for family, other in itertools.permutations(("bert", "roberta", "distilbert", "electra", "albert", "mpnet"), 2):
             with self.subTest(family=family, other=other):
                 folders.write_folder(self.folder, "sequence-classification", 3, family)
                 tensors = folders.weights(folders.FAMILIES[other], "sequence-classification", 3)
@@ -177,6 +180,36 @@ class Configuration(FolderTest):
             self.assert_refused("pad_token_id is no valid token id.*expected 0 to 16")
         folders.write_folder(self.folder, family="roberta", pad_token_id=3, max_position_embeddings=4)
         self.assert_refused("pad_token_id is no valid token id.*expected 0 to 2")
+
+    def test_distances_become_biases_as_transformers_has_them(self) -> None:
+        name = "encoder.relative_attention_bias.weight"
+        table = folders.write_folder(self.folder, family="mpnet", max_position_embeddings=1500)[name]
+        self.convert()
+        self.assertEqual((self.config()["position_scheme"], self.config()["position_offset"]), ("distance_bias", 2))
+        self.assertEqual(read_metadata(self.out)["format"], 2)
+        found = read_tensors(self.out)["encoder.distance_bias"]
+        self.assertEqual(found.shape, (3, layout.round_up(2 * 1498 - 1, 16)))
+        known = {-1: 1, 0: 0, 1: 17, 7: 23, 8: 24, 11: 24, 12: 25, 15: 25, 16: 26, 22: 26, 23: 27, 31: 27, 32: 28, 45: 28, 46: 29}
+        known |= {-64: 14, 63: 29, 64: 30, -90: 14, -91: 15, 1497: 31, -1497: 15}
+        for distance, bucket in known.items():
+            np.testing.assert_array_equal(found[:, 1497 + distance], table[bucket], err_msg=str(distance))
+        if transformers is not None:
+            distances = torch.arange(-1497, 1498)[None]
+            buckets = transformers.models.mpnet.modeling_mpnet.MPNetEncoder.relative_position_bucket(distances)[0]
+            np.testing.assert_array_equal(found[:, : 2 * 1498 - 1], table[buckets.numpy()].T)
+
+    def test_too_few_buckets_are_refused(self) -> None:
+        folders.write_folder(self.folder, family="mpnet")
+        self.edit("config.json", relative_attention_num_buckets=31)
+        self.assert_refused("relative_attention_num_buckets is too small: transformers asks for 32.*got 31")
+        self.edit("config.json", relative_attention_num_buckets=34)
+        self.assert_refused("another shape than config.json")
+
+    def test_mpnets_positions_begin_after_token_1_whatever_the_padding_token_is(self) -> None:
+        for given in ({}, {"pad_token_id": 0}, {"pad_token_id": None}):
+            folders.write_folder(self.folder, family="mpnet", **given)
+            self.convert()
+            self.assertEqual((self.config()["position_offset"], self.config()["position_padding_id"]), (2, 1))
 
     def test_positions_of_the_others_begin_at_the_first_row(self) -> None:
         for family in ("bert", "distilbert", "electra"):
@@ -269,7 +302,7 @@ class Configuration(FolderTest):
         self.out.unlink()
         for other in ("RobertaPreLayerNormModel", "MobileBertForMaskedLM", "BertGenerationDecoder", 3):
             self.edit("config.json", model_type=None, architectures=[other])
-            self.assert_refused("names no family.*one of bert, roberta, .*albert; got .*write its model_type")
+            self.assert_refused("names no family.*one of bert, roberta, .*albert, mpnet; got .*write its model_type")
 
 
 class TokenTypes(FolderTest):

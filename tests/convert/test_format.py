@@ -82,6 +82,7 @@ class Format(unittest.TestCase):
             "type_vocab_size > 0": config["type_vocab_size"] > 0,
             "embedding_size is not hidden_size, or embedding_projection": config["embedding_size"] != config["hidden_size"]
             or config.get("embedding_projection", False),
+            "position_scheme is `distance_bias`": config["position_scheme"] == "distance_bias",
             "each stored layer": True,
             "pooler is not null": config["pooler"] is not None,
             "each `dense` layer of `pooling`, of `embedding`": False,  # test_embeddings.py has such folders

@@ -6,6 +6,7 @@ import json
 import random
 import sys
 import unittest
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,31 @@ def make_folder(folder: Path, rng: random.Random) -> None:
         _write(folder, "added_tokens.json", {"<x>": vocabulary.index("<x>"), "<old>": len(vocabulary)})
 
 
+MPNET = {"[PAD]": "<pad>", "[CLS]": "<s>", "[SEP]": "</s>", "[MASK]": "<mask>"}
+
+
+def make_mpnet_folder(folder: Path, rng: random.Random) -> None:
+    """The same for MPNet, whose special tokens are others."""
+    make_folder(folder, rng)
+    for path in folder.iterdir():
+        text = path.read_bytes().decode()
+        for old, new in MPNET.items():
+            text = text.replace(old, new)
+        path.write_bytes(text.encode())
+    _write(folder, "config.json", {"model_type": "mpnet", "vocab_size": 99})
+    for name in ("tokenizer_config.json", "tokenizer.json"):
+        if not (folder / name).is_file():
+            continue
+        value = json.loads((folder / name).read_text(encoding="utf-8"))
+        if "tokenizer_class" in value:
+            value["tokenizer_class"] = rng.choice(["MPNetTokenizer", "MPNetTokenizerFast"])
+        if "post_processor" in value and rng.random() < 0.7:
+            ids = value["model"]["vocab"]
+            ends = {"sep": ["</s>", ids["</s>"]], "cls": ["<s>", ids["<s>"]]}
+            value["post_processor"] = {"type": "RobertaProcessing", **ends, "trim_offsets": True, "add_prefix_space": False}
+        _write(folder, name, value)
+
+
 def _comparable(engine: Any) -> Json:
     """What a tokenizer does, part by part (writing the whole of it prints a warning where ids are missing)."""
     parts = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
@@ -204,11 +230,18 @@ def _comparable(engine: Any) -> Json:
 @unittest.skipUnless(RULES, NEEDS)
 class TokenizerRules(unittest.TestCase):
     def test_the_table_gives_the_tokenizer_that_transformers_loads(self) -> None:
+        self.compare(make_folder, FOLDERS)
+
+    def test_the_table_gives_the_tokenizer_of_mpnet(self) -> None:
+        self.compare(make_mpnet_folder, FOLDERS // 3)
+
+    def compare(self, make: Callable[[Path, random.Random], None], count: int) -> None:
+        """Each folder's tokenizer beside that of transformers."""
         compared = refused = 0
-        for seed, folder, loaded in loaded_folders(make_folder, FOLDERS):
+        for seed, folder, loaded in loaded_folders(make, count):
             with self.subTest(seed=seed):
                 raw = json.loads((folder / "config.json").read_text())
-                reads_types = raw["model_type"] != "distilbert"  # what its tokenizer gives, it doesn't take
+                reads_types = raw["model_type"] not in ("distilbert", "mpnet")  # what its tokenizer gives, it doesn't take
                 if loaded is None:
                     with self.assertRaises(ConvertError):
                         tokenizer.resolve(folder, raw, RULES == "v4", reads_types)
@@ -230,7 +263,7 @@ class TokenizerRules(unittest.TestCase):
                 types = {piece["type_id"] for piece in ours.description["pair"]}
                 self.assertTrue(has_types or types == {0}, types)
                 compared += 1
-        self.assertGreater(compared, FOLDERS * 0.6, f"{refused} folders could not be loaded by transformers")
+        self.assertGreater(compared, count * 0.6, f"{refused} folders could not be loaded by transformers")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import numpy as np
 from . import layout
 from .config import Config
 from .errors import fail
-from .families import EMBEDDING, Dense, Family, Head, unwrapped
+from .families import EMBEDDING, Buckets, Dense, Family, Head, unwrapped
 from .load_report import check_trained
 from .source import AnyTensor, load, rows
 
@@ -145,6 +145,26 @@ def _embeddings(source: Checkpoint, config: Config, precision: str) -> layout.Te
     return tensors
 
 
+def bucket_of(distances: np.ndarray, buckets: Buckets) -> np.ndarray:
+    """The bucket of each distance from query to key, in float32 where transformers computes so."""
+    half = buckets.count // 2
+    exact = half // 2
+    size = np.abs(distances)
+    steps = np.log(np.maximum(size, 1).astype(np.float32) / np.float32(exact))
+    steps = steps / np.float32(np.log(buckets.furthest / exact)) * np.float32(half - exact)
+    larger = np.minimum(exact + steps.astype(np.int64), half - 1)
+    return np.where(distances > 0, half, 0) + np.where(size < exact, size, larger)
+
+
+def _distance_bias(source: Checkpoint, rows: int, config: Config) -> layout.Tensors:
+    """What attention adds for each distance, out of what the checkpoint has for buckets of them."""
+    buckets, heads = source.family.buckets, config["num_attention_heads"]
+    table = load(*source.find(buckets.tensor, rows, heads))
+    furthest = config["max_position_embeddings"] - config["position_offset"] - 1
+    values = table[bucket_of(np.arange(-furthest, furthest + 1), buckets)].T
+    return {"encoder.distance_bias": layout.stored(layout.rows(np.ascontiguousarray(values)))}
+
+
 def _output(source: Checkpoint, name: str, label_count: int, hidden: int) -> layout.Tensors:
     """A head's last linear layer, as rows."""
     if source.has(f"{name}.weight") and (found := source.stored[source.names[f"{name}.weight"]].shape)[:1] != (
@@ -204,14 +224,17 @@ def convert(
     layers: Sequence[str],
     where: Path,
     keep: tuple[str, ...],
+    bucket_rows: int | None = None,
 ) -> Encoder:
     """The canonical tensors of a checkpoint, matrices not read yet, by a config that is already in the form of tools/format.md.
 
-    `layers` are the checkpoint's names of those that are stored.
+    `layers` are the checkpoint's names of those that are stored, `bucket_rows` the rows of its table of distances.
     """
     source = Checkpoint(stored, family)
     kind, precision = config["head"], config["precision"]
     tensors = _embeddings(source, config, precision)
+    if bucket_rows is not None:
+        tensors |= _distance_bias(source, bucket_rows, config)
     for index, layer in enumerate(layers):
         tensors |= _layer(source, index, layer, config, precision)
     head = family.heads.get(kind)

@@ -105,12 +105,23 @@ def padding_id(config: Config, family: Family, sizes: Config, path: Path) -> int
     """The token that positions are counted from: it takes its own row, the others those after it; None: from row 0."""
     if family.padding_id is None:
         return None
-    value = config.get("pad_token_id", family.padding_id)
+    value = config.get("pad_token_id", family.padding_id) if family.reads_padding_id else family.padding_id
     last = min(sizes["vocab_size"] - 1, sizes["max_position_embeddings"] - 2)
     if type(value) is not int or not 0 <= value <= last:
         expected = f"0 to {last}: positions are counted from it"
         raise fail("pad_token_id is no valid token id", where=path, expected=expected, got=value)
     return value
+
+
+def bucket_rows(config: Config, family: Family, path: Path) -> int | None:
+    """The rows of the table of buckets of distances; None: the family has none."""
+    if family.buckets is None:
+        return None
+    count = _size(config, family.buckets.rows, path)
+    if count < family.buckets.count:
+        what = f"{family.buckets.rows.names[0]} is too small: transformers asks for {family.buckets.count} buckets"
+        raise fail(what, where=path, expected=f"{family.buckets.count} or more", got=count)
+    return count
 
 
 def activation(config: Config, family: Family, path: Path) -> str:

@@ -82,7 +82,7 @@ def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> 
         "norm_place": "post",
         "gating": False,
         "bias": True,
-        "position_scheme": "absolute",
+        "position_scheme": "distance_bias" if family.buckets else "absolute",
         "key_window": 0,
         "max_length": sizes["max_position_embeddings"],
         "model_max_length": tokenizer.UNLIMITED,
@@ -182,7 +182,8 @@ def _model_parts(
     stored, dropped = _without_dropped(found, options)
     if adapter:
         stored, weights = lora.merge(adapter, stored, family), weights + adapter.files()
-    encoder = canonical.convert(stored, family, config, layers, folder, options.keep)
+    bucket_rows = model_config.bucket_rows(raw, family, path)
+    encoder = canonical.convert(stored, family, config, layers, folder, options.keep, bucket_rows)
     config["pooler"] = encoder.pooler
     tensors = tokenizer.tensors(resolved) | encoder.tensors | sentence_transformers.tensors(modules.layers)
     weights = weights + [path for layer in modules.layers for path in layer.files()]
@@ -275,7 +276,12 @@ def _metadata(
         "crc32": checksums,
     }
     needs_2 = {"normalizer", "embedding_projection", "layer_weights", "embedding", "score_function"} & (values["tokenizer"].keys() | values["config"].keys())
-    number = FORMAT if needs_2 or values["tokenizer"]["kind"] in ("unigram", "character_bpe") else 1
+    newer = (
+        values["tokenizer"]["kind"] in ("unigram", "character_bpe")
+        or (values["tokenizer"]["kind"] == "wordpiece" and "trim_offsets" in values["tokenizer"])
+        or values["config"].get("position_scheme", "absolute") != "absolute"
+    )
+    number = FORMAT if needs_2 or newer else 1
     return {"format": str(number), **{key: container.compact(value) for key, value in values.items()}}
 
 

@@ -67,6 +67,19 @@ class Groups(NamedTuple):
     layers: str
 
 
+class Buckets(NamedTuple):
+    """Numbers that attention adds to scores, one for each of its heads and each bucket of distances from query to key.
+
+    Buckets are those of T5: as many for what lies before as for what lies behind, half of them for a distance each, and
+    the others for more and more, the last from `furthest` on.
+    """
+
+    tensor: str  # [buckets, heads]
+    rows: Size  # as the checkpoint has them
+    count: int = 32  # of buckets: whatever there are, transformers asks for that many
+    furthest: int = 128
+
+
 class Family(NamedTuple):
     """One family. Values that most have are the defaults."""
 
@@ -80,6 +93,8 @@ class Family(NamedTuple):
     default_activation: str = "gelu"
     layer_norm_eps: str | None = "layer_norm_eps"  # its name in config.json; None: it is always the default
     padding_id: int | None = None  # default of pad_token_id, where positions are counted from it; None: from 0
+    reads_padding_id: bool = True  # else it is the default, whatever config.json has
+    buckets: Buckets | None = None
     pooler: Dense | None = Dense("pooler.dense", "tanh")  # the encoder's own
     names: Names = Names()
     groups: Groups | None = None
@@ -127,6 +142,21 @@ ROBERTA = Family(
 )
 XLM_ROBERTA = ROBERTA._replace(model_type="xlm-roberta", class_name="XLMRoberta", sizes=_sizes())
 CAMEMBERT = ROBERTA._replace(model_type="camembert", class_name="Camembert", sizes=_sizes())
+MPNET = ROBERTA._replace(
+    model_type="mpnet",
+    class_name="MPNet",
+    prefix="mpnet.",
+    sizes=_sizes(vocab_size=30527) | {"type_vocab_size": Size((), 0)},
+    reads_padding_id=False,
+    buckets=Buckets("encoder.relative_attention_bias.weight", Size(("relative_attention_num_buckets",), 32)),
+    names=Names(
+        query="attention.attn.q",
+        key="attention.attn.k",
+        value="attention.attn.v",
+        attention_output="attention.attn.o",
+        attention_norm="attention.LayerNorm",
+    ),
+)
 DISTILBERT = Family(
     model_type="distilbert",
     class_name="DistilBert",
@@ -193,7 +223,7 @@ ALBERT = Family(
     always_projects=True,
 )
 FAMILIES = {
-    family.model_type: family for family in (BERT, ROBERTA, XLM_ROBERTA, CAMEMBERT, DISTILBERT, ELECTRA, ALBERT)
+    family.model_type: family for family in (BERT, ROBERTA, XLM_ROBERTA, CAMEMBERT, DISTILBERT, ELECTRA, ALBERT, MPNET)
 }
 TOKENIZERS_ALONE = {  # model_type -> what of its encoder is missing
     "deberta-v2": "disentangled attention, whose scores depend on relative positions",

@@ -88,6 +88,19 @@ def _vocabulary(engine: Tokenizer) -> tuple[dict[str, int], list[str]]:
     return vocabulary, tokens
 
 
+def _is_trimmed(token: str) -> bool:
+    """Whether trim_offsets takes something off a token's range."""
+    ends = {token[:1], token[-1:]}
+    return any(end.isspace() or end in ("\u0120", "\u0085", *"\x1c\x1d\x1e\x1f") for end in ends if end)
+
+
+def _refuse_trimmed(tokens: list[str]) -> None:
+    """Throws where there are tokens whose ranges transformers trims and bertha doesn't."""
+    if tokens:
+        do = "Ranges of such tokens would be trimmed."
+        raise fail("trim_offsets is not supported with tokens that have spaces at an end", got=tokens[0], do=do)
+
+
 def _word_piece(engine: Tokenizer, vocabulary: dict[str, int]) -> tuple[Json, Json]:
     """The fields of a WordPiece tokenizer, and its post-processor."""
     model = engine.model
@@ -98,12 +111,19 @@ def _word_piece(engine: Tokenizer, vocabulary: dict[str, int]) -> tuple[Json, Js
     if model.unk_token not in vocabulary:
         do = "Without it unknown words can't be encoded."
         raise fail(f"the unknown token '{model.unk_token}' is not in the vocabulary", do=do)
+    processor = part_state(engine.post_processor, "TemplateProcessing", "BertProcessing", "RobertaProcessing")
+    if trims := processor.get("trim_offsets", False):
+        if processor["add_prefix_space"]:
+            raise fail("add_prefix_space is not supported with WordPiece", expected=False, got=True)
+        own = [token.content for token in engine.get_added_tokens_decoder().values()]
+        _refuse_trimmed([token for token in [*vocabulary, *own] if _is_trimmed(token)])
     return {
         **({"normalizer": steps} if options is None else options),
         "continuing_subword_prefix": model.continuing_subword_prefix,
         "max_input_chars_per_word": model.max_input_chars_per_word,
         "decoder_cleanup": decoder["cleanup"],
-    }, part_state(engine.post_processor, "TemplateProcessing", "BertProcessing")
+        **({"trim_offsets": True} if trims else {}),
+    }, processor
 
 
 def _require_plain(model: models.BPE, **others: tuple[Any, ...]) -> None:
@@ -211,12 +231,6 @@ def _unigram(engine: Tokenizer, state: Json) -> tuple[Json, Json]:
     }, processor
 
 
-def _is_trimmed(token: str) -> bool:
-    """Whether trim_offsets takes something off a token's range."""
-    ends = {token[:1], token[-1:]}
-    return any(end.isspace() or end in ("\u0120", "\u0085", *"\x1c\x1d\x1e\x1f") for end in ends if end)
-
-
 def _character_bpe(engine: Tokenizer, vocabulary: dict[str, int], merges: int) -> tuple[Json, Json]:
     """The fields of a tokenizer with BPE over characters, and its post-processor."""
     model = engine.model
@@ -232,9 +246,7 @@ def _character_bpe(engine: Tokenizer, vocabulary: dict[str, int], merges: int) -
         added = engine.get_added_tokens_decoder().values()
         trimmed = [token for token in vocabulary if _is_trimmed(token)]
         trimmed += [token.content for token in added if token.lstrip or token.rstrip or _is_trimmed(token.content)]
-        if trimmed:
-            do = "Ranges of such tokens would be trimmed."
-            raise fail("trim_offsets is not supported with tokens that have spaces at an end", got=trimmed[0], do=do)
+        _refuse_trimmed(trimmed)
     return {
         **({"normalizer": steps} if steps else {}),
         "num_merges": merges,

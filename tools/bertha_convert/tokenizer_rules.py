@@ -36,6 +36,8 @@ BERT_CLASSES = (
     "ElectraTokenizer",
     "ElectraTokenizerFast",
 )
+MPNET_TOKENS = roberta_rules.TOKENS | {"unk_token": "[UNK]"}
+MPNET_CLASSES = ("MPNetTokenizer", "MPNetTokenizerFast")
 ROBERTA_CLASSES = ("RobertaTokenizer", "RobertaTokenizerFast")
 AS_WRITTEN_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")  # run tokenizer.json as it is
 AS_WRITTEN_MODEL_TYPES = ("modernbert",)  # and so do these, whatever class their folders name
@@ -45,19 +47,21 @@ CLASSES_WITHOUT_TYPES = {  # without "Fast": they give a model no token_type_ids
     "v5": (
         "DistilBertTokenizer",
         "RobertaTokenizer",
+        "MPNetTokenizer",
         *FAIRSEQ_CLASSES,
         "AlbertTokenizer",
         "GemmaTokenizer",
         "TokenizersBackend",
         "PreTrainedTokenizer",
     ),
-    "v4": ("DistilBertTokenizer", "RobertaTokenizer", *FAIRSEQ_CLASSES),
+    "v4": ("DistilBertTokenizer", "RobertaTokenizer", "MPNetTokenizer", *FAIRSEQ_CLASSES),
 }
 CLASS_OF_MODEL_TYPE = {
     "roberta": "RobertaTokenizer",
     "xlm-roberta": "XLMRobertaTokenizer",
     "camembert": "CamembertTokenizer",
     "albert": "AlbertTokenizer",
+    "mpnet": "MPNetTokenizer",
     "deberta-v2": "DebertaV2Tokenizer",
 }
 
@@ -82,7 +86,7 @@ def read_files(folder: Path, model_config: Json) -> Files:
     if str(model_config.get("model_type")) in AS_WRITTEN_MODEL_TYPES:
         named = "TokenizersBackend"
     named = named or CLASS_OF_MODEL_TYPE.get(str(model_config.get("model_type")))
-    known = BERT_CLASSES + ROBERTA_CLASSES + bpe_rules.GEMMA_CLASSES + AS_WRITTEN_CLASSES
+    known = BERT_CLASSES + MPNET_CLASSES + ROBERTA_CLASSES + bpe_rules.GEMMA_CLASSES + AS_WRITTEN_CLASSES
     if named not in known and unigram_rules.class_of(named) is None:
         expected = " or ".join(str(name) for name in (*known[1:], *unigram_rules.CLASSES))
         raise fail(f"tokenizer class '{named}' is not supported", where=folder, expected=expected)
@@ -170,18 +174,18 @@ def _bert_normalizer(config: Json, clean_text: bool = True) -> normalizers.BertN
     )
 
 
-def _template(_: Json, special: Specials, engine: Tokenizer) -> processors.TemplateProcessing:
-    """BERT's `[CLS] A [SEP] B [SEP]`."""
+def _template(special: Specials, engine: Tokenizer, twice: bool = False) -> processors.TemplateProcessing:
+    """BERT's `[CLS] A [SEP] B [SEP]`, or MPNet's, whose first `[SEP]` of a pair stands twice."""
     cls, sep = special.named["cls_token"].content, special.named["sep_token"].content
     return processors.TemplateProcessing(
         single=f"{cls}:0 $A:0 {sep}:0",
-        pair=f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1",
+        pair=f"{cls}:0 $A:0 {sep}:0 {f'{sep}:0 ' if twice else ''}$B:1 {sep}:1",
         special_tokens=[(token, engine.token_to_id(token)) for token in (cls, sep)],
     )
 
 
 def _from_vocabulary(files: Files, rules: str, config: Json, special: Specials) -> Tokenizer:
-    """The engine that BERT's class builds from a vocabulary."""
+    """The engine that the classes of BERT and MPNet build from a vocabulary."""
     engine = Tokenizer(models.WordPiece(_vocabulary(files, rules), unk_token=special.named["unk_token"].content))
     engine.normalizer = _bert_normalizer(config)
     engine.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -232,6 +236,9 @@ def _class_tokens(files: Files, rules: str) -> tuple[Json, dict[str, Json]]:
         its = unigram_rules.CLASSES[unigram]
         flags = its.new_flags if rules == "v5" else its.old_flags
         return its.tokens, flags | its.old_model_flags if rules == "v4" and files.tokenizer is None else flags
+    if files.tokenizer_class in MPNET_CLASSES:
+        own = {"special": True} if files.tokenizer is None else {}
+        return MPNET_TOKENS, {name: {"lstrip": name == "mask_token", **own} for name in MPNET_TOKENS}
     if files.tokenizer_class not in ROBERTA_CLASSES:
         return BERT_TOKENS, {}
     flags: dict[str, Json] = {}
@@ -275,16 +282,21 @@ def _class_engine(
         state = state_of(engine.normalizer)
         if state["type"] != "BertNormalizer":  # the class sets the options of that one, and leaves others alone
             return engine, "tokenizer.json, as written"
+        if files.tokenizer_class in MPNET_CLASSES:  # which leaves that option as it is
+            config = {**config, "tokenize_chinese_chars": state["handle_chinese_chars"]}
         engine.normalizer = _bert_normalizer(config, state["clean_text"])
         return engine, "tokenizer.json, its normaliser by tokenizer_config.json"
     if roberta:
         vocabulary, merges = _vocabulary(files, rules), _written_merges(files, rules)
         engine = roberta_rules.from_vocabulary(vocabulary, merges, _roberta_options(config)[0])
     else:
+        if rules == "v4" and files.tokenizer_class in MPNET_CLASSES and not config.get("do_basic_tokenize", True):
+            config = {**config, "tokenize_chinese_chars": False}
         engine = _from_vocabulary(files, rules, config, special)
     if rules == "v4":
-        engine.post_processor = _class_template(files, config, special, engine)
-    return engine, f"tokenizer_config.json and {'RoBERTa' if roberta else 'BERT'}'s defaults"
+        engine.post_processor = _class_template(files, rules, config, special, engine)
+    name = "RoBERTa" if roberta else "MPNet" if files.tokenizer_class in MPNET_CLASSES else "BERT"
+    return engine, f"tokenizer_config.json and {name}'s defaults"
 
 
 def _model_source(files: Files, rules: str) -> unigram_rules.Source | None:
@@ -319,13 +331,19 @@ def _unigram_engine(
     return engine, f"tokenizer_config.json and {name}'s defaults" + (", its BPE taken for Unigram" if other else "")
 
 
-def _class_template(files: Files, config: Json, special: Specials, engine: Tokenizer) -> Any:
+def _class_template(files: Files, rules: str, config: Json, special: Specials, engine: Tokenizer) -> Any:
     """The post-processor that the class sets."""
     if unigram := unigram_rules.class_of(files.tokenizer_class):
         named = {key: token.content for key, token in special.named.items()}
         return unigram_rules.new_template(unigram, engine, named, files.tokenizer)
-    template = _roberta_template if files.tokenizer_class in ROBERTA_CLASSES else _template
-    return template(config, special, engine)
+    if files.tokenizer_class in MPNET_CLASSES:
+        cls, sep = special.named["cls_token"].content, special.named["sep_token"].content
+        if rules == "v4":
+            return _template(special, engine, twice=True)
+        return roberta_rules.post_processor(cls, sep, engine, trim_offsets=True, add_prefix_space=False)
+    if files.tokenizer_class in ROBERTA_CLASSES:
+        return _roberta_template(config, special, engine)
+    return _template(special, engine)
 
 
 def _has_ends_template(files: Files, config: Json) -> bool:
@@ -359,7 +377,7 @@ def build_engine(files: Files, rules: str) -> tuple[Tokenizer, Specials, str]:
     elif rules == "v5" and files.tokenizer_class in bpe_rules.GEMMA_CLASSES:
         engine.post_processor = _from_tokenizer_json(files).post_processor
     elif rules == "v5" and files.tokenizer_class not in AS_WRITTEN_CLASSES:
-        engine.post_processor = _class_template(files, config, special, engine)
+        engine.post_processor = _class_template(files, rules, config, special, engine)
     return engine, special, options
 
 

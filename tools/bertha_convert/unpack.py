@@ -8,7 +8,8 @@ import numpy as np
 from safetensors.numpy import safe_open
 
 from . import layout
-from .config import layers, sizes
+from .canonical import bucket_of
+from .config import bucket_rows, layers, sizes
 from .container import read_tensors
 from .families import Family
 
@@ -83,6 +84,15 @@ def _layer(tensors: Tensors, index: int, new: str, config: Json, family: Family)
     return result | _norm(tensors, f"{layer}.output.norm", f"{new}.{names.output_norm}", hidden)
 
 
+def _buckets(tensors: Tensors, config: Json, family: Family, rows: int) -> Tensors:
+    """The numbers of buckets of distances; 0 for those that no distance is in."""
+    furthest = config["max_position_embeddings"] - config["position_offset"] - 1
+    values = tensors["encoder.distance_bias"][:, : 2 * furthest + 1].T
+    table = np.zeros((rows, values.shape[1]), np.float32)
+    table[bucket_of(np.arange(-furthest, furthest + 1), family.buckets)] = values
+    return {family.buckets.tensor: table}
+
+
 def reference_state(path: Path, family: Family, raw: Json) -> Tensors:
     """The float32 weights that a model file stands for, under transformers' names, which depend on its config.json."""
     tensors, config = read_tensors(path), read_metadata(path)["config"]
@@ -94,6 +104,8 @@ def reference_state(path: Path, family: Family, raw: Json) -> Tensors:
     encoder |= _norm(tensors, "embeddings.norm", "embeddings.LayerNorm", width)
     if width != hidden or family.always_projects:
         encoder |= _named(family.names.projection, _linear(tensors, "embeddings.projection", hidden, width))
+    if family.buckets:
+        encoder |= _buckets(tensors, config, family, bucket_rows(raw, family, path))
     count = sizes(raw, family, path)["num_hidden_layers"]
     for index, name in enumerate(dict.fromkeys(layers(raw, family, count, path))):
         encoder |= _layer(tensors, index, name, config, family)

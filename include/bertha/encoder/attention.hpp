@@ -1,18 +1,20 @@
 // Multi-head self-attention of one layer, with its output projection.
 //
-//     context = concat over attention heads a of softmax(q_a k_a^T / sqrt D) v_a
+//     context = concat over attention heads a of softmax(q_a k_a^T / sqrt D + bias_a) v_a
 //     hidden += W_o context + b_o
 //
 // Shapes: hidden and x, of which q, k and v are made, [T, H]; q, k, v [T, D] for each attention head; W_o [H, H]; T
-// tokens of the chunk, H hidden_size, A num_attention_heads, D = H / A. Equals `BertSelfAttention` + `BertSelfOutput`
-// in transformers/models/bert/modeling_bert.py (5.23.0), without dropout and without the norm, which is the layer's. A
-// sequence sees only its own rows: sequences lie one after the other, so there is no mask. An attention head's
-// projection is computed and used while it is in cache.
+// tokens of the chunk, H hidden_size, A num_attention_heads, D = H / A; bias_a[i, j], where there is one, depends on
+// j - i alone, as `compute_position_bias` in .../mpnet/modeling_mpnet.py makes it. Equals `BertSelfAttention` +
+// `BertSelfOutput` in transformers/models/bert/modeling_bert.py (5.23.0), without dropout and without the norm, which
+// is the layer's. A sequence sees only its own rows: sequences lie one after the other, so there is no mask. An
+// attention head's projection is computed and used while it is in cache.
 
 #pragma once
 
 #include <algorithm>
 #include <bertha/encoder/linear.hpp>
+#include <bertha/encoder/position_tables.hpp>
 #include <span>
 #include <string>
 
@@ -26,8 +28,9 @@ template <Precision P>
 class SelfAttention {
  public:
   /// Takes `<layer.weights>.attention.*`. Throws Error{missing_tensor | shape}.
-  SelfAttention(WeightFile& file, const ModelConfig& config, const LayerConfig& layer)
-      : num_attention_heads_(config.num_attention_heads),
+  SelfAttention(WeightFile& file, const ModelConfig& config, const LayerConfig& layer, const PositionTables& positions)
+      : positions_(positions),
+        num_attention_heads_(config.num_attention_heads),
         head_size_(config.head_size()),
         padded_head_size_(kernels::round_up(head_size_, 16)),
         scale_(kernels::attention_scale(head_size_)),
@@ -90,10 +93,12 @@ class SelfAttention {
                  .context = context.row(first) + attention_head * head_size_,
                  .context_stride = context.stride,
                  .scratch = memory.attention.reserve(kernels::attention_scratch(length, head_size_)),
-                 .fine = fine_});
+                 .fine = fine_,
+                 .bias = positions_.distance_bias(attention_head)});
     }
   }
 
+  PositionTables positions_;
   std::size_t num_attention_heads_, head_size_, padded_head_size_;
   float scale_;
   bool fine_;                  // in int8

@@ -89,8 +89,9 @@ class Encoder {
       throw_error(ErrorCode::unsupported,
                   {file.name(), ": 'max_position_embeddings' is ", config.max_position_embeddings,
                    "; attention in this precision is exact up to ", P::kMostKeys, " tokens; run the model in float32"});
+    const PositionTables positions(file, config);
     for (std::size_t i = 0; i < config.num_hidden_layers; ++i)
-      if (config.stored_layer(i) == layers_.size()) layers_.emplace_back(file, config, config.layer(i));
+      if (config.stored_layer(i) == layers_.size()) layers_.emplace_back(file, config, config.layer(i), positions);
     if (config.pooler) pooler_.emplace(file, *config.pooler, config.hidden_size);
   }
 

@@ -18,8 +18,8 @@ template <Precision P>
 class EncoderLayer {
  public:
   /// Takes `<layer.weights>.*`. Throws Error{missing_tensor | shape}.
-  EncoderLayer(WeightFile& file, const ModelConfig& config, const LayerConfig& layer)
-      : attention_(file, config, layer),
+  EncoderLayer(WeightFile& file, const ModelConfig& config, const LayerConfig& layer, const PositionTables& positions)
+      : attention_(file, config, layer, positions),
         attention_norm_(file, layer.weights + ".attention.output.norm", config.hidden_size, config.layer_norm_eps,
                         layer.needs_bias),
         feed_forward_(file, config, layer),

@@ -53,7 +53,7 @@ inline void check_batch(const ModelConfig& config, const Batch& batch) {
   const std::size_t types = std::max<std::size_t>(1, config.type_vocab_size);
   for (const std::uint32_t type : batch.type_ids())
     if (type >= types) fail("a token type id", type, types - 1);
-  const std::size_t longest = config.max_position_embeddings - config.position_offset;
+  const std::size_t longest = config.positions();
   for (std::size_t s = 0; s < batch.sequences(); ++s)
     if (batch.length(s) > longest) fail("the length of a sequence", batch.length(s), longest);
 }

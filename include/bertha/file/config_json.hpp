@@ -128,9 +128,8 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
   if (json.string("norm_place") != "post") json.refuse_unknown("norm_place", "\"post\"");
   if (json.boolean("gating")) json.refuse_unknown("gating", "false");
   if (!json.boolean("bias")) json.refuse_unknown("bias", "true");
-  if (json.string("position_scheme") != "absolute") {
-    json.refuse_unknown("position_scheme", "\"absolute\"");
-  }
+  config.position_scheme = json.choice<PositionScheme>(
+      "position_scheme", {{"absolute", PositionScheme::absolute}, {"distance_bias", PositionScheme::distance_bias}});
   if (json.integer("key_window", 0, kMaxSize) != 0) json.refuse_unknown("key_window", "0");
   read_pooling(json, config);
   config.head = json.choice<HeadKind>("head", {{"none", HeadKind::none},
@@ -231,7 +230,7 @@ inline ModelConfig read_config(std::string_view text, const std::string& where) 
     if (config.head == HeadKind::embedding) config.embedding = read_embedding(json.get("embedding"), json.where());
     if (config.precision == PrecisionKind::int8) read_calibration(json, config);
     // Each token takes a row of the position table, so no sequence may be longer than what is left of it.
-    config.max_length = json.integer("max_length", 1, config.max_position_embeddings - config.position_offset);
+    config.max_length = json.integer("max_length", 1, config.positions());
   } else {
     config.max_length = json.integer("max_length", 1, kMaxSize);
   }

@@ -159,6 +159,8 @@ inline void read_options(JsonObject& json, WordPieceOptions& options) {
   options.continuing_subword_prefix = json.string("continuing_subword_prefix");
   options.max_input_chars_per_word = json.integer("max_input_chars_per_word", 1, kMaxSize);
   options.decoder_cleanup = json.boolean("decoder_cleanup");
+  if (json.has("trim_offsets") && !(options.trim_offsets = json.boolean("trim_offsets")))
+    json.refuse("trim_offsets", "true where it is given");
 }
 
 inline void read_options(JsonObject& json, ByteBpeOptions& options) {

@@ -46,6 +46,7 @@ class WordPieceTokenizer {
       : normalizer_({options.clean_text, options.handle_chinese_chars, options.strip_accents, options.lowercase}),
         word_piece_(strings, options.continuing_subword_prefix, unknown, options.max_input_chars_per_word),
         decoder_cleanup_(options.decoder_cleanup),
+        trim_offsets_(options.trim_offsets),
         steps_(std::move(steps)) {}
 
   const StoredStrings& strings() const { return word_piece_.strings(); }
@@ -74,8 +75,10 @@ class WordPieceTokenizer {
     Run(const WordPieceTokenizer& tokenizer, std::string_view text, const Stop& stop)
         : its_(tokenizer), text_(text), stop_(stop), memory_(tokenizer.memory_.take()) {}
 
-    /// Appends an added token that was found at `origin`.
-    void append_added_token(std::uint32_t id, Span origin) { tokens_.append(id, origin, word_++); }
+    /// Appends an added token that was found at `origin`, white space that it took included.
+    void append_added_token(std::uint32_t id, Span origin) {
+      tokens_.append(id, its_.trim_offsets_ ? without_spaces(origin) : origin, word_++);
+    }
 
     /// Appends the tokens of bytes [from, to) of the text. White space and punctuation end a word whatever the options,
     /// and nothing moves across them in BERT's normaliser: so each part between them is looked at alone.
@@ -202,6 +205,21 @@ class WordPieceTokenizer {
       return n_words;
     }
 
+    Span without_spaces(Span range) const {
+      const auto is_space = [](std::uint32_t c) { return (unicode::properties(c).flags & unicode::kWhiteSpace) != 0; };
+      while (range.start < range.end) {
+        const utf8::CodePoint first = utf8::decode(text_, range.start);
+        if (!is_space(first.value)) break;
+        range.start += static_cast<std::uint32_t>(first.size);
+      }
+      while (range.start < range.end) {
+        const std::size_t last = unicode::last_code_point(text_.substr(0, range.end));
+        if (!is_space(utf8::decode(text_, last).value)) break;
+        range.end = static_cast<std::uint32_t>(last);
+      }
+      return range;
+    }
+
     std::string_view lower(std::string_view text) {
       std::string& lowered = memory_->lowered;
       lowered.assign(text);
@@ -235,7 +253,7 @@ class WordPieceTokenizer {
 
   BertNormalizer normalizer_;
   WordPiece word_piece_;
-  bool decoder_cleanup_;
+  bool decoder_cleanup_, trim_offsets_;
   StepNormalizer steps_;
   mutable detail::Pool<Memory> memory_;
 };
