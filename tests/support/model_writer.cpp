@@ -219,7 +219,7 @@ void ModelWriter::describe(const TinyOptions& o) {
                    {"norm_place", "post"},
                    {"gating", false},
                    {"bias", true},
-                   {"position_scheme", "absolute"},
+                   {"position_scheme", o.distance_bias ? "distance_bias" : "absolute"},
                    {"key_window", 0},
                    {"pooler", o.pooler.empty() ? Json(nullptr) : Json(o.pooler)},
                    {"head", o.kind == "encoder" ? "none" : o.head},
@@ -336,6 +336,10 @@ void ModelWriter::add_encoder(const TinyOptions& o) {
   add_table("embeddings.position", random(o.max_position_embeddings * e), o.max_position_embeddings, precision_);
   add_norm("embeddings.norm", e);
   if (e != h || o.embedding_projection) add_random_linear("embeddings.projection", h, e, precision_);
+  if (o.distance_bias) {
+    const std::size_t positions = o.max_position_embeddings - (o.position_padding_id ? *o.position_padding_id + 1 : 0);
+    add_rows("encoder.distance_bias", random(o.num_attention_heads * (2 * positions - 1)), o.num_attention_heads);
+  }
   const auto& shared = o.layer_weights;
   const std::size_t stored = shared.empty() ? o.num_hidden_layers : 1 + *std::max_element(shared.begin(), shared.end());
   for (std::size_t i = 0; i < stored; ++i) {

@@ -44,6 +44,7 @@ struct TinyOptions {
   std::size_t max_position_embeddings = 24;
   std::size_t type_vocab_size = 2;
   std::optional<std::uint32_t> position_padding_id = {};  // positions are counted from it
+  bool distance_bias = false;                             // attention adds a number for the distance from query to key
   std::vector<std::string> vocabulary = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a",   "b",   "c",  "##a",
                                          "##b",   "##c",   ".",     "the",   "cat",    "sat", "##s", "##t"};
   std::uint32_t seed = 1;

@@ -32,6 +32,7 @@ BIOES = ("O", "B-PER", "I-PER", "E-PER", "S-PER", "B-LOC", "I-LOC", "E-LOC", "S-
 BIO = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG")
 YES_NO = ("no", "yes")
 INFERENCE = ("contradiction", "neutral", "entailment")
+BERT_SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MIXED = ("B-PER", "I-PER", "LOC", "E-ORG", "S-ORG", "B-MISC-X", "I-MISC-X", "O")
 
 Json = dict[str, Any]
@@ -81,6 +82,14 @@ XLM_ROBERTA: Json = {**ROBERTA, "family": "xlm-roberta"}
 
 
 CAMEMBERT: Json = {**ROBERTA, "family": "camembert"}
+
+
+MPNET: Json = {
+    "family": "mpnet",
+    "every": 3,
+    "padded": True,
+    "sizes": {"max_position_embeddings": 130, "pad_token_id": 1},
+}
 
 
 def electra(embedding_size: int) -> Json:
@@ -158,11 +167,16 @@ MODELS = (
     Tiny("albert_answers", QUESTION, 4, 28, 7, 40, selftest=True, **albert(30, 2)),
     Tiny("albert_encoder", NONE, 2, 28, 2, 40, **albert(12, 1, 2)),
     Tiny("albert_bfloat16", TOKEN, 2, 32, 2, 48, labels=BIO, **BFLOAT16, **albert(21)),
+    Tiny("mpnet_classify", SEQUENCE, 2, 32, 4, 48, labels=tuple("abc"), selftest=True, **MPNET),
+    Tiny("mpnet_entities", TOKEN, 1, 28, 2, 40, "relu", cased=True, labels=BIO, seed=2, **MPNET),
+    Tiny("mpnet_answers", QUESTION, 1, 28, 2, 40, selftest=True, **MPNET),
+    Tiny("mpnet_encoder", NONE, 2, 36, 3, 40, "gelu_new", **{**MPNET, "padded": False}),
+    Tiny("mpnet_int8", TOKEN, 1, 32, 2, 48, labels=BIO, precision="int8", selftest=True, **MPNET),
     Tiny("albert_int8", TOKEN, 3, 32, 2, 48, labels=BIO, precision="int8", selftest=True, **albert(32)),
 )
 
 
-def vocabulary(cased: bool) -> list[str]:
+def vocabulary(cased: bool, specials: tuple[str, ...]) -> list[str]:
     """A few hundred pieces of the texts: single characters, and the most frequent beginnings and insides of words."""
     fold = (lambda text: text) if cased else str.lower
     words = [
@@ -184,7 +198,6 @@ def vocabulary(cased: bool) -> list[str]:
     frequent = sorted(counts, key=lambda piece: (-counts[piece], piece))
     others = "\u6771\u4eac\u043c\u0430\u0448\u03bf\u03b4\u20ac\u00a3"
     pieces = [*singles, *("##" + letter for letter in singles if letter.isalnum()), *others, "##\u03bf", "##\u0430"]
-    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     return list(dict.fromkeys([*specials, *pieces, *frequent]))[:300]
 
 
@@ -231,11 +244,16 @@ def model_class(family: str, head: str) -> Any:
     return getattr(transformers, FAMILIES[family].class_name + CLASSES[head])
 
 
-def write_word_pieces(folder: Path, cased: bool) -> int:
+def write_word_pieces(folder: Path, cased: bool, specials: tuple[str, ...] = BERT_SPECIALS) -> int:
     """Writes vocab.txt, and returns the number of tokens."""
-    tokens = vocabulary(cased)
+    tokens = vocabulary(cased, specials)
     (folder / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
     return len(tokens)
+
+
+def write_mpnet(folder: Path, cased: bool) -> int:
+    """MPNet's vocab.txt."""
+    return write_word_pieces(folder, cased, ("<s>", "<pad>", "</s>", "[UNK]", "<mask>"))
 
 
 def write_byte_pairs(folder: Path, cased: bool) -> int:
@@ -333,6 +351,7 @@ TOKENIZERS = {  # the class, and what writes its vocabulary
     "xlm-roberta": ("XLMRobertaTokenizer", write_fairseq),
     "camembert": ("CamembertTokenizer", write_camembert),
     "albert": ("AlbertTokenizer", write_albert),
+    "mpnet": ("MPNetTokenizer", write_mpnet),
 }
 
 

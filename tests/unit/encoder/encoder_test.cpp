@@ -91,6 +91,8 @@ TEST(Encoder, EqualsTheReferenceAfterEveryLayer) {
         TinyOptions options = wide(hidden_size, heads);
         options.hidden_act = activation;
         options.type_vocab_size = types;
+        options.distance_bias = types == 0;
+        if (heads == 5) options.position_padding_id = 3;
         Loaded<bertha::Float32> model(options);
         Reference reference(ModelWriter::tiny(options), options);
         bertha::Workspace work;
@@ -130,6 +132,7 @@ template <class Precision>
 void expect_same_bits_in_any_batch(bool calibrated = false) {
   TinyOptions options = wide(36, 3);
   options.calibrated = calibrated;
+  options.distance_bias = !calibrated;
   options.precision = bertha::to_string(Precision::kind);
   Loaded<Precision> model(options);
   std::vector<float> alone, pooled_alone;
@@ -404,6 +407,30 @@ TEST(Encoder, RefusesSequencesThatArePastThePositionTable) {
   expect_error(ErrorCode::input, {"length", "23", "22"}, [&] { model.encoder.forward(longer, work); });
   padded.add(Ids(23, 1));  // these would have a row, but a limit that depends on the tokens helps nobody
   expect_error(ErrorCode::input, {"length", "23", "22"}, [&] { model.encoder.forward(padded, work); });
+}
+
+TEST(Encoder, RefusesDistanceBiasesThatAreMissingOrOfAnotherSize) {
+  TinyOptions options;
+  options.distance_bias = true;
+  options.position_padding_id = 1;  // of 24 positions two are no token's: distances from -21 to 21
+  const auto load = [](const ModelWriter& model) {
+    const AlignedBytes bytes(model.bytes());
+    auto file = bertha::WeightFile::from_bytes(bytes.span());
+    bertha::Encoder<bertha::Float32>(file, file.config());
+  };
+  const std::string name = "encoder.distance_bias";
+  ModelWriter model = ModelWriter::tiny(options);
+  EXPECT_NO_THROW(load(model));
+  EXPECT_EQ(model.tensor(name).shape, (std::vector<std::size_t>{3, 48}));
+  ModelWriter other = model;
+  other.tensor(name).shape = {48, 3};
+  expect_error(ErrorCode::shape, {name, "[3, 48]", "[48, 3]"}, [&] { load(other); });
+  other = model;
+  other.config["num_attention_heads"] = 2;
+  EXPECT_THROW(load(other), bertha::Error);
+  other = model;
+  std::erase_if(other.tensors, [&](const auto& tensor) { return tensor.name == name; });
+  expect_error(ErrorCode::missing_tensor, {name}, [&] { load(other); });
 }
 
 TEST(Encoder, RefusesWhatIsTooLargeWithBothNumbers) {

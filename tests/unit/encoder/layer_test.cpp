@@ -45,7 +45,7 @@ template <class P>
 std::vector<float> layer_output(const ModelWriter& model, const LayerConfig& layer) {
   const AlignedBytes bytes(model.bytes());
   auto file = bertha::WeightFile::from_bytes(bytes.span());
-  const bertha::EncoderLayer<P> encoder_layer(file, file.config(), layer);
+  const bertha::EncoderLayer<P> encoder_layer(file, file.config(), layer, {file, file.config()});
   bertha::Workspace work;
   work.prepare({.max_threads = 1});
   bertha::AlignedBuffer<float> memory;
@@ -79,7 +79,7 @@ TYPED_TEST(EncoderLayer, HasBlocksThatAddWhatTheyMakeOfOneMatrixToAnother) {
   const AlignedBytes bytes(writer<TypeParam>().bytes());
   auto file = bertha::WeightFile::from_bytes(bytes.span());
   const bertha::ModelConfig config = file.config();
-  const bertha::SelfAttention<TypeParam> attention(file, config, config.layer(0));
+  const bertha::SelfAttention<TypeParam> attention(file, config, config.layer(0), {file, config});
   const bertha::FeedForward<TypeParam> feed_forward(file, config, config.layer(0));
   bertha::Workspace work;
   work.prepare({.max_threads = 1});

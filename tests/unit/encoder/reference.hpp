@@ -112,6 +112,17 @@ class Reference {
     return y;
   }
 
+  /// What an attention head adds to scores [n, n].
+  Matrix biases(Eigen::Index a, Eigen::Index n) {
+    const auto padding = o_.position_padding_id ? *o_.position_padding_id + 1 : 0;
+    const auto positions = static_cast<Eigen::Index>(o_.max_position_embeddings - padding);
+    const Matrix table = rows("encoder.distance_bias", static_cast<std::size_t>(2 * positions - 1));
+    Matrix result(n, n);
+    for (Eigen::Index i = 0; i < n; ++i)
+      for (Eigen::Index j = 0; j < n; ++j) result(i, j) = table(a, positions - 1 + j - i);
+    return result;
+  }
+
   double activate(double x) const {
     if (o_.hidden_act == "gelu") return x / 2 * (1 + std::erf(x / std::sqrt(2.0)));
     if (o_.hidden_act == "gelu_tanh") return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
@@ -131,6 +142,7 @@ class Reference {
       const Matrix q = projected.middleCols(3 * a * padded, d), k = projected.middleCols((3 * a + 1) * padded, d),
                    v = projected.middleCols((3 * a + 2) * padded, d);
       Matrix scores = q * k.transpose() / std::sqrt(static_cast<double>(d));
+      if (o_.distance_bias) scores += biases(a, scores.rows());
       for (Eigen::Index t = 0; t < scores.rows(); ++t) {
         scores.row(t) = (scores.row(t).array() - scores.row(t).maxCoeff()).exp();
         scores.row(t) /= scores.row(t).sum();

@@ -93,6 +93,17 @@ TEST(TokenizerJson, ReadsEveryField) {
   EXPECT_EQ(tokenizer.pair[3].type_id, 1u);
 }
 
+TEST(TokenizerJson, TrimsRangesOfWordPiecesWhereItSaysSo) {
+  Json json = tiny().tokenizer;
+  EXPECT_FALSE(std::get<WordPieceOptions>(read_tokenizer(json, read_config(tiny().config)).model).trim_offsets);
+  json["trim_offsets"] = true;
+  EXPECT_TRUE(std::get<WordPieceOptions>(read_tokenizer(json, read_config(tiny().config)).model).trim_offsets);
+  for (const Json& bad : {Json(false), Json(1), Json("true"), Json(nullptr)}) {
+    json["trim_offsets"] = bad;
+    expect_error(ErrorCode::format, {"'trim_offsets'"}, [&] { read_tokenizer(json, read_config(tiny().config)); });
+  }
+}
+
 TEST(TokenizerJson, ReadsTheFieldsOfByteLevelBpe) {
   const TokenizerConfig tokenizer = read_tokenizer(byte_bpe(), read_config(tiny().config));
   EXPECT_EQ(bertha::kind(tokenizer), "byte_bpe");
@@ -172,7 +183,7 @@ TEST(TokenizerJson, RefusesFieldsOfTheOtherKindAndWrongValuesOfByteLevelBpe) {
         ErrorCode::format, words, [&] { read_tokenizer(json, config); }, change.dump());
   };
   refuse({{"lowercase", true}}, {"\"lowercase\"", "unknown"});
-  expect_tokenizer(ErrorCode::format, {{"trim_offsets", true}}, {"\"trim_offsets\"", "unknown"});
+  expect_tokenizer(ErrorCode::format, {{"add_prefix_space", true}}, {"\"add_prefix_space\"", "unknown"});
   refuse({{"add_prefix_space", nullptr}}, {"'add_prefix_space'", "true or false"});
   refuse({{"trim_offsets", 1}}, {"'trim_offsets'", "true or false"});
   for (const Json& value : {Json(0), Json(-1), Json(1.5), Json(nullptr), Json((1 << 24) + 1)}) {

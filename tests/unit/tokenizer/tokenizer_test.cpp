@@ -63,6 +63,18 @@ TEST(Tokenizer, LeavesTheTemplateOutWhenTold) {
   EXPECT_EQ(letters().encode("", options).size(), 0u);
 }
 
+TEST(Tokenizer, LeavesWhiteSpaceOutOfTheRangesOfAddedTokensWhereItIsToldTo) {
+  const auto tokens = with_special({"a", "b"});
+  TokenizerConfig config = bert_config(tokens.size());
+  config.added_tokens.push_back(
+      {.id = static_cast<std::uint32_t>(tokens.size()), .content = "<m>", .lstrip = true, .rstrip = true});
+  const std::string text = "a \u2003<m>\t b<m>\n";
+  EXPECT_EQ(make_tokenizer(tokens, config).encode(text).offsets[2], (Span{1, 10}));
+  std::get<WordPieceOptions>(config.model).trim_offsets = true;
+  const Encoding trimmed = make_tokenizer(tokens, config).encode(text);
+  EXPECT_EQ(trimmed.offsets, (std::vector<Span>{{0, 0}, {0, 1}, {5, 8}, {10, 11}, {11, 14}, {0, 0}}));
+}
+
 TEST(Tokenizer, DoesNotMarkALiteralSpecialTokenOfTheText) {
   const Encoding encoding = letters().encode("a[SEP]");
   EXPECT_EQ(encoding.ids, (Ids{2, 5, 3, 3}));
