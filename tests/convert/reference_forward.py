@@ -84,8 +84,9 @@ def mpnet_hidden(w: Weights, config: Config, ids: list[int]) -> np.ndarray:
     x = x + w["mpnet.embeddings.position_embeddings.weight"][np.cumsum(seen) * seen + 1]
     x = layer_norm(w, "mpnet.embeddings.LayerNorm", x, eps)
     behind = np.arange(len(ids))[None] - np.arange(len(ids))[:, None]  # from query to key
-    assert len(ids) <= 8, "further ones share buckets"
-    biases = w["mpnet.encoder.relative_attention_bias.weight"][np.where(behind > 0, 16 + behind, -behind)].transpose(2, 0, 1)
+    assert len(ids) <= 12, "further ones are in other buckets"
+    bucket = np.minimum(np.abs(behind), 8) + np.where(behind > 0, 16, 0)
+    biases = w["mpnet.encoder.relative_attention_bias.weight"][bucket].transpose(2, 0, 1)
     for index in range(config["num_hidden_layers"]):
         layer = f"mpnet.encoder.layer.{index}."
         q, k, v = (linear(w, f"{layer}attention.attn.{part}", x) for part in "qkv")
