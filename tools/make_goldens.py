@@ -18,13 +18,15 @@ tests/golden/NAME.json is an object:
   head         as in the file's config
   cases        what the model does with ids, a list of
     text, text_pair (or null), ids, type_ids, offsets ([[start, end], ...] in code points)
-    logits       one row for sequence-classification, else a row per token; null where there is no head
+    logits       one row for sequence-classification, for masked-lm a row per mask, else a row per token; null where
+                 there is no head
     hidden       [after embeddings, after layer 0, ...], each [tokens][hidden_size]; null but for a few short texts
     pooled       [hidden_size] after tanh; only with `hidden`, and only for a head that is `none`
     original     demo models only: argmax over each row of the original checkpoint's logits
                (a head that is `custom`: text and scores, what PyTorch makes of the head in examples/custom_head.cpp)
     bfloat16     bfloat16 models only: argmax over each row of logits (question-answering: over each column) of
                transformers in torch.bfloat16
+  decoded      masked-lm in float32 only: ids, skip (skip_special_tokens) and text, what the tokenizer decodes them to
   pipelines    what the task's pipeline answers, a list of
     text, text_pair   as given (question answering: question, context)
     options           the pipeline's own names; what is not named has its default ("top_k": null asks for all labels)

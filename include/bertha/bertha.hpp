@@ -4,6 +4,7 @@
 
 #include <bertha/pipelines/embedder.hpp>
 #include <bertha/pipelines/entity_recognizer.hpp>
+#include <bertha/pipelines/fill_mask.hpp>
 #include <bertha/pipelines/question_answerer.hpp>
 #include <bertha/pipelines/reranker.hpp>
 #include <bertha/pipelines/text_classifier.hpp>

@@ -66,6 +66,7 @@ struct ModelConfig {
   std::size_t max_length = 0;          ///< tokens of the longest sequence, special tokens included
   std::optional<PoolerConfig> pooler;  ///< tanh(W x[0] + b) in BERT; other families' first dense layer of the head
   std::optional<EmbeddingConfig> embedding;  ///< where `head` is that
+  std::optional<MaskedLmConfig> masked_lm;   ///< where `head` is that
   HeadKind head = HeadKind::none;
   std::vector<std::string> labels;  ///< in the order of the logits
   ProblemType problem_type = ProblemType::unset;
@@ -186,6 +187,8 @@ struct SpecialTokens {
   std::uint32_t cls_token_id = 0;
   std::uint32_t sep_token_id = 0;
   std::uint32_t pad_token_id = 0;
+  std::optional<std::uint32_t> mask_token_id;  ///< in files of a masked-lm head, as is:
+  bool clean_up_tokenization_spaces = false;   ///< spaces before punctuation go from a text that ids are decoded to
   std::vector<AddedToken> added_tokens;
   std::vector<TemplatePiece> single;
   std::vector<TemplatePiece> pair;
@@ -209,10 +212,12 @@ struct SelfTestCase {
   std::optional<std::string> text_pair;
   std::vector<std::uint32_t> ids;
   std::vector<std::uint32_t> type_ids;
-  std::vector<std::size_t> offsets;  ///< start, end, start, end, ... in code points, two for each token
-  std::vector<float> logits;         ///< row-major; empty when there is no head
-  std::string logits_bytes;          ///< Int8 only: the scalar level's logits, hexadecimal, little endian; may be empty
-  std::string answer;                ///< compact JSON of the pipeline's answer; empty when it was not recorded
+  std::vector<std::size_t> offsets;      ///< start, end, start, end, ... in code points, two for each token
+  std::vector<std::uint32_t> positions;  ///< masked-lm only: the tokens that have a row of logits,
+  std::vector<std::uint32_t> columns;    ///< and the columns that are recorded of them
+  std::vector<float> logits;             ///< row-major; empty when there is no head
+  std::string logits_bytes;  ///< Int8 only: the scalar level's logits, hexadecimal, little endian; may be empty
+  std::string answer;        ///< compact JSON of the pipeline's answer; empty when it was not recorded
 };
 
 BERTHA_NAMESPACE_END

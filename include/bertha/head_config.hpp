@@ -23,6 +23,7 @@ enum class HeadKind : std::uint8_t {
   sequence_classification,
   token_classification,
   question_answering,
+  masked_lm,
   embedding,
   custom
 };
@@ -34,6 +35,7 @@ constexpr std::string_view to_string(HeadKind head) noexcept {
     case HeadKind::sequence_classification: return "sequence-classification";
     case HeadKind::token_classification: return "token-classification";
     case HeadKind::question_answering: return "question-answering";
+    case HeadKind::masked_lm: return "masked-lm";
     case HeadKind::embedding: return "embedding";
     case HeadKind::custom: return "custom";
   }
@@ -94,6 +96,12 @@ enum class ScoreFunction : std::uint8_t { automatic, none, sigmoid };
 
 /// How two embeddings are compared.
 enum class Similarity : std::uint8_t { cosine, dot, euclidean, manhattan };
+
+/// What a masked-lm head is, beside the sizes.
+struct MaskedLmConfig {
+  Activation activation = Activation::gelu;  ///< after its dense layer
+  bool tied = true;                          ///< its decoder is the word table
+};
 
 /// What an embedding is made of a text, beside the encoder.
 struct EmbeddingConfig {

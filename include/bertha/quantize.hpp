@@ -182,9 +182,18 @@ inline std::vector<std::string> recorded_logits(const WeightFile& file, const Ru
     Encoding encoding;
     encoding.ids = one.ids;
     encoding.type_ids = one.type_ids;
-    logits.push_back(to_hex(run(encoding).logits.values));
+    const Logits found = run(encoding, one.positions).logits;
+    logits.push_back(to_hex((file.config().masked_lm ? columns_of(found, one.columns) : found).values));
   }
   return logits;
+}
+
+/// The tokens of a sequence that a head of chosen rows is compared by.
+inline std::vector<std::uint32_t> some_tokens(const Encoding& encoding) {
+  constexpr std::uint32_t kStep = 16;  // each costs a product with the whole vocabulary
+  std::vector<std::uint32_t> tokens;
+  for (std::uint32_t i = 1; i < encoding.size(); i += kStep) tokens.push_back(i);
+  return tokens;
 }
 
 }  // namespace detail
@@ -214,9 +223,10 @@ inline QuantizeReport quantize(const std::string& in, const std::string& out, co
   QuantizeReport report;
   detail::Comparison with_plain(config), with_file(config);
   for (const Encoding& encoding : encodings) {
-    const detail::Outputs expected = exact(encoding), found = plain(encoding);
+    const std::vector<std::uint32_t> chosen = detail::some_tokens(encoding);
+    const detail::Outputs expected = exact(encoding, chosen), found = plain(encoding, chosen);
     with_plain.add(expected, found);
-    with_file.add(expected, options.plain ? found : quantised(encoding));
+    with_file.add(expected, options.plain ? found : quantised(encoding, chosen));
     report.tokens += encoding.size();
     report.labels += detail::labels_of(config, expected.logits).size();
   }

@@ -30,6 +30,22 @@ ARCHITECTURES = {
     "question-answering": "BertForQuestionAnswering",
     "none": "BertModel",
 }
+MASKED_LM = "masked-lm"
+MASKED_NAMES = {  # dense layer, norm, decoder, bias
+    "bert": tuple(f"cls.predictions.{name}" for name in ("transform.dense", "transform.LayerNorm", "decoder", "bias")),
+    **dict.fromkeys(
+        ("roberta", "xlm-roberta", "camembert", "mpnet"),
+        ("lm_head.dense", "lm_head.layer_norm", "lm_head.decoder", "lm_head.bias")
+    ),
+    "distilbert": ("vocab_transform", "vocab_layer_norm", "vocab_projector", "vocab_projector.bias"),
+    "electra": (
+        "generator_predictions.dense",
+        "generator_predictions.LayerNorm",
+        "generator_lm_head",
+        "generator_lm_head.bias",
+    ),
+    "albert": tuple(f"predictions.{name}" for name in ("dense", "LayerNorm", "decoder", "bias")),
+}
 DISTILBERT_KEYS = {
     "hidden_size": "dim",
     "num_hidden_layers": "n_layers",
@@ -148,13 +164,17 @@ def shapes(config: Json, head: str, labels: int) -> dict[str, tuple[int, ...]]:
     result |= {f"embeddings.LayerNorm.{part}": (width,) for part in ("weight", "bias")}
     for old, new in {"distilbert": DISTILBERT_NAMES, "albert": ALBERT_NAMES, "mpnet": MPNET_NAMES}.get(family, {}).items():
         result = {name.replace(f"{old}.", f"{new}."): shape for name, shape in result.items()}
+    if head == MASKED_LM:
+        dense_name, norm, _, bias = MASKED_NAMES[family]
+        result |= {f"{dense_name}.weight": (width, hidden), f"{dense_name}.bias": (width,), bias: (config["vocab_size"],)}
+        result |= {f"{norm}.{part}": (width,) for part in ("weight", "bias")}
     return result
 
 
 def weights(config: Json, head: str = "none", labels: int = 2, seed: int = 0) -> Tensors:
     """Random weights under the names that transformers gives them: with a prefix where the model has a head."""
     rng = np.random.default_rng(seed)
-    heads = ("classifier", "qa_outputs", "pre_classifier")
+    heads = ("classifier", "qa_outputs", "pre_classifier", "cls.", "lm_head", "vocab_", "generator_", "predictions.")
     prefix = "" if head == "none" else PREFIXES[config["model_type"]]
     result = {
         (name if name.startswith(heads) else prefix + name): rng.normal(0, 0.5, shape).astype(np.float32)
@@ -191,7 +211,7 @@ def write_json(path: Path, value: Any) -> None:
 def write_folder(folder: Path, head: str = "none", labels: int = 2, family: str = "bert", **config: Any) -> Tensors:
     """Writes a whole folder and returns its weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    architecture = CLASSES[family] + ARCHITECTURES[head].removeprefix("Bert")
+    architecture = CLASSES[family] + (ARCHITECTURES | {MASKED_LM: "ForMaskedLM"})[head].removeprefix("Bert")
     whole = {**FAMILIES[family], "architectures": [architecture], **config}
     if head.endswith("classification") and "id2label" not in config:
         whole["id2label"] = {str(index): f"label {index}" for index in range(labels)}

@@ -258,7 +258,7 @@ class Command(unittest.TestCase):
 
     def test_unknown_choices_are_usage_errors(self) -> None:
         with self.assertRaises(SystemExit) as caught, contextlib.redirect_stderr(io.StringIO()):
-            cli.main([str(self.folder), str(self.out), "--head", "masked-lm"])
+            cli.main([str(self.folder), str(self.out), "--head", "masked"])
         self.assertEqual(caught.exception.code, 2)
 
     def test_damaged_checkpoints_are_refused(self) -> None:

@@ -407,6 +407,73 @@ class Heads(FolderTest):
         folders.write_folder(self.folder, "sequence-classification")
         self.assert_refused("next-sentence-prediction head was never trained", head=families.NEXT_SENTENCE)
 
+    def masked(self, family: str = "bert", **config: object) -> folders.Tensors:
+        """A folder of a masked language model, and its weights without prefixes."""
+        tensors = folders.write_folder(self.folder, folders.MASKED_LM, family=family, **config)
+        return {name.removeprefix(folders.PREFIXES[family]): values for name, values in tensors.items()}
+
+    def test_a_masked_lm_head_is_tied_to_the_word_table(self) -> None:
+        for family, (dense, norm, _, bias) in folders.MASKED_NAMES.items():
+            tensors = self.masked(family, hidden_act="relu")
+            for precision in ("float32", "bfloat16", "int8"):
+                self.convert(precision=precision)
+                config, written = self.config(), read_tensors(self.out)
+                fixed = family in ("roberta", "xlm-roberta", "camembert", "mpnet", "electra")
+                expected = {"activation": "gelu" if fixed else "relu", "tied": True}
+                self.assertEqual((config["head"], config["labels"], config["masked_lm"]), ("masked-lm", [], expected))
+                self.assertEqual(read_metadata(self.out)["tokenizer"]["mask_token_id"], folders.TOKENS.index("[MASK]"))
+                self.assertEqual(sum(len(values) == config["vocab_size"] for values in written.values()), 1)
+                width, hidden = config["embedding_size"], config["hidden_size"]
+                self.assertEqual(written["head.dense.weight"].shape, (1, hidden, 16))
+                for name, values in (("dense.bias", tensors[f"{dense}.bias"]), ("bias", tensors[bias])):
+                    np.testing.assert_array_equal(written[f"head.{name}"][: len(values)], values)
+                for part in ("weight", "bias"):
+                    np.testing.assert_array_equal(written[f"head.norm.{part}"][:width], tensors[f"{norm}.{part}"])
+                np.testing.assert_array_equal(written["head.dense.weight"][0, :, :width].T, tensors[f"{dense}.weight"])
+
+    def test_a_masked_lm_decoder_of_its_own_is_kept_as_transformers_keeps_it(self) -> None:
+        folder, other = self.folder / "model.safetensors", np.float32(0.5)
+        names = folders.MASKED_NAMES["bert"]
+        weight, bias = f"{names[2]}.weight", f"{names[2]}.bias"
+        tensors = folders.write_folder(self.folder, folders.MASKED_LM)
+        table = tensors["bert.embeddings.word_embeddings.weight"]
+
+        def convert(change: folders.Tensors, left_out: tuple[str, ...] = (), **config: object) -> folders.Tensors:
+            self.edit("config.json", **config)
+            kept = {name: values for name, values in (tensors | change).items() if name not in left_out}
+            folders.write_safetensors(folder, kept)
+            self.convert()
+            return read_tensors(self.out)
+
+        same = convert({weight: table, bias: tensors[names[3]]})
+        self.assertNotIn("head.output.weight", same)
+        swapped = convert({weight: table}, ("bert.embeddings.word_embeddings.weight",))
+        np.testing.assert_array_equal(swapped["embeddings.word.weight"], same["embeddings.word.weight"])
+        own = convert({weight: table + other, bias: tensors[names[3]] + other})
+        np.testing.assert_array_equal(own["head.output.weight"][:, :12], table + other)
+        np.testing.assert_array_equal(own["head.bias"][:17], tensors[names[3]] + other)
+        self.assertEqual(self.config()["masked_lm"]["tied"], False)
+        untied = convert({weight: table, bias: tensors[names[3]] + other}, tie_word_embeddings=False)
+        np.testing.assert_array_equal(untied["head.output.weight"][:, :12], table)
+        np.testing.assert_array_equal(untied["head.bias"][:17], tensors[names[3]] + other)
+        self.out.unlink()
+        folders.write_safetensors(folder, tensors)
+        self.assert_refused("masked-lm head was never trained")
+
+    def test_a_masked_lm_head_needs_its_weights_and_a_mask(self) -> None:
+        folders.write_folder(self.folder, "sequence-classification")
+        self.assert_refused("masked-lm head was never trained", head=families.MASKED)
+        self.masked()
+        self.edit("tokenizer_config.json", mask_token=None)
+        self.assert_refused("no mask token")
+        self.edit("tokenizer_config.json", mask_token="[MASK]", clean_up_tokenization_spaces=True)
+        self.edit("config.json", architectures=["BertForPreTraining"])
+        self.convert(head=families.MASKED)
+        self.assertIs(read_metadata(self.out)["tokenizer"]["clean_up_tokenization_spaces"], True)
+        self.convert()
+        self.assertEqual((self.config()["head"], "masked_lm" in self.config()), ("none", False))
+        self.assertNotIn("clean_up_tokenization_spaces", read_metadata(self.out)["tokenizer"])
+
     def test_a_custom_head_is_carried_as_float32_rows(self) -> None:
         tensors = folders.write_folder(self.folder)
         own = {"scorer.weight": np.arange(36, dtype=np.float32).reshape(3, 12), "scorer.bias": np.ones(3, np.float32)}

@@ -87,6 +87,8 @@ class Format(unittest.TestCase):
             "pooler is not null": config["pooler"] is not None,
             "each `dense` layer of `pooling`, of `embedding`": False,  # test_embeddings.py has such folders
             "each `norm` layer of them": False,
+            "head is `masked-lm`": "masked_lm" in config,
+            "head is `masked-lm` and not tied": "masked_lm" in config and not config["masked_lm"]["tied"],
             "there are labels": bool(config["labels"]),
         }
         rows = table("The names, in file order")
@@ -115,6 +117,12 @@ class Format(unittest.TestCase):
                 fields = [name for name in first_column("## 3.") if name != "float32_split" or precision == "float32"]
                 self.assertEqual(list(metadata["config"]), fields)
             self.assertEqual(list(metadata["tokenizer"]), tokenizer_fields("wordpiece"))
+        metadata = self.convert(folders.MASKED_LM, selftest=None)
+        self.assertEqual(int(metadata["format"]), 2)
+        self.assertEqual(list(metadata["config"]), [*first_column("## 3."), "masked_lm"])
+        self.assertEqual(list(metadata["tokenizer"]), [*tokenizer_fields("wordpiece"), "mask_token_id"])
+        named = {key for case in metadata["selftest"] for key in case} | set(metadata["config"]["masked_lm"])
+        self.assertEqual({f"`{name}`" for name in named} - {word for word in re.findall("`\\w+`", TEXT)}, set())
         metadata = self.convert("none", tokenizer=True)
         self.assertEqual(list(metadata["config"]), ["kind", "max_length", "model_max_length"])
         self.assertEqual(list(metadata["tokenizer"]), tokenizer_fields("wordpiece"))
@@ -179,7 +187,8 @@ class Format(unittest.TestCase):
             self.assertIn(f"`{key}`", section)
 
     def test_the_page_names_the_tensors_in_file_order(self) -> None:
-        for precision, head, family in itertools.product(KINDS, folders.ARCHITECTURES, folders.FAMILIES):
+        heads = [*folders.ARCHITECTURES, folders.MASKED_LM]
+        for precision, head, family in itertools.product(KINDS, heads, folders.FAMILIES):
             config = self.convert(head, family, precision=precision)["config"]
             raw = self.out.read_bytes()
             header = json.loads(raw[8 : 8 + struct.unpack("<Q", raw[:8])[0]])

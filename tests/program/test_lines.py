@@ -75,6 +75,40 @@ class TextsAndLines(ProgramTest):
         ):
             self.refuse(*arguments, stdin=text, says=says)
 
+    def test_fill_mask_fills_each_mask(self):
+        model = str(MODELS / "masked.safetensors")
+        [alone] = self.ask("fill-mask", model, "Ada moved to [MASK].")
+        self.assertEqual([list(filling) for filling in alone], [["score", "token", "token_str", "sequence"]] * 5)
+        self.assertEqual(alone, sorted(alone, key=lambda filling: -filling["score"]))
+        self.assertNotIn("[CLS]", alone[0]["sequence"])
+        [two] = self.ask("fill-mask", model, "--top-k", "2", "[MASK] moved to [MASK].")
+        self.assertEqual([len(fillings) for fillings in two], [2, 2])
+        self.assertTrue(two[1][0]["sequence"].startswith("[CLS] [MASK] m"), two[1])
+        [targets] = self.ask("fill-mask", model, "--targets", " ok, a ,,ok", "Ada moved to [MASK].")
+        self.assertEqual(sorted(filling["token_str"] for filling in targets), ["a", "ok"])
+        told = run("fill-mask", model, "--targets", "ok,okay", "[MASK]")
+        self.assertEqual(told.returncode, 0)
+        self.assertIn('the target "okay" is no token of the model: its first token "ok" stands for it', told.stderr.decode())
+        self.assertEqual(run("fill-mask", model, "--quiet", "--targets", "ok,okay", "[MASK]").stderr, b"")
+        objects = [{"text": "Ada moved to [MASK].", "id": 1}, {"text": "no mask"}, {"text": "[MASK] " + "bank " * 200},
+                   {"text": "a", "text_pair": "[MASK]"}, {"text": "Ada moved to [MASK]."}]
+        found = lines(run("fill-mask", model, "--jsonl", stdin="\n".join(map(json.dumps, objects))))
+        self.assertEqual((found[0], found[4]), ({"id": 1, "result": alone}, alone))
+        self.check_error(found[1], 2, says='no mask; expected "[MASK]"')
+        self.check_error(found[2], 3, says="allow truncation")
+        self.check_error(found[3], 4, says="text_pair")
+        cut = run("fill-mask", model, "--truncation", "--max-length", "8", "[MASK] " + "bank " * 200)
+        self.assertEqual(cut.returncode, 0)
+        self.assertIn(b"cut", cut.stderr)
+        for file, options, says in ((model, ["--targets", " , "], "there are no targets"),
+                                    (model, ["--targets", "\u200b"], "none of the targets"),
+                                    (model, ["--top-k", "5000"], "top_k is 5000; expected 1 to"),
+                                    (CLASSIFIER, [], "--head masked-lm")):
+            self.refuse("fill-mask", file, "--quiet", *options, "[MASK]", says=says)
+        self.refuse("fill-mask", model, "--top-k", "0", "[MASK]", says="--top-k")
+        self.refuse("classify", model, "[MASK]", says="masked-lm")
+        self.refuse("fill-mask", model, "--max-length", "8", "[MASK]", says="--truncation")
+
     def test_nsp_reads_pairs_of_a_model_that_has_the_head(self):
         model = str(MODELS / "next_sentence.safetensors")
         [found] = self.ask("nsp", model, "--text", "Ada moved.", "--text-pair", "She lives in Lima.")

@@ -57,7 +57,7 @@ std::pair<std::vector<std::int8_t>, std::vector<float>> quantise(const std::vect
 std::size_t embedding_size(const TinyOptions& o) { return o.embedding_size ? o.embedding_size : o.hidden_size; }
 
 bool has_output(const TinyOptions& o) {
-  return o.kind == "model" && o.head != "none" && o.head != "custom" && o.head != "embedding";
+  return o.kind == "model" && o.head != "none" && o.head != "custom" && o.head != "embedding" && o.head != "masked-lm";
 }
 
 }  // namespace
@@ -228,6 +228,7 @@ void ModelWriter::describe(const TinyOptions& o) {
     if (o.precision == "float32") config["float32_split"] = o.float32_split;
     if (o.embedding_projection) config["embedding_projection"] = true;
     if (!o.layer_weights.empty()) config["layer_weights"] = o.layer_weights;
+    if (o.head == "masked-lm") config["masked_lm"] = {{"activation", "gelu"}, {"tied", true}};
     if (o.head == "embedding")
       config["embedding"] = {{"modes", {"mean"}},
                              {"layers", {{{"kind", "dense"}, {"outputs", 20}, {"activation", "tanh"}, {"bias", true}}}},
@@ -253,6 +254,7 @@ void ModelWriter::describe(const TinyOptions& o) {
                {"pad_token_id", 0},
                {"decoder_cleanup", true},
                {"added_tokens", Json::array()}};
+  if (o.head == "masked-lm") tokenizer["mask_token_id"] = 4;
   for (std::size_t id = 0; id < 5; ++id) {
     tokenizer["added_tokens"].push_back({{"id", id},
                                          {"content", o.vocabulary.at(id)},
@@ -354,6 +356,11 @@ void ModelWriter::add_encoder(const TinyOptions& o) {
   }
   if (!o.pooler.empty()) add_random_linear("pooler.dense", h, h, "float32");
   if (o.head == "embedding") add_random_linear("head.0", 20, h, "float32");
+  if (o.head == "masked-lm") {
+    add_random_linear("head.dense", e, h, "float32");
+    add_norm("head.norm", e);
+    add_vector("head.bias", random(o.vocabulary.size()));
+  }
   if (has_output(o)) {
     add_rows("head.output.weight", random(o.labels.size() * h), o.labels.size());
     add_vector("head.output.bias", random(o.labels.size()));

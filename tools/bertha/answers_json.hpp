@@ -42,6 +42,17 @@ inline std::string to_json(const bertha::ZeroShotResult& result, std::string_vie
          (result.info.truncated ? ",\"truncated\":true}" : "}");
 }
 
+/// A list of fillings, or, of several masks, a list for each.
+inline std::string to_json(const bertha::FillMaskResult& result) {
+  const auto write = [](const std::vector<bertha::MaskFilling>& fillings) {
+    return list(fillings, [](const bertha::MaskFilling& filling) {
+      return "{\"score\":" + number(filling.score) + ",\"token\":" + number(std::size_t{filling.token}) +
+             ",\"token_str\":" + quote(filling.token_str) + ",\"sequence\":" + quote(filling.sequence) + '}';
+    });
+  };
+  return result.size() == 1 ? write(result[0]) : list(result, write);
+}
+
 /// `aggregated`: entities are groups, which have no index.
 inline std::string to_json(const bertha::Entities& entities, std::string_view text, bertha::OffsetUnit unit,
                            bool aggregated) {

@@ -18,6 +18,22 @@ Call pipeline_call(const BenchArguments& arguments, const bertha::CallOptions& o
   };
 }
 
+/// Of a masked-lm model the first token of each sequence is the mask, or as many as it has.
+Call masks_call(const BenchArguments& arguments, const bertha::CallOptions& options) {
+  return [pipeline = bertha::FillMask::load(arguments.model, arguments.load),
+          options](const std::vector<Encoding>& encodings) {
+    const bertha::Model<bertha::MaskedLm>& model = pipeline.model();
+    const std::uint32_t mask = model.tokenizer().special_tokens().mask_token_id.value();
+    std::vector<std::vector<std::uint32_t>> chosen(encodings.size());
+    for (std::size_t i = 0; i < encodings.size(); ++i) {
+      for (std::uint32_t at = 0; at < encodings[i].ids.size(); ++at)
+        if (encodings[i].ids[at] == mask) chosen[i].push_back(at);
+      if (chosen[i].empty()) chosen[i].push_back(0);
+    }
+    return model.run(encodings, options, chosen);
+  };
+}
+
 /// To hidden states only, without logits: of files without a head, or with one that the program doesn't know.
 Call encoder_call(const BenchArguments& arguments, const bertha::CallOptions& options) {
   struct State {
@@ -50,6 +66,7 @@ Call make_call(const BenchArguments& arguments) {
     case HeadKind::sequence_classification: return pipeline_call<bertha::TextClassifier>(arguments, options);
     case HeadKind::token_classification: return pipeline_call<bertha::EntityRecognizer>(arguments, options);
     case HeadKind::question_answering: return pipeline_call<bertha::QuestionAnswerer>(arguments, options);
+    case HeadKind::masked_lm: return masks_call(arguments, options);
     case HeadKind::embedding: return pipeline_call<bertha::Embedder>(arguments, options);
     case HeadKind::none:
     case HeadKind::custom: break;

@@ -332,6 +332,24 @@ void add_zero_shot(CLI::App& app, ZeroShotArguments& arguments) {
   add_running(*command, arguments);
 }
 
+void add_fill_mask(CLI::App& app, FillMaskArguments& arguments) {
+  auto* command = app.add_subcommand("fill-mask", "Find the tokens that may stand at masks (--jsonl: text)");
+  add_model(*command, arguments.model);
+  add_texts(*command, arguments.texts);
+  bertha::FillMaskOptions& options = arguments.options;
+  count(command->add_option("--top-k", options.top_k, "How many tokens for each mask"), 1, std::size_t{1} << 24)
+      ->capture_default_str();
+  const auto set_targets = [&options](const std::string& targets) { options.targets = split_list(targets); };
+  command
+      ->add_option_function<std::string>("--targets", set_targets,
+                                         "The only tokens to look at, between commas; of other texts their first one")
+      ->type_name("A,B,..");
+  auto* truncation = command->add_flag("--truncation", options.truncation, "Cut texts that are too long");
+  count(command->add_option("--max-length", options.max_length, "Tokens that are kept; the model's if not given"), 1)
+      ->needs(truncation);
+  add_running(*command, arguments);
+}
+
 void add_logits(CLI::App& app, LogitsArguments& arguments) {
   auto* command = app.add_subcommand("logits", "Print what the head gives before decoding (--jsonl: text, text_pair)");
   add_model(*command, arguments.model);
@@ -454,6 +472,7 @@ int run_command_line(int argc, char** argv, Output& out) {
   EmbedArguments to_embed;
   RerankArguments to_rerank;
   ZeroShotArguments to_score;
+  FillMaskArguments to_fill;
   LogitsArguments to_run;
   TokenizeArguments to_tokenize;
   VerifyArguments to_verify;
@@ -467,6 +486,7 @@ int run_command_line(int argc, char** argv, Output& out) {
   add_embed(app, to_embed);
   add_rerank(app, to_rerank);
   add_zero_shot(app, to_score);
+  add_fill_mask(app, to_fill);
   add_logits(app, to_run);
   add_tokenize(app, to_tokenize);
   add_verify(app, to_verify);
@@ -480,8 +500,8 @@ int run_command_line(int argc, char** argv, Output& out) {
     for (const TextArguments* texts :
          {static_cast<const TextArguments*>(&to_classify), static_cast<const TextArguments*>(&to_find),
           static_cast<const TextArguments*>(&to_embed), static_cast<const TextArguments*>(&to_rerank),
-          static_cast<const TextArguments*>(&to_score), static_cast<const TextArguments*>(&to_run),
-          static_cast<const TextArguments*>(&to_tokenize)})
+          static_cast<const TextArguments*>(&to_score), static_cast<const TextArguments*>(&to_fill),
+          static_cast<const TextArguments*>(&to_run), static_cast<const TextArguments*>(&to_tokenize)})
       check_texts(*texts);
     check_length(to_classify);
     if (app.got_subcommand("qa")) check_questions(to_answer);
@@ -506,6 +526,7 @@ int run_command_line(int argc, char** argv, Output& out) {
   if (command == "embed") return embed(to_embed, out);
   if (command == "rerank") return rerank(to_rerank, out);
   if (command == "zero-shot") return zero_shot(to_score, out);
+  if (command == "fill-mask") return fill_mask(to_fill, out);
   if (command == "logits") return logits(to_run, out);
   if (command == "tokenize") return tokenize(to_tokenize, out);
   if (command == "verify") return verify(to_verify, out);

@@ -71,6 +71,11 @@ struct ZeroShotArguments : TextArguments {
 };
 int zero_shot(const ZeroShotArguments& arguments, Output& out);
 
+struct FillMaskArguments : TextArguments {
+  bertha::FillMaskOptions options;
+};
+int fill_mask(const FillMaskArguments& arguments, Output& out);
+
 struct LogitsArguments : TextArguments {
   bertha::EncodeOptions options;
 };

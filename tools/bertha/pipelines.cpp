@@ -1,4 +1,6 @@
-// classify, nsp, ner, qa and zero-shot: texts in, what the pipelines find out, a JSON line for each.
+// classify, nsp, ner, qa, zero-shot and fill-mask: texts in, what the pipelines find out, a JSON line for each.
+
+#include <cstdio>
 
 #include "answers_json.hpp"
 #include "commands.hpp"
@@ -16,6 +18,19 @@ bertha::SplitText split_at(const std::string& text, const std::string& delimiter
     words.push_back(text.substr(begin, end - begin));
   words.push_back(text.substr(begin));
   return bertha::SplitText(words, delimiter);
+}
+
+/// Says on standard error which targets are no tokens, as transformers does.
+void tell_of_targets(const bertha::FillMask& model, const std::vector<std::string>& targets) {
+  const auto found = bertha::target_tokens(model.model().tokenizer(), targets);
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (found[i].is_whole) continue;
+    const std::string what =
+        found[i].id ? "its first token " + quote(model.model().tokenizer().token(*found[i].id)) + " stands for it"
+                    : std::string("it is left out");
+    std::fputs(("bertha: the target " + quote(targets[i]) + " is no token of the model: " + what + '\n').c_str(),
+               stderr);
+  }
 }
 
 }  // namespace
@@ -121,6 +136,18 @@ int zero_shot(const ZeroShotArguments& arguments, Output& out) {
     return results;
   };
   return run_texts({{.second = Second::refused}, run, {}}, arguments, out);
+}
+
+int fill_mask(const FillMaskArguments& arguments, Output& out) {
+  const auto model = bertha::FillMask::load(arguments.model, arguments.load);
+  const auto run = [&](const std::vector<const Line*>& lines) {
+    std::vector<std::string_view> texts;
+    for (const Line* line : lines) texts.push_back(line->text);
+    return written(model.try_run(texts, arguments.options, call_options(arguments.lines)),
+                   [](std::size_t, const auto& filled) { return to_json(filled); });
+  };
+  if (arguments.options.targets && !arguments.lines.quiet) tell_of_targets(model, *arguments.options.targets);
+  return run_texts({{.second = Second::refused}, run, "without --truncation that is an error"}, arguments, out);
 }
 
 }  // namespace program

@@ -63,6 +63,7 @@ int logits(const LogitsArguments& arguments, Output& out) {
     case HeadKind::sequence_classification: return print_logits<bertha::SequenceClassification>(arguments, out);
     case HeadKind::token_classification: return print_logits<bertha::TokenClassification>(arguments, out);
     case HeadKind::question_answering: return print_logits<bertha::QuestionAnswering>(arguments, out);
+    case HeadKind::masked_lm: return print_logits<bertha::MaskedLm>(arguments, out);
     case HeadKind::embedding: return print_logits<bertha::SentenceEmbedding>(arguments, out);
     case HeadKind::none:
     case HeadKind::custom: break;
@@ -70,7 +71,7 @@ int logits(const LogitsArguments& arguments, Output& out) {
   bertha::throw_error(bertha::ErrorCode::unsupported,
                       {arguments.model,
                        ": the file has no head that the program can run; expected one of sequence classification, "
-                       "token classification, question answering or embedding"});
+                       "token classification, question answering, masked-lm or embedding"});
 }
 
 int tokenize(const TokenizeArguments& arguments, Output& out) {

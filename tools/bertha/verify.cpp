@@ -26,6 +26,9 @@ std::string answer_json(const bertha::QuestionAnswerer& model, const SelfTestCas
   const std::string& context = recorded.text_pair.value();  // checked when the file was read
   return to_json(model.run(recorded.text, context), context, bertha::OffsetUnit::code_point, 1);
 }
+std::string answer_json(const bertha::FillMask& model, const SelfTestCase& recorded) {
+  return to_json(model.run(recorded.text));
+}
 
 /// Equal but for scores, which may differ by what Float32 promises.
 bool same_answer(const ordered_json& a, const ordered_json& b) {
@@ -59,7 +62,7 @@ std::string record(const Pipeline& pipeline) {
     const auto& tokenizer = pipeline.model().tokenizer();
     const auto encoding =
         recorded.text_pair ? tokenizer.encode(recorded.text, *recorded.text_pair) : tokenizer.encode(recorded.text);
-    return quote(bertha::detail::to_hex(pipeline.model().run(std::span(&encoding, 1)).values));
+    return quote(bertha::detail::to_hex(pipeline.model().recorded_logits(encoding, recorded).values));
   });
 }
 
@@ -90,6 +93,7 @@ int verify(const VerifyArguments& arguments, Output& out) {
     case HeadKind::sequence_classification: verify_pipeline<bertha::TextClassifier>(arguments, out); break;
     case HeadKind::token_classification: verify_pipeline<bertha::EntityRecognizer>(arguments, out); break;
     case HeadKind::question_answering: verify_pipeline<bertha::QuestionAnswerer>(arguments, out); break;
+    case HeadKind::masked_lm: verify_pipeline<bertha::FillMask>(arguments, out); break;
     case HeadKind::embedding: verify_pipeline<bertha::Embedder>(arguments, out); break;
     case HeadKind::none:
     case HeadKind::custom:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,12 +13,13 @@ import numpy as np
 from . import layout
 from .config import Config
 from .errors import fail
-from .families import EMBEDDING, Buckets, Dense, Family, Head, unwrapped
+from .families import EMBEDDING, MASKED, Buckets, Dense, Family, Head, MaskedHead, unwrapped
 from .load_report import check_trained
 from .source import AnyTensor, load, rows
 
 BLOCK = 1 << 20  # numbers of a matrix that are in memory at a time
 BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # of old checkpoints, no weights
+WORD = "embeddings.word_embeddings.weight"
 LOSSES = ("loss_fct.", "loss_fn.", "loss.", "criterion.")  # weights of classes, which a loss is made with
 
 
@@ -29,6 +31,7 @@ class Encoder(NamedTuple):
     renamed: dict[str, str]  # name in the checkpoint -> name that the reference model has
     left_out: list[str]
     missing: list[str]  # weights that the reference model has and the checkpoint doesn't
+    tied: bool = True  # the decoder of a masked-lm head is the word table
 
 
 def reference_name(name: str, family: Family) -> str:
@@ -212,6 +215,40 @@ def _head(source: Checkpoint, head: Head, config: Config, where: Path) -> layout
     return tensors | _output(source, head.output, len(config["labels"]), hidden)
 
 
+def _same(source: Checkpoint, one: str, other: str, shape: tuple[int, ...]) -> bool:
+    """Whether two tensors hold the same numbers; the second is taken if so."""
+    names = [source.names[reference] for reference in (one, other)]
+    tensors = [source.stored[name] for name in names]
+    if any(tensor.shape != shape for tensor in tensors):
+        return False
+    step = max(1, BLOCK // math.prod(shape[1:]))
+    same = all(np.array_equal(*parts) for parts in zip(*(rows(*each, step) for each in zip(names, tensors))))
+    if same:
+        source.taken[other] = names[1]
+    return same
+
+
+def _masked(source: Checkpoint, head: MaskedHead, config: Config, tie: bool, where: Path) -> tuple[layout.Tensors, bool]:
+    """The layers of a masked-lm head, and whether its decoder is the word table.
+
+    transformers 5.23.0 ties decoder and bias where config.json doesn't forbid it and the checkpoint has one of the two, or
+    twice the same; else the decoder's own count.
+    """
+    hidden, width, count = config["hidden_size"], config["embedding_size"], config["vocab_size"]
+    weight, bias = f"{head.decoder}.weight", f"{head.decoder}.bias"
+    tied = tie and (not source.has(weight) or _same(source, WORD, weight, (count, width)))
+    if tie and not source.has(bias):
+        bias = head.bias
+    elif tie and bias != head.bias and source.has(head.bias):
+        _same(source, bias, head.bias, (count,))
+    check_trained(config["head"], [*_parts(head.dense, head.norm), *([] if tied else [weight]), bias], source.names, where)
+    tensors = layout.linear("head.dense", *source.take_linear(head.dense, width, hidden), "float32")
+    tensors |= source.take_norm("head.norm", head.norm, width)
+    if not tied:
+        tensors |= layout.table("head.output", source.take_matrix(weight, count, width), "float32")
+    return tensors | {"head.bias": layout.stored(layout.vector(source.take_vector(bias, count)))}, tied
+
+
 def _dense(source: Checkpoint, dense: Dense, hidden: int) -> layout.Tensors:
     """The layer that reads the first token, float32 in every precision."""
     return layout.linear("pooler.dense", *source.take_linear(dense.name, hidden, hidden), "float32")
@@ -225,23 +262,32 @@ def convert(
     where: Path,
     keep: tuple[str, ...],
     bucket_rows: int | None = None,
+    tie: bool = True,
 ) -> Encoder:
     """The canonical tensors of a checkpoint, matrices not read yet, by a config that is already in the form of tools/format.md.
 
-    `layers` are the checkpoint's names of those that are stored, `bucket_rows` the rows of its table of distances.
+    `layers` are the checkpoint's names of those that are stored, `bucket_rows` the rows of its table of distances, `tie` is
+    config.json's tie_word_embeddings.
     """
     source = Checkpoint(stored, family)
     kind, precision = config["head"], config["precision"]
+    decoder = f"{family.masked.decoder}.weight"
+    if kind == MASKED and tie and not source.has(WORD) and source.has(decoder):  # some write a tied table there only
+        source.names[WORD] = source.names.pop(decoder)
     tensors = _embeddings(source, config, precision)
     if bucket_rows is not None:
         tensors |= _distance_bias(source, bucket_rows, config)
     for index, layer in enumerate(layers):
         tensors |= _layer(source, index, layer, config, precision)
     head = family.heads.get(kind)
-    pooler, missing = family.pooler, []
+    pooler, missing, tied = family.pooler, [], True
     if head:
         pooler = head.dense
         tensors |= _head(source, head, config, where)
+    elif kind == MASKED:
+        pooler = None
+        masked, tied = _masked(source, family.masked, config, tie, where)
+        tensors |= masked
     elif kind == EMBEDDING:
         pooler = None
     elif pooler and source.has(f"{pooler.name}.weight"):
@@ -261,4 +307,4 @@ def convert(
         do += "layers in config.json also shows so."
         raise fail(f"the checkpoint has tensors that {family.class_name} doesn't have", where=where, got=got, do=do)
     renamed = {name: ref for ref, name in source.taken.items() if name not in tensors and name != ref}
-    return Encoder(tensors, pooler.activation if pooler else None, renamed, sorted(left.values()), missing)
+    return Encoder(tensors, pooler.activation if pooler else None, renamed, sorted(left.values()), missing, tied)

@@ -15,7 +15,7 @@ from typing import Any
 from . import FORMAT, VERSION, config as model_config
 from .conversion import Options, convert
 from .errors import ConvertError
-from .families import EMBEDDING, FAMILIES, HEADS, NEXT_SENTENCE, WRAPPERS, unwrapped
+from .families import EMBEDDING, FAMILIES, HEADS, MASKED, NEXT_SENTENCE, WRAPPERS, unwrapped
 from .load_report import some
 from .requirements import FOR_SELFTEST, NEEDED
 
@@ -54,7 +54,7 @@ def _options(arguments: list[str], program: str) -> tuple[Options, bool]:
     )
     parser.add_argument(
         "--head",
-        choices=("auto", *HEADS, NEXT_SENTENCE, EMBEDDING, "none"),
+        choices=("auto", *HEADS, NEXT_SENTENCE, MASKED, EMBEDDING, "none"),
         default="auto",
         help="auto: by modules.json of sentence-transformers or config.json; embedding: vectors of texts; none: the "
         "encoder alone, or the tokenizer of a folder without weights",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import fail
-from .families import EMBEDDING, FAMILIES, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN, TOKENIZERS_ALONE, Family, Size
+from .families import EMBEDDING, FAMILIES, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN, TOKENIZERS_ALONE, Family, Size
 from .load_report import some
 
 ENDINGS = {
@@ -15,6 +15,7 @@ ENDINGS = {
     "ForTokenClassification": TOKEN,
     "ForQuestionAnswering": QUESTION,
     "ForNextSentencePrediction": NEXT_SENTENCE,
+    "ForMaskedLM": MASKED,
 }
 ACTIVATIONS = {
     "gelu": "gelu",
@@ -160,7 +161,7 @@ def head(config: Config, wanted: str, keep: tuple[str, ...]) -> str:
 
 def labels(config: Config, kind: str, path: Path) -> list[str]:
     """The label of each logit, in the order of the logits."""
-    if kind in ("none", "custom", EMBEDDING):
+    if kind in ("none", "custom", EMBEDDING, MASKED):
         return []
     if kind == QUESTION:
         return ["start", "end"]
@@ -186,7 +187,7 @@ def labels(config: Config, kind: str, path: Path) -> list[str]:
 
 def problem_type(config: Config, kind: str, label_count: int, path: Path) -> str | None:
     """Hugging Face's problem_type, which decides between softmax, sigmoid and none."""
-    value = config.get("problem_type") if kind != NEXT_SENTENCE else None
+    value = config.get("problem_type") if kind not in (NEXT_SENTENCE, MASKED) else None
     if value not in PROBLEM_TYPES:
         raise fail("problem_type is not known", where=path, expected=", ".join(map(str, PROBLEM_TYPES)), got=value)
     if kind == SEQUENCE and value == "single_label_classification" and label_count == 1:

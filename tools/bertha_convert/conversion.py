@@ -13,7 +13,7 @@ from . import FORMAT, VERSION, canonical, config as model_config, container, lay
 from . import adapter as lora, sentence_transformers, tokenizer
 from .checkpoint import has_unread_weights, is_read_by_others, no_weights, other_files, read_checkpoint, weight_files
 from .errors import NOTHING, fail
-from .families import EMBEDDING, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKENIZERS_ALONE, Family
+from .families import EMBEDDING, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKENIZERS_ALONE, Family
 from .load_report import some
 from .source import AnyTensor, read_optional_json, sha256
 
@@ -170,7 +170,7 @@ def _model_parts(
         config |= {"score_function": modules.score_function} if modules.score_function else {}
     modules = modules or sentence_transformers.Modules(folder)
     types = config["type_vocab_size"] > 0
-    resolved = tokenizer.resolve(folder, raw, config["head"] == QUESTION, types, modules.lowercase)
+    resolved = tokenizer.resolve(folder, raw, config["head"] == QUESTION, types, modules.lowercase, config["head"] == MASKED)
     warnings += _vocabulary_warnings(resolved, config["vocab_size"], folder)
     config["model_max_length"] = modules.max_length or resolved.model_max_length
     config["max_length"] = _limit(config["model_max_length"], config["max_length"] - config["position_offset"])
@@ -183,8 +183,11 @@ def _model_parts(
     if adapter:
         stored, weights = lora.merge(adapter, stored, family), weights + adapter.files()
     bucket_rows = model_config.bucket_rows(raw, family, path)
-    encoder = canonical.convert(stored, family, config, layers, folder, options.keep, bucket_rows)
+    tie = raw.get("tie_word_embeddings", True) is not False
+    encoder = canonical.convert(stored, family, config, layers, folder, options.keep, bucket_rows, tie)
     config["pooler"] = encoder.pooler
+    if config["head"] == MASKED:
+        config["masked_lm"] = {"activation": family.masked.activation or config["hidden_act"], "tied": encoder.tied}
     tensors = tokenizer.tensors(resolved) | encoder.tensors | sentence_transformers.tensors(modules.layers)
     weights = weights + [path for layer in modules.layers for path in layer.files()]
     left_out = sorted([*encoder.left_out, *dropped])
@@ -275,7 +278,8 @@ def _metadata(
         "selftest": cases,
         "crc32": checksums,
     }
-    needs_2 = {"normalizer", "embedding_projection", "layer_weights", "embedding", "score_function"} & (values["tokenizer"].keys() | values["config"].keys())
+    fields = {"normalizer", "embedding_projection", "layer_weights", "embedding", "score_function", "masked_lm"}
+    needs_2 = fields & (values["tokenizer"].keys() | values["config"].keys())
     newer = (
         values["tokenizer"]["kind"] in ("unigram", "character_bpe")
         or (values["tokenizer"]["kind"] == "wordpiece" and "trim_offsets" in values["tokenizer"])

@@ -20,6 +20,7 @@ SEQUENCE, TOKEN, QUESTION = HEADS = ("sequence-classification", "token-classific
 
 
 EMBEDDING = "embedding"
+MASKED = "masked-lm"
 NEXT_SENTENCE = "next-sentence-prediction"  # in the file a sequence-classification of pairs
 
 
@@ -42,6 +43,17 @@ class Head(NamedTuple):
 
     output: str
     dense: Dense | None = None
+
+
+class MaskedHead(NamedTuple):
+    """A head that says which token stands behind a mask: a linear layer, its activation, a LayerNorm, and a product with
+    the word table, or with a table of the head's own, and a bias for each token."""
+
+    dense: str
+    norm: str
+    decoder: str
+    bias: str  # its tensor, where the decoder hasn't one
+    activation: str | None = None  # None: the encoder's
 
 
 class Names(NamedTuple):
@@ -88,6 +100,7 @@ class Family(NamedTuple):
     prefix: str  # of the encoder's tensors in a model with a head
     sizes: dict[str, Size]  # by the fields of tools/format.md, in its order
     heads: dict[str, Head]
+    masked: MaskedHead
     unused: tuple[str, ...]  # beginnings of tensors of other heads
     activation: str = "hidden_act"  # its name in config.json
     default_activation: str = "gelu"
@@ -129,6 +142,12 @@ BERT = Family(
     sizes=_sizes(),
     heads=_heads(Head("classifier", Dense("pooler.dense", "tanh")))
     | {NEXT_SENTENCE: Head("cls.seq_relationship", Dense("pooler.dense", "tanh"))},
+    masked=MaskedHead(
+        "cls.predictions.transform.dense",
+        "cls.predictions.transform.LayerNorm",
+        "cls.predictions.decoder",
+        "cls.predictions.bias",
+    ),
     unused=("pooler.", "cls.", "classifier.", "qa_outputs."),
 )
 ROBERTA = Family(
@@ -137,6 +156,7 @@ ROBERTA = Family(
     prefix="roberta.",
     sizes=_sizes(vocab_size=50265),
     heads=_heads(Head("classifier.out_proj", Dense("classifier.dense", "tanh"))),
+    masked=MaskedHead("lm_head.dense", "lm_head.layer_norm", "lm_head.decoder", "lm_head.bias", "gelu"),
     unused=("pooler.", "lm_head.", "classifier.", "qa_outputs."),
     padding_id=1,
 )
@@ -171,6 +191,7 @@ DISTILBERT = Family(
         "type_vocab_size": Size((), 0),
     },
     heads=_heads(Head("classifier", Dense("pre_classifier", "relu"))),
+    masked=MaskedHead("vocab_transform", "vocab_layer_norm", "vocab_projector", "vocab_projector.bias"),
     unused=("vocab_", "pre_classifier.", "classifier.", "qa_outputs."),
     activation="activation",
     layer_norm_eps=None,
@@ -193,6 +214,13 @@ ELECTRA = Family(
     prefix="electra.",
     sizes=_sizes(hidden_size=256, embedding_size=128, num_attention_heads=4, intermediate_size=1024),
     heads=_heads(Head("classifier.out_proj", Dense("classifier.dense", "gelu"))),
+    masked=MaskedHead(
+        "generator_predictions.dense",
+        "generator_predictions.LayerNorm",
+        "generator_lm_head",
+        "generator_lm_head.bias",
+        "gelu",
+    ),
     unused=("generator_", "discriminator_predictions.", "sequence_summary.", "classifier.", "qa_outputs."),
     pooler=None,
 )
@@ -204,6 +232,7 @@ ALBERT = Family(
         vocab_size=30000, hidden_size=4096, embedding_size=128, num_attention_heads=64, intermediate_size=16384
     ),
     heads=_heads(Head("classifier", Dense("pooler", "tanh"))),
+    masked=MaskedHead("predictions.dense", "predictions.LayerNorm", "predictions.decoder", "predictions.bias"),
     unused=("pooler.", "predictions.", "sop_classifier.", "classifier.", "qa_outputs."),
     default_activation="gelu_new",
     pooler=Dense("pooler", "tanh"),

@@ -17,7 +17,7 @@ import numpy as np
 from .adapter import Adapter
 from .config import LARGEST_SIZE
 from .errors import ConvertError, fail
-from .families import EMBEDDING, FAMILIES, NEXT_SENTENCE
+from .families import EMBEDDING, FAMILIES, MASKED, NEXT_SENTENCE
 from .requirements import FOR_ADAPTERS, FOR_SELFTEST, faults
 from .tokenizer import Resolved, lower_first
 from .tokenizer_rules import ORACLES
@@ -41,6 +41,15 @@ TEXTS: tuple[Case, ...] = (
     (LONG, None),
     ("Did the ferry leave on time?", "Yes: it left Lisbon at noon with Ana and her brother on board."),
 )
+MASKS: tuple[Case, ...] = (  # where {} stands for the mask
+    ("The two rivers meet below the old {}, and the market there opens at 9:30.", None),
+    ("Maria counted {} gulls; Ana {} them all.", None),
+    ("{}", None),
+    ("\u0130stanbul'da {} ya\u011f\u0131yor.{}", None),
+    ("Did the ferry leave on {}?", "Yes: it left {} at noon with Ana and her brother on board."),
+)
+COLUMNS = 24  # of a masked token's logits, spread over the vocabulary, that are recorded beside the best
+BEST = 5
 QUESTIONS: tuple[Case, ...] = (
     (
         "Who keeps the lighthouse?",
@@ -140,12 +149,19 @@ def _encoded(resolved: Resolved, text: str, pair: str | None) -> Json:
 def cases(resolved: Resolved, config: Json) -> list[Json]:
     """The cases that fit into the model, without logits and answers."""
     texts = QUESTIONS if config.get("head") == "question-answering" else TEXTS
+    if masked := config.get("head") == MASKED:
+        mask = resolved.engine.id_to_token(resolved.description["mask_token_id"])
+        texts += tuple((text.replace("{}", mask), pair and pair.replace("{}", mask)) for text, pair in MASKS)
     types, rows = max(1, config.get("type_vocab_size", 2)), config.get("vocab_size", LARGEST_SIZE)
-    return [
+    found = [
         case
         for case in (_encoded(resolved, text, pair) for text, pair in texts)
         if len(case["ids"]) <= config["max_length"] and max(case["type_ids"]) < types and max(case["ids"]) < rows
     ]
+    for case in found if masked else ():
+        case["positions"] = [i for i, token in enumerate(case["ids"]) if token == resolved.description["mask_token_id"]]
+        case["columns"] = []
+    return found
 
 
 def nine_digits(values: Any) -> Any:
@@ -180,6 +196,7 @@ def _model(transformers: Any, folder: Path, config: Json, adapter: Adapter | Non
         "token-classification": transformers.AutoModelForTokenClassification,
         "question-answering": transformers.AutoModelForQuestionAnswering,
         NEXT_SENTENCE: transformers.AutoModelForNextSentencePrediction,
+        MASKED: transformers.AutoModelForMaskedLM,
         EMBEDDING: transformers.AutoModel,
     }
     import torch
@@ -278,8 +295,15 @@ def _keep_promise(expected: list[Any], found: list[Any], promise: float = 2e-4) 
     return all(np.all(np.abs(np.asarray(f) - e) <= b) for f, e, b in zip(found, expected, bounds))
 
 
+def _columns(logits: np.ndarray) -> list[int]:
+    """The tokens whose logits are recorded, of rows [masked tokens, vocabulary]: the best, and some that lie apart."""
+    best = np.argsort(-logits, axis=1, kind="stable")[:, :BEST]
+    spread = np.linspace(0, logits.shape[1] - 1, COLUMNS).astype(int)
+    return sorted({int(token) for token in [*best.reshape(-1), *spread]}) if len(logits) else []
+
+
 def _logits(model: Any, case: Json, head: str, reads_types: bool, vector: Vector | None) -> list[Any]:
-    """The logits of one case: one row, or a row per token; of an embedding its vector."""
+    """The logits of one case: one row, or a row per token; of an embedding its vector; of masks some of each one's."""
     import torch
 
     types = {"token_type_ids": torch.tensor([case["type_ids"]])} if reads_types else {}
@@ -287,6 +311,10 @@ def _logits(model: Any, case: Json, head: str, reads_types: bool, vector: Vector
         output = model(input_ids=torch.tensor([case["ids"]]), **types)
     if vector:
         return nine_digits(vector(output.last_hidden_state[0].numpy())[None])
+    if head == MASKED:
+        masked = output.logits[0][case["positions"]].numpy()
+        case["columns"] = case["columns"] or _columns(masked)
+        return nine_digits(masked[:, case["columns"]])
     if head == "question-answering":
         rows = torch.stack([output.start_logits[0], output.end_logits[0]], dim=1)
     else:
@@ -300,6 +328,8 @@ def _answer(run: Any, case: Json, head: str) -> Json | list[Json] | None:
     if head == "sequence-classification":
         found = run({"text": text, "text_pair": pair}) if pair is not None else run(text)
         return plain(found if isinstance(found, list) else [found])
+    if head == MASKED:
+        return plain(run(text)) if pair is None and case["positions"] else None
     if head == "token-classification":
         return plain(run(text)) if pair is None else None
     return plain(run(question=text, context=pair)) if text and pair else None
@@ -336,9 +366,7 @@ def record(
         return Recording(recorded, f"{sentence}; {agreement}")
     if config["type_vocab_size"] == 0:  # a pipeline would hand the model types that a class for another family gives
         loaded.model_input_names = [name for name in loaded.model_input_names if name != "token_type_ids"]
-    task = {"sequence-classification": "text-classification", "question-answering": "question-answering"}.get(
-        head, head
-    )
+    task = {"sequence-classification": "text-classification", MASKED: "fill-mask"}.get(head, head)
     has_pipeline = head not in (EMBEDDING, NEXT_SENTENCE) and (head != "question-answering" or int(version.split(".")[0]) < 5)
     run = transformers.pipeline(task, model=model, tokenizer=loaded) if has_pipeline else None
     for case in recorded:

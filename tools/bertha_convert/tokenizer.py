@@ -108,6 +108,9 @@ def _word_piece(engine: Tokenizer, vocabulary: dict[str, int]) -> tuple[Json, Js
     options = bert_options(steps)
     part_state(engine.pre_tokenizer, "BertPreTokenizer")
     decoder = part_state(engine.decoder, "WordPiece")
+    if decoder["prefix"] != model.continuing_subword_prefix:
+        what = "model and decoder differ in the prefix of tokens that go on with a word"
+        raise fail(what, expected=model.continuing_subword_prefix, got=decoder["prefix"])
     if model.unk_token not in vocabulary:
         do = "Without it unknown words can't be encoded."
         raise fail(f"the unknown token '{model.unk_token}' is not in the vocabulary", do=do)
@@ -343,8 +346,26 @@ def lower_first(engine: Tokenizer) -> None:
         engine.normalizer = normalizers.Sequence([normalizers.Lowercase(), *parts])
 
 
+def _for_masks(engine: Tokenizer, special: Specials, config: Json, folder: Path) -> Json:
+    """What a masked-lm head needs beside the rest: its mask, and how whole texts are decoded."""
+    mask = special.named.get("mask_token")
+    if mask is None or engine.token_to_id(mask.content) is None:
+        do = "Give tokenizer_config.json its mask_token, or convert the encoder alone by --head none."
+        raise fail("the tokenizer has no mask token", where=folder, got=mask and mask.content, do=do)
+    cleans = bool(config.get("clean_up_tokenization_spaces"))
+    if isinstance(engine.model, models.BPE):
+        cleans = cleans and bool(config.get("clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output"))
+    found = {"mask_token_id": engine.token_to_id(mask.content)}
+    return found | ({"clean_up_tokenization_spaces": True} if cleans else {})
+
+
 def resolve(
-    folder: Path, model_config: Json, question_answering: bool, reads_types: bool = True, lowercase: bool = False
+    folder: Path,
+    model_config: Json,
+    question_answering: bool,
+    reads_types: bool = True,
+    lowercase: bool = False,
+    masks: bool = False,
 ) -> Resolved:
     """The folder's tokenizer by the version that answers for the file's head, for a model that may read token types."""
     rules = "v4" if question_answering else "v5"
@@ -358,6 +379,8 @@ def resolve(
         engine.no_padding()
         merges = merges_of(files, rules, engine) if isinstance(engine.model, models.BPE) else []
         description, tokens, scores = _describe(engine, special, merges)
+        if masks:
+            description |= _for_masks(engine, special, files.config, folder)
         replacements = take_charsmap(description.get("normalizer", []))
         has_types = reads_types and returns_types(files, rules)
     except ConvertError:

@@ -11,7 +11,7 @@ from . import layout
 from .canonical import bucket_of
 from .config import bucket_rows, layers, sizes
 from .container import read_tensors
-from .families import Family
+from .families import MASKED, Family
 
 Json = dict[str, Any]
 Tensors = dict[str, np.ndarray]
@@ -115,6 +115,14 @@ def reference_state(path: Path, family: Family, raw: Json) -> Tensors:
         dense = head.dense if head else family.pooler
         values = _named(dense.name, _linear(tensors, "pooler.dense", hidden, hidden))
         (encoder if dense == family.pooler else outside).update(values)
+    if config["head"] == MASKED:
+        masked = family.masked
+        outside = _named(masked.dense, _linear(tensors, "head.dense", width, hidden))
+        outside |= _norm(tensors, "head.norm", masked.norm, width)
+        bias, table = tensors["head.bias"][: config["vocab_size"]], encoder["embeddings.word_embeddings.weight"]
+        outside[f"{masked.decoder}.weight"] = table if config["masked_lm"]["tied"] else tensors["head.output.weight"][:, :width]
+        outside |= {f"{masked.decoder}.bias": bias, masked.bias: bias}
+        return {family.prefix + name: values for name, values in encoder.items()} | outside
     if not head:
         return encoder
     outside[f"{head.output}.weight"] = tensors["head.output.weight"][:, :hidden]

@@ -358,4 +358,36 @@ class ZeroShot(Head):
         return {"sequence": found["sequence"], "labels": [{"label": label, "score": score} for label, score in scored]}
 
 
-HEADS: dict[str, Head] = {head.name: head for head in (Classify(), Nsp(), Ner(), Qa(), Embed(), Rerank(), ZeroShot())}
+class FillMask(Head):
+    """fill-mask; texts have [MASK] for the mask of any model"""
+
+    name = "fill-mask"
+    models = ["masked", "masked_untied", "masked_distilbert", "masked_electra", "masked_roberta", "masked_xlm_roberta",
+              "masked_camembert", "masked_albert"]
+    options = {
+        "top_k": [UNSET, 1, 3, 40],
+        "targets": [UNSET, ["a"], ["ok", "the", "ok", "boats"], ["unheardof", "\u6771", "!?", "the"], ["\u200b", "Ada", "s"]],
+        "truncation": [UNSET, True],
+        "max_length": [UNSET, 12],
+        "kind": ["<mask> one", "[MASK] one", "<mask> several", "[MASK] several", "<mask> long", "[MASK] long"],
+    }
+
+    def allowed(self, row: Row, model: str) -> bool:
+        mask = "<mask>" if "roberta" in model or "camembert" in model else "[MASK]"
+        return row["kind"].startswith(mask) and (given(row, "truncation") or not given(row, "max_length"))
+
+    def item(self, row: Row, texts: Texts) -> Json:
+        mask, kind = row["kind"].split(" ")
+        text = texts.long(12) if kind == "long" else texts.any()
+        words = text.replace("[MASK]", "").split(" ")
+        for _ in range(1 if kind == "one" else texts.rng.randint(1, 4)):
+            place = texts.rng.randrange(len(words))
+            words[place] = mask if texts.rng.random() < 0.7 else f"{words[place][:2]}{mask}{words[place][-1:]}"
+        return {"text": " ".join(words)}
+
+    def words(self, name: str, value: Any, row: Row) -> list[str]:
+        return ["--targets", ",".join(value)] if name == "targets" else super().words(name, value, row)
+
+
+COMMANDS = (Classify(), Nsp(), Ner(), Qa(), Embed(), Rerank(), ZeroShot(), FillMask())
+HEADS: dict[str, Head] = {head.name: head for head in COMMANDS}

@@ -30,7 +30,7 @@ from pipeline_heads import HEADS, Head, Texts, set_options
 
 HERE = Path(__file__).resolve().parent
 GOLDEN_MODELS = HERE.parents[1] / "tests" / "golden" / "models"
-EACH = {"classify": 18, "nsp": 30, "ner": 18, "qa": 20, "embed": 16, "rerank": 30, "zero-shot": 40}  # of a model
+EACH = {"classify": 18, "nsp": 30, "ner": 18, "qa": 20, "embed": 16, "rerank": 30, "zero-shot": 40, "fill-mask": 12}  # of a model
 CHECKPOINTS = {"sentiment": "classify", "entities": "ner", "answers": "qa"}
 
 

@@ -298,6 +298,11 @@ def answers(pipe, options, item, old=None):
     return found if isinstance(found, list) else [found]
 
 
+def fillings(pipe, options, item):
+    given = {key: options.pop(key) for key in ("truncation", "max_length") if key in options}
+    return pipe(item["text"], tokenizer_kwargs=given, **options)
+
+
 def question_answering_4_52(path):
     """The pipeline of a file of transformers 4.52.4, within the version that is installed."""
     spec = importlib.util.spec_from_file_location("transformers.pipelines.question_answering_4_52", path)
@@ -311,13 +316,16 @@ def load(folder, head, old):
     if head in encoder_oracle.LOADERS:
         return encoder_oracle.LOADERS[head](Path(folder))
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    auto = {"classify": "SequenceClassification", "ner": "TokenClassification", "qa": "QuestionAnswering"}[head]
+    auto = {"classify": "SequenceClassification", "ner": "TokenClassification", "qa": "QuestionAnswering", "fill-mask": "MaskedLM"}[head]
     model = getattr(transformers, f"AutoModelFor{auto}").from_pretrained(folder).float().eval()
     given = {"model": model, "tokenizer": tokenizer, "device": "cpu"}
     if head == "qa":
         older = question_answering_4_52(old)(task="question-answering", **given) if old else None
         pipe = transformers.pipeline("question-answering", **given)
         return lambda options, item: answers(pipe, options, item, older)
+    if head == "fill-mask":
+        pipe = transformers.pipeline("fill-mask", **given)
+        return lambda options, item: fillings(pipe, options, item)
     pipe = transformers.pipeline("text-classification", **given) if head == "classify" else Entities(task="ner", **given)
     pipe.longest = tokenizer.model_max_length
     asked = labels_of if head == "classify" else entities

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bertha_convert.families import QUESTION, SEQUENCE, TOKEN
+from bertha_convert.families import MASKED, QUESTION, SEQUENCE, TOKEN
 
 GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "golden"
 TEXTS = json.loads((GOLDEN / "inputs" / "texts.json").read_text(encoding="utf-8"))
@@ -90,13 +90,24 @@ def question_requests() -> list[Request]:
     return requests + [("Who counted the boats?", long, options) for options in windows]
 
 
-REQUESTS = {SEQUENCE: sequence_requests, TOKEN: token_requests, QUESTION: question_requests}
+def masked_requests() -> list[Request]:
+    """Fill-mask: one mask and several, fewer and more tokens, and targets, which need not be tokens."""
+    variants: tuple[Json, ...] = ({}, {"targets": ["ok", "a", "boats", "ok"]}, {"top_k": 2})
+    requests: list[Request] = [(text, None, options) for options in variants for text in TEXTS["masked"]]
+    for targets in ("o", ["unseenword", "\u00fc", "?"], [" a", "a "], ["[PAD]", "<pad>", "s"]):
+        requests.append((TEXTS["masked"][3], None, {"targets": targets, "top_k": 3}))
+    return requests
+
+
+REQUESTS = {SEQUENCE: sequence_requests, TOKEN: token_requests, QUESTION: question_requests, MASKED: masked_requests}
 
 
 def model_texts(head: str) -> list[tuple[str, str | None]]:
     """The texts whose ids and logits are recorded."""
     if head == QUESTION:
         return [(question, context) for question, context in TEXTS["questions"]]
+    if head == MASKED:
+        return [(text, None) for text in TEXTS["masked"]]
     return [(text, None) for text in TEXTS["texts"]] + [(text, pair) for text, pair in TEXTS["pairs"]]
 
 

@@ -13,7 +13,7 @@ import safetensors.numpy
 import tokenizers
 import torch
 import transformers
-from bertha_convert.families import FAMILIES, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN
+from bertha_convert.families import FAMILIES, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN
 
 from .inputs import TEXTS
 
@@ -26,6 +26,7 @@ CLASSES = {  # what follows the family's name
     TOKEN: "ForTokenClassification",
     QUESTION: "ForQuestionAnswering",
     NEXT_SENTENCE: "ForNextSentencePrediction",
+    MASKED: "ForMaskedLM",
     NONE: "Model",
 }
 BIOES = ("O", "B-PER", "I-PER", "E-PER", "S-PER", "B-LOC", "I-LOC", "E-LOC", "S-LOC")
@@ -172,6 +173,16 @@ MODELS = (
     Tiny("mpnet_answers", QUESTION, 1, 28, 2, 40, selftest=True, **MPNET),
     Tiny("mpnet_encoder", NONE, 2, 36, 3, 40, "gelu_new", **{**MPNET, "padded": False}),
     Tiny("mpnet_int8", TOKEN, 1, 32, 2, 48, labels=BIO, precision="int8", selftest=True, **MPNET),
+    Tiny("masked", MASKED, 2, 32, 4, 48, "gelu_new", selftest=True),
+    Tiny("masked_untied", MASKED, 1, 28, 2, 40, "relu", cased=True, selftest=True, sizes={"tie_word_embeddings": False}),
+    Tiny("masked_int8", MASKED, 2, 36, 3, 52, precision="int8", selftest=True),
+    Tiny("masked_bfloat16", MASKED, 2, 36, 3, 52, seed=3, **BFLOAT16),
+    Tiny("masked_distilbert", MASKED, 1, 28, 2, 40, selftest=True, **DISTILBERT),
+    Tiny("masked_electra", MASKED, 1, 32, 2, 48, "relu", selftest=True, **electra(20)),
+    Tiny("masked_roberta", MASKED, 1, 28, 2, 40, "relu", selftest=True, **ROBERTA),
+    Tiny("masked_xlm_roberta", MASKED, 1, 28, 2, 40, selftest=True, **XLM_ROBERTA),
+    Tiny("masked_camembert", MASKED, 1, 28, 2, 40, **CAMEMBERT),
+    Tiny("masked_albert", MASKED, 2, 32, 2, 48, **albert(21)),
     Tiny("albert_int8", TOKEN, 3, 32, 2, 48, labels=BIO, precision="int8", selftest=True, **albert(32)),
 )
 

@@ -9,7 +9,7 @@ import numpy as np
 import tokenizers
 import torch
 import transformers
-from bertha_convert.families import FAMILIES, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN
+from bertha_convert.families import FAMILIES, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN
 from bertha_convert.selftest import nine_digits, plain
 from bertha_convert.unpack import reference_state
 
@@ -43,6 +43,8 @@ def model_case(model: Any, loaded: Any, head: str, text: str, pair: str | None, 
     encoding = loaded(text, pair, return_offsets_mapping=True)
     ids, types = encoding["input_ids"], encoding.get("token_type_ids", [0] * len(encoding["input_ids"]))
     logits, output = run_model(model, head, ids, types)
+    if head == MASKED:
+        logits = logits[[index for index, token in enumerate(ids) if token == loaded.mask_token_id]]
     case = {"text": text, "text_pair": pair, "ids": ids, "type_ids": types}
     case["offsets"] = [list(span) for span in encoding["offset_mapping"]]
     case["logits"] = None if logits is None else nine_digits(logits)
@@ -60,7 +62,7 @@ def answers(run: Any, head: str, text: str, pair: str | None, options: Json) -> 
         found = run(text if pair is None else {"text": text, "text_pair": pair}, **options)
     else:
         found = run(text, **options)
-    while isinstance(found, list) and found and isinstance(found[0], list):
+    while head != MASKED and isinstance(found, list) and found and isinstance(found[0], list):
         found = found[0]
     return plain(found if isinstance(found, list) else [found])
 
@@ -68,8 +70,9 @@ def answers(run: Any, head: str, text: str, pair: str | None, options: Json) -> 
 def pipeline_case(run: Any, head: str, text: str, pair: str | None, options: Json) -> Json:
     """One entry of `pipelines`."""
     found = answers(run, head, text, pair, options)
-    scores = [answer["score"] for answer in found]
-    gaps = [abs(a - b) for a, b in zip(scores, scores[1:])] if head != TOKEN else []
+    rows = found if found and isinstance(found[0], list) else [found]  # of several masks one for each
+    scores = [[answer["score"] for answer in row] for row in rows if head != TOKEN]
+    gaps = [abs(a - b) for row in scores for a, b in zip(row, row[1:])]
     return {"text": text, "text_pair": pair, "options": options, "answers": found, "gap": min(gaps, default=None)}
 
 
@@ -83,7 +86,7 @@ def zero_shot_case(run: Any, text: str, options: Json) -> Json:
 
 def pipeline(model: Any, loaded: Any, head: str) -> Any:
     """The pipeline of a head; None where there is none."""
-    task = {SEQUENCE: "text-classification", TOKEN: TOKEN, QUESTION: QUESTION}.get(head)
+    task = {SEQUENCE: "text-classification", TOKEN: TOKEN, QUESTION: QUESTION, MASKED: "fill-mask"}.get(head)
     return transformers.pipeline(task, model=model, tokenizer=loaded, device="cpu") if task else None
 
 
@@ -112,6 +115,8 @@ def same_if(head: str, found: list[Json]) -> list[Any]:
         return [found[0]["answer"], found[0]["start"]]
     if head == SEQUENCE:
         return [found[0]["label"]]
+    if head == MASKED:
+        return [row[0]["token"] for row in (found if isinstance(found[0], list) else [found])]
     return [[entry.get("entity", entry.get("entity_group")), entry["start"], entry["end"]] for entry in found]
 
 

@@ -1,6 +1,8 @@
 """The goldens of the tiny models."""
 
 import copy
+import functools
+import random
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import safetensors.numpy
 import torch
 import transformers
 from bertha_convert.conversion import Options, convert
-from bertha_convert.families import NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN
+from bertha_convert.families import MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN
 from bertha_convert.selftest import as_bfloat16, nine_digits
 
 from .inputs import GOLDEN, REQUESTS, TEXTS, model_texts, padded_texts, window_requests, zero_shot_requests
@@ -63,10 +65,27 @@ def custom_golden() -> None:
     write_golden(tiny.name, {"model": f"models/{file.name}", "head": "custom", "cases": cases})
 
 
+def filled(mask: str, asked: list[Any]) -> list[Any]:
+    """Texts, or requests, with the mask in the place of {}."""
+    return [(text.replace("{}", mask), *rest) for text, *rest in asked]
+
+
+def decoded(loaded: Any, name: str) -> list[Json]:
+    """Texts of random ids: many special tokens, single tokens, and ids that no token has."""
+    rng, count = random.Random(name), len(loaded)
+    cases = []
+    for case in range(60):
+        ids = [rng.randrange(count if rng.random() < 0.7 else 8) for _ in range(1 if case % 6 == 0 else rng.randint(0, 14))]
+        cases += [{"ids": ids, "skip": skip, "text": loaded.decode(ids, skip_special_tokens=skip)} for skip in (False, True)]
+    return cases
+
+
 def record_bfloat16(model: Any, loaded: Any, head: str, cases: list[Json], pipelines: list[Json]) -> None:
     """Adds what a model in torch.bfloat16 says to all cases."""
     for case in cases:
         logits, _ = run_model(model, head, case["ids"], case["type_ids"])
+        if head == MASKED:
+            logits = logits[[index for index, token in enumerate(case["ids"]) if token == loaded.mask_token_id]]
         case["bfloat16"] = logits.argmax(axis=0 if head == QUESTION else -1).tolist()
     run = pipeline(model, loaded, head)
     for entry in pipelines if head != TOKEN else []:
@@ -90,14 +109,17 @@ def tiny_golden(tiny: Tiny, bertha: Path | None) -> None:
         coarse = copy.deepcopy(model).bfloat16()
         as_bfloat16(model)
     short = [(text, None) for text in TEXTS["short"]] if tiny.head != QUESTION else [("Who?", "Tom met Ada.")]
+    short = [(text, None) for text in TEXTS["masked"][1:3]] if tiny.head == MASKED else short
+    fill = functools.partial(filled, loaded.mask_token) if tiny.head == MASKED else lambda asked: asked
+    short = fill(short)
     cases = [model_case(model, loaded, tiny.head, text, pair, True) for text, pair in short[:: tiny.every]]
     padded = padded_texts(tiny.head) if tiny.padded else []
-    texts = model_texts(tiny.head)[:: tiny.every] + padded
+    texts = fill(model_texts(tiny.head)[:: tiny.every]) + padded
     cases += [model_case(model, loaded, tiny.head, text, pair, False) for text, pair in texts]
     check_margins(tiny, cases)
     run = pipeline(model, loaded, tiny.head)
-    requests = REQUESTS[tiny.head]()[:: tiny.every] if run else []
-    requests += [(text, pair, {}) for text, pair in padded]
+    requests = fill(REQUESTS[tiny.head]()[:: tiny.every]) if run else []
+    requests += [(text, pair, {}) for text, pair in padded if tiny.head != MASKED]
     pipelines = [pipeline_case(run, tiny.head, text, pair, options) for text, pair, options in requests]
     if coarse:
         record_bfloat16(coarse, loaded, tiny.head, cases, pipelines)
@@ -109,6 +131,8 @@ def tiny_golden(tiny: Tiny, bertha: Path | None) -> None:
         "cases": cases,
         "pipelines": pipelines,
     }
+    if tiny.head == MASKED and tiny.precision == "float32":
+        golden["decoded"] = decoded(loaded, tiny.name)
     write_golden(tiny.name, golden)
     if tiny.windows:
         pipelines = [pipeline_case(run, tiny.head, text, pair, options) for text, pair, options in window_requests()]

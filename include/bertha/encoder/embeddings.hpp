@@ -21,19 +21,21 @@ class EmbeddingTable {
  public:
   /// No table: nothing may be read of it.
   EmbeddingTable() = default;
-  /// Takes `<name>.weight` and, of an int8 file, `<name>.scale`. Rows stay as the file stores them, but for those that
-  /// are finer than `precision`: they are quantised or rounded. Throws Error{missing_tensor | shape}.
-  EmbeddingTable(WeightFile& file, const std::string& name, std::size_t rows, std::size_t size, PrecisionKind precision)
+  /// Takes `<name>.weight` and, of an int8 file, `<name>.scale`, or borrows them. Rows stay as the file stores them,
+  /// but for those that are finer than `precision`: they are quantised or rounded. Throws Error{missing_tensor |
+  /// shape}.
+  EmbeddingTable(WeightFile& file, const std::string& name, std::size_t rows, std::size_t size, PrecisionKind precision,
+                 bool borrowed = false)
       : dtype_(file.dtype(name + ".weight")) {
     const std::string weight = name + ".weight";
     if (dtype_ == DType::i8) {
-      quantised_ = Weights<std::int8_t>(file, weight, {rows, kernels::round_up(size, 64)});
-      scale_ = Weights<float>(file, name + ".scale", {kernels::round_up(rows, 16)});
+      quantised_ = Weights<std::int8_t>(file, weight, {rows, kernels::round_up(size, 64)}, borrowed);
+      scale_ = Weights<float>(file, name + ".scale", {kernels::round_up(rows, 16)}, borrowed);
     } else if (dtype_ == DType::bf16) {
-      rounded_ = Weights<bf16>(file, weight, {rows, kernels::round_up(size, 32)});
+      rounded_ = Weights<bf16>(file, weight, {rows, kernels::round_up(size, 32)}, borrowed);
       if (precision == PrecisionKind::int8) quantise(widened_rows(rows, size).data(), rows, size);
     } else {
-      values_ = Weights<float>(file, weight, {rows, kernels::padded(size)});
+      values_ = Weights<float>(file, weight, {rows, kernels::padded(size)}, borrowed);
       if (precision == PrecisionKind::int8) quantise(values_.data(), rows, size);
       if (precision == PrecisionKind::bfloat16) round(rows, size);
     }

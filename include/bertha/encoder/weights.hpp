@@ -23,9 +23,10 @@ template <class T>
 class Weights {
  public:
   Weights() = default;
-  /// Takes the tensor `name`. Throws Error{missing_tensor | shape | unsupported}.
-  Weights(WeightFile& file, std::string_view name, std::initializer_list<std::size_t> shape)
-      : owner_(file.keep_alive()), view_(file.take<T>(name, shape)) {}
+  /// Takes the tensor `name`, or borrows it, because another part of the model takes it. Throws Error{missing_tensor |
+  /// shape | unsupported}.
+  Weights(WeightFile& file, std::string_view name, std::initializer_list<std::size_t> shape, bool borrowed = false)
+      : owner_(file.keep_alive()), view_(borrowed ? file.borrow<T>(name, shape) : file.take<T>(name, shape)) {}
   explicit Weights(AlignedBuffer<T> made) : view_(made.data(), made.size()) {
     owner_ = std::make_shared<const AlignedBuffer<T>>(std::move(made));
   }

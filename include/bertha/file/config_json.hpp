@@ -136,6 +136,7 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
                                                {"sequence-classification", HeadKind::sequence_classification},
                                                {"token-classification", HeadKind::token_classification},
                                                {"question-answering", HeadKind::question_answering},
+                                               {"masked-lm", HeadKind::masked_lm},
                                                {"embedding", HeadKind::embedding},
                                                {"custom", HeadKind::custom}});
   config.labels = read_strings(json, "labels");
@@ -196,6 +197,7 @@ inline void check_head(JsonObject& json, const ModelConfig& config, bool kind_is
   if (!kind_is_encoder && config.head == HeadKind::none) json.refuse("head", "a head in a file of kind model");
   switch (config.head) {
     case HeadKind::none:
+    case HeadKind::masked_lm:
     case HeadKind::embedding:
     case HeadKind::custom:
       if (!config.labels.empty()) json.refuse("labels", "empty where no logit has a label");
@@ -208,6 +210,18 @@ inline void check_head(JsonObject& json, const ModelConfig& config, bool kind_is
       if (config.labels.empty() || config.labels.size() > kMaxSize) json.refuse("labels", "one label for each logit");
       break;
   }
+}
+
+inline MaskedLmConfig read_masked_lm(Json value, std::string where) {
+  JsonObject json(value, std::move(where));
+  MaskedLmConfig config;
+  config.activation = json.choice<Activation>("activation", {{"gelu", Activation::gelu},
+                                                             {"gelu_tanh", Activation::gelu_tanh},
+                                                             {"relu", Activation::relu},
+                                                             {"silu", Activation::silu}});
+  config.tied = json.boolean("tied");
+  json.finish();
+  return config;
 }
 
 /// The `config` part.
@@ -228,6 +242,8 @@ inline ModelConfig read_config(std::string_view text, const std::string& where) 
       config.score_function = json.choice<ScoreFunction>(
           "score_function", {{"none", ScoreFunction::none}, {"sigmoid", ScoreFunction::sigmoid}});
     if (config.head == HeadKind::embedding) config.embedding = read_embedding(json.get("embedding"), json.where());
+    if (config.head == HeadKind::masked_lm)
+      config.masked_lm = read_masked_lm(json.get("masked_lm"), json.where() + ".masked_lm");
     if (config.precision == PrecisionKind::int8) read_calibration(json, config);
     // Each token takes a row of the position table, so no sequence may be longer than what is left of it.
     config.max_length = json.integer("max_length", 1, config.positions());

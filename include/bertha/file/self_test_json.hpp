@@ -42,18 +42,29 @@ inline std::vector<std::size_t> read_offsets(JsonObject& json, std::size_t token
   return offsets;
 }
 
-/// One row for a sequence, or one for each token; as many columns as there are labels (a custom head: as many as it
-/// wants).
-inline std::vector<float> read_logits(JsonObject& json, const ModelConfig& config, std::size_t tokens) {
+/// Which of a masked-lm head's logits are recorded: places in increasing order, below `end`.
+inline std::vector<std::uint32_t> read_places(JsonObject& json, std::string_view key, std::size_t end) {
+  std::vector<std::uint32_t> places = read_ids(json, key, "a list of integers");
+  for (std::size_t i = 0; i < places.size(); ++i)
+    if (places[i] >= end || (i > 0 && places[i] <= places[i - 1]))
+      json.refuse(key, concat({"increasing numbers below ", end}));
+  return places;
+}
+
+/// One row for a sequence, or one for each token, or for each of those chosen; as many columns as there are labels, or
+/// are recorded (a custom head: as many as it wants).
+inline std::vector<float> read_logits(JsonObject& json, const ModelConfig& config, const SelfTestCase& one) {
   std::vector<float> logits;
   if (json.get("logits").is_null()) return logits;
   const Json rows = json.list("logits");
   if (config.head == HeadKind::none) json.refuse("logits", "null without a head");
   const bool custom = config.head == HeadKind::custom;
-  const bool one = config.head == HeadKind::sequence_classification || config.embedding;
-  const std::size_t row_count = one ? 1 : tokens;
+  const bool masked = config.head == HeadKind::masked_lm;
+  const bool pooled = config.head == HeadKind::sequence_classification || config.embedding;
+  const std::size_t row_count = pooled ? 1 : masked ? one.positions.size() : one.ids.size();
   if (!custom && rows.size() != row_count) json.refuse("logits", concat({"a list of ", row_count, " rows"}));
   std::size_t columns = config.embedding ? config.embedding->pooler.size(config.hidden_size) : config.labels.size();
+  if (masked) columns = one.columns.size();
   if (custom && rows.size() > 0) columns = rows.element(0).is_list() ? rows.element(0).size() : 0;
   for (const auto [row_index, row] : rows.items()) {
     if (!row.is_list() || row.size() != columns) json.refuse("logits", concat({"rows of ", columns, " numbers"}));
@@ -108,6 +119,11 @@ inline void check_answer_object(Json item, const AnswerBounds& bounds, std::stri
       json.string("answer");
       check_span();
       break;
+    case HeadKind::masked_lm:
+      json.integer("token", 0, kMaxSize);
+      json.string("token_str");
+      json.string("sequence");
+      break;
     case HeadKind::none:
     case HeadKind::embedding:
     case HeadKind::custom: break;  // and no answers
@@ -115,7 +131,8 @@ inline void check_answer_object(Json item, const AnswerBounds& bounds, std::stri
   json.finish();
 }
 
-/// The answer to a case that has been read but for that: a list of objects, or the one object of question answering.
+/// The answer to a case that has been read but for that: a list of objects, the one object of question answering, or,
+/// of several masks, a list of lists.
 inline std::string read_answer(JsonObject& json, const SelfTestCase& one, AnswerBounds& bounds) {
   if (json.get("answer").is_null()) return {};
   std::string answer = json.string("answer");
@@ -128,7 +145,13 @@ inline std::string read_answer(JsonObject& json, const SelfTestCase& one, Answer
   bounds.tokens = one.ids.size();
   bounds.code_points = count_code_points(asks ? *one.text_pair : one.text);
   if (document.root().is_list()) {
-    for (const auto [index, item] : document.root().items()) check_answer_object(item, bounds, where);
+    for (const auto [index, item] : document.root().items()) {
+      if (!item.is_list() || bounds.head != HeadKind::masked_lm) {
+        check_answer_object(item, bounds, where);
+        continue;
+      }
+      for (const auto [inner, filled] : item.items()) check_answer_object(filled, bounds, where);
+    }
   } else {
     if (!asks) refuse_format(where, "expected a list, got an object");
     check_answer_object(document.root(), bounds, where);
@@ -148,7 +171,11 @@ inline SelfTestCase read_case(JsonObject& json, const ModelConfig& config, Answe
   const std::size_t longest =
       std::max(count_code_points(one.text), one.text_pair ? count_code_points(*one.text_pair) : 0);
   one.offsets = read_offsets(json, one.ids.size(), longest);
-  one.logits = read_logits(json, config, one.ids.size());
+  if (config.head == HeadKind::masked_lm) {
+    one.positions = read_places(json, "positions", one.ids.size());
+    one.columns = read_places(json, "columns", config.vocab_size);
+  }
+  one.logits = read_logits(json, config, one);
   one.logits_bytes = read_logits_bytes(json, config, one.logits.size());
   one.answer = read_answer(json, one, bounds);
   json.finish();

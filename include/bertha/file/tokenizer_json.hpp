@@ -89,6 +89,7 @@ inline void check_ids(const TokenizerConfig& tokenizer, const ModelConfig& confi
   check("'cls_token_id'", tokenizer.cls_token_id);
   check("'sep_token_id'", tokenizer.sep_token_id);
   check("'pad_token_id'", tokenizer.pad_token_id);
+  if (tokenizer.mask_token_id) check("'mask_token_id'", *tokenizer.mask_token_id);
   for (const TemplatePiece& piece : tokenizer.pair) {
     if (piece.kind == TemplatePiece::Kind::special) check("a special token of 'pair'", piece.id);
   }
@@ -215,6 +216,11 @@ inline TokenizerConfig read_tokenizer(std::string_view text, const ModelConfig& 
   tokenizer.cls_token_id = id("cls_token_id");
   tokenizer.sep_token_id = id("sep_token_id");
   tokenizer.pad_token_id = id("pad_token_id");
+  if (config.head == HeadKind::masked_lm) {
+    tokenizer.mask_token_id = id("mask_token_id");
+    if (json.has("clean_up_tokenization_spaces"))
+      tokenizer.clean_up_tokenization_spaces = json.boolean("clean_up_tokenization_spaces");
+  }
   tokenizer.added_tokens = read_added_tokens(json);
   tokenizer.single = read_template(json, "single", false);
   tokenizer.pair = read_template(json, "pair", true);

@@ -29,6 +29,9 @@ BERTHA_FUNCTION void require_chosen(std::span<const Encoding> encodings, ChosenT
 
 namespace detail {
 
+/// Of rows of logits these columns: what a self-test records of a head that has one for each token of a vocabulary.
+BERTHA_FUNCTION Logits columns_of(const Logits& logits, std::span<const std::uint32_t> columns);
+
 /// f(part, begin) for the chosen tokens of the sequences of `output`, which are the encodings `pack`, a few sequences
 /// at a time, the first being number `begin`: a row of logits may be as long as the vocabulary.
 BERTHA_FUNCTION void for_each_choice(const EncoderOutput& output, std::span<const std::size_t> pack,
@@ -54,6 +57,13 @@ BERTHA_FUNCTION void require_chosen(std::span<const Encoding> encodings, ChosenT
 }
 
 namespace detail {
+
+BERTHA_FUNCTION Logits columns_of(const Logits& logits, std::span<const std::uint32_t> columns) {
+  Logits some{logits.rows, columns.size(), {}};
+  for (std::size_t r = 0; r < logits.rows; ++r)
+    for (const std::uint32_t column : columns) some.values.push_back(logits.row(r)[column]);
+  return some;
+}
 
 BERTHA_FUNCTION void for_each_choice(const EncoderOutput& output, std::span<const std::size_t> pack,
                                      ChosenTokens chosen, Workspace& work,

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <bertha/heads/masked_lm.hpp>
 #include <bertha/heads/question_answering.hpp>
 #include <bertha/heads/sentence_embedding.hpp>
 #include <bertha/heads/sequence_classification.hpp>
@@ -26,8 +27,8 @@ struct Outputs {
   Logits logits;
 };
 
-/// A model whatever its head: what it makes of one sequence.
-using Runner = std::function<Outputs(const Encoding&)>;
+/// A model whatever its head: what it makes of one sequence, and, if its head gives rows of chosen tokens, of these.
+using Runner = std::function<Outputs(const Encoding&, const std::vector<std::uint32_t>& chosen)>;
 
 inline void keep_hidden(Outputs& outputs, std::size_t layer, MatrixView<const float> hidden) {
   if (outputs.hidden.size() <= layer) outputs.hidden.resize(layer + 1);
@@ -37,7 +38,8 @@ inline void keep_hidden(Outputs& outputs, std::size_t layer, MatrixView<const fl
 
 /// What an encoder, and a head that stands on it or null, make of a sequence. A sequence is one chunk.
 template <class H>
-Outputs run_sequence(const AnyEncoder& encoder, const H* head, const Encoding& encoding, const CallOptions& options) {
+Outputs run_sequence(const AnyEncoder& encoder, const H* head, const Encoding& encoding,
+                     const std::vector<std::uint32_t>& chosen, const CallOptions& options) {
   Workspace work;
   work.prepare(options);
   Batch batch;
@@ -48,14 +50,21 @@ Outputs run_sequence(const AnyEncoder& encoder, const H* head, const Encoding& e
       [&](std::size_t layer, std::size_t, MatrixView<const float> hidden) { keep_hidden(outputs, layer, hidden); });
   if (!head) return outputs;
   if (head->reads == Reads::pooled) encoder.pool(output, work);
-  outputs.logits = (*head)(output, work);
+  if (head->gives != Gives::chosen_rows) {
+    outputs.logits = (*head)(output, work);
+    return outputs;
+  }
+  constexpr std::size_t kOnly = 0;
+  for_each_choice(output, {&kOnly, 1}, {&chosen, 1}, work,
+                  [&](const EncoderOutput& part, std::size_t) { outputs.logits = (*head)(part, work); });
   return outputs;
 }
 
 template <class H>
 Runner model_runner(std::span<const std::byte> bytes, const LoadOptions& load, const CallOptions& options) {
-  return [model = Model<H>::load(bytes, load), options](const Encoding& encoding) {
-    return run_sequence(model.encoder(), &model.head(), encoding, options);
+  return [model = Model<H>::load(bytes, load), options](const Encoding& encoding,
+                                                        const std::vector<std::uint32_t>& chosen) {
+    return run_sequence(model.encoder(), &model.head(), encoding, chosen, options);
   };
 }
 
@@ -63,8 +72,9 @@ inline Runner encoder_runner(std::span<const std::byte> bytes, const LoadOptions
   auto file = WeightFile::from_bytes(bytes);
   ModelConfig config = file.config();
   config.precision = load.precision.value_or(config.precision);
-  return [encoder = std::make_shared<const AnyEncoder>(file, config), options](const Encoding& encoding) {
-    return run_sequence<TokenClassification>(*encoder, nullptr, encoding, options);
+  return [encoder = std::make_shared<const AnyEncoder>(file, config), options](
+             const Encoding& encoding, const std::vector<std::uint32_t>& chosen) {
+    return run_sequence<TokenClassification>(*encoder, nullptr, encoding, chosen, options);
   };
 }
 
@@ -74,6 +84,7 @@ inline Runner make_runner(std::span<const std::byte> bytes, const LoadOptions& l
     case HeadKind::sequence_classification: return model_runner<SequenceClassification>(bytes, load, options);
     case HeadKind::token_classification: return model_runner<TokenClassification>(bytes, load, options);
     case HeadKind::question_answering: return model_runner<QuestionAnswering>(bytes, load, options);
+    case HeadKind::masked_lm: return model_runner<MaskedLm>(bytes, load, options);
     case HeadKind::embedding: return model_runner<SentenceEmbedding>(bytes, load, options);
     case HeadKind::none:
     case HeadKind::custom: break;
@@ -82,7 +93,8 @@ inline Runner make_runner(std::span<const std::byte> bytes, const LoadOptions& l
 }
 
 /// What the logits of a sequence say: the first of the largest of each row; of question answering the rows of start and
-/// end; of several labels at once which of them are true. Nothing of a regression, or of an embedding.
+/// end; of several labels at once which of them are true; of masks their tokens. Nothing of a regression, or of an
+/// embedding.
 inline std::vector<std::size_t> labels_of(const ModelConfig& config, const Logits& logits) {
   std::vector<std::size_t> labels;
   const auto largest = [&](std::size_t n, std::size_t first, std::size_t step) {
@@ -93,7 +105,8 @@ inline std::vector<std::size_t> labels_of(const ModelConfig& config, const Logit
   };
   const bool each = config.head == HeadKind::sequence_classification &&
                     (config.problem_type == ProblemType::multi_label_classification || logits.cols == 1);
-  if (config.problem_type == ProblemType::regression || config.labels.empty() || logits.rows == 0) return labels;
+  const bool none = config.problem_type == ProblemType::regression || (config.labels.empty() && !config.masked_lm);
+  if (none || logits.rows == 0) return labels;
   if (each) {
     for (const float logit : logits.values) labels.push_back(logit > 0);
   } else if (config.head == HeadKind::question_answering) {

@@ -140,16 +140,9 @@ class Tokenizer {
   /// The text of tokens: Hugging Face's `convert_tokens_to_string`. Throws Error{input} for one that is not UTF-8.
   std::string decode(std::span<const std::string_view> tokens) const { return text_tokenizer_->decode(tokens); }
 
-  /// The text of ids: `decode` of tokenizers. Throws Error{input} if an id is not less than size().
-  std::string decode(std::span<const std::uint32_t> ids, bool skip_special_tokens) const {
-    std::vector<std::string_view> tokens;
-    for (const std::uint32_t id : ids) {
-      const auto found = added_.find(id);
-      if (skip_special_tokens && found != added_.end() && found->second.special) continue;
-      tokens.push_back(token(id));
-    }
-    return decode(tokens);
-  }
+  /// The text of ids: `decode` of transformers' tokenizers, which leaves out ids that no token has. Throws Error{input}
+  /// if an id is not less than size().
+  std::string decode(std::span<const std::uint32_t> ids, bool skip_special_tokens) const;
 
  private:
   struct Added {
@@ -205,6 +198,18 @@ BERTHA_FUNCTION Tokenizer::Tokenizer(TokenizerConfig config, const TokenizerTens
   }
   special_ = std::move(config);
   check();
+}
+
+BERTHA_FUNCTION std::string Tokenizer::decode(std::span<const std::uint32_t> ids, bool skip_special_tokens) const {
+  std::vector<std::string_view> tokens;
+  for (const std::uint32_t id : ids) {
+    const auto found = added_.find(id);
+    if (skip_special_tokens && found != added_.end() && found->second.special) continue;
+    if (const std::string_view one = token(id); !one.empty()) tokens.push_back(one);
+  }
+  std::string text = decode(tokens);
+  if (special_.clean_up_tokenization_spaces) clean_up_spaces(text, false);
+  return text;
 }
 
 BERTHA_FUNCTION void Tokenizer::check() {

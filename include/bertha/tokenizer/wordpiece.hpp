@@ -135,23 +135,27 @@ class WordPiece {
   bool goes_on_ = true;        // whether tokens begin with it
 };
 
-/// Joins tokens as the WordPiece decoder does (Hugging Face's `convert_tokens_to_string`): tokens after the first that
-/// carry the prefix lose it, others get a space before them; with `cleanup`, spaces before punctuation and English
-/// endings go, token by token.
-inline std::string decode_wordpiece(std::span<const std::string_view> tokens, std::string_view prefix, bool cleanup) {
+/// Takes the spaces before punctuation and English endings away, as the WordPiece decoder does, which also makes
+/// "don't" of "do not", and, of a whole text, transformers' `clean_up_tokenization`, which doesn't.
+inline void clean_up_spaces(std::string& text, bool do_not) {
   static constexpr std::pair<std::string_view, std::string_view> kCleanups[] = {
       {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
       {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
-  const auto replace_all = [](std::string& text, std::string_view from, std::string_view to) {
+  for (const auto& [from, to] : kCleanups) {
     std::size_t at = text.find(from), done = 0;
-    if (at == std::string::npos) return;
+    if (at == std::string::npos || (from == " do not" && !do_not)) continue;
     std::string replaced;
     for (; at != std::string::npos; at = text.find(from, done)) {
       replaced.append(text, done, at - done).append(to);
       done = at + from.size();
     }
     text = replaced.append(text, done);
-  };
+  }
+}
+
+/// Joins tokens as the WordPiece decoder does (Hugging Face's `convert_tokens_to_string`): tokens after the first that
+/// carry the prefix lose it, others get a space before them; with `cleanup`, spaces go token by token.
+inline std::string decode_wordpiece(std::span<const std::string_view> tokens, std::string_view prefix, bool cleanup) {
   std::string result;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     std::string token(tokens[i]);
@@ -160,9 +164,7 @@ inline std::string decode_wordpiece(std::span<const std::string_view> tokens, st
     } else if (i > 0) {
       token.insert(0, 1, ' ');
     }
-    if (cleanup) {
-      for (const auto& [from, to] : kCleanups) replace_all(token, from, to);
-    }
+    if (cleanup) clean_up_spaces(token, true);
     result += token;
   }
   return result;

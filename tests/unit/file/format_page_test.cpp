@@ -170,6 +170,39 @@ TEST(FormatPage, NamesTheFieldsOfPoolingAndEmbeddings) {
   expect_error(ErrorCode::format, {"score_function", "unknown"}, [&] { load(two); });
 }
 
+TEST(FormatPage, NamesTheFieldsOfMaskedLm) {
+  const std::vector<std::string> of_config = quoted(section(3)), of_tokenizer = quoted(section(4));
+  ModelWriter model = ModelWriter::tiny({.head = "masked-lm"});
+  model.tokenizer["clean_up_tokenization_spaces"] = true;
+  EXPECT_NO_THROW(load(model));
+  EXPECT_NE(std::find(of_config.begin(), of_config.end(), "masked_lm"), of_config.end());
+  for (const auto& [key, value] : model.config["masked_lm"].items()) {
+    EXPECT_NE(std::find(of_config.begin(), of_config.end(), key), of_config.end()) << key;
+    ModelWriter without = model;
+    without.config["masked_lm"].erase(key);
+    expect_error(ErrorCode::format, {"masked_lm", "'" + key + "'", "missing"}, [&] { load(without); });
+  }
+  for (const char* key : {"mask_token_id", "clean_up_tokenization_spaces"}) {
+    EXPECT_NE(std::find(of_tokenizer.begin(), of_tokenizer.end(), key), of_tokenizer.end()) << key;
+    ModelWriter other = ModelWriter::tiny();
+    other.tokenizer[key] = model.tokenizer[key];
+    expect_error(ErrorCode::format, {key, "unknown"}, [&] { load(other); });
+  }
+  for (const char* activation : {"gelu", "gelu_tanh", "relu", "silu"}) {
+    model.config["masked_lm"]["activation"] = activation;
+    EXPECT_NO_THROW(load(model)) << activation;
+  }
+  model.config["masked_lm"]["activation"] = "tanh";
+  expect_error(ErrorCode::unsupported, {"masked_lm", "'activation'"}, [&] { load(model); });
+  ModelWriter no_token = ModelWriter::tiny({.head = "masked-lm"});
+  no_token.tokenizer["mask_token_id"] = 99;
+  expect_error(ErrorCode::vocabulary, {"'mask_token_id' is 99", "no token's id"}, [&] { load(no_token); });
+  no_token.tokenizer.erase("mask_token_id");
+  expect_error(ErrorCode::format, {"'mask_token_id'", "missing"}, [&] { load(no_token); });
+  no_token.config.erase("masked_lm");
+  expect_error(ErrorCode::format, {"'masked_lm'", "missing"}, [&] { load(no_token); });
+}
+
 TEST(FormatPage, NamesTheFieldsOfEachKindOfTokenizer) {
   for (const std::string kind : {"wordpiece", "byte_bpe", "unigram", "character_bpe"}) {
     Rows rows;
@@ -216,7 +249,7 @@ TEST(FormatPage, NamesTheWordsThatFieldsMayHave) {
       EXPECT_NO_THROW(load(model)) << field << " " << word;
     }
   }
-  ASSERT_EQ(words["head"].size(), 6u);
+  ASSERT_EQ(words["head"].size(), 7u);
   for (const std::string& word : words["head"]) {
     ModelWriter model =
         ModelWriter::tiny({.kind = word == "none" ? "encoder" : "model", .head = word, .labels = {"start", "end"}});
@@ -235,6 +268,9 @@ TEST(FormatPage, NamesTheFieldsOfTheSelfTest) {
               {"logits_bytes", nullptr},
               {"answer", nullptr}};
   const std::vector<std::string> named = quoted(section(6));
+  for (const char* key : {"positions", "columns"}) {
+    EXPECT_NE(std::find(named.begin(), named.end(), key), named.end()) << key;
+  }
   for (const auto& [key, value] : one.items()) {
     EXPECT_NE(std::find(named.begin(), named.end(), key), named.end()) << key;
   }

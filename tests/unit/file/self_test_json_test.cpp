@@ -84,6 +84,43 @@ TEST(SelfTestJson, ReadsARowOfLogitsForEachTokenOfOtherHeads) {
   EXPECT_EQ(read(Json::array({item}), model)[0].logits, (std::vector<float>{1, 2, 3}));
 }
 
+TEST(SelfTestJson, ReadsSomeColumnsOfTheMasksOfAMaskedLmHead) {
+  ModelConfig model = config();
+  model.head = HeadKind::masked_lm;
+  model.labels.clear();
+  model.vocab_size = 9;
+  Json item = one_case();
+  const std::string filling = R"({"score":0.5,"token":7,"token_str":"a","sequence":"a b"})";
+  item.update({{"positions", {0, 2}},
+               {"columns", {1, 7, 8}},
+               {"logits", {{1, 2, 3}, {4, 5, 6}}},
+               {"logits_bytes", nullptr},
+               {"answer", "[[" + filling + "],[" + filling + "]]"}});
+  const auto read_one = [&] { return read(Json::array({item}), model)[0]; };
+  EXPECT_EQ(read_one().positions, (std::vector<std::uint32_t>{0, 2}));
+  EXPECT_EQ(read_one().columns, (std::vector<std::uint32_t>{1, 7, 8}));
+  EXPECT_EQ(read_one().logits, (std::vector<float>{1, 2, 3, 4, 5, 6}));
+  item["answer"] = "[" + filling + "]";
+  EXPECT_EQ(read_one().answer, "[" + filling + "]");
+  const auto refused = [&](const char* key, Json value, std::initializer_list<std::string_view> says) {
+    const Json good = item;
+    item[key] = std::move(value);
+    expect_error(ErrorCode::format, says, read_one);
+    item = good;
+  };
+  refused("positions", {0, 3}, {"'positions'", "below 3"});
+  refused("positions", {2, 0}, {"'positions'", "increasing"});
+  refused("columns", {1, 7, 9}, {"'columns'", "below 9"});
+  refused("columns", {1, 1, 2}, {"'columns'", "increasing"});
+  refused("columns", {1, 2}, {"'logits'", "rows of 2"});
+  refused("positions", {0}, {"'logits'", "1 rows"});
+  refused("answer", R"([{"score":0.5,"token":7,"sequence":"a"}])", {"'token_str'", "missing"});
+  refused("answer", R"([[{"score":0.5,"token":-7,"token_str":"","sequence":"a"}]])", {"'token'"});
+  refused("answer", R"([[[]]])", {"answer"});
+  item.erase("columns");
+  expect_error(ErrorCode::format, {"'columns'", "missing"}, read_one);
+}
+
 TEST(SelfTestJson, NamesTheCaseAndTheFieldThatIsWrong) {
   expect_refused({{"text", 1}}, {"selftest[1]", "'text'", "string"});
   expect_refused({{"text_pair", 1}}, {"selftest[1]", "'text_pair'"});
