@@ -3,11 +3,12 @@
 
 Compiles SOURCE, a program that uses the whole library, and looks at what its object wants from the C and C++ runtime.
 With NDEBUG: without it nlohmann/json brings assertions of its own, and the rule never_prints_or_ends covers ours.
-Warnings that only an optimising compiler sees are errors here too, by the flags of CMakeLists.txt.
+At -O2, and with BERTHA_FULL set at -O0 too. Warnings that only an optimising compiler sees are errors here too, by the flags of CMakeLists.txt.
 Exits with 1 when that is a function that prints or ends the process, or one that waits for another thread to leave a
 section, as static objects' guards do: a child of fork() would wait for a thread that it doesn't have. pthread_once is
 none of these: it begins anew in the child. Standard library only.
 """
+import os
 import re
 import subprocess
 import sys
@@ -32,7 +33,7 @@ def main(arguments):
     option, nm, source, dashes, *compiler = arguments
     assert option == "--nm" and dashes == "--", __doc__
     failed = 0
-    for level in ("-O0", "-O2"):
+    for level in ("-O0", "-O2") if os.environ.get("BERTHA_FULL") else ("-O2",):
         with tempfile.TemporaryDirectory() as folder:
             binary = Path(folder) / "object.o"
             subprocess.run([*compiler, level, "-DNDEBUG", "-c", source, "-o", str(binary)], check=True)

@@ -9,106 +9,20 @@
 
 #pragma once
 
-#include <bertha/encoder/layer_norm.hpp>
+#include <bertha/encoder/embedding_tables.hpp>
 #include <bertha/encoder/linear.hpp>
 #include <optional>
-#include <string>
 
 BERTHA_NAMESPACE_BEGIN
 
-/// One embedding table [V, E]: float32 rows, bfloat16 rows, or int8 rows with a scale each.
-class EmbeddingTable {
- public:
-  /// No table: nothing may be read of it.
-  EmbeddingTable() = default;
-  /// Takes `<name>.weight` and, of an int8 file, `<name>.scale`, or borrows them. Rows stay as the file stores them,
-  /// but for those that are finer than `precision`: they are quantised or rounded. Throws Error{missing_tensor |
-  /// shape}.
-  EmbeddingTable(WeightFile& file, const std::string& name, std::size_t rows, std::size_t size, PrecisionKind precision,
-                 bool borrowed = false)
-      : dtype_(file.dtype(name + ".weight")) {
-    const std::string weight = name + ".weight";
-    if (dtype_ == DType::i8) {
-      quantised_ = Weights<std::int8_t>(file, weight, {rows, kernels::round_up(size, 64)}, borrowed);
-      scale_ = Weights<float>(file, name + ".scale", {kernels::round_up(rows, 16)}, borrowed);
-    } else if (dtype_ == DType::bf16) {
-      rounded_ = Weights<bf16>(file, weight, {rows, kernels::round_up(size, 32)}, borrowed);
-      if (precision == PrecisionKind::int8) quantise(widened_rows(rows, size).data(), rows, size);
-    } else {
-      values_ = Weights<float>(file, weight, {rows, kernels::padded(size)}, borrowed);
-      if (precision == PrecisionKind::int8) quantise(values_.data(), rows, size);
-      if (precision == PrecisionKind::bfloat16) round(rows, size);
-    }
-  }
-
-  /// Which of the following holds the rows: f32, bf16 or i8.
-  DType dtype() const { return dtype_; }
-  const float* values() const { return values_.data(); }
-  const bf16* rounded() const { return rounded_.data(); }
-  const std::int8_t* quantised() const { return quantised_.data(); }
-  const float* scale() const { return scale_.data(); }
-
- private:
-  void quantise(const float* values, std::size_t rows, std::size_t size) {
-    const std::size_t stride = kernels::round_up(size, 64);
-    AlignedBuffer<std::int8_t> quantised(rows * stride);
-    AlignedBuffer<float> scale(rows);
-    kernels::table().quantise_rows({.x = values,
-                                    .stride = kernels::round_up(size, 16),
-                                    .rows = rows,
-                                    .size = size,
-                                    .q = quantised.data(),
-                                    .q_stride = stride,
-                                    .scale = scale.data()});
-    quantised_ = Weights<std::int8_t>(std::move(quantised));
-    scale_ = Weights<float>(std::move(scale));
-    dtype_ = DType::i8;
-  }
-  void round(std::size_t rows, std::size_t size) {
-    const std::size_t stride = kernels::round_up(size, 32);
-    AlignedBuffer<bf16> rounded(rows * stride);
-    kernels::table().round_rows({.x = values_.data(),
-                                 .stride = kernels::round_up(size, 16),
-                                 .rows = rows,
-                                 .size = size,
-                                 .y = rounded.data(),
-                                 .y_stride = stride});
-    rounded_ = Weights<bf16>(std::move(rounded));
-    dtype_ = DType::bf16;
-  }
-  AlignedBuffer<float> widened_rows(std::size_t rows, std::size_t size) const {
-    const std::size_t from = kernels::round_up(size, 32), to = kernels::round_up(size, 16);
-    AlignedBuffer<float> values(rows * to);
-    for (std::size_t r = 0; r < rows; ++r)
-      for (std::size_t i = 0; i < to; ++i) values.data()[r * to + i] = widened(rounded_.data()[r * from + i]);
-    return values;
-  }
-
-  DType dtype_ = DType::f32;
-  Weights<float> values_;           // [V, E']
-  Weights<bf16> rounded_;           // [V, E rounded up to 32]
-  Weights<std::int8_t> quantised_;  // [V, E rounded up to 64]
-  Weights<float> scale_;            // [V]
-};
-
-/// The three tables, their norm and the projection. Immutable; `const` methods may run concurrently.
+/// The tables and the projection. Immutable; `const` methods may run concurrently.
 template <Precision P>
 class Embeddings {
  public:
   /// Takes `embeddings.*`. Throws Error{missing_tensor | shape}.
-  Embeddings(WeightFile& file, const ModelConfig& config)
-      : size_(config.embedding_size),
-        has_types_(config.type_vocab_size > 0),
-        word_(file, "embeddings.word", config.vocab_size, size_, P::kind),
-        position_(file, "embeddings.position", config.max_position_embeddings, size_, P::kind),
-        norm_(file, "embeddings.norm", size_, config.layer_norm_eps) {
-    if (has_types_) token_type_ = EmbeddingTable(file, "embeddings.token_type", config.type_vocab_size, size_, P::kind);
-    const DType type = word_.dtype(),
-                other = position_.dtype() == type && has_types_ ? token_type_.dtype() : position_.dtype();
-    if (other != type)
-      throw_error(ErrorCode::shape, {file.name(), ": some tables of 'embeddings' are ", name(type), " and some are ",
-                                     name(other), "; expected one type for all; convert the checkpoint again"});
-    if (config.embedding_projection) projection_.emplace(file, "embeddings.projection", config.hidden_size, size_);
+  Embeddings(WeightFile& file, const ModelConfig& config) : tables_(file, config, P::kind) {
+    if (config.embedding_projection)
+      projection_.emplace(file, "embeddings.projection", config.hidden_size, tables_.size());
   }
 
   /// visit(linear) for the linear layer, if there is one.
@@ -120,77 +34,21 @@ class Embeddings {
   /// Memory for a chunk of that size: then calls don't allocate.
   void reserve(const Team& team, const ChunkSize& size) const {
     if (!projection_) return;
-    team.chunk().context.matrix(size.rows, size_);
+    team.chunk().context.matrix(size.rows, tables_.size());
     projection_->reserve(team, size.rows);
   }
 
   /// Writes `hidden` [rows, H] for as many ids, types and positions, all of which the caller has checked.
   void operator()(const std::uint32_t* ids, const std::uint32_t* types, const std::uint32_t* positions,
                   MatrixView<float> hidden, const Team& team) const {
-    const auto embedded = projection_ ? team.chunk().context.matrix(hidden.rows, size_) : hidden;  // [rows, E]
-    team.split(hidden.rows, [&](std::size_t begin, std::size_t end, ThreadMemory&) {
-      const Rows rows{ids + begin, has_types_ ? types + begin : nullptr, positions + begin,
-                      embedded.middle_rows(begin, end)};
-      switch (word_.dtype()) {
-        case DType::i8: add_quantised(rows); break;
-        case DType::bf16:
-          kernels::table().embed_bf16(operation(rows, word_.rounded(), token_type_.rounded(), position_.rounded(),
-                                                kernels::round_up(size_, 32)));
-          break;
-        case DType::f32:
-        case DType::u8:
-        case DType::i32:
-        case DType::u32:
-        case DType::f64:
-          kernels::table().embed_f32(
-              operation(rows, word_.values(), token_type_.values(), position_.values(), kernels::round_up(size_, 16)));
-      }
-    });
-    norm_(embedded, team);
-    if (projection_) (*projection_)(embedded, hidden, team);
+    if (!projection_) return tables_(ids, types, positions, hidden, team);
+    const auto embedded = team.chunk().context.matrix(hidden.rows, tables_.size());  // [rows, E]
+    tables_(ids, types, positions, embedded, team);
+    (*projection_)(embedded, hidden, team);
   }
 
  private:
-  struct Rows {
-    const std::uint32_t *ids, *types, *positions;
-    MatrixView<float> out;  // [rows, E]
-  };
-  template <class Element>
-  kernels::EmbedRows<Element> operation(const Rows& rows, const Element* word, const Element* token_type,
-                                        const Element* position, std::size_t stride) const {
-    return {.word = word,
-            .token_type = token_type,
-            .position = position,
-            .table_stride = stride,
-            .ids = rows.ids,
-            .types = rows.types,
-            .positions = rows.positions,
-            .out = rows.out.data,
-            .out_stride = rows.out.stride,
-            .rows = rows.out.rows,
-            .size = size_};
-  }
-  void add_quantised(const Rows& rows) const {
-    kernels::table().embed_s8({.word = word_.quantised(),
-                               .token_type = token_type_.quantised(),
-                               .position = position_.quantised(),
-                               .word_scale = word_.scale(),
-                               .token_type_scale = token_type_.scale(),
-                               .position_scale = position_.scale(),
-                               .table_stride = kernels::round_up(size_, 64),
-                               .ids = rows.ids,
-                               .types = rows.types,
-                               .positions = rows.positions,
-                               .out = rows.out.data,
-                               .out_stride = rows.out.stride,
-                               .rows = rows.out.rows,
-                               .size = size_});
-  }
-
-  std::size_t size_;
-  bool has_types_;
-  EmbeddingTable word_, position_, token_type_;  // without token types, token_type_ is never read
-  LayerNorm norm_;
+  EmbeddingTables tables_;
   std::optional<Linear<P>> projection_;  // [H, E]
 };
 

@@ -46,7 +46,7 @@ BERTHA_NOINLINE void add_bias(const Attention& op, std::size_t row, const KeyRan
 
 /// Makes e^(score - largest) of the scores of a row that it sees, biases added, 0 of the others of its block. Returns
 /// the sum.
-BERTHA_LANE_INLINE float exponentials(const Attention& op, std::size_t row, const KeyRange& block, float* scores) {
+BERTHA_NOINLINE float exponentials(const Attention& op, std::size_t row, const KeyRange& block, float* scores) {
   const KeyRange seen = keys_of(op, row);
   if (op.bias) add_bias(op, row, seen, scores + seen.begin);
   const float sum = exponentials(scores + seen.begin, seen.size());
