@@ -3,7 +3,8 @@
 
 Compiles SOURCE, a program that uses the whole library, and looks at what its object wants from the C and C++ runtime.
 With NDEBUG: without it nlohmann/json brings assertions of its own, and the rule never_prints_or_ends covers ours.
-At -O2, and with BERTHA_FULL set at -O0 too. Warnings that only an optimising compiler sees are errors here too, by the flags of CMakeLists.txt.
+At -O2, and with BERTHA_FULL set at -O0 too. Warnings that only an optimising compiler sees are errors here as well, by the
+flags of CMakeLists.txt.
 Exits with 1 when that is a function that prints or ends the process, or one that waits for another thread to leave a
 section, as static objects' guards do: a child of fork() would wait for a thread that it doesn't have. pthread_once is
 none of these: it begins anew in the child. Standard library only.

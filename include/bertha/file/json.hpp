@@ -251,7 +251,9 @@ BERTHA_FUNCTION JsonDocument parse_json(std::string_view text, std::string_view 
   document.nodes.reserve(most_nodes);
   document.text.reserve(text.size());  // no escape is shorter than what it stands for
   JsonBuilder builder(document, where);
-  nlohmann::json::sax_parse(text.data(), text.data() + text.size(), &builder);
+  // What json::sax_parse() does for JSON; that would also compile nlohmann's readers of binary formats.
+  auto input = nlohmann::detail::input_adapter(text.data(), text.data() + text.size());
+  nlohmann::detail::parser<nlohmann::json, decltype(input)>(std::move(input)).sax_parse(&builder);
   return document;
 }
 
