@@ -9,7 +9,7 @@
 #pragma once
 
 #include <algorithm>
-#include <bertha/encoder/embeddings.hpp>
+#include <bertha/encoder/embedding_tables.hpp>
 #include <bertha/heads/head.hpp>
 #include <vector>
 
@@ -43,11 +43,6 @@ class TableProduct {
   EmbeddingTable table_;
   std::size_t rows_, size_;
   Weights<float> bias_;
-  // A row of zeros in the table's type, the others being empty, and its number for each row of a block.
-  std::vector<std::int8_t> quantised_zeros_;
-  std::vector<bf16> rounded_zeros_;
-  std::vector<float> zeros_;
-  std::vector<std::uint32_t> none_;
 };
 
 #if defined(BERTHA_DEFINES_FUNCTIONS)
@@ -57,11 +52,7 @@ BERTHA_FUNCTION TableProduct::Memory::Memory(std::size_t size, std::size_t colum
 
 BERTHA_FUNCTION TableProduct::TableProduct(EmbeddingTable table, std::size_t rows, std::size_t size,
                                            Weights<float> bias)
-    : table_(std::move(table)), rows_(rows), size_(size), bias_(std::move(bias)), none_(kBlock) {
-  if (table_.dtype() == DType::i8) quantised_zeros_.resize(stride());
-  if (table_.dtype() == DType::bf16) rounded_zeros_.resize(stride());
-  if (table_.dtype() == DType::f32) zeros_.resize(stride());
-}
+    : table_(std::move(table)), rows_(rows), size_(size), bias_(std::move(bias)) {}
 
 /// Numbers from one row of the table to the next.
 BERTHA_FUNCTION std::size_t TableProduct::stride() const {
@@ -69,38 +60,31 @@ BERTHA_FUNCTION std::size_t TableProduct::stride() const {
 }
 
 /// Rows [begin, end) in float32: the table's own, or in `memory`, where those that lie a multiple of 4 KB apart go too,
-/// because a product that reads sixteen side by side would find them in one set of the first cache. The operation that
-/// widens rows also adds those of two other tables: here none, and a row of zeros.
+/// because a product that reads sixteen side by side would find them in one set of the first cache.
 BERTHA_FUNCTION MatrixView<const float> TableProduct::block(std::size_t begin, std::size_t end, Memory& memory) const {
   const std::size_t stride = this->stride(), n = end - begin;
   if (table_.dtype() == DType::f32 && stride % 1024 != 0) return {table_.values() + begin * stride, n, size_, stride};
   for (std::size_t i = 0; i < n; ++i) memory.ids[i] = static_cast<std::uint32_t>(begin + i);
-  const float no_scale = 0;
   if (table_.dtype() == DType::i8)
     kernels::table().embed_s8({.word = table_.quantised(),
-                               .position = quantised_zeros_.data(),
                                .word_scale = table_.scale(),
-                               .position_scale = &no_scale,
                                .table_stride = stride,
                                .ids = memory.ids.data(),
-                               .positions = none_.data(),
                                .out = memory.rows.data,
                                .out_stride = memory.rows.stride,
                                .rows = n,
                                .size = size_});
-  const auto widen = [&]<class Element>(const Element* word, const std::vector<Element>& zeros) {
+  const auto widen = [&]<class Element>(const Element* word) {
     return kernels::EmbedRows<Element>{.word = word,
-                                       .position = zeros.data(),
                                        .table_stride = stride,
                                        .ids = memory.ids.data(),
-                                       .positions = none_.data(),
                                        .out = memory.rows.data,
                                        .out_stride = memory.rows.stride,
                                        .rows = n,
                                        .size = size_};
   };
-  if (table_.dtype() == DType::bf16) kernels::table().embed_bf16(widen(table_.rounded(), rounded_zeros_));
-  if (table_.dtype() == DType::f32) kernels::table().embed_f32(widen(table_.values(), zeros_));
+  if (table_.dtype() == DType::bf16) kernels::table().embed_bf16(widen(table_.rounded()));
+  if (table_.dtype() == DType::f32) kernels::table().embed_f32(widen(table_.values()));
   return memory.rows.middle_rows(0, n);
 }
 
