@@ -136,12 +136,12 @@ void known_answers(const Table& table, const Check& check) {
   attention.fine = true;
   table.attention_s8(attention);
   check("attention_s8", Known::hash(k->out, rows, stride, size));
-  Attention near = attention;
-  near.bias = k->y + rows;
-  near.window = 3;
-  table.attention_f32(near);
+  Attention windowed = attention;
+  windowed.bias = k->y + rows;
+  windowed.window = 3;
+  table.attention_f32(windowed);
   check("attention_f32", Known::hash(k->out, rows, stride, size));
-  table.attention_s8(near);
+  table.attention_s8(windowed);
   check("attention_s8", Known::hash(k->out, rows, stride, size));
   std::memcpy(k->out, k->y, sizeof k->y);
   table.rotate_rows({.x = k->out,
