@@ -14,7 +14,8 @@ they may), and each combination is asked N inputs (10). Prints a table of option
 means: all but scores equal, scores within 1e-4; each number of a vector within 1e-5, and its cosine 0.999999 at least;
 things whose scores are nearer than 1e-5 may come in either order, and a label that is so near another may be the other:
 these are counted apart, and --ties writes them. Exit status 1 if anything differs, or a row is empty. --record writes
-some cases of the tiny models whose files are in tests/golden/models, with what the oracles answer.
+some cases of the tiny models whose files are in tests/golden/models, with what the oracles answer: those that are committed
+are of tools/bertha/calibration.txt, whose texts are our own.
 """
 
 import argparse
