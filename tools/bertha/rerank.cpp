@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bertha/runtime/sorted_indices.hpp>
 #include <bertha/tokenizer/utf8.hpp>
-#include <cmath>
 
 #include "answers_json.hpp"
 #include "commands.hpp"
@@ -72,9 +72,7 @@ class Best {
   };
   /// The order of bertha::ranked.
   static bool is_better(const Kept& a, const Kept& b) {
-    if (std::isnan(a.logit) || std::isnan(b.logit))
-      return std::isnan(a.logit) == std::isnan(b.logit) ? a.index < b.index : std::isnan(b.logit);
-    return a.logit != b.logit ? a.logit > b.logit : a.index < b.index;
+    return bertha::ranks_before(static_cast<double>(a.logit), a.index, static_cast<double>(b.logit), b.index);
   }
 
   std::size_t top_k_, n_ = 0;

@@ -6,8 +6,19 @@
 
 #include <bertha/encoder/layer_norm.hpp>
 #include <string>
+#include <type_traits>
 
 BERTHA_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// Numbers from one row of a table to the next: rows are whole lines of 64 bytes.
+template <class Element>
+constexpr std::size_t table_stride(std::size_t size) {
+  return kernels::round_up(size, 64 / sizeof(Element));
+}
+
+}  // namespace detail
 
 /// One embedding table [V, E]: float32 rows, bfloat16 rows, or int8 rows with a scale each.
 class EmbeddingTable {
@@ -22,13 +33,13 @@ class EmbeddingTable {
       : dtype_(file.dtype(name + ".weight")) {
     const std::string weight = name + ".weight";
     if (dtype_ == DType::i8) {
-      quantised_ = Weights<std::int8_t>(file, weight, {rows, kernels::round_up(size, 64)}, borrowed);
+      quantised_ = Weights<std::int8_t>(file, weight, {rows, detail::table_stride<std::int8_t>(size)}, borrowed);
       scale_ = Weights<float>(file, name + ".scale", {kernels::round_up(rows, 16)}, borrowed);
     } else if (dtype_ == DType::bf16) {
-      rounded_ = Weights<bf16>(file, weight, {rows, kernels::round_up(size, 32)}, borrowed);
+      rounded_ = Weights<bf16>(file, weight, {rows, detail::table_stride<bf16>(size)}, borrowed);
       if (precision == PrecisionKind::int8) quantise(widened_rows(rows, size).data(), rows, size);
     } else {
-      values_ = Weights<float>(file, weight, {rows, kernels::padded(size)}, borrowed);
+      values_ = Weights<float>(file, weight, {rows, detail::table_stride<float>(size)}, borrowed);
       if (precision == PrecisionKind::int8) quantise(values_.data(), rows, size);
       if (precision == PrecisionKind::bfloat16) round(rows, size);
     }
@@ -43,11 +54,11 @@ class EmbeddingTable {
 
  private:
   void quantise(const float* values, std::size_t rows, std::size_t size) {
-    const std::size_t stride = kernels::round_up(size, 64);
+    const std::size_t stride = detail::table_stride<std::int8_t>(size);
     AlignedBuffer<std::int8_t> quantised(rows * stride);
     AlignedBuffer<float> scale(rows);
     kernels::table().quantise_rows({.x = values,
-                                    .stride = kernels::round_up(size, 16),
+                                    .stride = detail::table_stride<float>(size),
                                     .rows = rows,
                                     .size = size,
                                     .q = quantised.data(),
@@ -58,10 +69,10 @@ class EmbeddingTable {
     dtype_ = DType::i8;
   }
   void round(std::size_t rows, std::size_t size) {
-    const std::size_t stride = kernels::round_up(size, 32);
+    const std::size_t stride = detail::table_stride<bf16>(size);
     AlignedBuffer<bf16> rounded(rows * stride);
     kernels::table().round_rows({.x = values_.data(),
-                                 .stride = kernels::round_up(size, 16),
+                                 .stride = detail::table_stride<float>(size),
                                  .rows = rows,
                                  .size = size,
                                  .y = rounded.data(),
@@ -70,7 +81,7 @@ class EmbeddingTable {
     dtype_ = DType::bf16;
   }
   AlignedBuffer<float> widened_rows(std::size_t rows, std::size_t size) const {
-    const std::size_t from = kernels::round_up(size, 32), to = kernels::round_up(size, 16);
+    const std::size_t from = detail::table_stride<bf16>(size), to = detail::table_stride<float>(size);
     AlignedBuffer<float> values(rows * to);
     for (std::size_t r = 0; r < rows; ++r)
       for (std::size_t i = 0; i < to; ++i) values.data()[r * to + i] = widened(rounded_.data()[r * from + i]);
@@ -83,6 +94,52 @@ class EmbeddingTable {
   Weights<std::int8_t> quantised_;  // [V, E rounded up to 64]
   Weights<float> scale_;            // [V]
 };
+
+namespace detail {
+
+/// Rows of tables, and the sum of them. Null: there is no such table.
+struct EmbeddedRows {
+  const std::uint32_t *ids, *types, *positions;
+  MatrixView<float> out;  // [rows, E]
+};
+
+/// out[r, :] = word[ids[r]] + token_type[types[r]] + position[positions[r]], in float32. Tables that are there are of
+/// one type.
+inline void embed(const EmbeddingTable& word, const EmbeddingTable& token_type, const EmbeddingTable& position,
+                  const EmbeddedRows& rows) {
+  const auto complete = [&rows](auto operation) {
+    operation.table_stride = table_stride<std::remove_cvref_t<decltype(*operation.word)>>(rows.out.cols);
+    operation.ids = rows.ids;
+    operation.types = rows.types;
+    operation.positions = rows.positions;
+    operation.out = rows.out.data;
+    operation.out_stride = rows.out.stride;
+    operation.rows = rows.out.rows;
+    operation.size = rows.out.cols;
+    return operation;
+  };
+  switch (word.dtype()) {
+    case DType::i8:
+      return kernels::table().embed_s8(complete(kernels::EmbedS8{.word = word.quantised(),
+                                                                 .token_type = token_type.quantised(),
+                                                                 .position = position.quantised(),
+                                                                 .word_scale = word.scale(),
+                                                                 .token_type_scale = token_type.scale(),
+                                                                 .position_scale = position.scale()}));
+    case DType::bf16:
+      return kernels::table().embed_bf16(complete(kernels::EmbedBf16{
+          .word = word.rounded(), .token_type = token_type.rounded(), .position = position.rounded()}));
+    case DType::f32:
+    case DType::u8:
+    case DType::i32:
+    case DType::u32:
+    case DType::f64:
+      return kernels::table().embed_f32(complete(
+          kernels::EmbedF32{.word = word.values(), .token_type = token_type.values(), .position = position.values()}));
+  }
+}
+
+}  // namespace detail
 
 /// The three tables and their norm. Immutable; `const` methods may run concurrently.
 class EmbeddingTables {
@@ -110,64 +167,14 @@ class EmbeddingTables {
   void operator()(const std::uint32_t* ids, const std::uint32_t* types, const std::uint32_t* positions,
                   MatrixView<float> embedded, const Team& team) const {
     team.split(embedded.rows, [&](std::size_t begin, std::size_t end, ThreadMemory&) {
-      add({ids + begin, has_types_ ? types + begin : nullptr, positions + begin, embedded.middle_rows(begin, end)});
+      detail::embed(
+          word_, token_type_, position_,
+          {ids + begin, has_types_ ? types + begin : nullptr, positions + begin, embedded.middle_rows(begin, end)});
     });
     norm_(embedded, team);
   }
 
  private:
-  struct Rows {
-    const std::uint32_t *ids, *types, *positions;
-    MatrixView<float> out;  // [rows, E]
-  };
-  void add(const Rows& rows) const {
-    switch (word_.dtype()) {
-      case DType::i8: add_quantised(rows); break;
-      case DType::bf16:
-        kernels::table().embed_bf16(
-            operation(rows, word_.rounded(), token_type_.rounded(), position_.rounded(), kernels::round_up(size_, 32)));
-        break;
-      case DType::f32:
-      case DType::u8:
-      case DType::i32:
-      case DType::u32:
-      case DType::f64:
-        kernels::table().embed_f32(
-            operation(rows, word_.values(), token_type_.values(), position_.values(), kernels::round_up(size_, 16)));
-    }
-  }
-  template <class Element>
-  kernels::EmbedRows<Element> operation(const Rows& rows, const Element* word, const Element* token_type,
-                                        const Element* position, std::size_t stride) const {
-    return {.word = word,
-            .token_type = token_type,
-            .position = position,
-            .table_stride = stride,
-            .ids = rows.ids,
-            .types = rows.types,
-            .positions = rows.positions,
-            .out = rows.out.data,
-            .out_stride = rows.out.stride,
-            .rows = rows.out.rows,
-            .size = size_};
-  }
-  void add_quantised(const Rows& rows) const {
-    kernels::table().embed_s8({.word = word_.quantised(),
-                               .token_type = token_type_.quantised(),
-                               .position = position_.quantised(),
-                               .word_scale = word_.scale(),
-                               .token_type_scale = token_type_.scale(),
-                               .position_scale = position_.scale(),
-                               .table_stride = kernels::round_up(size_, 64),
-                               .ids = rows.ids,
-                               .types = rows.types,
-                               .positions = rows.positions,
-                               .out = rows.out.data,
-                               .out_stride = rows.out.stride,
-                               .rows = rows.out.rows,
-                               .size = size_});
-  }
-
   std::size_t size_;
   bool has_types_;
   EmbeddingTable word_, position_, token_type_;  // without token types, token_type_ is never read

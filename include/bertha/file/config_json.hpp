@@ -90,6 +90,14 @@ inline void read_pooling(JsonObject& json, ModelConfig& config) {
   pooling.finish();
 }
 
+/// The activation of a feed-forward network, or of a head's layer that has the same choice.
+inline Activation read_activation(JsonObject& json, std::string_view key) {
+  return json.choice<Activation>(key, {{"gelu", Activation::gelu},
+                                       {"gelu_tanh", Activation::gelu_tanh},
+                                       {"relu", Activation::relu},
+                                       {"silu", Activation::silu}});
+}
+
 /// The fields that only a file with weights has.
 inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
   config.precision = json.choice<PrecisionKind>(
@@ -111,10 +119,7 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
   config.intermediate_size = json.integer("intermediate_size", 1, kMaxSize);
   config.max_position_embeddings = json.integer("max_position_embeddings", 1, kMaxSize);
   config.type_vocab_size = json.integer("type_vocab_size", 0, kMaxSize);
-  config.hidden_act = json.choice<Activation>("hidden_act", {{"gelu", Activation::gelu},
-                                                             {"gelu_tanh", Activation::gelu_tanh},
-                                                             {"relu", Activation::relu},
-                                                             {"silu", Activation::silu}});
+  config.hidden_act = read_activation(json, "hidden_act");
   const double eps = json.number("layer_norm_eps");
   config.layer_norm_eps = eps > 0 && eps <= 1 ? static_cast<float>(eps) : 0.0f;
   if (config.layer_norm_eps == 0) json.refuse("layer_norm_eps", "a number above 0 and at most 1");
@@ -215,10 +220,7 @@ inline void check_head(JsonObject& json, const ModelConfig& config, bool kind_is
 inline MaskedLmConfig read_masked_lm(Json value, std::string where) {
   JsonObject json(value, std::move(where));
   MaskedLmConfig config;
-  config.activation = json.choice<Activation>("activation", {{"gelu", Activation::gelu},
-                                                             {"gelu_tanh", Activation::gelu_tanh},
-                                                             {"relu", Activation::relu},
-                                                             {"silu", Activation::silu}});
+  config.activation = read_activation(json, "activation");
   config.tied = json.boolean("tied");
   json.finish();
   return config;

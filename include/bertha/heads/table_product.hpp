@@ -37,7 +37,6 @@ class TableProduct {
     std::vector<std::uint32_t> ids;
   };
 
-  std::size_t stride() const;
   MatrixView<const float> block(std::size_t begin, std::size_t end, Memory& memory) const;
 
   EmbeddingTable table_;
@@ -54,38 +53,15 @@ BERTHA_FUNCTION TableProduct::TableProduct(EmbeddingTable table, std::size_t row
                                            Weights<float> bias)
     : table_(std::move(table)), rows_(rows), size_(size), bias_(std::move(bias)) {}
 
-/// Numbers from one row of the table to the next.
-BERTHA_FUNCTION std::size_t TableProduct::stride() const {
-  return kernels::round_up(size_, table_.dtype() == DType::i8 ? 64 : table_.dtype() == DType::bf16 ? 32 : 16);
-}
-
 /// Rows [begin, end) in float32: the table's own, or in `memory`, where those that lie a multiple of 4 KB apart go too,
 /// because a product that reads sixteen side by side would find them in one set of the first cache.
 BERTHA_FUNCTION MatrixView<const float> TableProduct::block(std::size_t begin, std::size_t end, Memory& memory) const {
-  const std::size_t stride = this->stride(), n = end - begin;
+  const std::size_t stride = detail::table_stride<float>(size_), n = end - begin;
   if (table_.dtype() == DType::f32 && stride % 1024 != 0) return {table_.values() + begin * stride, n, size_, stride};
   for (std::size_t i = 0; i < n; ++i) memory.ids[i] = static_cast<std::uint32_t>(begin + i);
-  if (table_.dtype() == DType::i8)
-    kernels::table().embed_s8({.word = table_.quantised(),
-                               .word_scale = table_.scale(),
-                               .table_stride = stride,
-                               .ids = memory.ids.data(),
-                               .out = memory.rows.data,
-                               .out_stride = memory.rows.stride,
-                               .rows = n,
-                               .size = size_});
-  const auto widen = [&]<class Element>(const Element* word) {
-    return kernels::EmbedRows<Element>{.word = word,
-                                       .table_stride = stride,
-                                       .ids = memory.ids.data(),
-                                       .out = memory.rows.data,
-                                       .out_stride = memory.rows.stride,
-                                       .rows = n,
-                                       .size = size_};
-  };
-  if (table_.dtype() == DType::bf16) kernels::table().embed_bf16(widen(table_.rounded()));
-  if (table_.dtype() == DType::f32) kernels::table().embed_f32(widen(table_.values()));
-  return memory.rows.middle_rows(0, n);
+  const MatrixView<float> rows = memory.rows.middle_rows(0, n);
+  detail::embed(table_, {}, {}, {memory.ids.data(), nullptr, nullptr, rows});
+  return rows;
 }
 
 BERTHA_FUNCTION Logits TableProduct::operator()(MatrixView<const float> x, const Team& team) const {

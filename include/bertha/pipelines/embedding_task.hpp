@@ -112,13 +112,7 @@ BERTHA_FUNCTION EmbeddingTask::EmbeddingTask(const Tokenizer& tokenizer, const M
 }
 
 BERTHA_FUNCTION EncodeOptions EmbeddingTask::encode_options(const Stop& stop) const {
-  EncodeOptions encode;
-  encode.stop = stop;
-  if (options_.truncation) {
-    encode.truncation = Truncation::longest_first;
-    encode.max_length = detail::kept_tokens(options_.max_length, config_);
-  }
-  return encode;
+  return detail::cut_options(options_.truncation, options_.max_length, config_, stop);
 }
 
 BERTHA_FUNCTION std::vector<Encoding> EmbeddingTask::encode(std::string_view text, const Stop& stop) const {

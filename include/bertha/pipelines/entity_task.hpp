@@ -101,14 +101,10 @@ BERTHA_FUNCTION void EntityTask::check_stride(std::size_t stride) const {
 
 BERTHA_FUNCTION std::vector<Encoding> EntityTask::encode(const EntityInput& input, const Stop& stop) const {
   require_utf8(input.text, "");
-  EncodeOptions encode;
-  encode.stop = stop;
+  EncodeOptions encode =
+      detail::cut_options(options_.truncation || options_.stride, options_.max_length, config_, stop);
   encode.split_special_tokens = options_.split_special_tokens;
-  if (options_.truncation || options_.stride) {
-    encode.truncation = Truncation::longest_first;
-    encode.max_length = max_length_;
-    encode.stride = options_.stride.value_or(0);
-  }
+  encode.stride = options_.stride.value_or(0);
   if (options_.stride)
     return input.words ? tokenizer_.encode_windows(word_tokens(tokenizer_, input.text, *input.words, encode), encode)
                        : tokenizer_.encode_windows(input.text, encode);

@@ -8,6 +8,7 @@
 #include <bertha/pipelines/input.hpp>
 #include <bertha/pipelines/option_checks.hpp>
 #include <bertha/pipelines/task.hpp>
+#include <bertha/runtime/sorted_indices.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -132,14 +133,9 @@ BERTHA_FUNCTION FillMaskTask::FillMaskTask(const Tokenizer& tokenizer, const Mod
 
 BERTHA_FUNCTION std::vector<Encoding> FillMaskTask::encode(std::string_view text, const Stop& stop) const {
   require_utf8(text, "");
-  EncodeOptions encode;
-  encode.stop = stop;
-  if (options_.truncation) {
-    encode.truncation = Truncation::longest_first;
-    encode.max_length = detail::kept_tokens(options_.max_length, config_);
-  }
   std::vector<Encoding> windows;
-  windows.push_back(tokenizer_.encode(text, encode));
+  windows.push_back(
+      tokenizer_.encode(text, detail::cut_options(options_.truncation, options_.max_length, config_, stop)));
   if (chosen(windows[0]).empty())
     throw_error(ErrorCode::input, {"the text has no mask", windows[0].truncated ? " in the part that was not cut" : "",
                                    "; expected ", detail::shown(tokenizer_.token(mask_)), " once at least"});
@@ -163,10 +159,10 @@ BERTHA_FUNCTION FillMaskResult FillMaskTask::decode(std::string_view, std::span<
     std::vector<float> scores(rows.row(mask), rows.row(mask) + rows.cols);
     kernels::table().softmax(scores.data(), scores.size());
     std::vector<std::uint32_t> best(std::min(options_.top_k, candidates_.size()));
-    const auto key = [&](std::uint32_t id) { return scores[id] >= 0 ? scores[id] : -1.0f; };  // a NaN comes last
-    std::partial_sort_copy(
-        candidates_.begin(), candidates_.end(), best.begin(), best.end(),
-        [&](std::uint32_t a, std::uint32_t b) { return key(a) > key(b) || (key(a) == key(b) && a < b); });
+    std::partial_sort_copy(candidates_.begin(), candidates_.end(), best.begin(), best.end(),
+                           [&](std::uint32_t a, std::uint32_t b) {
+                             return ranks_before(static_cast<double>(scores[a]), a, static_cast<double>(scores[b]), b);
+                           });
     std::vector<MaskFilling> fillings;
     for (const std::uint32_t id : best) {
       std::vector<std::uint32_t> ids = windows[0].ids;

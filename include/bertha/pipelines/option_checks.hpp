@@ -1,10 +1,13 @@
-// What the options of several pipelines have in common: how long a text may be, and values that are none.
+// What the options of several pipelines have in common: how long a text may be, how it is cut to that, and values that
+// are none.
 
 #pragma once
 
 #include <algorithm>
 #include <bertha/config.hpp>
 #include <bertha/error.hpp>
+#include <bertha/runtime/stop.hpp>
+#include <bertha/tokenizer/encode_options.hpp>
 #include <cstddef>
 #include <string_view>
 
@@ -18,6 +21,10 @@ inline std::size_t kept_tokens(std::size_t max_length, const ModelConfig& config
   return max_length == 0 ? config.max_length : std::min(max_length, config.max_length);
 }
 
+/// How a text is encoded that is cut to as many tokens if `is_cut`, of a pair the longer text first.
+BERTHA_FUNCTION EncodeOptions cut_options(bool is_cut, std::size_t max_length, const ModelConfig& config,
+                                          const Stop& stop);
+
 /// Throws Error{input} for a `max_length` where nothing would be cut to it.
 BERTHA_FUNCTION void require_cut(std::size_t max_length, bool is_cut);
 
@@ -29,6 +36,17 @@ void require_value(std::string_view name, Enumeration value, Enumeration last, s
 }
 
 #if defined(BERTHA_DEFINES_FUNCTIONS)
+
+BERTHA_FUNCTION EncodeOptions cut_options(bool is_cut, std::size_t max_length, const ModelConfig& config,
+                                          const Stop& stop) {
+  EncodeOptions encode;
+  encode.stop = stop;
+  if (is_cut) {
+    encode.truncation = Truncation::longest_first;
+    encode.max_length = kept_tokens(max_length, config);
+  }
+  return encode;
+}
 
 BERTHA_FUNCTION void require_cut(std::size_t max_length, bool is_cut) {
   if (max_length != 0 && !is_cut)

@@ -66,14 +66,9 @@ BERTHA_FUNCTION std::vector<Encoding> RelevanceTask::encode(const TextInput& inp
   if (!input.text_pair) throw_error(ErrorCode::input, {"a query has no text to go with it; expected a pair"});
   require_utf8(input.text, "query");
   require_utf8(*input.text_pair, "text");
-  EncodeOptions encode;
+  EncodeOptions encode = detail::cut_options(options_.truncation, options_.max_length, config_, stop);
   encode.text_name = "query";
   encode.text_pair_name = "text";
-  encode.stop = stop;
-  if (options_.truncation) {
-    encode.truncation = Truncation::longest_first;
-    encode.max_length = detail::kept_tokens(options_.max_length, config_);
-  }
   std::vector<Encoding> windows;
   windows.push_back(tokenizer_.encode(input.text, *input.text_pair, encode));
   return windows;
