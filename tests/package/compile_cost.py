@@ -3,7 +3,8 @@
 
 Compiles SOURCE at -O2, and compile_reference.cpp before and after it. Seconds are reference seconds, of a machine that
 takes two for the reference: the same machine has been seen to take three times as long as an hour before. With FLAGs it is
-what SOURCE takes more with each of them and those before than without it. Writes the costs and peak memory to RECORD (JSON)
+what SOURCE takes more with each of them and those before than without it. What is more than SECONDS is measured up to three
+times, and the least time of each compilation counts. Writes the costs and peak memory to RECORD (JSON)
 and to standard output, and exits with 1 when one is more than SECONDS, or 1 GB.
 """
 import json
@@ -24,24 +25,31 @@ def user_seconds(compiler, source):
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
 
 
-def costs(compiler, source, flags):
-    """User CPU seconds of SOURCE; or what it takes more by each flag."""
-    if not flags:
-        return {source.name: user_seconds(compiler, source)}
+def measured(compiler, source, flags):
+    """User CPU seconds of the reference, and of SOURCE without flags, with the first, with the first two, and so on."""
+    reference = Path(__file__).with_name("compile_reference.cpp")
+    before = user_seconds(compiler, reference)
     seconds = [user_seconds([*compiler, *flags[:count]], source) for count in range(len(flags) + 1)]
-    return {flag: after - before for flag, before, after in zip(flags, seconds, seconds[1:])}
+    return [(before + user_seconds(compiler, reference)) / 2, *seconds]
+
+
+def costs(seconds, source, flags):
+    """Reference seconds of SOURCE; or what it takes more with each flag."""
+    its = [REFERENCE_SECONDS * each / seconds[0] for each in seconds[1:]]
+    if not flags:
+        return {source.name: round(its[0], 2)}
+    return {flag: round(after - before, 2) for flag, before, after in zip(flags, its, its[1:])}
 
 
 def main(arguments):
     dashes = arguments.index("--")
     (bound, source, record, *flags), compiler = arguments[:dashes], arguments[dashes + 1:]
-    reference = Path(__file__).with_name("compile_reference.cpp")
-    for _ in range(2):  # what is too much is measured again: others may have disturbed
-        before = user_seconds(compiler, reference)
-        seconds = costs(compiler, Path(source), flags)
-        unit = (before + user_seconds(compiler, reference)) / 2 / REFERENCE_SECONDS
+    source = Path(source)
+    least = [float("inf")] * (len(flags) + 2)
+    for _ in range(3):  # what is too much is measured again: others may have disturbed, which only adds to a compilation
+        least = list(map(min, least, measured(compiler, source, flags)))
         cost = {
-            "reference_seconds": {name: round(each / unit, 2) for name, each in seconds.items()},
+            "reference_seconds": costs(least, source, flags),
             "peak_megabytes": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, 1),
         }
         print(json.dumps(cost), f"bounds: {bound} reference seconds, {MEGABYTES} MB")
