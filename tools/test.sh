@@ -6,7 +6,7 @@
 #   bash tools/test.sh --full   and -Os, clang 14, ThreadSanitizer, valgrind, and aarch64 under qemu where that can be
 #                               installed.
 #
-# On Debian 12 it installs what is missing; with everything there it needs no network. Builds go to build/test.
+# On Debian 12 it installs what is missing; with everything there it needs no network. Builds go to build-test-*.
 
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -23,9 +23,9 @@ esac
 passed=0
 failed=0
 times=()
-out=build/test
+launcher=()
+out=build-test
 jobs=$(nproc)
-mkdir -p "$out"
 
 # stage NAME BUDGET COMMAND...: runs it, and notes its time against the budget in seconds. A command that isn't a run of
 # tests counts as one failed test when it fails.
@@ -42,7 +42,7 @@ stage() {
 configure() {
   local folder=$1
   shift
-  cmake -S . -B "$out/$folder" -G Ninja --log-level=WARNING -D BERTHA_BUILD_TESTS=ON -D Python3_EXECUTABLE="$python" \
+  cmake -S . -B "$out-$folder" -G Ninja --log-level=WARNING -D BERTHA_BUILD_TESTS=ON -D Python3_EXECUTABLE="$python" \
     -D BERTHA_TEST_OS="$os" "$@"
 }
 
@@ -50,14 +50,22 @@ configure() {
 build() {
   local folder=$1
   shift
-  cmake --build "$out/$folder" -j "$jobs" --target "$@" -- -k 0
+  cmake --build "$out-$folder" -j "$jobs" --target "$@" -- -k 0
+}
+
+# The commands of the README are run as they stand by a test, in a copy of the project. They compile what the Release build
+# has compiled, byte for byte: with ccache once. Its keys hold paths as seen from a build folder, hence all folders' depth.
+share_objects() {
+  command -v ccache >/dev/null || return 0
+  export CCACHE_DIR=$PWD/$out-ccache CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
+  launcher=(-D CMAKE_CXX_COMPILER_LAUNCHER=ccache)
 }
 
 # run_tests FOLDER CTEST_OPTION...: adds its tests to the sums. Skipped ones are in neither.
 run_tests() {
-  local folder=$1 log=$PWD/$out/$1/tests.log bad total skipped status
+  local folder=$1 log=$PWD/$out-$1/tests.log bad total skipped status
   shift
-  ctest --test-dir "$out/$folder" -j "$jobs" --output-on-failure --no-tests=error "$@" | tee "$log"
+  ctest --test-dir "$out-$folder" -j "$jobs" --output-on-failure --no-tests=error "$@" | tee "$log"
   status=${PIPESTATUS[0]}
   read -r bad total < <(sed -nE 's/.* ([0-9]+) tests? failed out of ([0-9]+)$/\1 \2/p' "$log")
   skipped=$(grep -cE '\*\*\*Skipped' "$log")
@@ -91,14 +99,15 @@ choose_python() {
     echo "Without transformers: tests of the converter's rules against it are skipped"
 }
 
-packages=(g++ cmake ninja-build nlohmann-json3-dev libgtest-dev libcli11-dev libeigen3-dev libsentencepiece-dev
+packages=(g++ cmake ninja-build ccache nlohmann-json3-dev libgtest-dev libcli11-dev libeigen3-dev libsentencepiece-dev
   clang-format-14 python3 python3-venv)
 [ $full = yes ] && packages+=(clang-14 libclang-rt-14-dev valgrind)
 stage "packages" 180 need_packages "${packages[@]}"
 stage "Python packages" 120 choose_python
 [ "$failed" -gt 0 ] && finish
 
-stage "configure" 20 configure release -D CMAKE_BUILD_TYPE=Release
+share_objects
+stage "configure" 20 configure release -D CMAKE_BUILD_TYPE=Release "${launcher[@]}"
 stage "rules of the sources" 20 run_tests release -L rules
 stage "headers alone" 240 run_tests release -L headers
 stage "build, Release" 420 build release all
@@ -133,7 +142,7 @@ if [ $full = yes ]; then
   # Threads of the pool live as long as the process, so their memory counts as possibly lost.
   valgrind_golden() {
     local program
-    for program in "$out"/release/tests/golden_*; do
+    for program in "$out"-release/tests/golden_*; do
       case $program in *_O0 | *_Os | *_native | *.cmake) continue ;; esac
       BERTHA_ISA=avx2 valgrind --quiet --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite \
         --show-leak-kinds=definite "$program" --gtest_filter='-*/demo_*' || return 1

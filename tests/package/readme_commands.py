@@ -5,9 +5,9 @@ They run in a copy of the project, with an empty home and the system's environme
 which must succeed. Each ```cmake block is the end of a CMakeLists.txt of a project beside it, whose program is the first one
 of the page and must print what the page says.
 
-Two things are not what they are for a reader. `hf download` is a stand-in that makes a small checkpoint with random weights,
-since tests need no network; and pip finds the converter's packages installed already, where this interpreter has them.
-Standard library only, but for numpy in the stand-in.
+Three things are not what they are for a reader. `hf download` is a stand-in that makes a small checkpoint with random weights,
+since tests need no network; pip finds the converter's packages installed already, where this interpreter has them; and with
+CCACHE_DIR, ccache gives what it has of the same sources. Standard library only, but for numpy in the stand-in.
 """
 import os
 import shutil
@@ -30,14 +30,18 @@ write_folder(Path(sys.argv[4]), "sequence-classification", 3)
 """
 
 
-def environment(home, tools):
+def environment(tree, home, tools):
     """The variables of a user who has set none, with `tools` before the system's programs."""
     python = Path(sys.executable).parent
     (tools / "hf").write_text(CHECKPOINT.format(python=sys.executable, folders=str(ROOT / "tests" / "convert")))
     (tools / "hf").chmod(0o755)
     packages = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
-    return {"HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": os.pathsep.join(packages), "PYTHONDONTWRITEBYTECODE": "1",
-            "PATH": os.pathsep.join([str(tools), str(python), os.environ["PATH"]])}
+    variables = {"HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": os.pathsep.join(packages), "PYTHONDONTWRITEBYTECODE": "1",
+                 "PATH": os.pathsep.join([str(tools), str(python), os.environ["PATH"]])}
+    if "CCACHE_DIR" in os.environ:
+        variables |= {name: value for name, value in os.environ.items() if name.startswith("CCACHE_")}
+        variables |= {"CCACHE_BASEDIR": str(tree), "CMAKE_CXX_COMPILER_LAUNCHER": "ccache"}
+    return variables
 
 
 def shell_commands(text):
@@ -83,7 +87,7 @@ def main(page):
         shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns("build*", ".git", "__pycache__"))
         home.mkdir()
         tools.mkdir()
-        variables = environment(home, tools)
+        variables = environment(tree, home, tools)
         for block in blocks(text):
             if block.language == "sh":
                 good = run(["bash", "-e", "-o", "pipefail", "-c", shell_commands(block.text)], tree, variables) is not None
