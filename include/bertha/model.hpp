@@ -134,7 +134,10 @@ class Model {
 
   /// The logits of a case of the file's self-test: all, or as many as are recorded of a masked-lm head.
   Logits recorded_logits(const Encoding& encoding,
-                         const SelfTestCase& recorded) const requires std::same_as<Output, Logits>;
+                         const SelfTestCase& recorded) const requires std::same_as<Output, Logits> {
+    if (!config().masked_lm) return run(std::span(&encoding, 1));
+    return detail::columns_of(run(std::span(&encoding, 1), {}, std::span(&recorded.positions, 1)), recorded.columns);
+  }
 
  private:
   using Visit = FunctionRef<std::span<const std::size_t>, Output&>;
@@ -218,13 +221,6 @@ class Model {
 
   std::shared_ptr<const State> state_;
 };
-
-template <Head H, EncoderLike E>
-Logits Model<H, E>::recorded_logits(const Encoding& encoding,
-                                    const SelfTestCase& recorded) const requires std::same_as<Output, Logits> {
-  if (!config().masked_lm) return run(std::span(&encoding, 1));
-  return detail::columns_of(run(std::span(&encoding, 1), {}, std::span(&recorded.positions, 1)), recorded.columns);
-}
 
 template <Head H, EncoderLike E>
 void Model<H, E>::verify() const {
