@@ -42,11 +42,11 @@ BERTHA_STRICT_BEGIN
 inline double mass_of_spans(const float* start, const float* end, std::size_t n, std::size_t length, double* up_to,
                             double* from) {
   for (std::size_t i = 0; i < n; ++i) {
-    const double value = end[i];
+    const double value = static_cast<double>(end[i]);
     up_to[i] = i % length == 0 ? value : up_to[i - 1] + value;
   }
   for (std::size_t i = n; i-- > 0;) {
-    const double value = end[i];
+    const double value = static_cast<double>(end[i]);
     from[i] = i + 1 == n || (i + 1) % length == 0 ? value : from[i + 1] + value;
   }
   double sum = 0;
