@@ -32,15 +32,25 @@ constexpr std::string_view to_string(PrecisionKind precision) noexcept {
 
 /// How a model knows where tokens are.
 enum class PositionScheme : std::uint8_t {
-  absolute,      ///< rows of the position table are added to the embeddings
-  distance_bias  ///< that, and attention adds to each score a number for the distance from query to key
+  absolute,       ///< nothing beside the rows of the position table, which are added to the embeddings
+  distance_bias,  ///< attention adds to each score a number for the distance from query to key
+  rotary          ///< attention turns queries and keys by angles that grow with a token's place
 };
+
+/// Where the norms of a layer are: behind the sum of a block and what it read, or before the block.
+enum class NormPlace : std::uint8_t { post, pre };
 
 /// What one encoder layer is made of.
 struct LayerConfig {
   std::string weights;  ///< what the names of its tensors begin with
   /// Every linear layer and norm has a bias; else those have one of which the file holds it.
   bool needs_bias = true;
+};
+
+/// What a layer makes of places, beside its weights, which other layers may share.
+struct LayerSight {
+  std::size_t window = 0;  ///< how far a token sees to each side; 0: every token sees every token
+  std::size_t rotary = 0;  ///< number of the table of angles
 };
 
 /// Sizes and choices of one model, all checked against each other when the file is read. Names are Hugging Face's.
@@ -62,8 +72,14 @@ struct ModelConfig {
   std::size_t position_offset = 0;  ///< row of the position table that the first token takes
   /// A token of this id takes row position_offset - 1, and those after it count on as if it weren't there.
   std::optional<std::uint32_t> position_padding_id;
+  bool position_table = true;  ///< there is one; its rows are added to the embeddings, whatever the scheme
   PositionScheme position_scheme = PositionScheme::absolute;
-  std::size_t max_length = 0;          ///< tokens of the longest sequence, special tokens included
+  NormPlace norm_place = NormPlace::post;
+  bool needs_bias = true;      ///< as in LayerConfig
+  bool gating = false;         ///< feed-forward networks multiply the activation by a second product
+  std::size_t key_window = 0;  ///< of every layer, where they don't differ
+  std::vector<std::uint32_t> key_windows, rotary_tables;  ///< of each layer, where they differ; else empty
+  std::size_t max_length = 0;                             ///< tokens of the longest sequence, special tokens included
   std::optional<PoolerConfig> pooler;  ///< tanh(W x[0] + b) in BERT; other families' first dense layer of the head
   std::optional<EmbeddingConfig> embedding;  ///< where `head` is that
   std::optional<MaskedLmConfig> masked_lm;   ///< where `head` is that
@@ -78,7 +94,12 @@ struct ModelConfig {
   std::vector<std::uint32_t> layer_weights;
 
   std::size_t stored_layer(std::size_t index) const { return layer_weights.empty() ? index : layer_weights[index]; }
-  LayerConfig layer(std::size_t index) const { return {"encoder.layer." + std::to_string(stored_layer(index))}; }
+  LayerConfig layer(std::size_t index) const {
+    return {"encoder.layer." + std::to_string(stored_layer(index)), needs_bias};
+  }
+  LayerSight sight(std::size_t index) const {
+    return {key_windows.empty() ? key_window : key_windows[index], rotary_tables.empty() ? 0 : rotary_tables[index]};
+  }
   /// Tokens that there are positions for.
   std::size_t positions() const { return max_position_embeddings - position_offset; }
   std::size_t head_size() const { return hidden_size / num_attention_heads; }

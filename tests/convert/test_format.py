@@ -83,7 +83,12 @@ class Format(unittest.TestCase):
             "embedding_size is not hidden_size, or embedding_projection": config["embedding_size"] != config["hidden_size"]
             or config.get("embedding_projection", False),
             "position_scheme is `distance_bias`": config["position_scheme"] == "distance_bias",
+            "not kind tokenizer, position_table is not false": config.get("position_table", True),
+            "position_scheme is `rotary`, each table": config["position_scheme"] == "rotary",
             "each stored layer": True,
+            "each stored layer, norm_place is `post`": config["norm_place"] == "post",
+            "each stored layer, norm_place is `pre`": config["norm_place"] == "pre",
+            "norm_place is `pre`": config["norm_place"] == "pre",
             "pooler is not null": config["pooler"] is not None,
             "each `dense` layer of `pooling`, of `embedding`": False,  # test_embeddings.py has such folders
             "each `norm` layer of them": False,

@@ -216,16 +216,25 @@ void ModelWriter::describe(const TinyOptions& o) {
                    {"layer_norm_eps", 1e-12},
                    {"position_offset", o.position_padding_id ? *o.position_padding_id + 1 : 0},
                    {"position_padding_id", o.position_padding_id ? Json(*o.position_padding_id) : Json(nullptr)},
-                   {"norm_place", "post"},
-                   {"gating", false},
-                   {"bias", true},
-                   {"position_scheme", o.distance_bias ? "distance_bias" : "absolute"},
+                   {"norm_place", o.modern ? "pre" : "post"},
+                   {"gating", o.modern},
+                   {"bias", !o.modern},
+                   {"position_scheme", o.modern          ? "rotary"
+                                       : o.distance_bias ? "distance_bias"
+                                                         : "absolute"},
                    {"key_window", 0},
                    {"pooler", o.pooler.empty() ? Json(nullptr) : Json(o.pooler)},
                    {"head", o.kind == "encoder" ? "none" : o.head},
                    {"labels", has_output(o) ? o.labels : std::vector<std::string>{}},
                    {"problem_type", nullptr}});
     if (o.precision == "float32") config["float32_split"] = o.float32_split;
+    if (o.modern) {
+      config["position_table"] = false;
+      for (std::size_t i = 0; i < o.num_hidden_layers; ++i) {
+        config["key_windows"].push_back(i % 2 * 3);
+        config["rotary_tables"].push_back(i % 2);
+      }
+    }
     if (o.embedding_projection) config["embedding_projection"] = true;
     if (!o.layer_weights.empty()) config["layer_weights"] = o.layer_weights;
     if (o.head == "masked-lm") config["masked_lm"] = {{"activation", "gelu"}, {"tied", true}};
@@ -310,6 +319,23 @@ void ModelWriter::add_norm(const std::string& name, std::size_t size) {
   add_vector(name + ".bias", random(size));
 }
 
+void ModelWriter::remove(const std::string& name) {
+  std::erase_if(tensors, [&](const TensorData& tensor) { return tensor.name == name; });
+}
+
+void ModelWriter::add_angles(const std::string& name, std::size_t positions, std::size_t head_size, double base) {
+  std::vector<float> cos, sin;
+  for (std::size_t p = 0; p < positions; ++p)
+    for (std::size_t d = 0; d < head_size / 2; ++d) {
+      const double angle =
+          static_cast<double>(p) * std::pow(base, -2 * static_cast<double>(d) / static_cast<double>(head_size));
+      cos.push_back(static_cast<float>(std::cos(angle)));
+      sin.push_back(static_cast<float>(std::sin(angle)));
+    }
+  add_rows(name + ".cos", cos, positions);
+  add_rows(name + ".sin", sin, positions);
+}
+
 void ModelWriter::add_random_linear(const std::string& name, std::size_t n, std::size_t k,
                                     const std::string& precision) {
   const auto weights = random(n * k);
@@ -335,8 +361,12 @@ void ModelWriter::add_encoder(const TinyOptions& o) {
   if (o.type_vocab_size > 0) {
     add_table("embeddings.token_type", random(o.type_vocab_size * e), o.type_vocab_size, precision_);
   }
-  add_table("embeddings.position", random(o.max_position_embeddings * e), o.max_position_embeddings, precision_);
+  if (!o.modern)
+    add_table("embeddings.position", random(o.max_position_embeddings * e), o.max_position_embeddings, precision_);
   add_norm("embeddings.norm", e);
+  for (std::size_t i = 0; o.modern && i < std::min<std::size_t>(2, o.num_hidden_layers); ++i)
+    add_angles("encoder.rotary." + std::to_string(i), o.max_position_embeddings, h / o.num_attention_heads,
+               i == 0 ? 1000 : 100);
   if (e != h || o.embedding_projection) add_random_linear("embeddings.projection", h, e, precision_);
   if (o.distance_bias) {
     const std::size_t positions = o.max_position_embeddings - (o.position_padding_id ? *o.position_padding_id + 1 : 0);
@@ -349,11 +379,16 @@ void ModelWriter::add_encoder(const TinyOptions& o) {
     add_query_key_value(layer + ".attention.query_key_value", h, o.num_attention_heads);
     if (calibrated_) config["fine_attention"].push_back(layer + ".attention");
     add_random_linear(layer + ".attention.output", h, h, precision_);
-    add_norm(layer + ".attention.output.norm", h);
-    add_random_linear(layer + ".intermediate", o.intermediate_size, h, precision_);
+    if (!o.modern || i > 0) add_norm(layer + (o.modern ? ".attention.norm" : ".attention.output.norm"), h);
+    add_random_linear(layer + ".intermediate", o.modern ? 2 * up(o.intermediate_size, 16) : o.intermediate_size, h,
+                      precision_);
     add_random_linear(layer + ".output", h, o.intermediate_size, precision_);
-    add_norm(layer + ".output.norm", h);
+    add_norm(layer + (o.modern ? ".norm" : ".output.norm"), h);
+    if (!o.modern) continue;
+    remove(layer + ".norm.bias");
+    remove(layer + (i % 2 == 0 ? ".intermediate.bias" : ".attention.query_key_value.bias"));
   }
+  if (o.modern) add_norm("encoder.norm", h);
   if (!o.pooler.empty()) add_random_linear("pooler.dense", h, h, "float32");
   if (o.head == "embedding") add_random_linear("head.0", 20, h, "float32");
   if (o.head == "masked-lm") {

@@ -45,6 +45,10 @@ struct TinyOptions {
   std::size_t type_vocab_size = 2;
   std::optional<std::uint32_t> position_padding_id = {};  // positions are counted from it
   bool distance_bias = false;                             // attention adds a number for the distance from query to key
+  // Norms are before blocks (the first layer has none before attention) and behind the last layer; feed-forward
+  // networks are gated; there are few biases and no position table: queries and keys are turned, in every other layer,
+  // which sees a window of 3, by other angles.
+  bool modern = false;
   std::vector<std::string> vocabulary = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a",   "b",   "c",  "##a",
                                          "##b",   "##c",   ".",     "the",   "cat",    "sat", "##s", "##t"};
   std::uint32_t seed = 1;
@@ -104,6 +108,10 @@ class ModelWriter : public ContainerWriter {
   void add_trie(const std::string& name, const std::map<std::string, std::uint32_t>& values);
 
   void add_norm(const std::string& name, std::size_t size);
+
+  void remove(const std::string& name);
+
+  void add_angles(const std::string& name, std::size_t positions, std::size_t head_size, double base);
 
   void add_random_linear(const std::string& name, std::size_t n, std::size_t k, const std::string& precision);
 

@@ -5,7 +5,9 @@
 //
 // Shapes: hidden and x, of which q, k and v are made, [T, H]; q, k, v [T, D] for each attention head; W_o [H, H]; T
 // tokens of the chunk, H hidden_size, A num_attention_heads, D = H / A; bias_a[i, j], where there is one, depends on
-// j - i alone, as `compute_position_bias` in .../mpnet/modeling_mpnet.py makes it. Equals `BertSelfAttention` +
+// j - i alone, as `compute_position_bias` in .../mpnet/modeling_mpnet.py makes it. Where there are angles, q and k are
+// turned first, as `apply_rotary_pos_emb` in .../modernbert/modeling_modernbert.py does it. With a window, keys that
+// are further than that from a query take no part. Equals `BertSelfAttention` +
 // `BertSelfOutput` in transformers/models/bert/modeling_bert.py (5.23.0), without dropout and without the norm, which
 // is the layer's. A sequence sees only its own rows: sequences lie one after the other, so there is no mask. An
 // attention head's projection is computed and used while it is in cache.
@@ -47,9 +49,11 @@ class SelfAttention {
     visit(output_);
   }
 
+  std::size_t hidden_size() const { return head_size_ * num_attention_heads_; }
+
   /// Memory for a chunk of that size: then calls don't allocate.
   void reserve(const Team& team, const ChunkSize& size) const {
-    team.chunk().context.matrix(size.rows, head_size_ * num_attention_heads_);
+    team.chunk().context.matrix(size.rows, hidden_size());
     for (ThreadMemory& memory : team.members(num_attention_heads_)) {
       memory.query_key_value.matrix(size.rows, 3 * padded_head_size_);
       memory.attention.reserve(kernels::attention_scratch(size.longest, head_size_));
@@ -59,13 +63,14 @@ class SelfAttention {
   }
 
   /// Adds to `hidden` [T, H] what it makes of x [T, H], which may be `hidden` itself.
-  void operator()(MatrixView<const float> x, MatrixView<float> hidden, SequenceStarts starts, const Team& team) const {
+  void operator()(MatrixView<const float> x, MatrixView<float> hidden, SequenceStarts starts, const LayerSight& sight,
+                  const Team& team) const {
     const auto context = team.chunk().context.matrix(hidden.rows, hidden.cols);  // [T, H]
     const auto operand = query_key_value_.prepare(x, team);
     team.split(num_attention_heads_, [&](std::size_t begin, std::size_t end, ThreadMemory& memory) {
       for (std::size_t a = begin; a < end; ++a) {
         team.check_stop();
-        attend(operand, a, context, starts, memory);
+        attend(operand, a, context, starts, sight, memory);
       }
     });
     output_(context, hidden, team, {.residual = hidden});
@@ -73,7 +78,7 @@ class SelfAttention {
 
  private:
   void attend(const typename Linear<P>::Operand& operand, std::size_t attention_head, MatrixView<float> context,
-              SequenceStarts starts, ThreadMemory& memory) const {
+              SequenceStarts starts, const LayerSight& sight, ThreadMemory& memory) const {
     const std::size_t width = 3 * padded_head_size_;
     const auto projected = memory.query_key_value.matrix(context.rows, width);  // [T, 3 D']: query, key, value
     const std::size_t panels = width / 16;
@@ -81,7 +86,11 @@ class SelfAttention {
     for (std::size_t s = 0; s + 1 < starts.size(); ++s) {
       const std::size_t first = starts[s] - starts[0];
       const std::size_t length = starts[s + 1] - starts[s];
-      const float* query = projected.row(first);
+      float* query = projected.row(first);
+      positions_.rotate({.x = query, .stride = projected.stride, .rows = length, .size = head_size_}, sight.rotary);
+      positions_.rotate(
+          {.x = query + padded_head_size_, .stride = projected.stride, .rows = length, .size = head_size_},
+          sight.rotary);
       P::attend(query_key_value_.weight(), attention_head,
                 {.query = query,
                  .key = query + padded_head_size_,
@@ -94,7 +103,8 @@ class SelfAttention {
                  .context_stride = context.stride,
                  .scratch = memory.attention.reserve(kernels::attention_scratch(length, head_size_)),
                  .fine = fine_,
-                 .bias = positions_.distance_bias(attention_head)});
+                 .bias = positions_.distance_bias(attention_head),
+                 .window = sight.window});
     }
   }
 

@@ -148,16 +148,19 @@ class EmbeddingTables {
   EmbeddingTables(WeightFile& file, const ModelConfig& config, PrecisionKind precision)
       : size_(config.embedding_size),
         has_types_(config.type_vocab_size > 0),
+        has_positions_(config.position_table),
         word_(file, "embeddings.word", config.vocab_size, size_, precision),
-        position_(file, "embeddings.position", config.max_position_embeddings, size_, precision),
-        norm_(file, "embeddings.norm", size_, config.layer_norm_eps) {
-    if (has_types_)
-      token_type_ = EmbeddingTable(file, "embeddings.token_type", config.type_vocab_size, size_, precision);
-    const DType type = word_.dtype(),
-                other = position_.dtype() == type && has_types_ ? token_type_.dtype() : position_.dtype();
-    if (other != type)
-      throw_error(ErrorCode::shape, {file.name(), ": some tables of 'embeddings' are ", name(type), " and some are ",
-                                     name(other), "; expected one type for all; convert the checkpoint again"});
+        norm_(take_norm(file, config, "embeddings.norm", size_, config.needs_bias)) {
+    const auto take = [&](const std::string& table, std::size_t rows) {
+      EmbeddingTable taken(file, table, rows, size_, precision);
+      if (taken.dtype() != word_.dtype())
+        throw_error(ErrorCode::shape,
+                    {file.name(), ": some tables of 'embeddings' are ", name(word_.dtype()), " and some are ",
+                     name(taken.dtype()), "; expected one type for all; convert the checkpoint again"});
+      return taken;
+    };
+    if (has_positions_) position_ = take("embeddings.position", config.max_position_embeddings);
+    if (has_types_) token_type_ = take("embeddings.token_type", config.type_vocab_size);
   }
 
   /// E, embedding_size.
@@ -167,18 +170,18 @@ class EmbeddingTables {
   void operator()(const std::uint32_t* ids, const std::uint32_t* types, const std::uint32_t* positions,
                   MatrixView<float> embedded, const Team& team) const {
     team.split(embedded.rows, [&](std::size_t begin, std::size_t end, ThreadMemory&) {
-      detail::embed(
-          word_, token_type_, position_,
-          {ids + begin, has_types_ ? types + begin : nullptr, positions + begin, embedded.middle_rows(begin, end)});
+      detail::embed(word_, token_type_, position_,
+                    {ids + begin, has_types_ ? types + begin : nullptr, has_positions_ ? positions + begin : nullptr,
+                     embedded.middle_rows(begin, end)});
     });
-    norm_(embedded, team);
+    if (norm_) (*norm_)(embedded, team);
   }
 
  private:
   std::size_t size_;
-  bool has_types_;
-  EmbeddingTable word_, position_, token_type_;  // without token types, token_type_ is never read
-  LayerNorm norm_;
+  bool has_types_, has_positions_;
+  EmbeddingTable word_, position_, token_type_;  // of a table that isn't there nothing is read
+  std::optional<LayerNorm> norm_;
 };
 
 BERTHA_NAMESPACE_END

@@ -32,7 +32,8 @@ struct EncoderOutput {
 };
 
 /// Called with the hidden states [rows, H] of a chunk whose first row is `first_row`, after the embeddings (layer 0)
-/// and after every layer. For tests and for looking inside; may be called from several threads.
+/// and after every layer, of the last one after the norm behind it. For tests and for looking inside; may be called
+/// from several threads.
 using LayerObserver = std::function<void(std::size_t layer, std::size_t first_row, MatrixView<const float> hidden)>;
 
 /// An encoder whose weights run in one precision. Immutable: any number of threads may call it, with a workspace each.
@@ -89,6 +90,8 @@ class Encoder {
       throw_error(ErrorCode::unsupported,
                   {file.name(), ": 'max_position_embeddings' is ", config.max_position_embeddings,
                    "; attention in this precision is exact up to ", P::kMostKeys, " tokens; run the model in float32"});
+    if (config.norm_place == NormPlace::pre)
+      final_norm_ = take_norm(file, config, "encoder.norm", config.hidden_size, config.needs_bias);
     const PositionTables positions(file, config);
     for (std::size_t i = 0; i < config.num_hidden_layers; ++i)
       if (config.stored_layer(i) == layers_.size()) layers_.emplace_back(file, config, config.layer(i), positions);
@@ -118,7 +121,8 @@ class Encoder {
                 team);
     if (observer) observer(0, first, hidden);
     for (std::size_t i = 0; i < config_.num_hidden_layers; ++i) {
-      layers_[config_.stored_layer(i)](hidden, starts, team);
+      layers_[config_.stored_layer(i)](hidden, starts, config_.sight(i), team);
+      if (i + 1 == config_.num_hidden_layers && final_norm_) (*final_norm_)(hidden, team);
       if (observer) observer(i + 1, first, hidden);
     }
   }
@@ -126,6 +130,7 @@ class Encoder {
   ModelConfig config_;
   Embeddings<P> embeddings_;
   std::vector<EncoderLayer<P>> layers_;  // as stored; several layers may run with one
+  std::optional<LayerNorm> final_norm_;  // where norms are before blocks
   std::optional<Pooler> pooler_;
 };
 

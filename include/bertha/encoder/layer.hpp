@@ -1,9 +1,10 @@
-// One encoder layer: attention, then feed-forward, each with its residual and norm (post-norm).
+// One encoder layer: attention, then feed-forward, each with its residual and norm, behind them or before.
 //
-//     h = LayerNorm(x + attention(x))
-//     y = LayerNorm(h + feed_forward(h))
+//     post: h = LayerNorm(x + attention(x))      pre: h = x + attention(LayerNorm(x))
+//           y = LayerNorm(h + feed_forward(h))        y = h + feed_forward(LayerNorm(h))
 //
-// Shapes: x, h, y [T, H]. Equals `BertLayer` in transformers/models/bert/modeling_bert.py (5.23.0).
+// Shapes: x, h, y [T, H]. Equals `BertLayer` in transformers/models/bert/modeling_bert.py (5.23.0), and
+// `ModernBertEncoderLayer` in .../modernbert/modeling_modernbert.py.
 
 #pragma once
 
@@ -19,12 +20,11 @@ class EncoderLayer {
  public:
   /// Takes `<layer.weights>.*`. Throws Error{missing_tensor | shape}.
   EncoderLayer(WeightFile& file, const ModelConfig& config, const LayerConfig& layer, const PositionTables& positions)
-      : attention_(file, config, layer, positions),
-        attention_norm_(file, layer.weights + ".attention.output.norm", config.hidden_size, config.layer_norm_eps,
-                        layer.needs_bias),
+      : norm_place_(config.norm_place),
+        attention_(file, config, layer, positions),
+        attention_norm_(take(file, config, layer, ".attention")),
         feed_forward_(file, config, layer),
-        feed_forward_norm_(file, layer.weights + ".output.norm", config.hidden_size, config.layer_norm_eps,
-                           layer.needs_bias) {}
+        feed_forward_norm_(take(file, config, layer, "")) {}
 
   /// visit(linear) for each linear layer.
   template <class Visit>
@@ -37,21 +37,41 @@ class EncoderLayer {
   void reserve(const Team& team, const ChunkSize& size) const {
     attention_.reserve(team, size);
     feed_forward_.reserve(team, size);
+    if (norm_place_ == NormPlace::pre) team.chunk().normed.matrix(size.rows, attention_.hidden_size());
   }
 
   /// In place on the rows of one chunk: `hidden` [T, H] is x before and y after.
-  void operator()(MatrixView<float> hidden, SequenceStarts starts, const Team& team) const {
-    attention_(hidden, hidden, starts, team);
-    attention_norm_(hidden, team);
-    feed_forward_(hidden, hidden, team);
-    feed_forward_norm_(hidden, team);
+  void operator()(MatrixView<float> hidden, SequenceStarts starts, const LayerSight& sight, const Team& team) const {
+    attention_(before(attention_norm_, hidden, team), hidden, starts, sight, team);
+    behind(attention_norm_, hidden, team);
+    feed_forward_(before(feed_forward_norm_, hidden, team), hidden, team);
+    behind(feed_forward_norm_, hidden, team);
   }
 
  private:
+  using Norm = std::optional<LayerNorm>;  // [H]
+
+  static Norm take(WeightFile& file, const ModelConfig& config, const LayerConfig& layer, std::string_view block) {
+    const std::string_view end = config.norm_place == NormPlace::pre ? ".norm" : ".output.norm";
+    return take_norm(file, config, concat({layer.weights, block, end}), config.hidden_size, layer.needs_bias);
+  }
+
+  /// What a block reads.
+  MatrixView<const float> before(const Norm& norm, MatrixView<float> hidden, const Team& team) const {
+    if (norm_place_ == NormPlace::post || !norm) return hidden;
+    const auto normed = team.chunk().normed.matrix(hidden.rows, hidden.cols);
+    (*norm)(hidden, normed, team);
+    return normed;
+  }
+  void behind(const Norm& norm, MatrixView<float> hidden, const Team& team) const {
+    if (norm_place_ == NormPlace::post) (*norm)(hidden, team);
+  }
+
+  NormPlace norm_place_;
   SelfAttention<P> attention_;
-  LayerNorm attention_norm_;  // [H]
+  Norm attention_norm_;
   FeedForward<P> feed_forward_;
-  LayerNorm feed_forward_norm_;  // [H]
+  Norm feed_forward_norm_;
 };
 
 BERTHA_NAMESPACE_END

@@ -6,6 +6,7 @@
 #include <bertha/encoder/workspace.hpp>
 #include <bertha/file/model_file.hpp>
 #include <bertha/kernels/table.hpp>
+#include <optional>
 #include <string>
 
 BERTHA_NAMESPACE_BEGIN
@@ -22,7 +23,9 @@ class LayerNorm {
         beta_(take_bias(file, name, size, needs_bias)) {}
 
   /// In place, on the rows of `x` [rows, H].
-  void operator()(MatrixView<float> x, const Team& team) const {
+  void operator()(MatrixView<float> x, const Team& team) const { (*this)(x, x, team); }
+  /// The same of x to y, which may be x.
+  void operator()(MatrixView<float> x, MatrixView<float> y, const Team& team) const {
     team.split(x.rows, [&](std::size_t begin, std::size_t end, ThreadMemory&) {
       kernels::table().layer_norm({.x = x.row(begin),
                                    .stride = x.stride,
@@ -30,7 +33,9 @@ class LayerNorm {
                                    .size = size_,
                                    .gamma = gamma_.data(),
                                    .beta = beta_.data(),
-                                   .eps = eps_});
+                                   .eps = eps_,
+                                   .y = y.row(begin),
+                                   .y_stride = y.stride});
     });
   }
 
@@ -39,5 +44,13 @@ class LayerNorm {
   float eps_;
   Weights<float> gamma_, beta_;  // [H']
 };
+
+/// Takes the norm `name` of the encoder's, or nothing where the file has none and the model may do without.
+/// Throws Error{missing_tensor | shape}.
+inline std::optional<LayerNorm> take_norm(WeightFile& file, const ModelConfig& config, const std::string& name,
+                                          std::size_t size, bool needs_bias) {
+  if (config.norm_place == NormPlace::pre && !file.has(name + ".weight")) return std::nullopt;
+  return LayerNorm(file, name, size, config.layer_norm_eps, needs_bias);
+}
 
 BERTHA_NAMESPACE_END

@@ -39,7 +39,8 @@ kernels::GemmRows<Element> product_rows(MatrixView<const Element> x, const Eleme
           .k = k,
           .n_panels = range.end - range.begin,
           .activation = epilogue.activation,
-          .scratch = memory.product.reserve(kernels::product_scratch(x.rows))};
+          .scratch = memory.product.reserve(kernels::product_scratch(x.rows)),
+          .gated = epilogue.gated};
 }
 
 /// Memory for `rows` rows of `width` bfloat16 numbers. Whole tiles of rows: a level may lay them out so.
@@ -227,7 +228,8 @@ struct Int8 {
                                 .n_panels = range.end - range.begin,
                                 .activation = epilogue.activation,
                                 .scratch = memory.product.reserve(kernels::product_scratch(x.values.rows)),
-                                .a_zero = x.zero});
+                                .a_zero = x.zero,
+                                .gated = epilogue.gated});
     }
 
    private:

@@ -16,6 +16,7 @@ BERTHA_NAMESPACE_BEGIN
 struct Epilogue {
   Activation activation = Activation::none;
   MatrixView<const float> residual = {};  // [rows, N], or empty; may be the output itself
+  bool gated = false;                     // the residual is a factor
 };
 
 /// The part of a linear layer that one kernel call computes: outputs 16 panel_begin to 16 panel_end.

@@ -40,6 +40,7 @@ struct CallOptions {
 struct ChunkMemory {
   AlignedBuffer<float> context;                // [rows, H]
   AlignedBuffer<float> intermediate;           // [rows, F]
+  AlignedBuffer<float> normed;                 // [rows, H], where norms are before blocks
   AlignedBuffer<std::int8_t> quantised;        // [rows, K]
   AlignedBuffer<float> quantised_scale;        // [rows]
   AlignedBuffer<std::int32_t> quantised_zero;  // [rows]

@@ -62,18 +62,46 @@ inline std::string read_source(std::string text, const std::string& where) {
   return text;
 }
 
-/// For each layer the stored one whose weights it runs with.
-inline std::vector<std::uint32_t> read_layer_weights(JsonObject& json, std::size_t num_hidden_layers) {
-  constexpr std::string_view kKey = "layer_weights";
-  std::vector<std::uint32_t> layers = read_ids(json, kKey, "a list of numbers of stored layers");
-  if (layers.size() != num_hidden_layers)
-    json.refuse(kKey, concat({"a number for each of num_hidden_layers, ", num_hidden_layers}));
+/// A number for each layer, if the field is there.
+inline std::vector<std::uint32_t> read_of_layers(JsonObject& json, std::string_view key, std::size_t layers) {
+  if (!json.has(key)) return {};
+  std::vector<std::uint32_t> numbers = read_ids(json, key, "a list of numbers, one for each layer");
+  if (numbers.size() != layers) json.refuse(key, concat({"a number for each of num_hidden_layers, ", layers}));
+  return numbers;
+}
+
+/// For each layer the number of the one of several things that it uses, which are numbered by their first use.
+inline std::vector<std::uint32_t> read_uses(JsonObject& json, std::string_view key, std::size_t layers) {
+  std::vector<std::uint32_t> uses = read_of_layers(json, key, layers);
   std::uint32_t next = 0;
-  for (const std::uint32_t layer : layers) {
-    if (layer > next) json.refuse(kKey, concat({"numbered by first use: ", next, " comes before ", layer}));
-    if (layer == next) ++next;
+  for (const std::uint32_t used : uses) {
+    if (used > next) json.refuse(key, concat({"numbered by first use: ", next, " comes before ", used}));
+    if (used == next) ++next;
   }
-  return layers;
+  return uses;
+}
+
+/// What a family's layers are made of, and what they make of places.
+inline void read_layers(JsonObject& json, ModelConfig& config) {
+  config.norm_place = json.choice<NormPlace>("norm_place", {{"post", NormPlace::post}, {"pre", NormPlace::pre}});
+  config.gating = json.boolean("gating");
+  config.needs_bias = json.boolean("bias");
+  config.position_scheme =
+      json.choice<PositionScheme>("position_scheme", {{"absolute", PositionScheme::absolute},
+                                                      {"distance_bias", PositionScheme::distance_bias},
+                                                      {"rotary", PositionScheme::rotary}});
+  if (json.has("position_table") && (config.position_table = json.boolean("position_table")))
+    json.refuse("position_table", "false where it is given");
+  if (!config.position_table && config.position_offset > 0)
+    json.refuse("position_offset", "0 where there is no position table");
+  config.key_window = json.integer("key_window", 0, kMaxSize);
+  config.key_windows = read_of_layers(json, "key_windows", config.num_hidden_layers);
+  if (!config.key_windows.empty() && config.key_window != 0) json.refuse("key_window", "0 beside 'key_windows'");
+  if (config.position_scheme != PositionScheme::rotary) return;
+  config.rotary_tables = read_uses(json, "rotary_tables", config.num_hidden_layers);
+  if (config.head_size() % 2 != 0)
+    json.refuse("position_scheme",
+                concat({"none of pairs where an attention head has ", config.head_size(), " numbers"}));
 }
 
 /// `pooler`, a layer on the first token, or in its place `pooling`, what becomes of all of them.
@@ -111,7 +139,7 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
   if (json.has("embedding_projection") && !(config.embedding_projection = json.boolean("embedding_projection")))
     json.refuse("embedding_projection", "true where it is given");
   config.num_hidden_layers = json.integer("num_hidden_layers", 1, kMaxSize);
-  if (json.has("layer_weights")) config.layer_weights = read_layer_weights(json, config.num_hidden_layers);
+  config.layer_weights = read_uses(json, "layer_weights", config.num_hidden_layers);
   config.num_attention_heads = json.integer("num_attention_heads", 1, kMaxSize);
   if (config.hidden_size % config.num_attention_heads != 0) {
     json.refuse("num_attention_heads", concat({"a divisor of hidden_size, ", config.hidden_size}));
@@ -130,12 +158,7 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
       json.refuse("position_padding_id", "a token's id, and a row before position_offset, or null");
     }
   }
-  if (json.string("norm_place") != "post") json.refuse_unknown("norm_place", "\"post\"");
-  if (json.boolean("gating")) json.refuse_unknown("gating", "false");
-  if (!json.boolean("bias")) json.refuse_unknown("bias", "true");
-  config.position_scheme = json.choice<PositionScheme>(
-      "position_scheme", {{"absolute", PositionScheme::absolute}, {"distance_bias", PositionScheme::distance_bias}});
-  if (json.integer("key_window", 0, kMaxSize) != 0) json.refuse_unknown("key_window", "0");
+  read_layers(json, config);
   read_pooling(json, config);
   config.head = json.choice<HeadKind>("head", {{"none", HeadKind::none},
                                                {"sequence-classification", HeadKind::sequence_classification},

@@ -144,15 +144,17 @@ struct EmbedS8 {
   std::size_t size = 0;
 };
 
-/// y = (x - mean) / sqrt(var + eps) * gamma + beta over the `size` elements of each row; in place.
+/// y = (x - mean) / sqrt(var + eps) * gamma + beta over the `size` elements of each row.
 struct LayerNormRows {
-  float* x = nullptr;  // [rows, size]; the rows are writable up to size rounded up to 16, and 0 there afterwards
+  float* x = nullptr;  // [rows, size]
   std::size_t stride = 0;
   std::size_t rows = 0;
   std::size_t size = 0;
   const float* gamma = nullptr;  // [size rounded up to 16]
   const float* beta = nullptr;
   float eps = 0;
+  float* y = nullptr;  // as x, writable up to size rounded up to 16, and 0 there afterwards; null: x itself
+  std::size_t y_stride = 0;
 };
 
 /// q = round_even(x * (127 / m)) clamped to [-127, 127], scale = m / 127, m = max abs x of the row; what is past size

@@ -206,14 +206,15 @@ struct Normalised {
 inline void layer_norm(const LayerNormRows& op) {
   const float count = static_cast<float>(op.size);
   for (std::size_t row = 0; row < op.rows; ++row) {
-    float* x = op.x + row * op.stride;
+    const float* x = op.x + row * op.stride;
+    float* y = op.y ? op.y + row * op.y_stride : op.x + row * op.stride;
     Sum total{broadcast(0.0f)};
     over_row(x, op.size, total);
     const F32x16 mean = broadcast(fold_add(total.sum) / count);
     SquaresAbout squares{mean, broadcast(0.0f)};
     over_row(x, op.size, squares);
     const float variance = fold_add(squares.sum) / count;
-    Normalised normalised{x, op.gamma, op.beta, mean, broadcast(1.0f / __builtin_sqrtf(variance + op.eps))};
+    Normalised normalised{y, op.gamma, op.beta, mean, broadcast(1.0f / __builtin_sqrtf(variance + op.eps))};
     over_row(x, op.size, normalised);
   }
 }

@@ -87,19 +87,20 @@ TEST(Encoder, EqualsTheReferenceAfterEveryLayer) {
   const std::vector<std::pair<std::size_t, std::size_t>> sizes = {{36, 3}, {20, 5}, {40, 2}, {16, 1}};
   for (const char* activation : {"gelu", "gelu_tanh", "relu", "silu"})
     for (const auto& [hidden_size, heads] : sizes)
-      for (const std::size_t types : {std::size_t{2}, std::size_t{0}}) {
+      for (const std::size_t types : {std::size_t{2}, std::size_t{0}, std::size_t{1}}) {
         TinyOptions options = wide(hidden_size, heads);
         options.hidden_act = activation;
         options.type_vocab_size = types;
         options.distance_bias = types == 0;
-        if (heads == 5) options.position_padding_id = 3;
+        options.modern = types == 1;
+        if (heads == 5 && !options.modern) options.position_padding_id = 3;
         Loaded<bertha::Float32> model(options);
         Reference reference(ModelWriter::tiny(options), options);
         bertha::Workspace work;
         work.prepare({.max_threads = 1});
         Batch batch;
         const Ids ids = random_ids(random, 1 + random() % 40, 17);
-        const Ids type_ids = random_ids(random, ids.size(), types == 0 ? 1 : 2);
+        const Ids type_ids = random_ids(random, ids.size(), types == 2 ? 2 : 1);
         batch.add(ids, type_ids);
         const auto expected = reference.hidden(ids, type_ids);
         std::set<std::size_t> seen;
@@ -129,10 +130,11 @@ std::vector<Ids> several_chunks() {
 }
 
 template <class Precision>
-void expect_same_bits_in_any_batch(bool calibrated = false) {
+void expect_same_bits_in_any_batch(bool calibrated = false, bool modern = false) {
   TinyOptions options = wide(36, 3);
+  options.modern = modern;
   options.calibrated = calibrated;
-  options.distance_bias = !calibrated;
+  options.distance_bias = !calibrated && !modern;
   options.precision = bertha::to_string(Precision::kind);
   Loaded<Precision> model(options);
   std::vector<float> alone, pooled_alone;
@@ -171,11 +173,23 @@ void expect_same_bits_in_any_batch(bool calibrated = false) {
   }
 }
 
-TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInFloat32) { expect_same_bits_in_any_batch<bertha::Float32>(); }
-TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInBFloat16) { expect_same_bits_in_any_batch<bertha::BFloat16>(); }
-TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInInt8) { expect_same_bits_in_any_batch<bertha::Int8>(); }
+TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInFloat32) {
+  expect_same_bits_in_any_batch<bertha::Float32>();
+  expect_same_bits_in_any_batch<bertha::Float32>(false, true);
+}
+TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInBFloat16) {
+  expect_same_bits_in_any_batch<bertha::BFloat16>();
+  expect_same_bits_in_any_batch<bertha::BFloat16>(false, true);
+}
+TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInInt8) {
+  expect_same_bits_in_any_batch<bertha::Int8>();
+  expect_same_bits_in_any_batch<bertha::Int8>(false, true);
+}
 
-TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInCalibratedInt8) { expect_same_bits_in_any_batch<bertha::Int8>(true); }
+TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInCalibratedInt8) {
+  expect_same_bits_in_any_batch<bertha::Int8>(true);
+  expect_same_bits_in_any_batch<bertha::Int8>(true, true);
+}
 
 double rms(const std::vector<float>& a, const std::vector<float>& b) {
   double sum = 0;
@@ -431,6 +445,25 @@ TEST(Encoder, RefusesDistanceBiasesThatAreMissingOrOfAnotherSize) {
   other = model;
   std::erase_if(other.tensors, [&](const auto& tensor) { return tensor.name == name; });
   expect_error(ErrorCode::missing_tensor, {name}, [&] { load(other); });
+}
+
+TEST(Encoder, RefusesAnglesThatAreMissingOrOfAnotherSize) {
+  TinyOptions options;
+  options.modern = true;
+  options.num_hidden_layers = 2;
+  const auto load = [](const ModelWriter& model) {
+    const AlignedBytes bytes(model.bytes());
+    auto file = bertha::WeightFile::from_bytes(bytes.span());
+    bertha::Encoder<bertha::Float32>(file, file.config());
+  };
+  EXPECT_NO_THROW(load(ModelWriter::tiny(options)));
+  for (const char* name : {"encoder.rotary.0.cos", "encoder.rotary.1.sin"}) {
+    ModelWriter model = ModelWriter::tiny(options);
+    model.tensor(name).shape = {16, 24};
+    expect_error(ErrorCode::shape, {name, "[24, 16]", "[16, 24]"}, [&] { load(model); });
+    std::erase_if(model.tensors, [&](const auto& tensor) { return tensor.name == name; });
+    expect_error(ErrorCode::missing_tensor, {name}, [&] { load(model); });
+  }
 }
 
 TEST(Encoder, RefusesWhatIsTooLargeWithBothNumbers) {

@@ -50,7 +50,7 @@ std::vector<float> layer_output(const ModelWriter& model, const LayerConfig& lay
   work.prepare({.max_threads = 1});
   bertha::AlignedBuffer<float> memory;
   const auto hidden = numbers(memory, 0);
-  encoder_layer(hidden, kStarts, work.team());
+  encoder_layer(hidden, kStarts, {}, work.team());
   return copied(hidden);
 }
 
@@ -99,7 +99,7 @@ TYPED_TEST(EncoderLayer, HasBlocksThatAddWhatTheyMakeOfOneMatrixToAnother) {
     for (std::size_t i = 0; i < in_place.size(); ++i) in_place[i] += before[i];
     EXPECT_EQ(copied(x), in_place);
   };
-  expect_sum([&](auto x, auto hidden) { attention(x, hidden, kStarts, work.team()); });
+  expect_sum([&](auto x, auto hidden) { attention(x, hidden, kStarts, {}, work.team()); });
   expect_sum([&](auto x, auto hidden) { feed_forward(x, hidden, work.team()); });
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <Eigen/Dense>
+#include <algorithm>
 #include <bertha/kernels/layout.hpp>
 #include <cmath>
 #include <cstdint>
@@ -27,7 +28,8 @@ class Reference {
   std::vector<Matrix> hidden(const std::vector<std::uint32_t>& ids, const std::vector<std::uint32_t>& types) {
     const std::size_t width = o_.embedding_size > 0 ? o_.embedding_size : o_.hidden_size;
     const Matrix word = rows("embeddings.word.weight", width);
-    const Matrix position = rows("embeddings.position.weight", width);
+    const Matrix position = o_.modern ? Matrix::Zero(static_cast<Eigen::Index>(o_.max_position_embeddings), word.cols())
+                                      : rows("embeddings.position.weight", width);
     const auto places = positions(ids);
     const Eigen::Index n = static_cast<Eigen::Index>(ids.size());
     Matrix x(n, word.cols());
@@ -41,8 +43,9 @@ class Reference {
     std::vector<Matrix> states = {x};
     for (std::size_t i = 0; i < o_.num_hidden_layers; ++i) {
       const std::size_t stored = o_.layer_weights.empty() ? i : o_.layer_weights[i];
-      states.push_back(layer(states.back(), "encoder.layer." + std::to_string(stored)));
+      states.push_back(layer(states.back(), "encoder.layer." + std::to_string(stored), i));
     }
+    if (o_.modern) states.back() = norm(states.back(), "encoder.norm");
     return states;
   }
 
@@ -87,7 +90,14 @@ class Reference {
     return (x * w.transpose()).rowwise() + vector(name + ".bias", outputs).transpose();
   }
 
+  bool has(const std::string& name) const {
+    return std::any_of(writer_.tensors.begin(), writer_.tensors.end(),
+                       [&](const auto& each) { return each.name == name; });
+  }
+
+  /// Zeros where a bias is lacking.
   Vector vector(const std::string& name, std::size_t size) {
+    if (!has(name) && name.ends_with(".bias")) return Vector::Zero(static_cast<Eigen::Index>(size));
     Vector result(static_cast<Eigen::Index>(size));
     for (std::size_t i = 0; i < size; ++i) result(static_cast<Eigen::Index>(i)) = number(writer_.tensor(name), i);
     return result;
@@ -123,6 +133,18 @@ class Reference {
     return result;
   }
 
+  /// Each token's queries or keys [n, D] turned by the angles of its place.
+  Matrix turned(const Matrix& x, std::size_t table) {
+    const Eigen::Index half = x.cols() / 2;
+    const std::string name = "encoder.rotary." + std::to_string(table);
+    const Matrix cos = rows(name + ".cos", static_cast<std::size_t>(half)).topRows(x.rows());
+    const Matrix sin = rows(name + ".sin", static_cast<std::size_t>(half)).topRows(x.rows());
+    Matrix y(x.rows(), x.cols());
+    y << x.leftCols(half).cwiseProduct(cos) - x.rightCols(half).cwiseProduct(sin),
+        x.rightCols(half).cwiseProduct(cos) + x.leftCols(half).cwiseProduct(sin);
+    return y;
+  }
+
   double activate(double x) const {
     if (o_.hidden_act == "gelu") return x / 2 * (1 + std::erf(x / std::sqrt(2.0)));
     if (o_.hidden_act == "gelu_tanh") return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
@@ -130,7 +152,28 @@ class Reference {
     return std::max(x, 0.0);
   }
 
-  Matrix layer(const Matrix& x, const std::string& name) {
+  Matrix activated(const Matrix& x) const {
+    return x.unaryExpr([this](double value) { return activate(value); });
+  }
+
+  /// Layer number `index`, with the weights `name`.
+  Matrix layer(const Matrix& x, const std::string& name, std::size_t index) {
+    if (!o_.modern) {
+      const Matrix h = norm(x + attention(x, name, index), name + ".attention.output.norm");
+      const Matrix widened = activated(linear(h, name + ".intermediate", o_.intermediate_size));
+      return norm(h + linear(widened, name + ".output", o_.hidden_size), name + ".output.norm");
+    }
+    const std::string first = name + ".attention.norm";
+    const Matrix h = x + attention(has(first + ".weight") ? norm(x, first) : x, name, index);
+    const auto inner = static_cast<Eigen::Index>(o_.intermediate_size);
+    const std::size_t padded = bertha::kernels::padded(o_.intermediate_size);
+    const Matrix both = linear(norm(h, name + ".norm"), name + ".intermediate", 2 * padded);
+    const Matrix gated =
+        activated(both.leftCols(inner)).cwiseProduct(both.middleCols(static_cast<Eigen::Index>(padded), inner));
+    return h + linear(gated, name + ".output", o_.hidden_size);
+  }
+
+  Matrix attention(const Matrix& x, const std::string& name, std::size_t index) {
     const std::size_t head_size = o_.hidden_size / o_.num_attention_heads;
     const Eigen::Index d = static_cast<Eigen::Index>(head_size);
     const Eigen::Index padded = static_cast<Eigen::Index>(bertha::kernels::padded(head_size));
@@ -139,23 +182,23 @@ class Reference {
         linear(x, name + ".attention.query_key_value", static_cast<std::size_t>(3 * padded * heads));
     Matrix context(x.rows(), x.cols());
     for (Eigen::Index a = 0; a < heads; ++a) {
-      const Matrix q = projected.middleCols(3 * a * padded, d), k = projected.middleCols((3 * a + 1) * padded, d),
-                   v = projected.middleCols((3 * a + 2) * padded, d);
+      Matrix q = projected.middleCols(3 * a * padded, d), k = projected.middleCols((3 * a + 1) * padded, d);
+      const Matrix v = projected.middleCols((3 * a + 2) * padded, d);
+      if (o_.modern) {
+        q = turned(q, index % 2);
+        k = turned(k, index % 2);
+      }
       Matrix scores = q * k.transpose() / std::sqrt(static_cast<double>(d));
       if (o_.distance_bias) scores += biases(a, scores.rows());
       for (Eigen::Index t = 0; t < scores.rows(); ++t) {
+        for (Eigen::Index j = 0; o_.modern && index % 2 == 1 && j < scores.cols(); ++j)
+          if (std::abs(t - j) > 3) scores(t, j) = -HUGE_VAL;
         scores.row(t) = (scores.row(t).array() - scores.row(t).maxCoeff()).exp();
         scores.row(t) /= scores.row(t).sum();
       }
       context.middleCols(a * d, d) = scores * v;
     }
-    const Matrix attended =
-        norm(x + linear(context, name + ".attention.output", o_.hidden_size), name + ".attention.output.norm");
-    const Matrix widened =
-        linear(attended, name + ".intermediate", o_.intermediate_size).unaryExpr([this](double value) {
-          return activate(value);
-        });
-    return norm(attended + linear(widened, name + ".output", o_.hidden_size), name + ".output.norm");
+    return linear(context, name + ".attention.output", o_.hidden_size);
   }
 
   ModelWriter writer_;

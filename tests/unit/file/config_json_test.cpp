@@ -154,12 +154,46 @@ TEST(ConfigJson, RefusesWordsThatItDoesNotKnow) {
   }
 }
 
-TEST(ConfigJson, RefusesEncodersThatItDoesNotHave) {
-  expect_config(ErrorCode::unsupported, {{"norm_place", "pre"}}, {"'norm_place'", "\"pre\"", "\"post\""});
-  expect_config(ErrorCode::unsupported, {{"gating", true}}, {"'gating'", "true", "false"});
-  expect_config(ErrorCode::unsupported, {{"bias", false}}, {"'bias'", "false", "true"});
-  expect_config(ErrorCode::unsupported, {{"position_scheme", "rotary"}}, {"'position_scheme'", "\"rotary\""});
-  expect_config(ErrorCode::unsupported, {{"key_window", 128}}, {"'key_window'", "128"});
+TEST(ConfigJson, ReadsWhatLayersAreMadeOf) {
+  Json json = tiny().config;
+  json.update({{"num_hidden_layers", 3}, {"num_attention_heads", 6}});
+  ModelConfig config = read_config(json);
+  EXPECT_EQ(config.norm_place, bertha::NormPlace::post);
+  EXPECT_TRUE(config.layer(0).needs_bias && config.position_table && !config.gating);
+  EXPECT_EQ(config.sight(2).window, 0u);
+  json.update({{"norm_place", "pre"}, {"gating", true}, {"bias", false}, {"key_window", 64}});
+  json.update({{"position_scheme", "rotary"}, {"position_table", false}, {"rotary_tables", {0, 1, 0}}});
+  config = read_config(json);
+  EXPECT_EQ(config.norm_place, bertha::NormPlace::pre);
+  EXPECT_FALSE(config.layer(0).needs_bias || config.position_table);
+  EXPECT_TRUE(config.gating);
+  EXPECT_EQ(config.sight(1).rotary, 1u);
+  EXPECT_EQ(config.sight(2).rotary, 0u);
+  EXPECT_EQ(config.sight(2).window, 64u);
+  json.erase("rotary_tables");
+  json.update({{"key_window", 0}, {"key_windows", {0, 64, 3}}});
+  config = read_config(json);
+  EXPECT_EQ(config.sight(1).rotary, 0u);
+  EXPECT_EQ(config.sight(0).window, 0u);
+  EXPECT_EQ(config.sight(2).window, 3u);
+}
+
+TEST(ConfigJson, RefusesLayersThatDoNotAgree) {
+  const Json rotary = {{"num_hidden_layers", 2}, {"num_attention_heads", 6}, {"position_scheme", "rotary"}};
+  const auto with = [&](const Json& more) {
+    Json json = rotary;
+    json.update(more);
+    return json;
+  };
+  expect_config(ErrorCode::format, with({{"rotary_tables", {0}}}), {"'rotary_tables'", "num_hidden_layers, 2"});
+  expect_config(ErrorCode::format, with({{"rotary_tables", {1, 0}}}), {"'rotary_tables'", "0 comes before 1"});
+  expect_config(ErrorCode::format, with({{"key_windows", {0, 1, 2}}}), {"'key_windows'", "num_hidden_layers, 2"});
+  expect_config(ErrorCode::format, with({{"key_windows", {0, -1}}}), {"'key_windows'"});
+  expect_config(ErrorCode::format, with({{"key_windows", {0, 1}}, {"key_window", 1}}), {"'key_window'", "0 beside"});
+  expect_config(ErrorCode::format, with({{"position_table", true}}), {"'position_table'", "false"});
+  expect_config(ErrorCode::format, with({{"position_table", false}, {"position_offset", 2}}), {"'position_offset'"});
+  expect_config(ErrorCode::format, with({{"num_attention_heads", 4}}), {"'position_scheme'", "has 9 numbers"});
+  expect_config(ErrorCode::format, {{"rotary_tables", {0}}}, {"rotary_tables"});  // which nothing reads
   expect_config(ErrorCode::format, {{"gating", 0}}, {"'gating'", "true or false"});
   expect_config(ErrorCode::format, {{"bias", "true"}}, {"'bias'", "true or false"});
 }

@@ -121,7 +121,8 @@ TEST(FormatPage, NamesTheFieldsOfFormat2) {
                                               .calibrated = true,
                                               .embedding_projection = true,
                                               .num_hidden_layers = 2,
-                                              .layer_weights = {0, 0}});
+                                              .layer_weights = {0, 0},
+                                              .modern = true});
   EXPECT_NO_THROW(load(more));
   const std::vector<std::string> named = quoted(section(3));
   const std::vector<std::string> old = first_cells(table(3));
