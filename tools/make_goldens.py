@@ -21,7 +21,7 @@ tests/golden/NAME.json is an object:
     logits       one row for sequence-classification, for masked-lm a row per mask, else a row per token; null where
                  there is no head
     hidden       [after embeddings, after layer 0, ...], each [tokens][hidden_size]; null but for a few short texts
-    pooled       [hidden_size] after tanh; only with `hidden`, and only for a head that is `none`
+    pooled       [hidden_size] after tanh; only with `hidden`, and only for a head that is `none` and an encoder with a pooler
     original     demo models only: argmax over each row of the original checkpoint's logits
                (a head that is `custom`: text and scores, what PyTorch makes of the head in examples/custom_head.cpp)
     bfloat16     bfloat16 models only: argmax over each row of logits (question-answering: over each column) of

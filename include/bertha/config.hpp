@@ -84,7 +84,8 @@ struct ModelConfig {
   std::optional<EmbeddingConfig> embedding;  ///< where `head` is that
   std::optional<MaskedLmConfig> masked_lm;   ///< where `head` is that
   HeadKind head = HeadKind::none;
-  std::vector<std::string> labels;  ///< in the order of the logits
+  std::vector<PoolerLayer> token_layers;  ///< which each token's hidden state goes through before its logits
+  std::vector<std::string> labels;        ///< in the order of the logits
   ProblemType problem_type = ProblemType::unset;
   ScoreFunction score_function = ScoreFunction::automatic;  ///< of a cross-encoder
   double model_max_length = 0;              ///< the tokenizer's own limit as Hugging Face has it (1e30 when unset)

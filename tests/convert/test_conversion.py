@@ -522,7 +522,7 @@ class Configuration(FolderTest):
             "vocab_size": {16: other_shape, 18: other_shape, 12: "token 'e' has no row|" + other_shape},
             "type_vocab_size": {1: other_shape, 3: other_shape},
             "layer_norm_eps": "layer_norm_eps is no valid number; expected above 0, below 1; got",
-            "model_type": {"distilbert": "is missing", "modernbert": "'modernbert' is not converted yet", 3: "'3' is not conv"},
+            "model_type": {"distilbert": "is missing", "eurobert": "'eurobert' is not converted yet", 3: "'3' is not conv"},
         }
         bad = {
             "hidden_act": ["gelu_10", "quick_gelu", None, 3, ["gelu"]],
@@ -531,7 +531,7 @@ class Configuration(FolderTest):
             "add_cross_attention": [True],
             "quantization_config": [{"load_in_8bit": True}],
             "pruned_heads": [{"0": [1]}],
-            "model_type": ["distilbert", "modernbert", 3],
+            "model_type": ["distilbert", "eurobert", 3],
             "architectures": ["BertModel", {"a": 1}],
             "hidden_size": [0, -12, 12.0, "12", None, True, 2**25, 13, 24],
             "num_attention_heads": [0, 5, "3"],
@@ -549,9 +549,9 @@ class Configuration(FolderTest):
                 (self.folder / "config.json").write_text(text)
 
     def test_other_families_are_refused_by_name(self) -> None:
-        folders.write_folder(self.folder, model_type="modernbert")
+        folders.write_folder(self.folder, model_type="eurobert")
         known = "bert, roberta, xlm-roberta, camembert, distilbert, electra"
-        self.assert_refused(f"'modernbert' is not converted yet; expected {known}; got|Other families are planned")
+        self.assert_refused(f"'eurobert' is not converted yet; expected {known}; got|Other families are planned")
 
     def test_max_length_is_the_smaller_of_positions_and_the_tokenizers_limit(self) -> None:
         folders.write_folder(self.folder)

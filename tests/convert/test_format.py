@@ -90,7 +90,7 @@ class Format(unittest.TestCase):
             "each stored layer, norm_place is `pre`": config["norm_place"] == "pre",
             "norm_place is `pre`": config["norm_place"] == "pre",
             "pooler is not null": config["pooler"] is not None,
-            "each `dense` layer of `pooling`, of `embedding`": False,  # test_embeddings.py has such folders
+            "each `dense` layer of `pooling`, of `embedding` or `token_layers`": False,  # test_embeddings.py has such folders
             "each `norm` layer of them": False,
             "head is `masked-lm`": "masked_lm" in config,
             "head is `masked-lm` and not tied": "masked_lm" in config and not config["masked_lm"]["tied"],

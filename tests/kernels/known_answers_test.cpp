@@ -181,7 +181,8 @@ TEST_P(KnownAnswers, OfEmbeddingsAndLayerNorm) {
   beta.fill(random);
   const std::uint32_t ids[] = {7, 1, 1, 4, 0, 6}, types[] = {0, 0, 1, 1, 1, 0}, positions[] = {0, 1, 2, 3, 4, 5};
   Fingerprint fingerprint;
-  const kernels::LayerNormRows norm = {out.data(), stride, rows, size, gamma.data(), beta.data(), 1e-12f};
+  const kernels::LayerNormRows norm = {out.data(),  stride, rows,       size,  gamma.data(),
+                                       beta.data(), 1e-12f, out.data(), stride};
   level().embed_f32({tables.data(), tables.data() + 8 * stride, tables.data() + 16 * stride, stride, ids, types,
                      positions, out.data(), stride, rows, size});
   fingerprint.add(out.data(), rows, stride, stride);

@@ -20,9 +20,9 @@ TEST_P(Rows, LayerNormGivesTheSameBitsAsScalarAndZerosPastTheRow) {
       beta[i] = random.number();
       for (std::size_t r = 0; r < rows; ++r) expected[r * stride + i] = x[r * stride + i] = random.number(8.0f) + 3.0f;
     }
-    kernels::LayerNormRows op{expected.data(), stride, rows, size, gamma.data(), beta.data(), 1e-12f};
+    kernels::LayerNormRows op{x.data(), stride, rows, size, gamma.data(), beta.data(), 1e-12f, expected.data(), stride};
     scalar().layer_norm(op);
-    op.x = x.data();
+    op.y = x.data();  // in place
     level().layer_norm(op);
     EXPECT_TRUE(same_rows(x.data(), stride, expected.data(), stride, rows, size)) << size;
     for (std::size_t r = 0; r < rows; ++r) {
@@ -39,7 +39,7 @@ TEST_P(Rows, LayerNormStaysNearDoublePrecision) {
   std::vector<float> x(stride), y, gamma(stride, 1.5f), beta(stride, -0.25f);
   for (float& v : x) v = random.number(4.0f) + 2.0f;
   y = x;
-  level().layer_norm({y.data(), stride, 1, size, gamma.data(), beta.data(), 1e-5f});
+  level().layer_norm({x.data(), stride, 1, size, gamma.data(), beta.data(), 1e-5f, y.data(), stride});
   double mean = 0, variance = 0;
   for (std::size_t i = 0; i < size; ++i) mean += double{x[i]} / size;
   for (std::size_t i = 0; i < size; ++i) variance += (double{x[i]} - mean) * (double{x[i]} - mean) / size;
@@ -50,7 +50,7 @@ TEST_P(Rows, LayerNormStaysNearDoublePrecision) {
 TEST_P(Rows, LayerNormOfEqualNumbersIsBetaAndOfNanIsNan) {
   std::vector<float> x(32, 3.0f), gamma(16, 2.0f), beta(16, 0.5f);
   x[16 + 5] = kNan;
-  level().layer_norm({x.data(), 16, 2, 16, gamma.data(), beta.data(), 1e-12f});
+  level().layer_norm({x.data(), 16, 2, 16, gamma.data(), beta.data(), 1e-12f, x.data(), 16});
   for (std::size_t i = 0; i < 16; ++i) {
     EXPECT_EQ(x[i], 0.5f);
     EXPECT_TRUE(std::isnan(x[16 + i]));

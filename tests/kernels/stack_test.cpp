@@ -111,7 +111,9 @@ TEST_P(Stack, OfWorkOnRowsIsSmall) {
                             .size = size,
                             .gamma = vector.data(),
                             .beta = vector.data(),
-                            .eps = 1e-12f});
+                            .eps = 1e-12f,
+                            .y = x.data(),
+                            .y_stride = size});
       },
       "layer_norm");
   expect_little_stack(

@@ -308,7 +308,9 @@ void add_rows(std::vector<Job>& jobs, Operands& m, const Table& table, std::size
                            .size = kHidden,
                            .gamma = filled(m.floats, kHidden, 1.0f),
                            .beta = filled(m.floats, kHidden, 0.5f),
-                           .eps = 1e-12f};
+                           .eps = 1e-12f,
+                           .y = x,
+                           .y_stride = kHidden};
   jobs.push_back({"layer_norm" + end, [=, &table] { table.layer_norm(norm); }});
   const QuantiseRows quantise{.x = x,
                               .stride = kHidden,

@@ -13,13 +13,13 @@ import numpy as np
 from . import layout
 from .config import Config
 from .errors import fail
-from .families import EMBEDDING, MASKED, Buckets, Dense, Family, Head, MaskedHead, unwrapped
+from .families import EMBEDDING, MASKED, Buckets, Dense, Family, Head, MaskedHead, Names, Transform, unwrapped
 from .load_report import check_trained
+from .rotary import Places
 from .source import AnyTensor, load, rows
 
 BLOCK = 1 << 20  # numbers of a matrix that are in memory at a time
 BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # of old checkpoints, no weights
-WORD = "embeddings.word_embeddings.weight"
 LOSSES = ("loss_fct.", "loss_fn.", "loss.", "criterion.")  # weights of classes, which a loss is made with
 
 
@@ -36,7 +36,7 @@ class Encoder(NamedTuple):
 
 def reference_name(name: str, family: Family) -> str:
     """A tensor's name in transformers' encoder, without the prefixes and old words that checkpoints carry."""
-    name = unwrapped(name)[0].removeprefix(family.prefix)
+    name = unwrapped(name, family.prefix)[0].removeprefix(family.prefix)
     for old, new in (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")):
         if name.endswith(old):
             name = name.removesuffix(old) + new
@@ -46,8 +46,9 @@ def reference_name(name: str, family: Family) -> str:
 class Checkpoint:
     """The tensors of a checkpoint under their reference names, each taken once."""
 
-    def __init__(self, stored: dict[str, AnyTensor], family: Family) -> None:
+    def __init__(self, stored: dict[str, AnyTensor], family: Family, biases: dict[str, bool]) -> None:
         self.family = family
+        self.biases = biases
         self.names: dict[str, str] = {}  # reference name -> name in the checkpoint
         for name in stored:
             reference = reference_name(name, family)
@@ -97,51 +98,98 @@ class Checkpoint:
         by_rows = self.take_rows(reference, count, width)
         return layout.Rows(count, width, lambda: by_rows(step))
 
-    def take_linear(self, name: str, outputs: int, inputs: int) -> tuple[layout.Rows, np.ndarray]:
-        """A linear layer's weight and bias."""
-        return self.take_matrix(f"{name}.weight", outputs, inputs), self.take_vector(f"{name}.bias", outputs)
+    def take_linear(self, name: str, outputs: int, inputs: int, part: str = "") -> tuple[layout.Rows, np.ndarray | None]:
+        """A linear layer's weight and bias, if that part of the model has biases."""
+        return self.take_matrix(f"{name}.weight", outputs, inputs), self.take_bias(name, outputs, part)
+
+    def take_bias(self, name: str, outputs: int, part: str) -> np.ndarray | None:
+        """A linear layer's bias, if that part of the model has them."""
+        return self.take_vector(f"{name}.bias", outputs) if self.biases.get(part, True) else None
 
     def take_norm(self, target: str, name: str, size: int) -> layout.Tensors:
-        """A LayerNorm's two vectors, under their canonical names."""
-        found = {part: layout.vector(self.take_vector(f"{name}.{part}", size)) for part in ("weight", "bias")}
+        """A LayerNorm's vectors, under their canonical names."""
+        parts = ("weight", "bias") if self.biases.get("norm", True) else ("weight",)
+        found = {part: layout.vector(self.take_vector(f"{name}.{part}", size)) for part in parts}
         return {f"{target}.{part}": layout.stored(values) for part, values in found.items()}
+
+
+def _query_key_value(source: Checkpoint, old: str, hidden: int, heads: int) -> tuple[layout.Rows, np.ndarray | None]:
+    """The three projections of a layer, attention head by attention head."""
+    names = source.family.names
+    if names.query_key_value:
+        name, tensor = source.find(f"{old}.{names.query_key_value}.weight", 3 * hidden, hidden)
+        weights = [functools.partial(rows, name, tensor, first=i * hidden, count=hidden) for i in range(3)]
+        whole = source.take_bias(f"{old}.{names.query_key_value}", 3 * hidden, "attention")
+        biases = None if whole is None else np.split(whole, 3)
+    else:
+        matrices = [f"{old}.{name}" for name in (names.query, names.key, names.value)]
+        weights = [source.take_rows(f"{name}.weight", hidden, hidden) for name in matrices]
+        found = [source.take_bias(name, hidden, "attention") for name in matrices]
+        biases = None if found[0] is None else found
+    weight = layout.by_attention_head(weights, heads, hidden)
+    if biases is None:
+        return weight, None
+    by_head = zip(*(np.split(bias, heads) for bias in biases))
+    return weight, np.concatenate([layout.attention_head(*parts) for parts in by_head])
+
+
+def _intermediate(source: Checkpoint, old: str, config: Config) -> tuple[layout.Rows, np.ndarray | None]:
+    """The layer that widens, gated the one of the activation and then that of the factors."""
+    hidden, inner, names = config["hidden_size"], config["intermediate_size"], source.family.names
+    first, second = f"{old}.{names.intermediate}", f"{old}.{names.factor}"
+    if names.factor is None:
+        return source.take_linear(first, inner, hidden, "intermediate")
+    step = layout.PANEL * max(1, BLOCK // (layout.PANEL * hidden))
+    if first == second:
+        name, tensor = source.find(f"{first}.weight", 2 * inner, hidden)
+        halves = [functools.partial(rows, name, tensor, step, first=i * inner, count=inner) for i in range(2)]
+        whole = source.take_bias(first, 2 * inner, "intermediate")
+        biases = [None, None] if whole is None else np.split(whole, 2)
+    else:
+        halves = [functools.partial(source.take_rows(f"{name}.weight", inner, hidden), step) for name in (first, second)]
+        biases = [source.take_bias(name, inner, "intermediate") for name in (first, second)]
+    weight = layout.halves(halves, inner, hidden)
+    return weight, None if biases[0] is None else np.concatenate([layout.vector(bias) for bias in biases])
 
 
 def _layer(source: Checkpoint, index: int, old: str, config: Config, precision: str) -> layout.Tensors:
     """The tensors of one encoder layer, which the checkpoint has under the name `old`."""
     hidden, inner, heads = config["hidden_size"], config["intermediate_size"], config["num_attention_heads"]
-    layer, names = f"encoder.layer.{index}", source.family.names
-    matrices = [f"{old}.{name}" for name in (names.query, names.key, names.value)]
-    weights = [source.take_rows(f"{name}.weight", hidden, hidden) for name in matrices]
-    biases = [np.split(source.take_vector(f"{name}.bias", hidden), heads) for name in matrices]
-    weight = layout.by_attention_head(weights, heads, hidden)
-    bias = np.concatenate([layout.attention_head(*parts) for parts in zip(*biases)])
-    tensors = layout.linear(f"{layer}.attention.query_key_value", weight, bias, precision)
-    for target, name, norm, outputs, inputs in (
-        ("attention.output", names.attention_output, names.attention_norm, hidden, hidden),
-        ("intermediate", names.intermediate, None, inner, hidden),
-        ("output", names.output, names.output_norm, hidden, inner),
-    ):
-        values = source.take_linear(f"{old}.{name}", outputs, inputs)
-        tensors |= layout.linear(f"{layer}.{target}", *values, precision)
-        if norm:
-            tensors |= source.take_norm(f"{layer}.{target}.norm", f"{old}.{norm}", hidden)
-    return tensors
+    layer, names, before = f"encoder.layer.{index}", source.family.names, source.family.norms_before
+
+    def linear(target: str, values: tuple[layout.Rows, np.ndarray | None]) -> layout.Tensors:
+        return layout.linear(f"{layer}.{target}", *values, precision)
+
+    def norm(target: str, name: str) -> layout.Tensors:
+        return source.take_norm(f"{layer}.{target}", f"{old}.{name}", hidden)
+
+    tensors = norm("attention.norm", names.attention_norm) if before and index > 0 else {}
+    tensors |= linear("attention.query_key_value", _query_key_value(source, old, hidden, heads))
+    tensors |= linear("attention.output", source.take_linear(f"{old}.{names.attention_output}", hidden, hidden, "attention"))
+    tensors |= norm("norm", names.output_norm) if before else norm("attention.output.norm", names.attention_norm)
+    tensors |= linear("intermediate", _intermediate(source, old, config))
+    tensors |= linear("output", source.take_linear(f"{old}.{names.output}", hidden, inner, "output"))
+    return tensors if before else tensors | norm("output.norm", names.output_norm)
+
+
+def tables(names: Names, config: Config) -> list[tuple[str, str, int]]:
+    """The tables of embeddings that a model has: canonical names, those of the checkpoint, rows."""
+    found = [("word", names.word, config["vocab_size"])]
+    if config["type_vocab_size"] > 0:
+        found.append(("token_type", names.token_type, config["type_vocab_size"]))
+    if config.get("position_table", True):
+        found.append(("position", "embeddings.position_embeddings", config["max_position_embeddings"]))
+    return found
 
 
 def _embeddings(source: Checkpoint, config: Config, precision: str) -> layout.Tensors:
     """The tables, the LayerNorm after them, and the projection where there is one."""
-    hidden, width = config["hidden_size"], config["embedding_size"]
+    hidden, width, names = config["hidden_size"], config["embedding_size"], source.family.names
     tensors: layout.Tensors = {}
-    for name, count in (
-        ("word", "vocab_size"),
-        ("token_type", "type_vocab_size"),
-        ("position", "max_position_embeddings"),
-    ):
-        if config[count] > 0:
-            values = source.take_matrix(f"embeddings.{name}_embeddings.weight", config[count], width)
-            tensors |= layout.table(f"embeddings.{name}", values, precision)
-    tensors |= source.take_norm("embeddings.norm", "embeddings.LayerNorm", width)
+    for name, old, count in tables(names, config):
+        values = source.take_matrix(f"{old}.weight", count, width)
+        tensors |= layout.table(f"embeddings.{name}", values, precision)
+    tensors |= source.take_norm("embeddings.norm", names.norm, width)
     if width != hidden or source.family.always_projects:
         values = source.take_linear(source.family.names.projection, hidden, width)
         tensors |= layout.linear("embeddings.projection", *values, precision)
@@ -210,9 +258,21 @@ def _head(source: Checkpoint, head: Head, config: Config, where: Path) -> layout
     """The layers of one of bertha's heads."""
     kind, hidden = config["head"], config["hidden_size"]
     layers = [*([head.dense.name] if head.dense else []), head.output]
-    check_trained(kind, _parts(*layers), source.names, where)
+    needed = _parts(*layers) + (_transform_parts(source, head.transform) if head.transform else [])
+    check_trained(kind, needed, source.names, where)
     tensors = _dense(source, head.dense, hidden) if head.dense else {}
+    if head.transform:
+        target = "pooler" if "pooling" in config else "head"
+        dense = source.take_linear(head.transform.dense, hidden, hidden, "head")
+        tensors |= layout.linear(f"{target}.0", *dense, "float32")
+        tensors |= source.take_norm(f"{target}.1", head.transform.norm, hidden)
     return tensors | _output(source, head.output, len(config["labels"]), hidden)
+
+
+def _transform_parts(source: Checkpoint, transform: Transform | MaskedHead) -> list[str]:
+    """The names of the tensors of a head's dense layer and norm."""
+    names = _parts(transform.dense) if source.biases.get("head", True) else [f"{transform.dense}.weight"]
+    return names + (_parts(transform.norm) if source.biases.get("norm", True) else [f"{transform.norm}.weight"])
 
 
 def _same(source: Checkpoint, one: str, other: str, shape: tuple[int, ...]) -> bool:
@@ -235,18 +295,21 @@ def _masked(source: Checkpoint, head: MaskedHead, config: Config, tie: bool, whe
     twice the same; else the decoder's own count.
     """
     hidden, width, count = config["hidden_size"], config["embedding_size"], config["vocab_size"]
-    weight, bias = f"{head.decoder}.weight", f"{head.decoder}.bias"
-    tied = tie and (not source.has(weight) or _same(source, WORD, weight, (count, width)))
+    weight, bias, word = f"{head.decoder}.weight", f"{head.decoder}.bias", f"{source.family.names.word}.weight"
+    tied = tie and (not source.has(weight) or _same(source, word, weight, (count, width)))
     if tie and not source.has(bias):
         bias = head.bias
     elif tie and bias != head.bias and source.has(head.bias):
         _same(source, bias, head.bias, (count,))
-    check_trained(config["head"], [*_parts(head.dense, head.norm), *([] if tied else [weight]), bias], source.names, where)
-    tensors = layout.linear("head.dense", *source.take_linear(head.dense, width, hidden), "float32")
+    has_bias = source.biases.get("decoder", True)
+    needed = [*_transform_parts(source, head), *([] if tied else [weight]), *([bias] if has_bias else [])]
+    check_trained(config["head"], needed, source.names, where)
+    tensors = layout.linear("head.dense", *source.take_linear(head.dense, width, hidden, "head"), "float32")
     tensors |= source.take_norm("head.norm", head.norm, width)
     if not tied:
         tensors |= layout.table("head.output", source.take_matrix(weight, count, width), "float32")
-    return tensors | {"head.bias": layout.stored(layout.vector(source.take_vector(bias, count)))}, tied
+    values = source.take_vector(bias, count) if has_bias else np.zeros(count, np.float32)
+    return tensors | {"head.bias": layout.stored(layout.vector(values))}, tied
 
 
 def _dense(source: Checkpoint, dense: Dense, hidden: int) -> layout.Tensors:
@@ -259,6 +322,8 @@ def convert(
     family: Family,
     config: Config,
     layers: Sequence[str],
+    places: Places,
+    biases: dict[str, bool],
     where: Path,
     keep: tuple[str, ...],
     bucket_rows: int | None = None,
@@ -266,19 +331,23 @@ def convert(
 ) -> Encoder:
     """The canonical tensors of a checkpoint, matrices not read yet, by a config that is already in the form of tools/format.md.
 
-    `layers` are the checkpoint's names of those that are stored, `bucket_rows` the rows of its table of distances, `tie` is
+    `layers` are the checkpoint's names of those that are stored, `biases` says which parts have them, `bucket_rows` the rows of its table of distances, `tie` is
     config.json's tie_word_embeddings.
     """
-    source = Checkpoint(stored, family)
+    source = Checkpoint(stored, family, biases)
     kind, precision = config["head"], config["precision"]
     decoder = f"{family.masked.decoder}.weight"
-    if kind == MASKED and tie and not source.has(WORD) and source.has(decoder):  # some write a tied table there only
-        source.names[WORD] = source.names.pop(decoder)
+    word = f"{family.names.word}.weight"
+    if kind == MASKED and tie and not source.has(word) and source.has(decoder):  # some write a tied table there only
+        source.names[word] = source.names.pop(decoder)
     tensors = _embeddings(source, config, precision)
+    tensors |= places.tensors(config["max_position_embeddings"], config["hidden_size"] // config["num_attention_heads"])
     if bucket_rows is not None:
         tensors |= _distance_bias(source, bucket_rows, config)
     for index, layer in enumerate(layers):
         tensors |= _layer(source, index, layer, config, precision)
+    if family.norms_before:
+        tensors |= source.take_norm("encoder.norm", family.names.last_norm, config["hidden_size"])
     head = family.heads.get(kind)
     pooler, missing, tied = family.pooler, [], True
     if head:

@@ -103,7 +103,7 @@ def _options(arguments: list[str], program: str) -> tuple[Options, bool]:
 def _rules(renamed: dict[str, str]) -> str:
     """What was changed in the names, and how often."""
     rest = {old: unwrapped(old) for old in renamed}
-    prefixes = sorted({family.prefix for family in FAMILIES.values()})
+    prefixes = sorted({family.prefix for family in FAMILIES.values()} - WRAPPERS.keys())
     rules = {
         **{f"prefix {prefix} removed": sum(prefix in found for _, found in rest.values()) for prefix in WRAPPERS},
         **{f"prefix {prefix} removed": sum(name.startswith(prefix) for name, _ in rest.values()) for prefix in prefixes},

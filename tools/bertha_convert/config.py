@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import fail
-from .families import EMBEDDING, FAMILIES, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN, TOKENIZERS_ALONE, Family, Size
+from .families import EMBEDDING, FAMILIES, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN, TOKENIZERS_ALONE, Family, Head, PARTS, Size
 from .load_report import some
 
 ENDINGS = {
@@ -31,7 +31,6 @@ ACTIVATIONS = {
 }
 PROBLEM_TYPES = (None, "regression", "single_label_classification", "multi_label_classification")
 LARGEST_SIZE = 2**24
-LAYER_NORM_EPS = 1e-12  # where config.json gives none
 Config = dict[str, Any]
 
 
@@ -68,7 +67,7 @@ def family(config: Config, path: Path) -> Family:
     return FAMILIES[name]
 
 
-def _size(config: Config, size: Size, path: Path) -> int:
+def size_of(config: Config, size: Size, path: Path) -> int:
     """The value of a size, checked where config.json gives it."""
     given = [name for name in size.names if name in config]
     value = config[given[-1]] if given else size.default
@@ -79,7 +78,7 @@ def _size(config: Config, size: Size, path: Path) -> int:
 
 def sizes(config: Config, family: Family, path: Path) -> Config:
     """The encoder's sizes, each checked, in the order of tools/format.md."""
-    result = {field: _size(config, size, path) for field, size in family.sizes.items()}
+    result = {field: size_of(config, size, path) for field, size in family.sizes.items()}
     if result["hidden_size"] % result["num_attention_heads"] != 0:
         got = f"{result['hidden_size']} / {result['num_attention_heads']}"
         raise fail("hidden_size is no multiple of num_attention_heads", where=path, got=got)
@@ -90,7 +89,7 @@ def layers(config: Config, family: Family, count: int, path: Path) -> list[str]:
     """What the tensors of each layer are called after, in the order in which they run: of shared ones several times."""
     if family.groups is None:
         return [f"{family.names.layers}.{index}" for index in range(count)]
-    groups, size = _size(config, family.groups.count, path), _size(config, family.groups.size, path)
+    groups, size = size_of(config, family.groups.count, path), size_of(config, family.groups.size, path)
     if groups > count:
         raise fail("some groups of layers would never run", where=path, expected=f"{count} groups at most", got=groups)
     if count * size > LARGEST_SIZE:
@@ -118,27 +117,53 @@ def bucket_rows(config: Config, family: Family, path: Path) -> int | None:
     """The rows of the table of buckets of distances; None: the family has none."""
     if family.buckets is None:
         return None
-    count = _size(config, family.buckets.rows, path)
+    count = size_of(config, family.buckets.rows, path)
     if count < family.buckets.count:
         what = f"{family.buckets.rows.names[0]} is too small: transformers asks for {family.buckets.count} buckets"
         raise fail(what, where=path, expected=f"{family.buckets.count} or more", got=count)
     return count
 
 
-def activation(config: Config, family: Family, path: Path) -> str:
-    """The feed-forward activation under bertha's name."""
-    name = config.get(family.activation, family.default_activation)
+def activation(config: Config, key: str, default: str, path: Path) -> str:
+    """An activation that config.json chooses, under bertha's name."""
+    name = config.get(key, default)
     if not isinstance(name, str) or name not in ACTIVATIONS:
         expected, do = " or ".join(ACTIVATIONS), "Any other function would give other results."
-        raise fail(f"{family.activation} is not supported", where=path, expected=expected, got=name, do=do)
+        raise fail(f"{key} is not supported", where=path, expected=expected, got=name, do=do)
     return ACTIVATIONS[name]
+
+
+def biases(config: Config, family: Family, path: Path) -> dict[str, bool]:
+    """Of each of PARTS whether it has biases."""
+    result = {}
+    for part in PARTS:
+        chosen = family.biases.get(part, True)
+        if not isinstance(chosen, bool):
+            name, default = chosen
+            chosen = config.get(name, default)
+            if not isinstance(chosen, bool):
+                raise fail(f"{name} is neither true nor false", where=path, got=chosen)
+        result[part] = chosen
+    return result
+
+
+def pooling(config: Config, head: Head, path: Path) -> str | None:
+    """How a head that reads one vector makes it of the hidden states; None: it takes the first."""
+    if head.pooling is None:
+        return None
+    name, modes = head.pooling
+    value = config.get(name, next(iter(modes)))
+    if value not in modes:
+        raise fail(f"{name} is not supported", where=path, expected=" or ".join(modes), got=value)
+    return modes[value]
 
 
 def layer_norm_eps(config: Config, family: Family, path: Path) -> float:
     """The epsilon of every LayerNorm."""
-    value = config.get(family.layer_norm_eps, LAYER_NORM_EPS) if family.layer_norm_eps else LAYER_NORM_EPS
+    default = family.default_layer_norm_eps
+    value = config.get(family.layer_norm_eps, default) if family.layer_norm_eps else default
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
-        raise fail("layer_norm_eps is no valid number", where=path, expected="above 0, below 1", got=value)
+        raise fail(f"{family.layer_norm_eps} is no valid number", where=path, expected="above 0, below 1", got=value)
     return float(value)
 
 

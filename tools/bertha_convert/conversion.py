@@ -10,15 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import FORMAT, VERSION, canonical, config as model_config, container, layout, load_report, not_carried, onnx_file, selftest
-from . import adapter as lora, sentence_transformers, tokenizer
+from . import adapter as lora, rotary, sentence_transformers, tokenizer
 from .checkpoint import has_unread_weights, is_read_by_others, no_weights, other_files, read_checkpoint, weight_files
 from .errors import NOTHING, fail
-from .families import EMBEDDING, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKENIZERS_ALONE, Family
+from .families import EMBEDDING, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKENIZERS_ALONE, Family, Head
 from .load_report import some
 from .source import AnyTensor, read_optional_json, sha256
 
 Json = dict[str, Any]
 
+FORMAT_1 = {"norm_place": "post", "gating": False, "bias": True, "position_scheme": "absolute", "key_window": 0}
 OWN_CONFIGS = ("gliner_config.json",)  # that stand in place of config.json
 
 
@@ -54,8 +55,16 @@ class Parts(NamedTuple):
     adapter: lora.Adapter | None = None
 
 
-def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> tuple[Json, list[str]]:
-    """Section 3 of tools/format.md, but for what the tokenizer and the weights decide, and the names of stored layers."""
+class Layers(NamedTuple):
+    """What layers are made of, beside the sizes: the names of those that are stored, places, which parts have biases."""
+
+    names: list[str]
+    places: rotary.Places
+    biases: dict[str, bool]
+
+
+def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> tuple[Json, Layers]:
+    """Section 3 of tools/format.md, but for what the tokenizer and the weights decide, and what layers are made of."""
     head = model_config.head(raw, options.head, options.keep)
     if head == NEXT_SENTENCE and head not in family.heads:
         raise fail(f"{family.model_type} has no {head} head", where=path, expected=f"a BERT, or another --head than {head}")
@@ -63,6 +72,9 @@ def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> 
     sizes = model_config.sizes(raw, family, path)
     padding_id = model_config.padding_id(raw, family, sizes, path)
     names = model_config.layers(raw, family, sizes["num_hidden_layers"], path)
+    places = rotary.places(raw, family, len(names), path)
+    biases = model_config.biases(raw, family, path)
+    of_places = places.config()
     stored = {name: number for number, name in enumerate(dict.fromkeys(names))}
     more: Json = {}
     if family.always_projects and sizes["embedding_size"] == sizes["hidden_size"]:
@@ -75,15 +87,15 @@ def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> 
         **({"float32_split": False} if options.precision == "float32" else {}),
         **sizes,
         "num_hidden_layers": len(names),
-        "hidden_act": model_config.activation(raw, family, path),
+        "hidden_act": model_config.activation(raw, family.activation, family.default_activation, path),
         "layer_norm_eps": model_config.layer_norm_eps(raw, family, path),
         "position_offset": _position_offset(padding_id),
         "position_padding_id": padding_id,
-        "norm_place": "post",
-        "gating": False,
-        "bias": True,
-        "position_scheme": "distance_bias" if family.buckets else "absolute",
-        "key_window": 0,
+        "norm_place": "pre" if family.norms_before else "post",
+        "gating": family.names.factor is not None,
+        "bias": all(has for part, has in biases.items() if part != "decoder"),
+        "position_scheme": "distance_bias" if family.buckets else "rotary" if family.angles else "absolute",
+        "key_window": of_places.pop("key_window"),
         "max_length": sizes["max_position_embeddings"],
         "model_max_length": tokenizer.UNLIMITED,
         "pooler": None,
@@ -91,8 +103,27 @@ def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> 
         "labels": labels,
         "problem_type": model_config.problem_type(raw, head, len(labels), path),
         **more,
+        **of_places,
+        **({} if family.position_table else {"position_table": False}),
     }
-    return config, list(stored)
+    if (chosen := family.heads.get(head)) and chosen.transform:
+        config |= _transform(raw, chosen, config, biases["head"], path)
+    return config, Layers(list(stored), places, biases)
+
+
+def _transform(raw: Json, head: Head, config: Json, has_bias: bool, path: Path) -> Json:
+    """The field that describes the layers which a head begins with."""
+    activation = model_config.activation(raw, *head.transform.activation, path)
+    dense = {"kind": "dense", "outputs": config["hidden_size"], "activation": activation, "bias": has_bias}
+    layers = [dense, {"kind": "norm", "eps": config["layer_norm_eps"]}]
+    mode = model_config.pooling(raw, head, path)
+    return {"token_layers": layers} if mode is None else {"pooling": {"modes": [mode], "layers": layers}}
+
+
+def _masked_activation(raw: Json, family: Family, config: Json, folder: Path) -> str:
+    """The activation of a masked-lm head."""
+    activation = family.masked.activation or config["hidden_act"]
+    return activation if isinstance(activation, str) else model_config.activation(raw, *activation, folder / "config.json")
 
 
 def _position_offset(padding_id: int | None) -> int:
@@ -184,14 +215,14 @@ def _model_parts(
         stored, weights = lora.merge(adapter, stored, family), weights + adapter.files()
     bucket_rows = model_config.bucket_rows(raw, family, path)
     tie = raw.get("tie_word_embeddings", True) is not False
-    encoder = canonical.convert(stored, family, config, layers, folder, options.keep, bucket_rows, tie)
+    encoder = canonical.convert(stored, family, config, *layers, folder, options.keep, bucket_rows, tie)
     config["pooler"] = encoder.pooler
     if config["head"] == MASKED:
-        config["masked_lm"] = {"activation": family.masked.activation or config["hidden_act"], "tied": encoder.tied}
+        config["masked_lm"] = {"activation": _masked_activation(raw, family, config, folder), "tied": encoder.tied}
     tensors = tokenizer.tensors(resolved) | encoder.tensors | sentence_transformers.tensors(modules.layers)
     weights = weights + [path for layer in modules.layers for path in layer.files()]
     left_out = sorted([*encoder.left_out, *dropped])
-    warnings += load_report.sentences(config["head"], encoder.renamed, left_out, encoder.missing)
+    warnings += load_report.sentences(config["head"], encoder.renamed, left_out, encoder.missing, family.prefix)
     told = (encoder.renamed, left_out, encoder.missing, warnings)
     return Parts(config, resolved, tensors, weights, *told, vector, adapter)
 
@@ -279,11 +310,12 @@ def _metadata(
         "crc32": checksums,
     }
     fields = {"normalizer", "embedding_projection", "layer_weights", "embedding", "score_function", "masked_lm"}
+    fields |= {"position_table", "key_windows", "rotary_tables", "pooling", "token_layers"}
     needs_2 = fields & (values["tokenizer"].keys() | values["config"].keys())
     newer = (
         values["tokenizer"]["kind"] in ("unigram", "character_bpe")
         or (values["tokenizer"]["kind"] == "wordpiece" and "trim_offsets" in values["tokenizer"])
-        or values["config"].get("position_scheme", "absolute") != "absolute"
+        or any(values["config"].get(field, value) != value for field, value in FORMAT_1.items())
     )
     number = FORMAT if needs_2 or newer else 1
     return {"format": str(number), **{key: container.compact(value) for key, value in values.items()}}

@@ -21,6 +21,7 @@ SEQUENCE, TOKEN, QUESTION = HEADS = ("sequence-classification", "token-classific
 
 EMBEDDING = "embedding"
 MASKED = "masked-lm"
+PARTS = ("attention", "intermediate", "output", "norm", "head", "decoder")  # that may have biases or not
 NEXT_SENTENCE = "next-sentence-prediction"  # in the file a sequence-classification of pairs
 
 
@@ -38,11 +39,21 @@ class Dense(NamedTuple):
     activation: str
 
 
+class Transform(NamedTuple):
+    """What heads begin with in some families: a linear layer, an activation, a LayerNorm; config.json chooses the activation."""
+
+    dense: str
+    norm: str
+    activation: tuple[str, str]  # its name in config.json, and the default
+
+
 class Head(NamedTuple):
     """A head's last linear layer; where it doesn't read every token, also the layer before it."""
 
     output: str
     dense: Dense | None = None
+    transform: Transform | None = None
+    pooling: tuple[str, dict[str, str]] | None = None  # before `transform`: the name in config.json, modes by its values
 
 
 class MaskedHead(NamedTuple):
@@ -53,22 +64,28 @@ class MaskedHead(NamedTuple):
     norm: str
     decoder: str
     bias: str  # its tensor, where the decoder hasn't one
-    activation: str | None = None  # None: the encoder's
+    activation: str | tuple[str, str] | None = None  # None: the encoder's; a tuple: its name in config.json, and the default
 
 
 class Names(NamedTuple):
     """What the encoder's tensors are called, those of a layer after `layers` and its number."""
 
     layers: str = "encoder.layer"
+    word: str = "embeddings.word_embeddings"
+    token_type: str = "embeddings.token_type_embeddings"
+    norm: str = "embeddings.LayerNorm"
+    query_key_value: str | None = None  # the three one after the other in one matrix, in place of:
     query: str = "attention.self.query"
     key: str = "attention.self.key"
     value: str = "attention.self.value"
     attention_output: str = "attention.output.dense"
     attention_norm: str = "attention.output.LayerNorm"
     intermediate: str = "intermediate.dense"
+    factor: str | None = None  # a gated network's second product; in the same layer it comes after the first
     output: str = "output.dense"
     output_norm: str = "output.LayerNorm"
     projection: str = "embeddings_project"  # the linear layer after the embeddings
+    last_norm: str | None = None  # behind the last layer, where norms are before blocks
 
 
 class Groups(NamedTuple):
@@ -92,6 +109,23 @@ class Buckets(NamedTuple):
     furthest: int = 128
 
 
+class Angles(NamedTuple):
+    """How one kind of layer turns queries and keys: its key in rope_parameters (None: that is one object for all layers), the
+    base's name in older files, its default."""
+
+    kind: str | None
+    old_name: str
+    base: float
+
+
+class Local(NamedTuple):
+    """Layers that see a window of keys, and others that see all."""
+
+    window: Size  # both sides together
+    kinds: str  # the list of kinds, one for each layer
+    every: Size  # without it: every so many layers, from the first on, one sees all
+
+
 class Family(NamedTuple):
     """One family. Values that most have are the defaults."""
 
@@ -105,12 +139,18 @@ class Family(NamedTuple):
     activation: str = "hidden_act"  # its name in config.json
     default_activation: str = "gelu"
     layer_norm_eps: str | None = "layer_norm_eps"  # its name in config.json; None: it is always the default
+    default_layer_norm_eps: float = 1e-12
     padding_id: int | None = None  # default of pad_token_id, where positions are counted from it; None: from 0
     reads_padding_id: bool = True  # else it is the default, whatever config.json has
     buckets: Buckets | None = None
     pooler: Dense | None = Dense("pooler.dense", "tanh")  # the encoder's own
     names: Names = Names()
     groups: Groups | None = None
+    norms_before: bool = False  # blocks, of which the first has none; else behind them
+    angles: tuple[Angles, ...] = ()  # of layers that see all, and of others
+    local: Local | None = None
+    position_table: bool = True
+    biases: dict[str, bool | tuple[str, bool]] = {}  # of PARTS: whether they have one, or its name in config.json, and the default
     always_projects: bool = False  # else where embeddings are narrower or wider than hidden states
 
 
@@ -251,21 +291,76 @@ ALBERT = Family(
     groups=Groups(Size(("num_hidden_groups",), 1), Size(("inner_group_num",), 1), "albert_layers"),
     always_projects=True,
 )
+_MODERN_TRANSFORM = Transform("head.dense", "head.norm", ("classifier_activation", "gelu"))
+MODERNBERT = Family(
+    model_type="modernbert",
+    class_name="ModernBert",
+    prefix="model.",
+    sizes=_sizes(vocab_size=50368, num_hidden_layers=22, intermediate_size=1152, max_position_embeddings=8192)
+    | {"type_vocab_size": Size((), 0)},
+    heads={
+        SEQUENCE: Head(
+            "classifier",
+            transform=_MODERN_TRANSFORM,
+            pooling=("classifier_pooling", {"cls": "first", "mean": "mean"}),
+        ),
+        TOKEN: Head("classifier", transform=_MODERN_TRANSFORM),
+        QUESTION: Head("classifier", transform=_MODERN_TRANSFORM),
+    },
+    masked=MaskedHead("head.dense", "head.norm", "decoder", "decoder.bias", _MODERN_TRANSFORM.activation),
+    unused=("head.", "decoder.", "classifier."),
+    activation="hidden_activation",
+    layer_norm_eps="norm_eps",
+    default_layer_norm_eps=1e-5,
+    pooler=None,
+    names=Names(
+        layers="layers",
+        word="embeddings.tok_embeddings",
+        norm="embeddings.norm",
+        query_key_value="attn.Wqkv",
+        attention_output="attn.Wo",
+        attention_norm="attn_norm",
+        intermediate="mlp.Wi",
+        factor="mlp.Wi",
+        output="mlp.Wo",
+        output_norm="mlp_norm",
+        last_norm="final_norm",
+    ),
+    norms_before=True,
+    angles=(
+        Angles("full_attention", "global_rope_theta", 160_000.0),
+        Angles("sliding_attention", "local_rope_theta", 10_000.0),
+    ),
+    local=Local(Size(("local_attention",), 128), "layer_types", Size(("global_attn_every_n_layers",), 3)),
+    position_table=False,
+    biases={
+        "attention": ("attention_bias", False),
+        "intermediate": ("mlp_bias", False),
+        "output": ("mlp_bias", False),
+        "norm": ("norm_bias", False),
+        "head": ("classifier_bias", False),
+        "decoder": ("decoder_bias", True),
+    },
+)
 FAMILIES = {
-    family.model_type: family for family in (BERT, ROBERTA, XLM_ROBERTA, CAMEMBERT, DISTILBERT, ELECTRA, ALBERT, MPNET)
+    family.model_type: family
+    for family in (BERT, ROBERTA, XLM_ROBERTA, CAMEMBERT, DISTILBERT, ELECTRA, ALBERT, MPNET, MODERNBERT)
 }
 TOKENIZERS_ALONE = {  # model_type -> what of its encoder is missing
     "deberta-v2": "disentangled attention, whose scores depend on relative positions",
 }
 
 
-def unwrapped(name: str) -> tuple[str, set[str]]:
-    """A tensor's name without what training puts into it, and those words."""
+def unwrapped(name: str, own: str = "") -> tuple[str, set[str]]:
+    """A tensor's name without what training puts into it, and those words; `own` is the family's prefix."""
     *parts, last = name.split(".")
     inner = [part for part in parts if f"{part}." not in WRAPPERS or f"{part}." == AROUND_ALL]
     found = {f"{part}." for part in parts} & (WRAPPERS.keys() - {AROUND_ALL})
     name = ".".join([*inner, last])
+    around = 0
     while name.startswith(AROUND_ALL):
-        found.add(AROUND_ALL)
+        around += 1
         name = name.removeprefix(AROUND_ALL)
+    if around > (own == AROUND_ALL):
+        found.add(AROUND_ALL)
     return name, found

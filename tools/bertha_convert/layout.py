@@ -149,9 +149,10 @@ class _Quantised:
         return Tensor("int32", (round_up(self.weights.count, PANEL),), lambda: [vector(np.concatenate(self.sums))])
 
 
-def linear(name: str, weights: Rows, bias: np.ndarray, precision: str) -> Tensors:
+def linear(name: str, weights: Rows, bias: np.ndarray | None, precision: str) -> Tensors:
     """The tensors of a linear layer."""
-    panels, last = round_up(weights.count, PANEL) // PANEL, {f"{name}.bias": stored(vector(bias))}
+    panels = round_up(weights.count, PANEL) // PANEL
+    last = {} if bias is None else {f"{name}.bias": stored(vector(bias))}
     if precision == "float32":
         shape = (panels, weights.width, PANEL)
         return {f"{name}.weight": Tensor("float32", shape, lambda: map(float32_panels, weights.blocks()))} | last
@@ -194,6 +195,14 @@ def by_attention_head(matrices: list[Callable[[int], Iterable[np.ndarray]]], hea
     size = hidden // heads
     blocks = lambda: (attention_head(*parts) for parts in zip(*(matrix(size) for matrix in matrices)))  # noqa: E731
     return Rows(3 * round_up(size, PANEL) * heads, hidden, blocks)
+
+
+def halves(matrices: list[Callable[[], Iterable[np.ndarray]]], inner: int, hidden: int) -> Rows:
+    """Two [F, H] matrices, each in blocks of whole panels but for the last -> [2 F', H], zero between and behind them."""
+    blocks = lambda: (  # noqa: E731
+        _padded(block, round_up(len(block), PANEL), hidden) for matrix in matrices for block in matrix()
+    )
+    return Rows(2 * round_up(inner, PANEL), hidden, blocks)
 
 
 def kept(name: str, shape: tuple[int, ...], load: Callable[[], np.ndarray]) -> Tensor:

@@ -34,14 +34,15 @@ def check_trained(head: str, needed: list[str], present: Container[str], where: 
         )
 
 
-def sentences(head: str, renamed: Iterable[str], left_out: list[str], missing: list[str]) -> list[str]:
-    """What there is to say about a checkpoint that is converted; `renamed` are names that the checkpoint has."""
+def sentences(head: str, renamed: Iterable[str], left_out: list[str], missing: list[str], prefix: str = "") -> list[str]:
+    """What there is to say about a checkpoint that is converted; `renamed` are names that the checkpoint has, `prefix` is
+    the family's own."""
     unused = [name for name in left_out if not name.endswith(QUIET)]
     result = []
-    for prefix, origin in WRAPPERS.items():
-        if wrapped := sum(prefix in unwrapped(name)[1] for name in renamed):
+    for word, origin in WRAPPERS.items():
+        if wrapped := sum(word in unwrapped(name, prefix)[1] for name in renamed):
             what = "transformers would not know them and make them from random numbers, here it is removed"
-            result.append(f"{wrapped} tensors of the checkpoint have the prefix {prefix} of {origin}: {what}")
+            result.append(f"{wrapped} tensors of the checkpoint have the prefix {word} of {origin}: {what}")
     if unused:
         user = "an encoder alone" if head == "none" else f"the {head} head"
         what = "tensor of the checkpoint is" if len(unused) == 1 else "tensors of the checkpoint are"

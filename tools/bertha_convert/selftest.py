@@ -283,7 +283,8 @@ def as_split(model: Any) -> None:
     def forward(module: Any, x: Any) -> Any:
         (high, low), (w_high, w_low) = halves(x), halves(module.weight)
         product = torch.nn.functional.linear
-        return product(high, w_low) + product(high, w_high) + product(low, w_high) + module.bias
+        made = product(high, w_low) + product(high, w_high) + product(low, w_high)
+        return made if module.bias is None else made + module.bias
 
     for module in _linears(model):
         module.forward = functools.partial(forward, module)

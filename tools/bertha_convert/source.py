@@ -188,13 +188,15 @@ def load(name: str, tensor: AnyTensor, begin: int = 0, end: int | None = None) -
     return values
 
 
-def rows(name: str, tensor: AnyTensor, step: int) -> Iterator[np.ndarray]:
-    """The rows of a tensor, `step` at a time. Where they don't lie one after the other it is read whole."""
+def rows(name: str, tensor: AnyTensor, step: int, first: int = 0, count: int | None = None) -> Iterator[np.ndarray]:
+    """The rows of a tensor, `count` from the first one on or all, `step` at a time. Where they don't lie one after the other
+    it is read whole."""
     strides = None if isinstance(tensor, MadeTensor) else tensor.strides
     apart = isinstance(tensor, MadeTensor) or (strides is not None and strides[0] < math.prod(tensor.shape[1:]))
     whole = load(name, tensor) if apart else None
-    for begin in range(0, tensor.shape[0], step):
-        end = min(begin + step, tensor.shape[0])
+    last = tensor.shape[0] if count is None else first + count
+    for begin in range(first, last, step):
+        end = min(begin + step, last)
         yield load(name, tensor, begin, end) if whole is None else whole[begin:end]
 
 

@@ -8,14 +8,13 @@ import numpy as np
 from safetensors.numpy import safe_open
 
 from . import layout
-from .canonical import bucket_of
+from .canonical import bucket_of, tables
 from .config import bucket_rows, layers, sizes
 from .container import read_tensors
 from .families import MASKED, Family
 
 Json = dict[str, Any]
 Tensors = dict[str, np.ndarray]
-TABLES = {"word": "vocab_size", "token_type": "type_vocab_size", "position": "max_position_embeddings"}
 
 
 def read_metadata(path: Path) -> Json:
@@ -24,8 +23,8 @@ def read_metadata(path: Path) -> Json:
         return {key: json.loads(value) for key, value in file.metadata().items()}
 
 
-def _linear(tensors: Tensors, name: str, outputs: int, inputs: int) -> tuple[np.ndarray, np.ndarray]:
-    """A linear layer's weight [N, K] and bias [N], as float32."""
+def _linear(tensors: Tensors, name: str, outputs: int, inputs: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """A linear layer's weight [N, K] and bias [N], if it has one, as float32."""
     panels = tensors[f"{name}.weight"]
     if panels.dtype == np.uint16:
         weights = layout.widened(panels).transpose(0, 2, 1, 3).reshape(len(panels) * layout.PANEL, -1)
@@ -34,7 +33,8 @@ def _linear(tensors: Tensors, name: str, outputs: int, inputs: int) -> tuple[np.
         weights = values.astype(np.float32) * tensors[f"{name}.scale"][:, None]
     else:
         weights = panels.transpose(0, 2, 1).reshape(len(panels) * layout.PANEL, -1)
-    return weights[:outputs, :inputs], tensors[f"{name}.bias"][:outputs]
+    bias = tensors.get(f"{name}.bias")
+    return weights[:outputs, :inputs], None if bias is None else bias[:outputs]
 
 
 def _table(tensors: Tensors, name: str, rows: int, width: int) -> np.ndarray:
@@ -47,24 +47,44 @@ def _table(tensors: Tensors, name: str, rows: int, width: int) -> np.ndarray:
     return values[:rows, :width]
 
 
-def _named(name: str, values: tuple[np.ndarray, np.ndarray]) -> Tensors:
-    """A linear layer's two tensors by their names."""
-    return dict(zip((f"{name}.weight", f"{name}.bias"), values))
+def _named(name: str, values: tuple[np.ndarray, np.ndarray | None]) -> Tensors:
+    """A linear layer's tensors by their names."""
+    named = zip((f"{name}.weight", f"{name}.bias"), values)
+    return {name: tensor for name, tensor in named if tensor is not None}
+
+
+def _joined(parts: list[tuple[np.ndarray, np.ndarray | None]]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Linear layers as one, their outputs one after the other."""
+    bias = None if parts[0][1] is None else np.concatenate([bias for _, bias in parts])
+    return np.concatenate([weight for weight, _ in parts]), bias
 
 
 def _norm(tensors: Tensors, name: str, new: str, size: int) -> Tensors:
-    """A LayerNorm's vectors under the name that the reference model has for it."""
-    return {f"{new}.{part}": tensors[f"{name}.{part}"][:size] for part in ("weight", "bias")}
+    """A LayerNorm's vectors under the name that the reference model has for it: those that it has."""
+    parts = [part for part in ("weight", "bias") if f"{name}.{part}" in tensors]
+    return {f"{new}.{part}": tensors[f"{name}.{part}"][:size] for part in parts}
 
 
-def _projections(tensors: Tensors, name: str, config: Json) -> list[tuple[np.ndarray, np.ndarray]]:
+def _projections(tensors: Tensors, name: str, config: Json) -> list[tuple[np.ndarray, np.ndarray | None]]:
     """Query, key and value of one layer, out of their order by attention head."""
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
     size = hidden // heads
     padded = layout.round_up(size, layout.PANEL)
     weight, bias = _linear(tensors, f"{name}.attention.query_key_value", 3 * heads * padded, hidden)
-    weight, bias = weight.reshape(heads, 3, padded, hidden), bias.reshape(heads, 3, padded)
-    return [(weight[:, i, :size].reshape(hidden, hidden), bias[:, i, :size].reshape(hidden)) for i in range(3)]
+    weight = weight.reshape(heads, 3, padded, hidden)
+    biases = None if bias is None else bias.reshape(heads, 3, padded)
+    return [
+        (weight[:, i, :size].reshape(hidden, hidden), None if biases is None else biases[:, i, :size].reshape(hidden))
+        for i in range(3)
+    ]
+
+
+def _halves(tensors: Tensors, name: str, inner: int, hidden: int) -> list[tuple[np.ndarray, np.ndarray | None]]:
+    """The two products of a gated layer."""
+    padded = layout.round_up(inner, layout.PANEL)
+    weight, bias = _linear(tensors, name, 2 * padded, hidden)
+    starts = (0, padded)
+    return [(weight[i : i + inner], None if bias is None else bias[i : i + inner]) for i in starts]
 
 
 def _layer(tensors: Tensors, index: int, new: str, config: Json, family: Family) -> Tensors:
@@ -72,16 +92,25 @@ def _layer(tensors: Tensors, index: int, new: str, config: Json, family: Family)
     hidden, inner, names = config["hidden_size"], config["intermediate_size"], family.names
     layer = f"encoder.layer.{index}"
     result: Tensors = {}
-    for name, values in zip((names.query, names.key, names.value), _projections(tensors, layer, config)):
-        result |= _named(f"{new}.{name}", values)
-    for old, name, outputs, inputs in (
-        ("attention.output", names.attention_output, hidden, hidden),
-        ("intermediate", names.intermediate, inner, hidden),
-        ("output", names.output, hidden, inner),
-    ):
-        result |= _named(f"{new}.{name}", _linear(tensors, f"{layer}.{old}", outputs, inputs))
-    result |= _norm(tensors, f"{layer}.attention.output.norm", f"{new}.{names.attention_norm}", hidden)
-    return result | _norm(tensors, f"{layer}.output.norm", f"{new}.{names.output_norm}", hidden)
+    projections = _projections(tensors, layer, config)
+    if names.query_key_value:
+        result |= _named(f"{new}.{names.query_key_value}", _joined(projections))
+    else:
+        for name, values in zip((names.query, names.key, names.value), projections):
+            result |= _named(f"{new}.{name}", values)
+    result |= _named(f"{new}.{names.attention_output}", _linear(tensors, f"{layer}.attention.output", hidden, hidden))
+    if names.factor is None:
+        result |= _named(f"{new}.{names.intermediate}", _linear(tensors, f"{layer}.intermediate", inner, hidden))
+    else:
+        halves = _halves(tensors, f"{layer}.intermediate", inner, hidden)
+        same = names.factor == names.intermediate
+        result |= _named(f"{new}.{names.intermediate}", _joined(halves) if same else halves[0])
+        result |= {} if same else _named(f"{new}.{names.factor}", halves[1])
+    result |= _named(f"{new}.{names.output}", _linear(tensors, f"{layer}.output", hidden, inner))
+    norms = (".attention.norm", ".norm") if family.norms_before else (".attention.output.norm", ".output.norm")
+    for norm, name in zip(norms, (names.attention_norm, names.output_norm)):
+        result |= _norm(tensors, f"{layer}{norm}", f"{new}.{name}", hidden)
+    return result
 
 
 def _buckets(tensors: Tensors, config: Json, family: Family, rows: int) -> Tensors:
@@ -98,10 +127,11 @@ def reference_state(path: Path, family: Family, raw: Json) -> Tensors:
     tensors, config = read_tensors(path), read_metadata(path)["config"]
     hidden, width = config["hidden_size"], config["embedding_size"]
     encoder: Tensors = {}
-    for name, rows in TABLES.items():
-        if config[rows] > 0:
-            encoder[f"embeddings.{name}_embeddings.weight"] = _table(tensors, f"embeddings.{name}", config[rows], width)
-    encoder |= _norm(tensors, "embeddings.norm", "embeddings.LayerNorm", width)
+    for name, old, rows in tables(family.names, config):
+        encoder[f"{old}.weight"] = _table(tensors, f"embeddings.{name}", rows, width)
+    encoder |= _norm(tensors, "embeddings.norm", family.names.norm, width)
+    if family.norms_before:
+        encoder |= _norm(tensors, "encoder.norm", family.names.last_norm, hidden)
     if width != hidden or family.always_projects:
         encoder |= _named(family.names.projection, _linear(tensors, "embeddings.projection", hidden, width))
     if family.buckets:
@@ -119,12 +149,16 @@ def reference_state(path: Path, family: Family, raw: Json) -> Tensors:
         masked = family.masked
         outside = _named(masked.dense, _linear(tensors, "head.dense", width, hidden))
         outside |= _norm(tensors, "head.norm", masked.norm, width)
-        bias, table = tensors["head.bias"][: config["vocab_size"]], encoder["embeddings.word_embeddings.weight"]
+        bias, table = tensors["head.bias"][: config["vocab_size"]], encoder[f"{family.names.word}.weight"]
         outside[f"{masked.decoder}.weight"] = table if config["masked_lm"]["tied"] else tensors["head.output.weight"][:, :width]
         outside |= {f"{masked.decoder}.bias": bias, masked.bias: bias}
         return {family.prefix + name: values for name, values in encoder.items()} | outside
     if not head:
         return encoder
+    if head.transform:
+        first = "pooler" if "pooling" in config else "head"
+        outside |= _named(head.transform.dense, _linear(tensors, f"{first}.0", hidden, hidden))
+        outside |= _norm(tensors, f"{first}.1", head.transform.norm, hidden)
     outside[f"{head.output}.weight"] = tensors["head.output.weight"][:, :hidden]
     outside[f"{head.output}.bias"] = tensors["head.output.bias"][: len(config["labels"])]
     return {family.prefix + name: values for name, values in encoder.items()} | outside

@@ -93,6 +93,23 @@ MPNET: Json = {
 }
 
 
+MODERN: Json = {
+    "family": "modernbert",
+    "cased": True,
+    "every": 3,
+    "sizes": {
+        "local_attention": 8,
+        "global_attn_every_n_layers": 2,
+        **{f"{kind}_bias": False for kind in ("attention", "mlp", "norm", "classifier")},
+    },
+}
+
+
+def modern(**sizes: Any) -> Json:
+    """The same with other values in config.json."""
+    return {**MODERN, "sizes": MODERN["sizes"] | sizes}
+
+
 def electra(embedding_size: int) -> Json:
     """What an ELECTRA is given beside its sizes."""
     return {"family": "electra", "every": 3, "sizes": {"embedding_size": embedding_size}}
@@ -173,6 +190,44 @@ MODELS = (
     Tiny("mpnet_answers", QUESTION, 1, 28, 2, 40, selftest=True, **MPNET),
     Tiny("mpnet_encoder", NONE, 2, 36, 3, 40, "gelu_new", **{**MPNET, "padded": False}),
     Tiny("mpnet_int8", TOKEN, 1, 32, 2, 48, labels=BIO, precision="int8", selftest=True, **MPNET),
+    Tiny("modern_classify", SEQUENCE, 3, 32, 4, 24, labels=tuple("abc"), selftest=True, **MODERN),
+    Tiny(
+        "modern_mean",
+        SEQUENCE,
+        2,
+        36,
+        3,
+        20,
+        "gelu_new",
+        labels=YES_NO,
+        **modern(classifier_pooling="mean", attention_bias=True, mlp_bias=True, norm_bias=True, classifier_bias=True),
+    ),
+    Tiny(
+        "modern_entities",
+        TOKEN,
+        4,
+        28,
+        2,
+        40,
+        "silu",
+        labels=BIO,
+        seed=2,
+        selftest=True,
+        **modern(
+            layer_types=["sliding_attention", "full_attention", "full_attention", "sliding_attention"],
+            rope_parameters={
+                "full_attention": {"rope_type": "default", "rope_theta": 500.0},
+                "sliding_attention": {"rope_type": "linear", "factor": 2.0, "rope_theta": 100.0},
+            },
+            classifier_activation="relu",
+            mlp_bias=True,
+        ),
+    ),
+    Tiny("modern_answers", QUESTION, 3, 32, 2, 48, selftest=True, **MODERN),
+    Tiny("modern_encoder", NONE, 5, 36, 3, 40, **modern(global_rope_theta=80.0, local_rope_theta=80.0, norm_bias=True)),
+    Tiny("modern_int8", TOKEN, 3, 32, 2, 48, labels=BIO, precision="int8", selftest=True, **MODERN),
+    Tiny("modern_bfloat16", TOKEN, 2, 32, 2, 48, labels=BIO, seed=5, **BFLOAT16, **MODERN),
+    Tiny("masked_modern", MASKED, 2, 32, 4, 48, selftest=True, **MODERN),
     Tiny("masked", MASKED, 2, 32, 4, 48, "gelu_new", selftest=True),
     Tiny("masked_untied", MASKED, 1, 28, 2, 40, "relu", cased=True, selftest=True, sizes={"tie_word_embeddings": False}),
     Tiny("masked_int8", MASKED, 2, 36, 3, 52, precision="int8", selftest=True),
@@ -216,9 +271,9 @@ def spread(name: str, layers: int) -> float:
     """The standard deviation of a parameter: tokens keep their own direction through the layers, and logits spread."""
     if name.endswith("bias") or "norm" in name.lower():
         return 0.2 / layers
-    if any(part in name for part in ("output.dense", "out_lin", "lin2", "attention.dense", "ffn_output")):
+    if any(part in name for part in ("output.dense", "out_lin", "lin2", "attention.dense", "ffn_output", ".Wo.")):
         return 0.4 / layers
-    return 0.7 if "embeddings" in name or not any(part in name for part in ("encoder", "transformer")) else 0.45
+    return 0.7 if "embeddings" in name or not any(part in name for part in ("encoder", "transformer", "layers.")) else 0.45
 
 
 def raw_config(tiny: Tiny, vocab_size: int) -> Json:
@@ -238,7 +293,7 @@ def raw_config(tiny: Tiny, vocab_size: int) -> Json:
         "model_type": tiny.family,
         **{family.sizes[field].names[0]: value for field, value in sizes.items() if family.sizes[field].names},
         family.activation: tiny.act,
-        "layer_norm_eps": 1e-12,
+        family.layer_norm_eps or "layer_norm_eps": 1e-12,
         "pad_token_id": 0,
         **tiny.sizes,
     }
@@ -354,6 +409,31 @@ def write_camembert(folder: Path, _: bool) -> int:
     return write_unigram(folder, start, -100.0)
 
 
+def write_modern(folder: Path, cased: bool) -> int:
+    """ModernBERT's tokenizer.json: byte-level BPE in BERT's template, and runs of spaces as added tokens."""
+    engine = tokenizers.Tokenizer(tokenizers.models.BPE())
+    lower = [] if cased else [tokenizers.normalizers.Lowercase()]
+    engine.normalizer = tokenizers.normalizers.Sequence([tokenizers.normalizers.NFC(), *lower]) if lower else tokenizers.normalizers.NFC()
+    engine.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    engine.decoder = tokenizers.decoders.ByteLevel()
+    texts = [*TEXTS["texts"], TEXTS["long"]] + sum(TEXTS["questions"], [])
+    special = ["[UNK]", "[CLS]", "[SEP]", "[PAD]"]
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=330,
+        show_progress=False,
+        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+    )
+    engine.train_from_iterator(texts, trainer)
+    engine.add_special_tokens([*special, tokenizers.AddedToken("[MASK]", lstrip=True, special=True)])
+    engine.add_tokens([tokenizers.AddedToken(" " * n, normalized=False) for n in (4, 3, 2)])
+    named = [(token, engine.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    engine.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=named
+    )
+    engine.save(str(folder / "tokenizer.json"))
+    return engine.get_vocab_size()
+
+
 TOKENIZERS = {  # the class, and what writes its vocabulary
     "bert": ("BertTokenizer", write_word_pieces),
     "distilbert": ("DistilBertTokenizer", write_word_pieces),
@@ -363,6 +443,7 @@ TOKENIZERS = {  # the class, and what writes its vocabulary
     "camembert": ("CamembertTokenizer", write_camembert),
     "albert": ("AlbertTokenizer", write_albert),
     "mpnet": ("MPNetTokenizer", write_mpnet),
+    "modernbert": ("PreTrainedTokenizerFast", write_modern),
 }
 
 
@@ -371,6 +452,8 @@ def write_model(folder: Path, tiny: Tiny) -> None:
     name, write_vocabulary = TOKENIZERS[tiny.family]
     config = raw_config(tiny, write_vocabulary(folder, tiny.cased) + 3)
     options = {"do_lower_case": not tiny.cased, "model_max_length": tiny.max_length, "tokenizer_class": name}
+    if tiny.family == "modernbert":
+        options |= {f"{key}_token": f"[{key.upper()}]" for key in ("unk", "cls", "sep", "pad", "mask")}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (folder / "tokenizer_config.json").write_text(json.dumps(options), encoding="utf-8")
     with torch.device("meta"):

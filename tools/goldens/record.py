@@ -49,7 +49,7 @@ def model_case(model: Any, loaded: Any, head: str, text: str, pair: str | None, 
     case["offsets"] = [list(span) for span in encoding["offset_mapping"]]
     case["logits"] = None if logits is None else nine_digits(logits)
     case["hidden"] = [nine_digits(layer[0].numpy()) for layer in output.hidden_states] if hidden else None
-    if hidden and head == NONE:
+    if hidden and head == NONE and "pooler_output" in output:
         case["pooled"] = nine_digits(output.pooler_output[0].numpy())
     return case
 

@@ -25,7 +25,7 @@ class LayerNorm {
   /// In place, on the rows of `x` [rows, H].
   void operator()(MatrixView<float> x, const Team& team) const { (*this)(x, x, team); }
   /// The same of x to y, which may be x.
-  void operator()(MatrixView<float> x, MatrixView<float> y, const Team& team) const {
+  void operator()(MatrixView<const float> x, MatrixView<float> y, const Team& team) const {
     team.split(x.rows, [&](std::size_t begin, std::size_t end, ThreadMemory&) {
       kernels::table().layer_norm({.x = x.row(begin),
                                    .stride = x.stride,

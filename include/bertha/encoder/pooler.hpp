@@ -3,10 +3,8 @@
 #pragma once
 
 #include <algorithm>
-#include <bertha/encoder/layer_norm.hpp>
-#include <bertha/encoder/linear.hpp>
+#include <bertha/encoder/dense_layers.hpp>
 #include <bertha/encoder/pooling.hpp>
-#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -21,24 +19,13 @@ class Pooler {
  public:
   /// Without layers.
   Pooler(std::vector<PoolingMode> modes, std::size_t hidden_size)
-      : modes_(std::move(modes)), size_(modes_.size() * hidden_size) {}
+      : modes_(std::move(modes)), layers_(modes_.size() * hidden_size) {}
   /// Takes the tensors of the layers. Throws Error{missing_tensor | shape}.
-  Pooler(WeightFile& file, const PoolerConfig& config, std::size_t hidden_size) : Pooler(config.modes, hidden_size) {
-    for (const PoolerLayer& layer : config.layers) {
-      if (layer.norm_eps) {
-        layers_.push_back({{}, LayerNorm(file, layer.name, size_, *layer.norm_eps)});
-        continue;
-      }
-      layers_.push_back({Linear<Float32>(file, layer.name, layer.outputs, size_, layer.needs_bias),
-                         {},
-                         layer.outputs,
-                         layer.activation});
-      size_ = layer.outputs;
-    }
-  }
+  Pooler(WeightFile& file, const PoolerConfig& config, std::size_t hidden_size)
+      : modes_(config.modes), layers_(file, config.layers, modes_.size() * hidden_size) {}
 
   /// Elements of a vector.
-  std::size_t size() const { return size_; }
+  std::size_t size() const { return layers_.size(); }
 
   /// The vectors [S, size] of hidden [T, H], sequence s being rows starts[s] to starts[s + 1], in the workspace until
   /// its next call. The first `skipped` tokens of each sequence are left out, but never its last one.
@@ -46,8 +33,7 @@ class Pooler {
                                      Workspace& work, std::size_t skipped = 0) const {
     const Team team = work.team();
     const std::size_t n = starts.size() - 1, size = hidden.cols;
-    AlignedBuffer<float>*from = &work.pooled, *to = &team.chunk().context;
-    MatrixView<float> pooled = from->matrix(n, modes_.size() * size);
+    const MatrixView<float> pooled = work.pooled.matrix(n, modes_.size() * size);
     const auto pool_some = [&](std::size_t begin, std::size_t end) {
       for (std::size_t s = begin; s < end; ++s) {
         const std::size_t left_out = std::min(skipped, starts[s + 1] - starts[s] - 1);
@@ -59,31 +45,12 @@ class Pooler {
       pool_some(0, n);
     else
       team.split(n, [&](std::size_t begin, std::size_t end, ThreadMemory&) { pool_some(begin, end); });
-    for (const Layer& layer : layers_) {
-      if (layer.norm) {
-        (*layer.norm)(pooled, team);
-        continue;
-      }
-      const MatrixView<float> out = to->matrix(n, layer.outputs);
-      (*layer.linear)(pooled, out, team, {.activation = layer.activation});
-      pooled = out;
-      std::swap(from, to);
-    }
-    return pooled;
+    return layers_(pooled, work);
   }
 
  private:
-  /// One of the two.
-  struct Layer {
-    std::optional<Linear<Float32>> linear;
-    std::optional<LayerNorm> norm;
-    std::size_t outputs = 0;
-    Activation activation = {};
-  };
-
   std::vector<PoolingMode> modes_;
-  std::size_t size_;
-  std::vector<Layer> layers_;
+  DenseLayers layers_;
 };
 
 BERTHA_NAMESPACE_END

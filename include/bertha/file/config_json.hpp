@@ -114,7 +114,7 @@ inline void read_pooling(JsonObject& json, ModelConfig& config) {
   if (!json.has("pooling")) return;
   if (config.pooler) json.refuse("pooler", "null beside 'pooling'");
   JsonObject pooling(json.get("pooling"), json.where() + ".pooling");
-  config.pooler = read_pooler(pooling, "pooler.");
+  config.pooler = read_pooler(pooling, "pooler.", config.needs_bias);
   pooling.finish();
 }
 
@@ -266,6 +266,9 @@ inline ModelConfig read_config(std::string_view text, const std::string& where) 
     if (config.head == HeadKind::sequence_classification && config.labels.size() == 1 && json.has("score_function"))
       config.score_function = json.choice<ScoreFunction>(
           "score_function", {{"none", ScoreFunction::none}, {"sigmoid", ScoreFunction::sigmoid}});
+    if (json.has("token_layers") &&
+        (config.head == HeadKind::token_classification || config.head == HeadKind::question_answering))
+      config.token_layers = read_layer_list(json, "token_layers", "head.", config.needs_bias);
     if (config.head == HeadKind::embedding) config.embedding = read_embedding(json.get("embedding"), json.where());
     if (config.head == HeadKind::masked_lm)
       config.masked_lm = read_masked_lm(json.get("masked_lm"), json.where() + ".masked_lm");

@@ -15,8 +15,13 @@ BERTHA_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// What `modes` and `layers` say; the layers' tensors are called `prefix` and their number.
-BERTHA_FUNCTION PoolerConfig read_pooler(JsonObject& json, std::string_view prefix);
+/// What `modes` and `layers` say, as read_layer_list has them.
+BERTHA_FUNCTION PoolerConfig read_pooler(JsonObject& json, std::string_view prefix, bool norms_need_bias);
+
+/// The list of layers in the field `key`, whose tensors are called `prefix` and their number; `norms_need_bias` of
+/// those that are norms.
+BERTHA_FUNCTION std::vector<PoolerLayer> read_layer_list(JsonObject& json, std::string_view key,
+                                                         std::string_view prefix, bool norms_need_bias);
 
 /// The field `embedding` of an object.
 BERTHA_FUNCTION EmbeddingConfig read_embedding(Json value, const std::string& where);
@@ -57,22 +62,29 @@ inline PoolerLayer read_pooler_layer(JsonObject& json, std::string name) {
   return layer;
 }
 
-BERTHA_FUNCTION PoolerConfig read_pooler(JsonObject& json, std::string_view prefix) {
-  PoolerConfig pooler{read_modes(json), {}};
-  const Json layers = json.list("layers");
-  if (layers.size() > 16) json.refuse("layers", "a list of at most 16 layers");
-  for (const auto [index, item] : layers.items()) {
-    const std::size_t number = pooler.layers.size();
-    JsonObject layer(item, concat({json.where(), ".layers[", number, "]"}));
-    pooler.layers.push_back(read_pooler_layer(layer, concat({prefix, number})));
+BERTHA_FUNCTION std::vector<PoolerLayer> read_layer_list(JsonObject& json, std::string_view key,
+                                                         std::string_view prefix, bool norms_need_bias) {
+  std::vector<PoolerLayer> layers;
+  const Json list = json.list(key);
+  if (list.size() > 16) json.refuse(key, "a list of at most 16 layers");
+  for (const auto [index, item] : list.items()) {
+    const std::size_t number = layers.size();
+    JsonObject layer(item, concat({json.where(), ".", key, "[", number, "]"}));
+    layers.push_back(read_pooler_layer(layer, concat({prefix, number})));
+    if (layers.back().norm_eps) layers.back().needs_bias = norms_need_bias;
   }
-  return pooler;
+  return layers;
+}
+
+BERTHA_FUNCTION PoolerConfig read_pooler(JsonObject& json, std::string_view prefix, bool norms_need_bias) {
+  std::vector<PoolingMode> modes = read_modes(json);
+  return {std::move(modes), read_layer_list(json, "layers", prefix, norms_need_bias)};
 }
 
 BERTHA_FUNCTION EmbeddingConfig read_embedding(Json value, const std::string& where) {
   JsonObject json(value, where + ".embedding");
   EmbeddingConfig embedding;
-  embedding.pooler = read_pooler(json, "head.");
+  embedding.pooler = read_pooler(json, "head.", true);
   embedding.include_prompt = json.boolean("include_prompt");
   embedding.normalize = json.boolean("normalize");
   embedding.similarity = json.choice<Similarity>("similarity", {{"cosine", Similarity::cosine},

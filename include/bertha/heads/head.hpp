@@ -100,6 +100,24 @@ class OutputLayer {
   Linear<Float32> linear_;  // [L, H]
 };
 
+/// The same of each token's hidden state [T, H], which goes through the file's `token_layers` first.
+class TokenLogits {
+ public:
+  /// Takes `head.*`. Throws Error{missing_tensor | shape}.
+  TokenLogits(WeightFile& file, const ModelConfig& config)
+      : layers_(file, config.token_layers, config.hidden_size),
+        output_(file, "head.output", config.labels.size(), layers_.size()) {}
+
+  Logits operator()(MatrixView<const float> hidden, Workspace& work) const {
+    const FloatEnvironment environment;
+    return output_(layers_(hidden, work), work);
+  }
+
+ private:
+  DenseLayers layers_;
+  OutputLayer output_;  // [L, H]
+};
+
 /// Throws Error{unsupported} unless the file's head is `expected`.
 inline void require_head(const WeightFile& file, const ModelConfig& config, HeadKind expected) {
   const std::string_view name = to_string(expected);

@@ -39,8 +39,8 @@ class MaskedLm {
   MaskedLm(WeightFile& file, const ModelConfig& config)
       : size_(config.embedding_size),
         activation_(config.masked_lm->activation),
-        dense_(file, "head.dense", size_, config.hidden_size),
-        norm_(file, "head.norm", size_, config.layer_norm_eps),
+        dense_(file, "head.dense", size_, config.hidden_size, config.needs_bias),
+        norm_(file, "head.norm", size_, config.layer_norm_eps, config.needs_bias),
         decoder_(config.masked_lm->tied
                      ? EmbeddingTable(file, "embeddings.word", config.vocab_size, size_, config.precision, true)
                      : EmbeddingTable(file, "head.output", config.vocab_size, size_, PrecisionKind::float32),

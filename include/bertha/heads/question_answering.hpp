@@ -14,18 +14,18 @@ class QuestionAnswering {
   static constexpr Reads reads = Reads::tokens;
   static constexpr Gives gives = Gives::token_rows;
 
-  /// Takes `head.output.*`. Throws Error{missing_tensor | shape | unsupported}.
+  /// Takes `head.*`. Throws Error{missing_tensor | shape | unsupported}.
   static QuestionAnswering load(WeightFile& file, const ModelConfig& config) {
     require_head(file, config, HeadKind::question_answering);
-    return QuestionAnswering(OutputLayer(file, "head.output", config.labels.size(), config.hidden_size));
+    return QuestionAnswering(TokenLogits(file, config));
   }
 
-  Logits operator()(const EncoderOutput& output, Workspace& work) const { return output_(output.hidden, work); }
+  Logits operator()(const EncoderOutput& output, Workspace& work) const { return logits_(output.hidden, work); }
 
  private:
-  explicit QuestionAnswering(OutputLayer output) : output_(std::move(output)) {}
+  explicit QuestionAnswering(TokenLogits logits) : logits_(std::move(logits)) {}
 
-  OutputLayer output_;  // [L, H]
+  TokenLogits logits_;
 };
 
 BERTHA_NAMESPACE_END

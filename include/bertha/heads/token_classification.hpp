@@ -14,18 +14,18 @@ class TokenClassification {
   static constexpr Reads reads = Reads::tokens;
   static constexpr Gives gives = Gives::token_rows;
 
-  /// Takes `head.output.*`. Throws Error{missing_tensor | shape | unsupported}.
+  /// Takes `head.*`. Throws Error{missing_tensor | shape | unsupported}.
   static TokenClassification load(WeightFile& file, const ModelConfig& config) {
     require_head(file, config, HeadKind::token_classification);
-    return TokenClassification(OutputLayer(file, "head.output", config.labels.size(), config.hidden_size));
+    return TokenClassification(TokenLogits(file, config));
   }
 
-  Logits operator()(const EncoderOutput& output, Workspace& work) const { return output_(output.hidden, work); }
+  Logits operator()(const EncoderOutput& output, Workspace& work) const { return logits_(output.hidden, work); }
 
  private:
-  explicit TokenClassification(OutputLayer output) : output_(std::move(output)) {}
+  explicit TokenClassification(TokenLogits logits) : logits_(std::move(logits)) {}
 
-  OutputLayer output_;  // [L, H]
+  TokenLogits logits_;
 };
 
 BERTHA_NAMESPACE_END

@@ -153,8 +153,15 @@ void known_answers(const Table& table, const Check& check) {
                      .angle_stride = stride});
   check("rotate_rows", Known::hash(k->out, rows, stride, size));
   std::memcpy(k->out, k->y, sizeof k->y);
-  table.layer_norm(
-      {.x = k->out, .stride = stride, .rows = rows, .size = size, .gamma = k->vector, .beta = k->other, .eps = 1e-12f});
+  table.layer_norm({.x = k->out,
+                    .stride = stride,
+                    .rows = rows,
+                    .size = size,
+                    .gamma = k->vector,
+                    .beta = k->other,
+                    .eps = 1e-12f,
+                    .y = k->out,
+                    .y_stride = stride});
   check("layer_norm", Known::hash(k->out, rows, stride, size));
   table.softmax(k->x, size);
   table.sigmoid(k->x + stride, size);

@@ -146,14 +146,14 @@ struct EmbedS8 {
 
 /// y = (x - mean) / sqrt(var + eps) * gamma + beta over the `size` elements of each row.
 struct LayerNormRows {
-  float* x = nullptr;  // [rows, size]
+  const float* x = nullptr;  // [rows, size]
   std::size_t stride = 0;
   std::size_t rows = 0;
   std::size_t size = 0;
   const float* gamma = nullptr;  // [size rounded up to 16]
   const float* beta = nullptr;
   float eps = 0;
-  float* y = nullptr;  // as x, writable up to size rounded up to 16, and 0 there afterwards; null: x itself
+  float* y = nullptr;  // [rows, size], writable up to size rounded up to 16, and 0 there afterwards; may be x
   std::size_t y_stride = 0;
 };
 

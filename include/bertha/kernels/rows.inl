@@ -207,7 +207,7 @@ inline void layer_norm(const LayerNormRows& op) {
   const float count = static_cast<float>(op.size);
   for (std::size_t row = 0; row < op.rows; ++row) {
     const float* x = op.x + row * op.stride;
-    float* y = op.y ? op.y + row * op.y_stride : op.x + row * op.stride;
+    float* y = op.y + row * op.y_stride;
     Sum total{broadcast(0.0f)};
     over_row(x, op.size, total);
     const F32x16 mean = broadcast(fold_add(total.sum) / count);

@@ -178,6 +178,19 @@ TEST(ConfigJson, ReadsWhatLayersAreMadeOf) {
   EXPECT_EQ(config.sight(2).window, 3u);
 }
 
+TEST(ConfigJson, ReadsLayersOfTokensWhereTheHeadReadsTokens) {
+  Json json = tiny().config;
+  const Json layers =
+      Json::parse(R"([{"kind":"dense","outputs":36,"activation":"gelu","bias":false},{"kind":"norm","eps":1e-5}])");
+  json.update({{"head", "token-classification"}, {"token_layers", layers}, {"bias", false}});
+  const ModelConfig config = read_config(json);
+  ASSERT_EQ(config.token_layers.size(), 2u);
+  EXPECT_EQ(config.token_layers[0].name, "head.0");
+  EXPECT_FALSE(config.token_layers[0].needs_bias || config.token_layers[1].needs_bias);
+  json["head"] = "sequence-classification";
+  expect_error(ErrorCode::format, {"token_layers"}, [&] { read_config(json); });
+}
+
 TEST(ConfigJson, RefusesLayersThatDoNotAgree) {
   const Json rotary = {{"num_hidden_layers", 2}, {"num_attention_heads", 6}, {"position_scheme", "rotary"}};
   const auto with = [&](const Json& more) {
