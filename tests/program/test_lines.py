@@ -154,6 +154,7 @@ class TextsAndLines(ProgramTest):
     def test_nothing_in_gives_nothing_out(self):
         for command, model in (("classify", CLASSIFIER), ("ner", TAGGER), ("tokenize", CLASSIFIER)):
             self.assertEqual(self.ask(command, model), [])
+            self.assertEqual(self.ask(command, model, stdin="\ufeff"), [])
             self.assertEqual(self.ask(command, model, "--jsonl"), [])
         self.assertEqual(self.ask("qa", ASKER, "--jsonl"), [])
 

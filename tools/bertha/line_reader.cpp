@@ -45,7 +45,10 @@ bool LineReader::next(std::string& line) {
     return false;
   }
   std::string_view text = std::string_view(buffer_).substr(begin_, end - begin_);
-  if (first_ && text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  if (first_ && text.starts_with("\xEF\xBB\xBF")) {
+    text.remove_prefix(3);
+    if (text.empty() && end == buffer_.size()) return false;  // the mark is all there is
+  }
   if (text.ends_with('\r')) text.remove_suffix(1);
   line = text;
   first_ = false;

@@ -72,6 +72,9 @@ BERTHA_FUNCTION SentenceEmbedding SentenceEmbedding::with(const EmbeddingChoice&
   head.choice_ = choice;
   head.gives = choice.tokens ? Gives::token_rows : Gives::sequence_rows;
   if (choice.pooling) {
+    if (*choice.pooling > PoolingMode::weighted_mean)
+      throw_error(ErrorCode::input,
+                  {"pooling is ", static_cast<int>(*choice.pooling), ", which is none of PoolingMode's values"});
     if (choice.tokens)
       throw_error(ErrorCode::input, {"pooling '", to_string(*choice.pooling),
                                      "' makes one vector, but one for each token is asked for; leave one of them out"});

@@ -11,7 +11,7 @@
 BERTHA_NAMESPACE_BEGIN
 
 /// Their cosine, their product, or their distance below 0, computed in double: larger is more alike. Throws
-/// Error{input} for vectors of different sizes. Thread-safe.
+/// Error{input} for vectors of different sizes, and for a measure that is none of them. Thread-safe.
 inline float similarity(Similarity measure, std::span<const float> a, std::span<const float> b) {
   if (a.size() != b.size())
     throw_error(ErrorCode::input, {"vectors of ", a.size(), " and ", b.size(), " elements can't be compared"});
@@ -33,7 +33,7 @@ inline float similarity(Similarity measure, std::span<const float> a, std::span<
     case Similarity::euclidean: return static_cast<float>(-std::sqrt(square));
     case Similarity::manhattan: return static_cast<float>(-distance);
   }
-  return 0;
+  throw_error(ErrorCode::input, {"similarity is ", static_cast<int>(measure), ", which is none of its values"});
 }
 
 BERTHA_NAMESPACE_END

@@ -585,6 +585,8 @@ TEST(SentenceEmbedding, RefusesWhatTheFileCantGive) {
   refused(encoder, {"'max'", "each token"}, {.tokens = true, .pooling = bertha::PoolingMode::max});
   refused(model, {"21 dimensions", "20"}, {.dimensions = 21});
   refused(model, {"'first'", "layers"}, {.pooling = bertha::PoolingMode::first});
+  refused(encoder, {"pooling is 6", "none of"}, {.pooling = static_cast<bertha::PoolingMode>(6)});
+  refused(encoder, {"pooling is 255", "none of"}, {.tokens = true, .pooling = static_cast<bertha::PoolingMode>(255)});
   const AlignedBytes classifier(ModelWriter::tiny().bytes());
   expect_error(ErrorCode::unsupported, {"'sequence-classification'", "'embedding'"},
                [&] { EmbeddingModel::load(classifier.span()); });
@@ -601,6 +603,8 @@ TEST(Similarity, IsTheOneOfItsName) {
   EXPECT_EQ(bertha::similarity(bertha::Similarity::euclidean, a, a), 0);
   expect_error(ErrorCode::input, {"vectors of 3 and 2 elements"},
                [&] { bertha::similarity(bertha::Similarity::dot, a, std::span(b).first(2)); });
+  expect_error(ErrorCode::input, {"similarity is 4", "none of"},
+               [&] { bertha::similarity(static_cast<bertha::Similarity>(4), a, b); });
 }
 
 #if __has_include(<Eigen/Core>)
