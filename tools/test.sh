@@ -119,8 +119,8 @@ sanitized=(-D CMAKE_BUILD_TYPE=Debug -D CMAKE_CXX_FLAGS_DEBUG="-g1" -D BERTHA_BU
 undefined=shift,integer-divide-by-zero,unreachable,return,signed-integer-overflow,bounds,bool,enum,pointer-overflow,builtin
 [ $full = yes ] && undefined=undefined
 stage "configure, ASan and UBSan" 20 configure memory "${sanitized[@]}" -D BERTHA_SANITIZE="address,$undefined"
-stage "build, ASan and UBSan" 270 build memory bertha_unit_tests
-stage "tests, ASan and UBSan" 90 run_tests memory -L unit
+stage "build, ASan and UBSan" 270 build memory bertha_unit_tests bertha_fuzz_tests
+stage "tests, ASan and UBSan" 110 run_tests memory -L 'unit|fuzz'
 
 if [ $full = yes ]; then
   unset BERTHA_FULL  # more cases would take hours under TSan and qemu

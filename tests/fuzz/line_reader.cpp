@@ -1,0 +1,55 @@
+// The program's reading of lines, and of JSON in them, from a pipe.
+//
+// Input: the bytes of standard input.
+
+#include "../../tools/bertha/line_reader.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "../../tools/bertha/json_line.hpp"
+#include "input.hpp"
+
+#include <string>
+#include <vector>
+
+namespace {
+
+/// The lines, found the plain way.
+std::vector<std::string> lines_of(std::string text) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
+  std::vector<std::string> lines;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    lines.push_back(text.substr(begin, end - begin));
+    if (lines.back().ends_with('\r')) lines.back().pop_back();
+    begin = end + 1;
+  }
+  return lines;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  bertha_fuzz::Input input(data, size);
+  const std::string text = input.rest().substr(0, 60'000);  // what a pipe takes at once
+  int ends[2];
+  bertha_fuzz::require(pipe(ends) == 0, "there is a pipe");
+  bertha_fuzz::require(write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()), "it is written");
+  close(ends[1]);
+  program::LineReader reader(ends[0]);
+  const auto expected = lines_of(text);
+  std::string line;
+  for (const std::string& its : expected) {
+    bertha_fuzz::require(reader.ready(), "all is there");
+    bertha_fuzz::require(reader.next(line), "a line for each");
+    bertha_fuzz::require(line == its, "the line's bytes");
+    for (const auto second : {program::Second::optional, program::Second::required, program::Second::list}) {
+      const program::Line read = program::parse_line(line, {.second = second, .list = program::List::pair});
+      bertha_fuzz::require(read.error || !program::is_blank(line), "a blank line is no object");
+    }
+  }
+  bertha_fuzz::require(!reader.next(line), "and no more");
+  close(ends[0]);
+  return 0;
+}

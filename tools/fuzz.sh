@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Builds the fuzzers of tests/fuzz, by clang's libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer, and runs
+# each for a time. The last line counts them; the exit status is 0 when none found anything.
+#
+#   bash tools/fuzz.sh               60 seconds each
+#   bash tools/fuzz.sh 3600          an hour each, as many at once as there are CPUs
+#   bash tools/fuzz.sh 60 tokenizers
+#
+# Each begins with the inputs of tests/fuzz/seeds, and with what earlier runs have left in build-fuzz/corpus. An input
+# that something is wrong with stays in build-fuzz: `build-fuzz/tests/fuzz/fuzz_NAME FILE` runs it again.
+
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. tools/packages.sh
+
+seconds=${1:-60}
+[ $# -gt 0 ] && shift
+case $seconds in *[!0-9]* | "") echo "usage: bash tools/fuzz.sh [SECONDS [FUZZER ...]]" && exit 2 ;; esac
+fuzzers=("$@")
+[ $# -eq 0 ] && fuzzers=(model_file tokenizers pipelines line_reader)
+
+out=build-fuzz
+need_packages clang-14 libclang-rt-14-dev cmake ninja-build nlohmann-json3-dev python3 || exit 1
+cmake -S . -B $out -G Ninja --log-level=WARNING -D CMAKE_CXX_COMPILER=clang++-14 -D CMAKE_BUILD_TYPE=Debug \
+  -D CMAKE_CXX_FLAGS_DEBUG="-O1 -g1" -D BERTHA_SANITIZE=address,undefined -D BERTHA_BUILD_FUZZERS=ON \
+  -D BERTHA_BUILD_TOOLS=OFF -D BERTHA_BUILD_EXAMPLES=OFF -D BERTHA_INSTALL=OFF >/dev/null || exit 1
+cmake --build $out -j "$(nproc)" --target "${fuzzers[@]/#/fuzz_}" || exit 1
+
+# fuzz NAME: one line of what it did, or all that it said and status 1.
+fuzz() {
+  local corpus=$out/corpus/$1 log=$out/$1.log
+  python3 tests/fuzz/seeds.py unpack "tests/fuzz/seeds/$1.txt" "$corpus" || return 1
+  if "$out/tests/fuzz/fuzz_$1" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=4096 -entropic=0 \
+    -print_final_stats=1 -artifact_prefix="$out/$1-" "$corpus" >"$log" 2>&1; then
+    printf '%s: %s inputs, %s points of the code reached\n' "$1" \
+      "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" "$(sed -nE 's/.* cov: ([0-9]+) .*/\1/p' "$log" | tail -1)"
+  else
+    cat "$log"
+    return 1
+  fi
+}
+
+passed=0
+failed=0
+running=()
+wait_for_one() {
+  if wait "${running[0]}"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+  running=("${running[@]:1}")
+}
+for name in "${fuzzers[@]}"; do
+  [ ${#running[@]} -lt "$(nproc)" ] || wait_for_one
+  fuzz "$name" &
+  running+=($!)
+done
+while [ ${#running[@]} -gt 0 ]; do wait_for_one; done
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ]
