@@ -142,9 +142,10 @@ def _intermediate(source: Checkpoint, old: str, config: Config) -> tuple[layout.
     step = layout.PANEL * max(1, BLOCK // (layout.PANEL * hidden))
     if first == second:
         name, tensor = source.find(f"{first}.weight", 2 * inner, hidden)
-        halves = [functools.partial(rows, name, tensor, step, first=i * inner, count=inner) for i in range(2)]
+        order = (1, 0) if names.factor_first else (0, 1)
+        halves = [functools.partial(rows, name, tensor, step, first=i * inner, count=inner) for i in order]
         whole = source.take_bias(first, 2 * inner, "intermediate")
-        biases = [None, None] if whole is None else np.split(whole, 2)
+        biases = [None if whole is None else np.split(whole, 2)[i] for i in order]
     else:
         halves = [functools.partial(source.take_rows(f"{name}.weight", inner, hidden), step) for name in (first, second)]
         biases = [source.take_bias(name, inner, "intermediate") for name in (first, second)]

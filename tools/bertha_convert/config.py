@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import fail
-from .families import EMBEDDING, FAMILIES, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN, TOKENIZERS_ALONE, Family, Head, PARTS, Size
+from .families import EMBEDDING, FAMILIES, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN, TOKENIZERS_ALONE, PARTS, PUBLISHED, Family, Head, Size
 from .load_report import some
 
 ENDINGS = {
@@ -57,22 +57,27 @@ def family(config: Config, path: Path) -> Family:
         raise fail(f"model_type '{name}' is not converted yet", where=path, expected=expected, do=do)
     plain = {"position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False}
     for key, value in plain.items():
-        if config.get(key, value) not in (value, None):
+        if key not in FAMILIES[name].only and config.get(key, value) not in (value, None):
             raise fail(f"{key} is not supported", where=path, expected=value, got=config[key])
     if config.get("quantization_config"):
         do = "Take the checkpoint that it was made from."
         raise fail("quantization_config: quantised checkpoints are not supported", where=path, do=do)
     if config.get("pruned_heads"):
         raise fail("pruned attention heads are not supported", where=path, got=config["pruned_heads"])
-    return FAMILIES[name]
+    key, published = PUBLISHED.get(name, ("", FAMILIES[name]))
+    family = published if key in config else FAMILIES[name]
+    for key, value in family.only.items():
+        if config.get(key, value) not in (value, None):
+            raise fail(f"{key} is not supported", where=path, expected=value, got=config[key])
+    return family
 
 
 def size_of(config: Config, size: Size, path: Path) -> int:
     """The value of a size, checked where config.json gives it."""
     given = [name for name in size.names if name in config]
     value = config[given[-1]] if given else size.default
-    if given and (type(value) is not int or not 1 <= value <= LARGEST_SIZE):
-        raise fail(f"{given[-1]} is no valid size", where=path, expected=f"1 to {LARGEST_SIZE}", got=value)
+    if given and (type(value) is not int or not size.least <= value <= LARGEST_SIZE):
+        raise fail(f"{given[-1]} is no valid size", where=path, expected=f"{size.least} to {LARGEST_SIZE}", got=value)
     return value
 
 
@@ -82,6 +87,11 @@ def sizes(config: Config, family: Family, path: Path) -> Config:
     if result["hidden_size"] % result["num_attention_heads"] != 0:
         got = f"{result['hidden_size']} / {result['num_attention_heads']}"
         raise fail("hidden_size is no multiple of num_attention_heads", where=path, got=got)
+    head_size = result["hidden_size"] // result["num_attention_heads"]
+    if family.angles and config.get("head_dim") not in (None, head_size):
+        raise fail("head_dim is not supported", where=path, expected=f"{head_size}, or none", got=config["head_dim"])
+    if family.angles and head_size % 2:
+        raise fail("attention heads are turned in pairs of numbers", where=path, expected="an even size", got=head_size)
     return result
 
 
@@ -124,13 +134,13 @@ def bucket_rows(config: Config, family: Family, path: Path) -> int | None:
     return count
 
 
-def activation(config: Config, key: str, default: str, path: Path) -> str:
+def activation(config: Config, key: str, default: str, path: Path, known: dict[str, str] = ACTIVATIONS) -> str:
     """An activation that config.json chooses, under bertha's name."""
     name = config.get(key, default)
-    if not isinstance(name, str) or name not in ACTIVATIONS:
-        expected, do = " or ".join(ACTIVATIONS), "Any other function would give other results."
+    if not isinstance(name, str) or name not in known:
+        expected, do = " or ".join(known), "Any other function would give other results."
         raise fail(f"{key} is not supported", where=path, expected=expected, got=name, do=do)
-    return ACTIVATIONS[name]
+    return known[name]
 
 
 def biases(config: Config, family: Family, path: Path) -> dict[str, bool]:

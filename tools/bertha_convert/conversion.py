@@ -87,7 +87,9 @@ def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> 
         **({"float32_split": False} if options.precision == "float32" else {}),
         **sizes,
         "num_hidden_layers": len(names),
-        "hidden_act": model_config.activation(raw, family.activation, family.default_activation, path),
+        "hidden_act": model_config.activation(
+            raw, family.activation, family.default_activation, path, family.activations or model_config.ACTIVATIONS
+        ),
         "layer_norm_eps": model_config.layer_norm_eps(raw, family, path),
         "position_offset": _position_offset(padding_id),
         "position_padding_id": padding_id,

@@ -30,6 +30,7 @@ class Size(NamedTuple):
 
     names: tuple[str, ...]
     default: int
+    least: int = 1
 
 
 class Dense(NamedTuple):
@@ -81,7 +82,8 @@ class Names(NamedTuple):
     attention_output: str = "attention.output.dense"
     attention_norm: str = "attention.output.LayerNorm"
     intermediate: str = "intermediate.dense"
-    factor: str | None = None  # a gated network's second product; in the same layer it comes after the first
+    factor: str | None = None  # a gated network's second product; in the same layer it comes after the first, or
+    factor_first: bool = False  # before it
     output: str = "output.dense"
     output_norm: str = "output.LayerNorm"
     projection: str = "embeddings_project"  # the linear layer after the embeddings
@@ -138,6 +140,7 @@ class Family(NamedTuple):
     unused: tuple[str, ...]  # beginnings of tensors of other heads
     activation: str = "hidden_act"  # its name in config.json
     default_activation: str = "gelu"
+    activations: dict[str, str] = {}  # words for them, where they are a family's own
     layer_norm_eps: str | None = "layer_norm_eps"  # its name in config.json; None: it is always the default
     default_layer_norm_eps: float = 1e-12
     padding_id: int | None = None  # default of pad_token_id, where positions are counted from it; None: from 0
@@ -151,6 +154,7 @@ class Family(NamedTuple):
     local: Local | None = None
     position_table: bool = True
     biases: dict[str, bool | tuple[str, bool]] = {}  # of PARTS: whether they have one, or its name in config.json, and the default
+    only: dict[str, object] = {}  # values of config.json that are run; other ones would give other results
     always_projects: bool = False  # else where embeddings are narrower or wider than hidden states
 
 
@@ -342,10 +346,135 @@ MODERNBERT = Family(
         "decoder": ("decoder_bias", True),
     },
 )
+_ROTARY_NAMES = Names(
+    layers="layers",
+    query="self_attn.q_proj",
+    key="self_attn.k_proj",
+    value="self_attn.v_proj",
+    attention_output="self_attn.o_proj",
+    attention_norm="post_attention_layernorm",
+    intermediate="mlp.gate_proj",
+    factor="mlp.up_proj",
+    output="mlp.down_proj",
+    output_norm="post_mlp_layernorm",
+)
+NOMIC_BERT = BERT._replace(
+    model_type="nomic_bert",
+    class_name="NomicBert",
+    prefix="nomic_bert.",
+    sizes=_sizes(vocab_size=30528, max_position_embeddings=2048),
+    heads={SEQUENCE: Head("classifier", Dense("pooler.dense", "tanh")), TOKEN: Head("classifier")},
+    masked=BERT.masked._replace(norm="cls.predictions.transform.layer_norm"),
+    unused=("pooler.", "cls.", "classifier."),
+    default_activation="silu",
+    pooler=None,
+    names=_ROTARY_NAMES,
+    angles=(Angles(None, "rope_theta", 1000.0),),
+    position_table=False,
+    biases={"attention": False, "intermediate": False, "output": False},
+)
+NOMIC_BERT_PUBLISHED = NOMIC_BERT._replace(  # with code in its own folder
+    prefix="bert.",
+    sizes={
+        "vocab_size": Size(("vocab_size",), 30528),
+        "hidden_size": Size(("n_embd",), 768),
+        "num_hidden_layers": Size(("n_layer",), 12),
+        "num_attention_heads": Size(("n_head",), 12),
+        "intermediate_size": Size(("n_inner",), 3072),
+        "max_position_embeddings": Size(("n_positions",), 2048),
+        "type_vocab_size": Size(("type_vocab_size",), 2),
+        "embedding_size": Size(("n_embd",), 768),
+    },
+    heads={SEQUENCE: Head("classifier", Dense("pooler.dense", "tanh"))},
+    masked=BERT.masked._replace(bias="cls.predictions.decoder.bias"),
+    activation="activation_function",
+    default_activation="swiglu",
+    activations={"swiglu": "silu", "geglu": "gelu"},
+    layer_norm_eps="layer_norm_epsilon",
+    names=Names(
+        norm="emb_ln",
+        layers="encoder.layers",
+        query_key_value="attn.Wqkv",
+        attention_output="attn.out_proj",
+        attention_norm="norm1",
+        intermediate="mlp.fc12",
+        factor="mlp.fc11",
+        output="mlp.fc2",
+        output_norm="norm2",
+    ),
+    angles=(Angles(None, "rotary_emb_base", 1000.0),),
+    only={
+        "prenorm": False,
+        "use_rms_norm": False,
+        "parallel_block": False,
+        "rotary_emb_fraction": 1.0,
+        "rotary_emb_interleaved": False,
+        "rotary_emb_scale_base": None,
+        "rotary_scaling_factor": None,
+        "qkv_proj_bias": False,
+        "mlp_fc1_bias": False,
+        "mlp_fc2_bias": False,
+        "num_experts": 0,
+    },
+)
+GTE = BERT._replace(
+    model_type="gte",
+    class_name="Gte",
+    prefix="gte.",
+    sizes=_sizes(vocab_size=250048, max_position_embeddings=8192) | {"type_vocab_size": Size(("type_vocab_size",), 1, 0)},
+    heads=NOMIC_BERT.heads,
+    masked=MaskedHead("lm_head.dense", "lm_head.layer_norm", "lm_head.decoder", "lm_head.decoder.bias", "gelu"),
+    unused=("pooler.", "lm_head.", "classifier."),
+    pooler=None,
+    names=_ROTARY_NAMES,
+    angles=(Angles(None, "rope_theta", 160_000.0),),
+    position_table=False,
+    biases={"intermediate": False},
+)
+GTE_PUBLISHED = GTE._replace(  # with code in its own folder
+    model_type="new",
+    class_name="New",
+    prefix="new.",
+    masked=GTE.masked._replace(norm="lm_head.norm"),
+    names=Names(
+        query_key_value="attention.qkv_proj",
+        attention_output="attention.o_proj",
+        attention_norm="attn_ln",
+        intermediate="mlp.up_gate_proj",
+        factor="mlp.up_gate_proj",
+        factor_first=True,
+        output="mlp.down_proj",
+        output_norm="mlp_ln",
+    ),
+    angles=(Angles(None, "rope_theta", 10_000.0),),
+    only={"position_embedding_type": "rope", "layer_norm_type": "layer_norm", "pack_qkv": True, "logn_attention_scale": False},
+)
+JINA_V3 = XLM_ROBERTA._replace(
+    model_type="jina_embeddings_v3",
+    class_name="JinaEmbeddingsV3",
+    sizes=_sizes(
+        vocab_size=250002,
+        hidden_size=1024,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        intermediate_size=4096,
+        max_position_embeddings=8194,
+        type_vocab_size=1,
+    ),
+    default_layer_norm_eps=1e-5,
+    padding_id=None,
+    names=_ROTARY_NAMES._replace(intermediate="mlp.fc1", factor=None, output="mlp.fc2"),
+    angles=(Angles(None, "rope_theta", 20_000.0),),
+    position_table=False,
+)
 FAMILIES = {
     family.model_type: family
-    for family in (BERT, ROBERTA, XLM_ROBERTA, CAMEMBERT, DISTILBERT, ELECTRA, ALBERT, MPNET, MODERNBERT)
+    for family in (
+        *(BERT, ROBERTA, XLM_ROBERTA, CAMEMBERT, DISTILBERT, ELECTRA, ALBERT, MPNET),
+        *(MODERNBERT, NOMIC_BERT, GTE, GTE_PUBLISHED, JINA_V3),
+    )
 }
+PUBLISHED = {"nomic_bert": ("n_embd", NOMIC_BERT_PUBLISHED)}  # other tables where config.json has that key
 TOKENIZERS_ALONE = {  # model_type -> what of its encoder is missing
     "deberta-v2": "disentangled attention, whose scores depend on relative positions",
 }

@@ -104,7 +104,8 @@ def _layer(tensors: Tensors, index: int, new: str, config: Json, family: Family)
     else:
         halves = _halves(tensors, f"{layer}.intermediate", inner, hidden)
         same = names.factor == names.intermediate
-        result |= _named(f"{new}.{names.intermediate}", _joined(halves) if same else halves[0])
+        in_order = halves[::-1] if names.factor_first else halves
+        result |= _named(f"{new}.{names.intermediate}", _joined(in_order) if same else halves[0])
         result |= {} if same else _named(f"{new}.{names.factor}", halves[1])
     result |= _named(f"{new}.{names.output}", _linear(tensors, f"{layer}.output", hidden, inner))
     norms = (".attention.norm", ".norm") if family.norms_before else (".attention.output.norm", ".output.norm")

@@ -105,6 +105,16 @@ MODERN: Json = {
 }
 
 
+NOMIC: Json = {"family": "nomic_bert", "act": "silu", "every": 3, "sizes": {"rope_parameters": {"rope_theta": 90.0}}}
+GTE: Json = {"family": "gte", "every": 3, "sizes": {"type_vocab_size": 0, "rope_parameters": {"rope_theta": 300.0}}}
+JINA: Json = {
+    "family": "jina_embeddings_v3",
+    "cased": True,
+    "every": 3,
+    "sizes": {"type_vocab_size": 1, "pad_token_id": 1, "rope_parameters": {"rope_type": "linear", "factor": 3.0, "rope_theta": 50.0}},
+}
+
+
 def modern(**sizes: Any) -> Json:
     """The same with other values in config.json."""
     return {**MODERN, "sizes": MODERN["sizes"] | sizes}
@@ -227,6 +237,16 @@ MODELS = (
     Tiny("modern_encoder", NONE, 5, 36, 3, 40, **modern(global_rope_theta=80.0, local_rope_theta=80.0, norm_bias=True)),
     Tiny("modern_int8", TOKEN, 3, 32, 2, 48, labels=BIO, precision="int8", selftest=True, **MODERN),
     Tiny("modern_bfloat16", TOKEN, 2, 32, 2, 48, labels=BIO, seed=5, **BFLOAT16, **MODERN),
+    Tiny("nomic_classify", SEQUENCE, 2, 32, 4, 40, labels=tuple("abc"), selftest=True, **NOMIC),
+    Tiny("nomic_encoder", NONE, 2, 36, 3, 28, **{**NOMIC, "act": "gelu"}),
+    Tiny("nomic_int8", TOKEN, 2, 32, 2, 48, labels=BIO, seed=2, precision="int8", selftest=True, **NOMIC),
+    Tiny("gte_classify", SEQUENCE, 2, 28, 2, 40, labels=YES_NO, selftest=True, **GTE),
+    Tiny("gte_entities", TOKEN, 2, 32, 4, 44, labels=BIO, seed=2, **{**GTE, "sizes": {"type_vocab_size": 2}}),
+    Tiny("jina_classify", SEQUENCE, 2, 32, 4, 48, labels=YES_NO, selftest=True, **JINA),
+    Tiny("jina_encoder", NONE, 2, 28, 2, 40, **JINA),
+    Tiny("masked_nomic", MASKED, 1, 28, 2, 40, selftest=True, **NOMIC),
+    Tiny("masked_gte", MASKED, 1, 28, 2, 40, selftest=True, **GTE),
+    Tiny("masked_jina", MASKED, 1, 28, 2, 40, selftest=True, **JINA),
     Tiny("masked_modern", MASKED, 2, 32, 4, 48, selftest=True, **MODERN),
     Tiny("masked", MASKED, 2, 32, 4, 48, "gelu_new", selftest=True),
     Tiny("masked_untied", MASKED, 1, 28, 2, 40, "relu", cased=True, selftest=True, sizes={"tie_word_embeddings": False}),
@@ -271,7 +291,7 @@ def spread(name: str, layers: int) -> float:
     """The standard deviation of a parameter: tokens keep their own direction through the layers, and logits spread."""
     if name.endswith("bias") or "norm" in name.lower():
         return 0.2 / layers
-    if any(part in name for part in ("output.dense", "out_lin", "lin2", "attention.dense", "ffn_output", ".Wo.")):
+    if any(part in name for part in ("output.dense", "out_lin", "lin2", "attention.dense", "ffn_output", ".Wo.", "down_proj", "fc2", "o_proj")):
         return 0.4 / layers
     return 0.7 if "embeddings" in name or not any(part in name for part in ("encoder", "transformer", "layers.")) else 0.45
 
@@ -444,6 +464,9 @@ TOKENIZERS = {  # the class, and what writes its vocabulary
     "albert": ("AlbertTokenizer", write_albert),
     "mpnet": ("MPNetTokenizer", write_mpnet),
     "modernbert": ("PreTrainedTokenizerFast", write_modern),
+    "nomic_bert": ("BertTokenizer", write_word_pieces),
+    "gte": ("BertTokenizer", write_word_pieces),
+    "jina_embeddings_v3": ("XLMRobertaTokenizer", write_fairseq),
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import tokenizers
 import torch
 import transformers
+import transformers
 from bertha_convert.families import FAMILIES, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN
 from bertha_convert.selftest import nine_digits, plain
 from bertha_convert.unpack import reference_state
@@ -38,17 +39,28 @@ def run_model(model: Any, head: str, ids: list[int], type_ids: list[int]) -> tup
     return (output.logits if head in (SEQUENCE, NEXT_SENTENCE) else output.logits[0]).float().numpy(), output
 
 
+def hidden_states(model: Any, output: Any) -> list[Any]:
+    """Those after the embeddings and after each layer; of the last one behind the norm that may follow, as version 5 has it."""
+    states, norm = list(output.hidden_states), getattr(model.base_model, "final_norm", None)
+    if norm is not None and int(transformers.__version__.split(".")[0]) < 5:
+        with torch.no_grad():
+            states[-1] = norm(states[-1])
+    return states
+
+
 def model_case(model: Any, loaded: Any, head: str, text: str, pair: str | None, hidden: bool) -> Json:
     """One entry of `cases`."""
     encoding = loaded(text, pair, return_offsets_mapping=True)
     ids, types = encoding["input_ids"], encoding.get("token_type_ids", [0] * len(encoding["input_ids"]))
+    if getattr(model.config, "type_vocab_size", None) == 0:  # whatever a tokenizer of another family gives
+        types = [0] * len(ids)
     logits, output = run_model(model, head, ids, types)
     if head == MASKED:
         logits = logits[[index for index, token in enumerate(ids) if token == loaded.mask_token_id]]
     case = {"text": text, "text_pair": pair, "ids": ids, "type_ids": types}
     case["offsets"] = [list(span) for span in encoding["offset_mapping"]]
     case["logits"] = None if logits is None else nine_digits(logits)
-    case["hidden"] = [nine_digits(layer[0].numpy()) for layer in output.hidden_states] if hidden else None
+    case["hidden"] = [nine_digits(layer[0].numpy()) for layer in hidden_states(model, output)] if hidden else None
     if hidden and head == NONE and "pooler_output" in output:
         case["pooled"] = nine_digits(output.pooler_output[0].numpy())
     return case
