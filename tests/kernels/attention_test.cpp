@@ -20,11 +20,11 @@ namespace {
 
 /// q, k and v of one head, side by side as a projection leaves them; padding of the rows is garbage.
 struct Case {
-  Case(std::size_t length, std::size_t head_size, std::uint32_t seed, float range = 2.0f)
+  Case(std::size_t length, std::size_t head_size, std::uint32_t seed, float range = 2.0f, std::size_t relative_rows = 0)
       : width(kernels::padded(head_size)),
         projected(length * 3 * width, 16),
         context(length * (head_size + 3), 1),
-        scratch(kernels::attention_scratch(length, head_size)) {
+        scratch(kernels::attention_scratch(length, head_size, relative_rows)) {
     Random random(seed);
     op.query = projected.data();
     op.key = projected.data() + width;
@@ -83,6 +83,40 @@ struct Biases {
 
   Guarded<float> numbers;
 };
+
+/// Relative keys and queries: rows for each of the distances up to `exact` on either side, further ones for three each.
+struct RelativeTables {
+  RelativeTables(std::size_t length, std::size_t head_size, std::size_t exact)
+      : before(static_cast<std::ptrdiff_t>(length) - 1), stride(kernels::padded(head_size)) {
+    const auto last = static_cast<std::ptrdiff_t>(kernels::round_up(length, 32)),
+               near = static_cast<std::ptrdiff_t>(exact);
+    std::ptrdiff_t row = 0;
+    for (std::ptrdiff_t distance = -before; distance < last; ++distance) {
+      row += distance > -before && ((distance > -near && distance <= near) || distance % 3 == 0);
+      row_of.push_back(static_cast<std::uint32_t>(row));
+    }
+    Random random(47);
+    for (std::vector<float>* table : {&key, &query})
+      for (std::size_t i = 0; i < rows() * stride; ++i) table->push_back(random.number(2.0f));
+  }
+  std::size_t rows() const { return row_of.back() + std::size_t{1}; }
+  std::size_t row(std::size_t from, std::size_t to) const {
+    return row_of[static_cast<std::size_t>(static_cast<std::ptrdiff_t>(to) - static_cast<std::ptrdiff_t>(from) +
+                                           before)];
+  }
+  void belong_to(Case& x, bool has_keys, bool has_queries) {
+    x.op.relative_row = row_of.data() + before;
+    x.op.relative_key = has_keys ? key.data() : nullptr;
+    x.op.relative_query = has_queries ? query.data() : nullptr;
+    x.op.relative_stride = stride;
+  }
+
+  std::ptrdiff_t before;
+  std::size_t stride;
+  std::vector<std::uint32_t> row_of;
+  std::vector<float> key, query;  // [rows, head_size]
+};
+
 constexpr Way kF32{&kernels::Table::attention_f32}, kBf16{&kernels::Table::attention_bf16},
     kS8{&kernels::Table::attention_s8}, kFine{&kernels::Table::attention_s8, true};
 constexpr Way kAll[] = {kF32, kBf16, kS8, kFine};
@@ -129,6 +163,63 @@ TEST_P(Attention, GivesTheSameBitsAsScalarWithBiasesAndWindows) {
               << length << ' ' << window << ' ' << biased;
           ASSERT_TRUE(y.only_results_written()) << length << ' ' << window << ' ' << biased;
         }
+  }
+}
+
+TEST_P(Attention, GivesTheSameBitsAsScalarWithRelativeKeysAndQueries) {
+  for (std::size_t length : Sizes{1, 2, 31, 32, 33, 70, 161, 300})
+    for (std::size_t exact : Sizes{0, 20, 1000}) {
+      const std::size_t head_size = exact == 20 ? 44 : 32;
+      RelativeTables tables(length, head_size, exact);
+      for (const auto& [keys, queries] : {std::pair{true, true}, {true, false}, {false, true}})
+        for (const std::size_t window : Sizes{0, 40})
+          for (const Way& attention : kAll) {
+            if (attention == kBf16 && has_own_order(level())) continue;
+            Case x(length, head_size, 1, 2.0f, tables.rows()), y(length, head_size, 1, 2.0f, tables.rows());
+            for (Case* one : {&x, &y}) {
+              one->op.window = window;
+              tables.belong_to(*one, keys, queries);
+            }
+            attention(scalar(), x);
+            attention(level(), y);
+            ASSERT_TRUE(same_rows(y.context.data(), y.op.context_stride, x.context.data(), x.op.context_stride, length,
+                                  head_size))
+                << length << ' ' << exact << ' ' << keys << queries << ' ' << window;
+            ASSERT_TRUE(y.only_results_written() && x.only_results_written()) << length << ' ' << exact;
+          }
+    }
+}
+
+TEST_P(Attention, WeighsKeysByRelativeKeysAndQueriesOfTheirDistance) {
+  for (std::size_t length : Sizes{1, 30, 75, 200}) {
+    const std::size_t size = 24;
+    RelativeTables tables(length, size, 20);
+    for (const Way& attention : kAll) {
+      Case x(length, size, 5, 1.0f, tables.rows());
+      tables.belong_to(x, true, true);
+      attention(level(), x);
+      const double allowed = attention == kF32 ? 2e-6 : attention == kBf16 ? 0.04 : 0.06;
+      for (std::size_t i = 0; i < length; ++i) {
+        std::vector<double> scores(length);
+        for (std::size_t j = 0; j < length; ++j) {
+          const std::size_t row = tables.row(i, j) * tables.stride;
+          double dot = 0, of_key = 0;
+          for (std::size_t d = 0; d < size; ++d) {
+            dot += double{x.query(i, d)} * (double{x.key(j, d)} + double{tables.key[row + d]});
+            of_key += double{x.key(j, d)} * double{tables.query[row + d]};
+          }
+          scores[j] = dot * double{x.op.scale} + of_key;
+        }
+        const double most = *std::max_element(scores.begin(), scores.end());
+        double total = 0;
+        for (double& score : scores) total += score = std::exp(score - most);
+        for (std::size_t d = 0; d < size; ++d) {
+          double sum = 0;
+          for (std::size_t j = 0; j < length; ++j) sum += scores[j] * double{x.value(j, d)};
+          ASSERT_NEAR(double{x.result(i, d)}, sum / total, allowed) << length << ' ' << i << ' ' << d;
+        }
+      }
+    }
   }
 }
 

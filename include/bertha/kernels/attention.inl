@@ -57,7 +57,154 @@ BERTHA_NOINLINE float exponentials(const Attention& op, std::size_t row, const K
   return sum;
 }
 
-/// scores[i, j] = (q[i] . k[j], one chain of fma, d ascending) * scale + bias; e = exp(score - max of the row), stored;
+/// 1 in the lanes whose number has the bit 8, 4, 2, 1.
+alignas(64) inline constexpr float kLanesWithBit[4][kLanes] = {{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1},
+                                                               {0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1},
+                                                               {0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1},
+                                                               {0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1}};
+
+/// What a sequence, or a block of its queries, reads of relative keys and queries, and what becomes of that: `first` is
+/// the number of the first row of either that the sequence reads, and from it the others are counted.
+struct Relative {
+  std::size_t first, count;
+  float* by_query;  // [kQueryBlockBf16, stride]: the block's queries times relative keys
+  std::size_t stride;
+  float* by_key;  // [kRelativeRows, 32]: relative queries times the keys of two panels
+  float* turned;  // [kQueryBlockBf16 + 15, 16]
+
+  BERTHA_LANE_INLINE Relative(const Attention& op, ScratchArrays& scratch) : count(0) {
+    if (op.relative_row == nullptr) return;
+    first = op.relative_row[1 - static_cast<std::ptrdiff_t>(op.length)];
+    count = op.relative_row[round_up(op.length, 32) - 1] - first + 1;
+    stride = padded(count) + kLanes;
+    by_query = scratch.take<float>(kQueryBlockBf16 * stride);
+    by_key = scratch.take<float>(kRelativeRows * 2 * kLanes);
+    turned = scratch.take<float>((kQueryBlockBf16 + kLanes) * kLanes);
+  }
+  /// Rows of a product at a time, of blocks of `rows` queries.
+  BERTHA_LANE_INLINE std::size_t rows_at_once(std::size_t rows) const { return count > 0 ? kRelativeRows : rows; }
+  /// The rows of the distances from queries [query, query + rows) to keys [keys.begin, keys.end), in whole panels.
+  BERTHA_LANE_INLINE KeyRange rows_of(const Attention& op, std::size_t query, std::size_t rows, KeyRange keys) const {
+    const std::uint32_t* to_key = op.relative_row - query;
+    return {(to_key[keys.begin + 1 - rows] - first) / kLanes * kLanes, padded(to_key[keys.end - 1] - first + 1)};
+  }
+};
+
+/// scores[r, j] += number of the distance from query + r to j in row r of by_query.
+BERTHA_NOINLINE void add_by_query(const Attention& op, const Relative& relative, std::size_t query, std::size_t rows,
+                                  KeyRange keys, float* scores, std::size_t score_stride) {
+  for (std::size_t r = 0; r < rows; ++r, scores += score_stride) {
+    const std::uint32_t* to_key = op.relative_row - (query + r);
+    const float* numbers = relative.by_query + r * relative.stride - relative.first;
+    for (std::size_t j = keys.begin; j < keys.end; j += kLanes)
+      store(scores + j, add(load(scores + j), load_steps(numbers, to_key + j)));
+  }
+}
+
+/// The same for sixteen keys from `key` on, whose columns of by_key begin at `numbers`, row `from` of all. The number
+/// of key + l is that l distances further than the number of `key`: by the bits of l, lanes take what is 8, 4, 2 and 1
+/// further. turned[u] is of the distance to `key` that is u above the last query's.
+BERTHA_NOINLINE void add_by_key(const Attention& op, const Relative& relative, std::size_t query, std::size_t rows,
+                                std::size_t key, std::size_t from, const float* numbers, float* scores,
+                                std::size_t score_stride) {
+  const std::uint32_t* row = op.relative_row + key - (query + rows - 1);
+  float* turned = relative.turned;
+  numbers -= (relative.first + from) * 2 * kLanes;
+  for (std::size_t u = 0; u < rows + kLanes - 1; ++u) store(turned + u * kLanes, load(numbers + row[u] * 2 * kLanes));
+  for (std::size_t bit = 0, shift = kLanes / 2; shift > 0; ++bit, shift /= 2) {
+    const Mask16 further = less(broadcast(0.0f), load(kLanesWithBit[bit]));
+    for (float* at = turned; at < turned + (rows + shift - 1) * kLanes; at += kLanes)
+      store(at, select(further, load(at + shift * kLanes), load(at)));
+  }
+  for (std::size_t r = 0; r < rows; ++r) {
+    float* score = scores + r * score_stride + key;
+    store(score, add(load(score), load(turned + (rows - 1 - r) * kLanes)));
+  }
+}
+
+/// scores[r, j] += query + r times the relative key of the distance to j, scaled, then j times the relative query.
+/// `products` multiplies: by_query(first, end) the block's queries and those relative keys, by_key(first, end, key,
+/// panels) those relative queries and the keys of the panels from `key` on, in their columns of `relative`.
+template <class Products>
+BERTHA_INLINE void add_relative(const Attention& op, const Relative& relative, std::size_t query, std::size_t rows,
+                                KeyRange keys, float* scores, std::size_t score_stride, const Products& products) {
+  if (op.relative_key) {
+    products.by_query(relative.rows_of(op, query, rows, keys));
+    add_by_query(op, relative, query, rows, keys, scores, score_stride);
+  }
+  if (op.relative_query == nullptr) return;
+  for (std::size_t j = keys.begin, end; j < keys.end; j = end) {
+    end = smaller(j + 2 * kLanes, padded(keys.end));
+    const KeyRange used = relative.rows_of(op, query, rows, {j, end});
+    products.by_key(used, j, (end - j) / kLanes);
+    for (std::size_t key = j; key < end; key += kLanes)
+      add_by_key(op, relative, query, rows, key, used.begin, relative.by_key + (key - j), scores, score_stride);
+  }
+}
+
+/// Rows [count, size] become the outputs of panels, which are filled up with zeros.
+BERTHA_NOINLINE void put_in_panels(const float* x, std::size_t stride, std::size_t count, std::size_t size,
+                                   float* panels) {
+  const PanelLayout<float> layout(count, size);
+  for (std::size_t j = 0; j < padded(count); ++j) {
+    float* to = panels + layout.at(j, 0);
+    for (std::size_t d = 0; d < size; ++d) to[d * kLanes] = j < count ? x[j * stride + d] : 0.0f;
+  }
+}
+
+/// out[r, n] = (a[r] . row n of panels, one chain of fma, k ascending) * scale, for the n of n_panels panels.
+struct ScaledProduct {
+  const float* a;
+  std::size_t a_stride, rows;
+  const float* panels;
+  std::size_t k, n_panels;
+  float scale;
+  float* out;
+  std::size_t out_stride;
+  float* sums;  // [2, rows, 16]
+};
+BERTHA_NOINLINE void multiply_scaled(const ScaledProduct& op) {
+  const F32x16 scale = broadcast(op.scale);
+  for (std::size_t panel = 0, panels; panel < op.n_panels; panel += panels) {
+    panels = panels_at_once<ProductF32>(op.rows, op.n_panels - panel);
+    tiles_f32({.a = op.a,
+               .a_stride = op.a_stride,
+               .rows = op.rows,
+               .w = op.panels + panel * op.k * kLanes,
+               .k = op.k,
+               .panels = panels,
+               .sums = op.sums,
+               .sums_rows = op.rows});
+    for (std::size_t p = 0; p < panels; ++p)
+      for (std::size_t r = 0; r < op.rows; ++r)
+        store(op.out + r * op.out_stride + (panel + p) * kLanes,
+              mul(load(op.sums + (p * op.rows + r) * kLanes), scale));
+  }
+}
+
+/// What add_relative multiplies in float32.
+struct RelativeF32 {
+  const Attention& op;
+  const Relative& relative;
+  const float *key_panels, *relative_panels;
+  std::size_t query, rows;
+  float* sums;
+  BERTHA_LANE_INLINE void by_query(KeyRange used) const {
+    multiply_scaled({op.query + query * op.stride, op.stride, rows, relative_panels + used.begin * op.head_size,
+                     op.head_size, used.size() / kLanes, op.scale, relative.by_query + used.begin, relative.stride,
+                     sums});
+  }
+  BERTHA_LANE_INLINE void by_key(KeyRange used, std::size_t key, std::size_t panels) const {
+    const std::size_t begin = relative.first + used.begin;
+    multiply_scaled({op.relative_query + begin * op.relative_stride, op.relative_stride,
+                     smaller(used.end, relative.count) - used.begin, key_panels + key * op.head_size, op.head_size,
+                     panels, 1.0f, relative.by_key, 2 * kLanes, sums});
+  }
+};
+
+/// scores[i, j] = (q[i] . k[j], one chain of fma, d ascending) * scale + bias, or, with m = relative_row[j - i],
+/// ((q[i] . k[j]) * scale + (q[i] . relative_key[m]) * scale) + k[j] . relative_query[m], the products likewise;
+/// e = exp(score - max of the row), stored;
 /// context[i, d] = (one chain of fma(e[j], v[j, d]), j ascending) * (1 / sum of e).
 /// NaN and +inf among the scores give a row of NaN. Keys and values lie in panels, like weights.
 inline void attention_f32(const Attention& op) {
@@ -68,13 +215,15 @@ inline void attention_f32(const Attention& op) {
   float* key_panels = scratch.take<float>(key_layout.size());
   float* value_panels = scratch.take<float>(value_layout.size());
   float* scores = scratch.take<float>(kQueryBlock * score_stride);  // [kQueryBlock, keys]
-  float* sums = scratch.take<float>(2 * kQueryBlock * kLanes);      // of two panels
+  const Relative relative(op, scratch);
+  float* sums = scratch.take<float>(2 * relative.rows_at_once(kQueryBlock) * kLanes);  // of two panels
+  float* relative_panels = scratch.take<float>(padded(relative.count) * size);
   float factor[kQueryBlock];
 
-  for (std::size_t j = 0; j < keys; ++j) {
-    float* to = key_panels + key_layout.at(j, 0);
-    for (std::size_t d = 0; d < size; ++d) to[d * kLanes] = j < op.length ? op.key[j * op.stride + d] : 0.0f;
-  }
+  put_in_panels(op.key, op.stride, op.length, size, key_panels);
+  if (op.relative_key)
+    put_in_panels(op.relative_key + relative.first * op.relative_stride, op.relative_stride, relative.count, size,
+                  relative_panels);
   for (std::size_t d = 0; d < size; d += kLanes)
     for (std::size_t j = 0; j < op.length; ++j)
       store(value_panels + value_layout.at(d, j), load(op.value + j * op.stride + d));
@@ -82,21 +231,11 @@ inline void attention_f32(const Attention& op) {
   for (std::size_t i = 0; i < op.length; i += kQueryBlock) {
     const std::size_t rows = smaller(kQueryBlock, op.length - i);
     const KeyRange block = keys_of_block(op, i, rows);
-    const F32x16 scale = broadcast(op.scale);
-    for (std::size_t j = block.begin, panels; j < block.end; j += panels * kLanes) {
-      panels = panels_at_once<ProductF32>(rows, (padded(block.end) - j) / kLanes);
-      tiles_f32({.a = op.query + i * op.stride,
-                 .a_stride = op.stride,
-                 .rows = rows,
-                 .w = key_panels + key_layout.at(j, 0),
-                 .k = size,
-                 .panels = panels,
-                 .sums = sums,
-                 .sums_rows = rows});
-      for (std::size_t p = 0; p < panels; ++p)
-        for (std::size_t r = 0; r < rows; ++r)
-          store(scores + r * score_stride + j + p * kLanes, mul(load(sums + (p * rows + r) * kLanes), scale));
-    }
+    multiply_scaled({op.query + i * op.stride, op.stride, rows, key_panels + key_layout.at(block.begin, 0), size,
+                     padded(block.size()) / kLanes, op.scale, scores + block.begin, score_stride, sums});
+    if (relative.count > 0)
+      add_relative(op, relative, i, rows, block, scores, score_stride,
+                   RelativeF32{op, relative, key_panels, relative_panels, i, rows, sums});
     for (std::size_t r = 0; r < rows; ++r) factor[r] = 1.0f / exponentials(op, i + r, block, scores + r * score_stride);
     const bool whole = block.size() == op.length;  // else the panels of a product don't follow each other
     for (std::size_t d = 0, panels; d < size; d += panels * kLanes) {

@@ -1,10 +1,48 @@
 // Attention in bfloat16, written once on sixteen lanes, for the products of any level: those that inherit it hand it
 // their own.
 
-/// scores[i, j] = q[i] . k[j] + bias, where q is rounded after it is multiplied by `scale`; e = exp(score - max of the
-/// row); context[i, d] = (sum over j of e[j] v[j, d]) * (1 / sum of e). q, k, v and, in the second product, e are
-/// rounded to bfloat16; both products are GemmBf16, of rows that `pack` packs. Keys and values lie in panels, like
-/// weights.
+/// Rounds rows [count, size] into panels, which are filled up with zeros.
+BERTHA_NOINLINE void put_in_panels(const float* x, std::size_t stride, std::size_t count, std::size_t size,
+                                   bf16* panels) {
+  const PanelLayout<bf16> layout(count, size);
+  for (std::size_t j = 0; j < padded(count); ++j) {
+    const float* row = x + j * stride;
+    bf16* to = panels + layout.at(j, 0);
+    alignas(64) bf16 rounded[kLanes];
+    for (std::size_t d = 0; d < layout.depth(); d += kLanes, to += kLanes * kLanes) {
+      const std::size_t left = j < count && d < size ? size - d : 0;
+      store_bf16(rounded, to_bf16(left < kLanes ? load_first(row + smaller(d, size), left) : load(row + d)));
+      for (std::size_t pair = 0; pair < kLanes; pair += 2) __builtin_memcpy(to + pair * kLanes, rounded + pair, 4);
+    }
+  }
+}
+
+/// What add_relative multiplies in bfloat16: by `multiply`, as the products say that attend_bf16 begins with.
+struct RelativeBf16 {
+  const Relative& relative;
+  void (*multiply)(const GemmBf16&);
+  GemmBf16 of_queries, of_keys;
+  BERTHA_LANE_INLINE void by_query(KeyRange used) const {
+    GemmBf16 product = of_queries;
+    product.panels += used.begin * product.k;
+    product.out = relative.by_query + used.begin;
+    product.n_panels = used.size() / kLanes;
+    multiply(product);
+  }
+  BERTHA_LANE_INLINE void by_key(KeyRange used, std::size_t key, std::size_t panels) const {
+    GemmBf16 product = of_keys;
+    product.a += used.begin * product.a_stride;
+    product.panels += key * product.k;
+    product.rows = smaller(used.end, relative.count) - used.begin;
+    product.n_panels = panels;
+    multiply(product);
+  }
+};
+
+/// scores[i, j] = q[i] . k[j] + bias, or, with m = relative_row[j - i], (q[i] . k[j] + q[i] . relative_key[m]) + k[j] .
+/// relative_query[m], where q is rounded after it is multiplied by `scale`; e = exp(score - max of the row); context[i,
+/// d] = (sum over j of e[j] v[j, d]) * (1 / sum of e). q, k, v and, in the second product, e are rounded to bfloat16;
+/// both products are GemmBf16, of rows that `pack` packs. Keys and values lie in panels, like weights.
 BERTHA_NOINLINE void attend_bf16(const Attention& op, void (*pack)(const RoundRows&),
                                  void (*multiply)(const GemmBf16&)) {
   const std::size_t keys = round_up(op.length, 32), size = round_up(op.head_size, 32);  // k' of the two products
@@ -17,19 +55,23 @@ BERTHA_NOINLINE void attend_bf16(const Attention& op, void (*pack)(const RoundRo
   bf16* probabilities = scratch.take<bf16>(kQueryBlockBf16 * keys);     // the same
   float* scores = scratch.take<float>(kQueryBlockBf16 * score_stride);  // [kQueryBlockBf16, keys]
   float* rows_of_size = scratch.take<float>(kQueryBlockBf16 * width);   // [kQueryBlockBf16, size]
-  std::byte* product = scratch.take<std::byte>(product_scratch(kQueryBlockBf16));
+  const Relative relative(op, scratch);
+  std::byte* product = scratch.take<std::byte>(product_scratch(relative.rows_at_once(kQueryBlockBf16)));
+  bf16* relative_panels = scratch.take<bf16>(padded(relative.count) * size);
+  bf16* relative_query = scratch.take<bf16>(padded(relative.count) * size);  // as pack_rows writes it
   float factor[kQueryBlockBf16];
 
-  for (std::size_t j = 0; j < padded(op.length); ++j) {
-    const float* key = op.key + j * op.stride;
-    bf16* to = key_panels + key_layout.at(j, 0);
-    alignas(64) bf16 rounded[kLanes];
-    for (std::size_t d = 0; d < size; d += kLanes, to += kLanes * kLanes) {
-      const std::size_t left = j < op.length && d < op.head_size ? op.head_size - d : 0;
-      store_bf16(rounded, to_bf16(left < kLanes ? load_first(key + smaller(d, op.head_size), left) : load(key + d)));
-      for (std::size_t pair = 0; pair < kLanes; pair += 2) __builtin_memcpy(to + pair * kLanes, rounded + pair, 4);
-    }
-  }
+  put_in_panels(op.key, op.stride, op.length, op.head_size, key_panels);
+  if (op.relative_key)
+    put_in_panels(op.relative_key + relative.first * op.relative_stride, op.relative_stride, relative.count,
+                  op.head_size, relative_panels);
+  if (op.relative_query)
+    pack({.x = op.relative_query + relative.first * op.relative_stride,
+          .stride = op.relative_stride,
+          .rows = relative.count,
+          .size = op.head_size,
+          .y = relative_query,
+          .y_stride = size});
   for (std::size_t d = 0; d < width; d += kLanes)
     for (std::size_t j = 0; j < keys; j += 2) {
       const float* value = op.value + j * op.stride + d;
@@ -55,6 +97,24 @@ BERTHA_NOINLINE void attend_bf16(const Attention& op, void (*pack)(const RoundRo
               .k = size,
               .n_panels = padded(block.size()) / kLanes,
               .scratch = product});
+    if (relative.count > 0)
+      add_relative(op, relative, i, rows, block, scores, score_stride,
+                   RelativeBf16{relative,
+                                multiply,
+                                {.a = query,
+                                 .a_stride = size,
+                                 .panels = relative_panels,
+                                 .out_stride = relative.stride,
+                                 .rows = rows,
+                                 .k = size,
+                                 .scratch = product},
+                                {.a = relative_query,
+                                 .a_stride = size,
+                                 .panels = key_panels,
+                                 .out = relative.by_key,
+                                 .out_stride = 2 * kLanes,
+                                 .k = size,
+                                 .scratch = product}});
     for (std::size_t r = 0; r < rows; ++r) factor[r] = 1.0f / exponentials(op, i + r, block, scores + r * score_stride);
     pack({.x = scores + block.begin,
           .stride = score_stride,

@@ -65,8 +65,52 @@ BERTHA_LANE_INLINE void put_probabilities(const float* scores, F32x16 most, std:
   }
 }
 
+/// Quantises rows [count, size] into panels, which are filled up with zeros; k' is whole vectors. `row` is memory for
+/// one.
+BERTHA_NOINLINE void put_in_panels(const float* x, std::size_t stride, std::size_t count, std::size_t size,
+                                   std::int8_t* row, std::int8_t* panels, float* scale) {
+  const PanelLayout<std::int8_t> layout(count, size, kLanes);
+  for (std::size_t j = 0; j < padded(count); ++j) {
+    scale[j] = j < count ? quantise_row(x + j * stride, size, row) : 0.0f;
+    std::int8_t* to = panels + layout.at(j, 0);
+    for (std::size_t d = 0; d < layout.depth(); d += 4, to += 4 * kLanes) {
+      std::uint32_t four = 0;
+      if (j < count) __builtin_memcpy(&four, row + d, 4);
+      __builtin_memcpy(to, &four, 4);
+    }
+  }
+}
+
+/// What add_relative multiplies in int8: by `multiply`, as the products say that attend_s8 begins with.
+struct RelativeS8 {
+  const Relative& relative;
+  void (*multiply)(const GemmS8&);
+  GemmS8 of_queries, of_keys;
+  BERTHA_LANE_INLINE void by_query(KeyRange used) const {
+    GemmS8 product = of_queries;
+    product.panels += used.begin * product.k;
+    product.scale += used.begin;
+    product.out = relative.by_query + used.begin;
+    product.n_panels = used.size() / kLanes;
+    multiply(product);
+  }
+  BERTHA_LANE_INLINE void by_key(KeyRange used, std::size_t key, std::size_t panels) const {
+    GemmS8 product = of_keys;
+    product.a += used.begin * product.a_stride;
+    product.a_scale += used.begin;
+    product.panels += key * product.k;
+    product.scale += key;
+    product.rows = smaller(used.end, relative.count) - used.begin;
+    product.n_panels = panels;
+    multiply(product);
+  }
+};
+
 /// Exact on every level: rows of q and k are quantised over head_size, columns of v over the keys.
-/// score = float(q . k) * ((q_scale * scale) * k_scale[j]) + bias; e = exp(score - max); p = round_even(255 e), 0 to
+/// score = float(q . k) * ((q_scale * scale) * k_scale[j]) + bias, or, with m = relative_row[j - i], rows of relative
+/// keys and queries quantised like those of k and q, (float(q . k) * ((q_scale * scale) * k_scale[j]) +
+/// float(q . relative_key[m]) * ((q_scale * scale) * its scale)) + float(k . relative_query[m]) * (its scale *
+/// k_scale[j]); e = exp(score - max); p = round_even(255 e), 0 to
 /// 255; context = float(sum p v) * ((1 / float(sum p)) * v_scale[d]). A row of q, or a column of v, with a NaN or
 /// infinity gives NaN there; one of k gives NaN everywhere. Fine: p = round_even(32767 e) = 256 high + low, f = 1 /
 /// float(sum p); context = float(sum high v) * ((256 f) * v_scale[d]) + float(sum low v) * (f * v_scale[d]). The
@@ -90,19 +134,27 @@ BERTHA_NOINLINE void attend_s8(const Attention& op, void (*pack)(const QuantiseR
   std::int32_t* sums = scratch.take<std::int32_t>(kQueryBlock * kLanes);  // of probabilities, lane by lane
   float* totals = scratch.take<float>(kQueryBlock * kLanes);              // of e
   float* context = scratch.take<float>(kQueryBlock * width);
-  std::byte* product = scratch.take<std::byte>(product_scratch(kQueryBlock));
-  std::int8_t* key_row = query;
+  const Relative relative(op, scratch);
+  std::byte* product = scratch.take<std::byte>(product_scratch(relative.rows_at_once(kQueryBlock)));
+  const std::size_t relative_rows = padded(relative.count);
+  std::int8_t* relative_panels = scratch.take<std::int8_t>(relative_rows * width);
+  float* relative_key_scale = scratch.take<float>(relative_rows);
+  std::int8_t* relative_query = scratch.take<std::int8_t>(relative_rows * query_stride);  // as `pack` writes it
+  float* relative_query_scale = scratch.take<float>(relative_rows);
   float factor[kQueryBlock], high_factor[kQueryBlock];
 
-  for (std::size_t j = 0; j < keys; ++j) {
-    key_scale[j] = j < op.length ? quantise_row(op.key + j * op.stride, op.head_size, key_row) : 0.0f;
-    std::int8_t* to = key_panels + key_layout.at(j, 0);
-    for (std::size_t d = 0; d < width; d += 4, to += 4 * kLanes) {
-      std::uint32_t four = 0;
-      if (j < op.length) __builtin_memcpy(&four, key_row + d, 4);
-      __builtin_memcpy(to, &four, 4);
-    }
-  }
+  put_in_panels(op.key, op.stride, op.length, op.head_size, query, key_panels, key_scale);
+  if (op.relative_key)
+    put_in_panels(op.relative_key + relative.first * op.relative_stride, op.relative_stride, relative.count,
+                  op.head_size, query, relative_panels, relative_key_scale);
+  if (op.relative_query)
+    pack({.x = op.relative_query + relative.first * op.relative_stride,
+          .stride = op.relative_stride,
+          .rows = relative.count,
+          .size = op.head_size,
+          .q = relative_query,
+          .q_stride = query_stride,
+          .scale = relative_query_scale});
   for (std::size_t d = 0; d < width; d += kLanes)
     quantise_columns(op.value + d, op.stride, op.length, keys, value_panels + value_layout.at(d, 0), value_scale + d);
 
@@ -128,6 +180,28 @@ BERTHA_NOINLINE void attend_s8(const Attention& op, void (*pack)(const QuantiseR
               .k = width,
               .n_panels = padded(block.size()) / kLanes,
               .scratch = product});
+    if (relative.count > 0)
+      add_relative(op, relative, i, rows, block, scores, score_stride,
+                   RelativeS8{relative,
+                              multiply,
+                              {.a = query,
+                               .a_stride = query_stride,
+                               .a_scale = factor,
+                               .panels = relative_panels,
+                               .scale = relative_key_scale,
+                               .out_stride = relative.stride,
+                               .rows = rows,
+                               .k = width,
+                               .scratch = product},
+                              {.a = relative_query,
+                               .a_stride = query_stride,
+                               .a_scale = relative_query_scale,
+                               .panels = key_panels,
+                               .scale = key_scale,
+                               .out = relative.by_key,
+                               .out_stride = 2 * kLanes,
+                               .k = width,
+                               .scratch = product}});
     // In three loops over the rows, of which each has many short chains: a fold is one long one.
     for (std::size_t r = 0; r < rows; ++r) {
       const KeyRange seen = keys_of(op, i + r);

@@ -83,6 +83,13 @@ BERTHA_INLINE F32x16 load_first(const float* p, std::size_t n) {
   const Mask16 mask = lanes_below(n);
   return {_mm256_maskload_ps(p, mask.lo), _mm256_maskload_ps(p + 8, mask.hi)};
 }
+BERTHA_INLINE __m256 load_8_steps(const float* p, const std::uint32_t* index) {
+  const __m256i steps = _mm256_sub_epi32(load_256(index), _mm256_set1_epi32(static_cast<int>(*index)));
+  return _mm256_permutevar8x32_ps(_mm256_loadu_ps(p + *index), steps);
+}
+BERTHA_INLINE F32x16 load_steps(const float* p, const std::uint32_t* index) {
+  return {load_8_steps(p, index), load_8_steps(p, index + 8)};
+}
 BERTHA_INLINE F32x16 load_s8(const std::int8_t* p) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),

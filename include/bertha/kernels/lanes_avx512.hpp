@@ -68,6 +68,10 @@ BERTHA_INLINE F32x16 broadcast(float x) { return {_mm512_set1_ps(x)}; }
 BERTHA_INLINE F32x16 load(const float* p) { return {_mm512_loadu_ps(p)}; }
 BERTHA_INLINE Mask16 lanes_below(std::size_t n) { return {static_cast<__mmask16>((1u << n) - 1)}; }
 BERTHA_INLINE F32x16 load_first(const float* p, std::size_t n) { return {_mm512_maskz_loadu_ps(lanes_below(n).v, p)}; }
+BERTHA_INLINE F32x16 load_steps(const float* p, const std::uint32_t* index) {
+  const __m512i steps = _mm512_sub_epi32(load_512(index), _mm512_set1_epi32(static_cast<int>(*index)));
+  return {_mm512_permutexvar_ps(steps, _mm512_loadu_ps(p + *index))};
+}
 BERTHA_INLINE F32x16 load_s8(const std::int8_t* p) {
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
 }

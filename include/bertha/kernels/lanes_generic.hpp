@@ -88,6 +88,12 @@ inline F32x16 load_first(const float* p, std::size_t n) {
   BERTHA_EACH_LANE r.lane[j] = j < n ? p[j] : 0.0f;
   return r;
 }
+/// p[index[j]] of indices of which each is the one before or one more. Up to p[index[0] + 15] may be read.
+inline F32x16 load_steps(const float* p, const std::uint32_t* index) {
+  F32x16 r;
+  BERTHA_EACH_LANE r.lane[j] = p[index[j]];
+  return r;
+}
 /// Sixteen int8, widened.
 inline F32x16 load_s8(const std::int8_t* p) {
   F32x16 r;

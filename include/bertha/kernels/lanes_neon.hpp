@@ -87,6 +87,11 @@ BERTHA_INLINE F32x16 load_first(const float* p, std::size_t n) {
   for (std::size_t j = 0; j < n; ++j) first[j] = p[j];
   return load(first);
 }
+BERTHA_INLINE F32x16 load_steps(const float* p, const std::uint32_t* index) {
+  alignas(64) float steps[kLanes];
+  for (std::size_t j = 0; j < kLanes; ++j) steps[j] = p[index[j]];
+  return load(steps);
+}
 BERTHA_INLINE float32x4_t widen_s16(int16x4_t a) { return vcvtq_f32_s32(vmovl_s16(a)); }
 BERTHA_INLINE F32x16 load_s8(const std::int8_t* p) {
   const int16x8_t lo = vmovl_s8(vld1_s8(p)), hi = vmovl_s8(vld1_s8(p + 8));

@@ -88,8 +88,10 @@ struct GemmS8 {
 };
 
 /// context[i, :] = softmax_j(q[i] . k[j] * scale + bias[j - i]) v[j], for all rows i of one sequence, one attention
-/// head. With a window, over the keys |j - i| <= window only: the sum of a row begins with the first of them, a product
-/// has the probability 0 for the others, and blocks of keys that no row of a block sees are not computed.
+/// head. Disentangled, with m = relative_row[j - i], there is no bias, and q[i] . relative_key[m] * scale + k[j] .
+/// relative_query[m] are added, or one of the two. With a window, over the keys |j - i| <= window only: the sum of a
+/// row begins with the first of them, a product has the probability 0 for the others, and blocks of keys that no row of
+/// a block sees are not computed.
 struct Attention {
   const float* query = nullptr;  // [length, head_size]
   const float* key = nullptr;    // [length, head_size]
@@ -100,10 +102,15 @@ struct Attention {
   float scale = 0;           // BERT's is attention_scale(head_size)
   float* context = nullptr;  // [length, head_size]: nothing past head_size is written
   std::size_t context_stride = 0;
-  std::byte* scratch = nullptr;  // attention_scratch(length, head_size) bytes, 64-byte aligned
+  std::byte* scratch = nullptr;  // attention_scratch(length, head_size, relative rows) bytes, 64-byte aligned
   bool fine = false;             // int8 only: probabilities in 15 bits, by one more product of bytes
   const float* bias = nullptr;   // of distance 0, between those of distances 1 - length and length - 1; null: none
   std::size_t window = 0;        // 0: every row sees every key
+  // Of distance 0, between those of 1 - length and of length rounded up to 32, less 1: each is the one before or one
+  // more. Null: there is neither of the two.
+  const std::uint32_t* relative_row = nullptr;
+  const float *relative_key = nullptr, *relative_query = nullptr;  // [relative rows, head_size] each, or null
+  std::size_t relative_stride = 0;                                 // of both, as stride
 };
 
 /// Turns each pair (a, b) = (x[r, d], x[r, d + h]), d < h = size / 2, by an angle, in place:
@@ -317,13 +324,21 @@ inline constexpr std::size_t kQueryBlock = 48;
 
 inline constexpr std::size_t kQueryBlockBf16 = 64;  // whole tiles of AMX
 
+/// Relative queries that the keys of two panels are multiplied with for a block, in whole panels.
+inline constexpr std::size_t kRelativeRows = kQueryBlockBf16 + 48;
+
 /// Bytes of scratch that any attention needs for a sequence of `length`; the same on every level.
 /// Keys and values in panels, a block's score rows and rounded or quantised probabilities, queries, scales, and what
-/// the products take.
-constexpr std::size_t attention_scratch(std::size_t length, std::size_t head_size) {
+/// the products take. Where there are relative rows, those that the length reaches, in panels and packed, and what they
+/// are multiplied to.
+constexpr std::size_t attention_scratch(std::size_t length, std::size_t head_size, std::size_t relative_rows = 0) {
   const std::size_t keys = round_up(length, 32), size = round_up(head_size, 32);
-  return sizeof(float) * (2 * keys * size + kQueryBlockBf16 * (2 * keys + kLanes + 2 * size) + keys + 3 * size) +
-         product_scratch(kQueryBlockBf16);
+  const std::size_t reached = padded(relative_rows < 2 * keys ? relative_rows : 2 * keys);
+  const std::size_t relative =
+      reached * (2 * size + 2 + kQueryBlockBf16) + kLanes * (2 * kQueryBlockBf16 + 4 * kRelativeRows + kLanes);
+  return sizeof(float) * (2 * keys * size + kQueryBlockBf16 * (2 * keys + kLanes + 2 * size) + keys + 3 * size +
+                          (reached > 0 ? relative : 0)) +
+         product_scratch(reached > 0 ? kRelativeRows : kQueryBlockBf16);
 }
 
 BERTHA_STRICT_BEGIN
