@@ -34,7 +34,17 @@ constexpr std::string_view to_string(PrecisionKind precision) noexcept {
 enum class PositionScheme : std::uint8_t {
   absolute,       ///< nothing beside the rows of the position table, which are added to the embeddings
   distance_bias,  ///< attention adds to each score a number for the distance from query to key
-  rotary          ///< attention turns queries and keys by angles that grow with a token's place
+  rotary,         ///< attention turns queries and keys by angles that grow with a token's place
+  disentangled    ///< attention adds products with keys and queries of the distance from query to key
+};
+
+/// Keys and queries of distances, which attention multiplies with queries and keys of tokens: those of each layer, in
+/// rows of which neighbours may share one.
+struct DisentangledConfig {
+  std::size_t rows = 0;
+  std::size_t reach = 0;  ///< the distance from which on, either way, the last row stands for all
+  bool relative_keys = false;
+  bool relative_queries = false;
 };
 
 /// Where the norms of a layer are: behind the sum of a block and what it read, or before the block.
@@ -45,6 +55,7 @@ struct LayerConfig {
   std::string weights;  ///< what the names of its tensors begin with
   /// Every linear layer and norm has a bias; else those have one of which the file holds it.
   bool needs_bias = true;
+  std::size_t stored = 0;  ///< its number among those that the file has
 };
 
 /// What a layer makes of places, beside its weights, which other layers may share.
@@ -74,6 +85,8 @@ struct ModelConfig {
   std::optional<std::uint32_t> position_padding_id;
   bool position_table = true;  ///< there is one; its rows are added to the embeddings, whatever the scheme
   PositionScheme position_scheme = PositionScheme::absolute;
+  DisentangledConfig disentangled;  ///< where position_scheme is that
+  std::size_t score_terms = 1;      ///< scores are divided by the root of that times the head size
   NormPlace norm_place = NormPlace::post;
   bool needs_bias = true;      ///< as in LayerConfig
   bool gating = false;         ///< feed-forward networks multiply the activation by a second product
@@ -95,8 +108,13 @@ struct ModelConfig {
   std::vector<std::uint32_t> layer_weights;
 
   std::size_t stored_layer(std::size_t index) const { return layer_weights.empty() ? index : layer_weights[index]; }
+  std::size_t stored_layers() const {
+    std::size_t count = layer_weights.empty() ? num_hidden_layers : 0;
+    for (const std::size_t number : layer_weights) count = number < count ? count : number + 1;
+    return count;
+  }
   LayerConfig layer(std::size_t index) const {
-    return {"encoder.layer." + std::to_string(stored_layer(index)), needs_bias};
+    return {"encoder.layer." + std::to_string(stored_layer(index)), needs_bias, stored_layer(index)};
   }
   LayerSight sight(std::size_t index) const {
     return {key_windows.empty() ? key_window : key_windows[index], rotary_tables.empty() ? 0 : rotary_tables[index]};

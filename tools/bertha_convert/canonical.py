@@ -6,12 +6,13 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import layout
 from .config import Config
+from .disentangled import Relative
 from .errors import fail
 from .families import EMBEDDING, MASKED, Buckets, Dense, Family, Head, MaskedHead, Names, Transform, unwrapped
 from .load_report import check_trained
@@ -217,6 +218,45 @@ def _distance_bias(source: Checkpoint, rows: int, config: Config) -> layout.Tens
     return {"encoder.distance_bias": layout.stored(layout.rows(np.ascontiguousarray(values)))}
 
 
+def _normalised(source: Checkpoint, name: str, x: np.ndarray, eps: float) -> np.ndarray:
+    """A LayerNorm of rows in float64."""
+    centred = x - x.mean(axis=1, keepdims=True)
+    scaled = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + eps)
+    return scaled * source.take_vector(f"{name}.weight", x.shape[1]) + source.take_vector(f"{name}.bias", x.shape[1])
+
+
+def _relative_embeddings(source: Checkpoint, relative: Relative, config: Config) -> np.ndarray:
+    """What layers make relative keys and queries of, for each row of the file, in float64."""
+    names = source.family.disentangled
+    table = load(*source.find(names.table, relative.count, config["hidden_size"])).astype(np.float64)
+    return (_normalised(source, names.norm, table, config["layer_norm_eps"]) if relative.norm else table)[relative.embeddings]
+
+
+def _relative(source: Checkpoint, relative: Relative, layers: Sequence[str], config: Config) -> layout.Tensors:
+    """Relative keys and queries of all layers, attention head by attention head. Queries are scaled, as scores are."""
+    hidden, heads, names = config["hidden_size"], config["num_attention_heads"], source.family.disentangled
+    embeddings, scale = _relative_embeddings(source, relative, config), 1 / math.sqrt(hidden // heads * config["score_terms"])
+    tensors = {"encoder.relative_rows": layout.stored(layout.vector(relative.rows))}
+    for wanted, target, own, shared, bias, factor in (
+        (relative.keys, "relative_keys", names.key, source.family.names.key, names.key_bias, 1.0),
+        (relative.queries, "relative_queries", names.query, source.family.names.query, True, scale),
+    ):
+        if not wanted:
+            continue
+        linears = [f"{layer}.{shared if relative.shared else own}" for layer in layers]
+        matrices = [source.find(f"{name}.weight", hidden, hidden) for name in linears]
+        biases = [source.take_vector(f"{name}.bias", hidden) if bias else 0 for name in linears]
+
+        def blocks(matrices: Any = matrices, biases: Any = biases, factor: float = factor) -> Iterator[np.ndarray]:
+            for matrix, each in zip(matrices, biases):
+                made = (embeddings @ load(*matrix).astype(np.float64).T + each) * factor
+                yield np.concatenate(np.split(made.astype(np.float32), heads, axis=1))
+
+        rows = layout.Rows(len(layers) * heads * len(embeddings), hidden // heads, blocks)
+        tensors |= layout.table(f"encoder.{target}", rows, config["precision"])
+    return tensors
+
+
 def _output(source: Checkpoint, name: str, label_count: int, hidden: int) -> layout.Tensors:
     """A head's last linear layer, as rows."""
     if source.has(f"{name}.weight") and (found := source.stored[source.names[f"{name}.weight"]].shape)[:1] != (
@@ -297,6 +337,7 @@ def _masked(source: Checkpoint, head: MaskedHead, config: Config, tie: bool, whe
     """
     hidden, width, count = config["hidden_size"], config["embedding_size"], config["vocab_size"]
     weight, bias, word = f"{head.decoder}.weight", f"{head.decoder}.bias", f"{source.family.names.word}.weight"
+    tie = tie or head.always_tied
     tied = tie and (not source.has(weight) or _same(source, word, weight, (count, width)))
     if tie and not source.has(bias):
         bias = head.bias
@@ -329,11 +370,12 @@ def convert(
     keep: tuple[str, ...],
     bucket_rows: int | None = None,
     tie: bool = True,
+    relative: Relative | None = None,
 ) -> Encoder:
     """The canonical tensors of a checkpoint, matrices not read yet, by a config that is already in the form of tools/format.md.
 
-    `layers` are the checkpoint's names of those that are stored, `biases` says which parts have them, `bucket_rows` the rows of its table of distances, `tie` is
-    config.json's tie_word_embeddings.
+    `layers` are the checkpoint's names of those that are stored, `biases` says which parts have them, `bucket_rows` the rows
+    of its table of distances, `tie` is config.json's tie_word_embeddings, `relative` what disentangled attention has.
     """
     source = Checkpoint(stored, family, biases)
     kind, precision = config["head"], config["precision"]
@@ -345,6 +387,8 @@ def convert(
     tensors |= places.tensors(config["max_position_embeddings"], config["hidden_size"] // config["num_attention_heads"])
     if bucket_rows is not None:
         tensors |= _distance_bias(source, bucket_rows, config)
+    if relative:
+        tensors |= _relative(source, relative, layers, config)
     for index, layer in enumerate(layers):
         tensors |= _layer(source, index, layer, config, precision)
     if family.norms_before:

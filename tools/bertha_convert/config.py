@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from .disentangled import flag
 from .errors import fail
-from .families import EMBEDDING, FAMILIES, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN, TOKENIZERS_ALONE, PARTS, PUBLISHED, Family, Head, Size
+from .families import EMBEDDING, FAMILIES, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN, PARTS, PUBLISHED, Family, Head, Size
 from .load_report import some
 
 ENDINGS = {
@@ -29,8 +30,10 @@ ACTIVATIONS = {
     "silu": "silu",
     "swish": "silu",
 }
+POOLER_ACTIVATIONS = {"tanh": "tanh", "relu": "relu", "gelu": "gelu", "gelu_python": "gelu"}
 PROBLEM_TYPES = (None, "regression", "single_label_classification", "multi_label_classification")
 LARGEST_SIZE = 2**24
+LONGEST = 65536  # tokens of a sequence without a position table, which is no limit: as many as int8 sums are exact for
 Config = dict[str, Any]
 
 
@@ -44,9 +47,6 @@ def family(config: Config, path: Path) -> Family:
         patterns = {known: rf"{family.class_name}(Model|LMHeadModel|For\w+)" for known, family in FAMILIES.items()}
         matches = (known for known, p in patterns.items() if any(re.fullmatch(p, str(c)) for c in architectures))
         name = next(matches, None)
-    if isinstance(name, str) and name in TOKENIZERS_ALONE:
-        do = "--tokenizer makes a file of its tokenizer alone."
-        raise fail(f"model_type '{name}' needs what the encoder lacks: {TOKENIZERS_ALONE[name]}", where=path, do=do)
     if not isinstance(name, str) or name not in FAMILIES:
         expected = ", ".join(FAMILIES)
         if name is None:
@@ -59,6 +59,9 @@ def family(config: Config, path: Path) -> Family:
     for key, value in plain.items():
         if key not in FAMILIES[name].only and config.get(key, value) not in (value, None):
             raise fail(f"{key} is not supported", where=path, expected=value, got=config[key])
+    for key, value, what in FAMILIES[name].refused:
+        if config.get(key, value) not in (value, None):
+            raise fail(f"{key}: {what} is not supported", where=path, expected=value, got=config[key])
     if config.get("quantization_config"):
         do = "Take the checkpoint that it was made from."
         raise fail("quantization_config: quantised checkpoints are not supported", where=path, do=do)
@@ -92,6 +95,9 @@ def sizes(config: Config, family: Family, path: Path) -> Config:
         raise fail("head_dim is not supported", where=path, expected=f"{head_size}, or none", got=config["head_dim"])
     if family.angles and head_size % 2:
         raise fail("attention heads are turned in pairs of numbers", where=path, expected="an even size", got=head_size)
+    if family.disentangled and config.get("attention_head_size", head_size) != head_size:
+        what = "attention_head_size is no hidden_size / num_attention_heads"
+        raise fail(what, where=path, expected=head_size, got=config["attention_head_size"])
     return result
 
 
@@ -166,6 +172,21 @@ def pooling(config: Config, head: Head, path: Path) -> str | None:
     if value not in modes:
         raise fail(f"{name} is not supported", where=path, expected=" or ".join(modes), got=value)
     return modes[value]
+
+
+def chosen(config: Config, family: Family, kind: str, path: Path) -> Family:
+    """The family as config.json chooses between its heads' layers and activations."""
+    head = family.heads.get(kind)
+    if head and head.dense and head.dense.key:
+        size = config.get("pooler_hidden_size", hidden := size_of(config, family.sizes["hidden_size"], path))
+        if size != hidden:
+            raise fail("pooler_hidden_size is another than hidden_size", where=path, expected=hidden, got=size)
+        act = activation(config, head.dense.key, head.dense.activation, path, POOLER_ACTIVATIONS)
+        heads = family.heads | {kind: head._replace(dense=head.dense._replace(activation=act))}
+        family = family._replace(heads=heads)
+    if family.new_masked and not flag(config, "legacy", True, path):
+        family = family._replace(masked=family.new_masked)
+    return family
 
 
 def layer_norm_eps(config: Config, family: Family, path: Path) -> float:

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import FORMAT, VERSION, canonical, config as model_config, container, layout, load_report, not_carried, onnx_file, selftest
-from . import adapter as lora, rotary, sentence_transformers, tokenizer
+from . import adapter as lora, disentangled, rotary, sentence_transformers, tokenizer
 from .checkpoint import has_unread_weights, is_read_by_others, no_weights, other_files, read_checkpoint, weight_files
 from .errors import NOTHING, fail
-from .families import EMBEDDING, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKENIZERS_ALONE, Family, Head
+from .families import EMBEDDING, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, Family, Head
 from .load_report import some
 from .source import AnyTensor, read_optional_json, sha256
 
@@ -61,6 +61,7 @@ class Layers(NamedTuple):
     names: list[str]
     places: rotary.Places
     biases: dict[str, bool]
+    relative: disentangled.Relative | None
 
 
 def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> tuple[Json, Layers]:
@@ -77,6 +78,13 @@ def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> 
     of_places = places.config()
     stored = {name: number for number, name in enumerate(dict.fromkeys(names))}
     more: Json = {}
+    if family.optional_positions and not disentangled.flag(raw, "position_biased_input", True, path):
+        sizes["max_position_embeddings"], more["position_table"] = model_config.LONGEST, False
+    if (terms := disentangled.score_terms(raw, family, path)) > 1:
+        more["score_terms"] = terms
+    relative = disentangled.read(raw, family, sizes["max_position_embeddings"], path)
+    if relative:
+        more["disentangled"] = relative.fields()
     if family.always_projects and sizes["embedding_size"] == sizes["hidden_size"]:
         more["embedding_projection"] = True
     if len(stored) < len(names):
@@ -96,7 +104,7 @@ def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> 
         "norm_place": "pre" if family.norms_before else "post",
         "gating": family.names.factor is not None,
         "bias": all(has for part, has in biases.items() if part != "decoder"),
-        "position_scheme": "distance_bias" if family.buckets else "rotary" if family.angles else "absolute",
+        "position_scheme": "disentangled" if relative else "distance_bias" if family.buckets else "rotary" if family.angles else "absolute",
         "key_window": of_places.pop("key_window"),
         "max_length": sizes["max_position_embeddings"],
         "model_max_length": tokenizer.UNLIMITED,
@@ -110,7 +118,7 @@ def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> 
     }
     if (chosen := family.heads.get(head)) and chosen.transform:
         config |= _transform(raw, chosen, config, biases["head"], path)
-    return config, Layers(list(stored), places, biases)
+    return config, Layers(list(stored), places, biases, relative)
 
 
 def _transform(raw: Json, head: Head, config: Json, has_bias: bool, path: Path) -> Json:
@@ -192,6 +200,7 @@ def _model_parts(
     adapter = lora.read(options.adapter) if options.adapter else None
     raw, warnings = lora.configured(adapter, raw, family) if adapter else (raw, [])
     config, layers = _encoder_config(raw, family, options, path)
+    family = model_config.chosen(raw, family, config["head"], path)
     vector = None
     if config["head"] == EMBEDDING:
         modules = modules or sentence_transformers.Modules(folder)
@@ -217,7 +226,8 @@ def _model_parts(
         stored, weights = lora.merge(adapter, stored, family), weights + adapter.files()
     bucket_rows = model_config.bucket_rows(raw, family, path)
     tie = raw.get("tie_word_embeddings", True) is not False
-    encoder = canonical.convert(stored, family, config, *layers, folder, options.keep, bucket_rows, tie)
+    *made, relative = layers
+    encoder = canonical.convert(stored, family, config, *made, folder, options.keep, bucket_rows, tie, relative)
     config["pooler"] = encoder.pooler
     if config["head"] == MASKED:
         config["masked_lm"] = {"activation": _masked_activation(raw, family, config, folder), "tied": encoder.tied}
@@ -233,12 +243,14 @@ def _tokenizer_parts(options: Options, raw: Json | None) -> Parts:
     """The parts of a file without weights."""
     folder = options.folder
     positions, types = model_config.LARGEST_SIZE, True
-    if raw is not None and str(raw.get("model_type")) not in TOKENIZERS_ALONE:
+    if raw is not None:
         path = folder / "config.json"
         family = model_config.family(raw, path)
         sizes = model_config.sizes(raw, family, path)
         offset = _position_offset(model_config.padding_id(raw, family, sizes, path))
         positions, types = sizes["max_position_embeddings"] - offset, sizes["type_vocab_size"] > 0
+        if family.optional_positions and not disentangled.flag(raw, "position_biased_input", True, path):
+            positions = model_config.LONGEST
     resolved = tokenizer.resolve(folder, raw or {}, question_answering=False, reads_types=types)
     limit = _limit(resolved.model_max_length, positions)
     config = {"kind": "tokenizer", "max_length": limit, "model_max_length": resolved.model_max_length}
@@ -312,7 +324,7 @@ def _metadata(
         "crc32": checksums,
     }
     fields = {"normalizer", "embedding_projection", "layer_weights", "embedding", "score_function", "masked_lm"}
-    fields |= {"position_table", "key_windows", "rotary_tables", "pooling", "token_layers"}
+    fields |= {"position_table", "score_terms", "key_windows", "rotary_tables", "pooling", "token_layers"}
     needs_2 = fields & (values["tokenizer"].keys() | values["config"].keys())
     newer = (
         values["tokenizer"]["kind"] in ("unigram", "character_bpe")

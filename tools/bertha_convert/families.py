@@ -6,7 +6,7 @@ and 4.57.6, which agree.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 WRAPPERS = {  # what training puts into names, in any order, and where it comes from; all but the last before any part
     "module.": "a parallel training",
@@ -38,6 +38,7 @@ class Dense(NamedTuple):
 
     name: str
     activation: str
+    key: str | None = None  # of config.json, where it names another
 
 
 class Transform(NamedTuple):
@@ -66,6 +67,7 @@ class MaskedHead(NamedTuple):
     decoder: str
     bias: str  # its tensor, where the decoder hasn't one
     activation: str | tuple[str, str] | None = None  # None: the encoder's; a tuple: its name in config.json, and the default
+    always_tied: bool = False  # whatever config.json has
 
 
 class Names(NamedTuple):
@@ -128,6 +130,21 @@ class Local(NamedTuple):
     every: Size  # without it: every so many layers, from the first on, one sees all
 
 
+class Disentangled(NamedTuple):
+    """Keys and queries of relative positions, which attention multiplies with the queries and keys of tokens.
+
+    They are linear layers of a table of embeddings; a layer with shared ones has those that make keys and queries of tokens.
+    """
+
+    table: str = "encoder.rel_embeddings.weight"
+    norm: str = "encoder.LayerNorm"  # of the table, where config.json asks for one
+    key: str = "attention.self.pos_key_proj"
+    query: str = "attention.self.pos_query_proj"
+    key_bias: bool = True
+    buckets: bool = True  # of distances, where config.json has some, and one may share layers
+    counts_all: bool = False  # of pos_att_type, whatever is computed, and twice what is named twice
+
+
 class Family(NamedTuple):
     """One family. Values that most have are the defaults."""
 
@@ -143,9 +160,13 @@ class Family(NamedTuple):
     activations: dict[str, str] = {}  # words for them, where they are a family's own
     layer_norm_eps: str | None = "layer_norm_eps"  # its name in config.json; None: it is always the default
     default_layer_norm_eps: float = 1e-12
+    new_masked: MaskedHead | None = None  # where config.json has `legacy` false
+    refused: tuple[tuple[str, Any, str], ...] = ()  # keys of config.json, what each must be, and what it is otherwise
+    optional_positions: bool = False  # config.json says by `position_biased_input` whether there is a position table
     padding_id: int | None = None  # default of pad_token_id, where positions are counted from it; None: from 0
     reads_padding_id: bool = True  # else it is the default, whatever config.json has
     buckets: Buckets | None = None
+    disentangled: Disentangled | None = None
     pooler: Dense | None = Dense("pooler.dense", "tanh")  # the encoder's own
     names: Names = Names()
     groups: Groups | None = None
@@ -467,17 +488,57 @@ JINA_V3 = XLM_ROBERTA._replace(
     angles=(Angles(None, "rope_theta", 20_000.0),),
     position_table=False,
 )
+DEBERTA_V2 = Family(
+    model_type="deberta-v2",
+    class_name="DebertaV2",
+    prefix="deberta.",
+    sizes=_sizes(
+        vocab_size=128100,
+        hidden_size=1536,
+        num_hidden_layers=24,
+        num_attention_heads=24,
+        intermediate_size=6144,
+        type_vocab_size=0,
+    )
+    | {"embedding_size": Size(("hidden_size", "embedding_size"), 1536), "type_vocab_size": Size(("type_vocab_size",), 0, 0)},
+    heads=_heads(Head("classifier", Dense("pooler.dense", "gelu", "pooler_hidden_act"))),
+    masked=MaskedHead(
+        "cls.predictions.transform.dense",
+        "cls.predictions.transform.LayerNorm",
+        "cls.predictions.decoder",
+        "cls.predictions.bias",
+    ),
+    new_masked=MaskedHead(
+        "lm_predictions.lm_head.dense",
+        "lm_predictions.lm_head.LayerNorm",
+        "lm_predictions.lm_head.decoder",
+        "lm_predictions.lm_head.bias",
+        always_tied=True,
+    ),
+    unused=(
+        "pooler.",
+        "cls.",
+        "lm_predictions.",
+        "mask_predictions.",
+        "classifier.",
+        "qa_outputs.",
+        "embeddings.position_embeddings.",
+    ),
+    default_layer_norm_eps=1e-7,
+    refused=(("conv_kernel_size", 0, "a convolution beside the first layer"),),
+    optional_positions=True,
+    disentangled=Disentangled(),
+    pooler=None,
+    names=Names(query="attention.self.query_proj", key="attention.self.key_proj", value="attention.self.value_proj"),
+)
 FAMILIES = {
     family.model_type: family
     for family in (
         *(BERT, ROBERTA, XLM_ROBERTA, CAMEMBERT, DISTILBERT, ELECTRA, ALBERT, MPNET),
-        *(MODERNBERT, NOMIC_BERT, GTE, GTE_PUBLISHED, JINA_V3),
+        *(MODERNBERT, NOMIC_BERT, GTE, GTE_PUBLISHED, JINA_V3, DEBERTA_V2),
     )
 }
 PUBLISHED = {"nomic_bert": ("n_embd", NOMIC_BERT_PUBLISHED)}  # other tables where config.json has that key
-TOKENIZERS_ALONE = {  # model_type -> what of its encoder is missing
-    "deberta-v2": "disentangled attention, whose scores depend on relative positions",
-}
 
 
 def unwrapped(name: str, own: str = "") -> tuple[str, set[str]]:

@@ -131,6 +131,22 @@ def albert(embedding_size: int, groups: int = 1, inner: int = 1) -> Json:
     return {"family": "albert", "act": "gelu_new", "every": 3, "sizes": sizes}
 
 
+def deberta_v2(*terms: str, **sizes: Any) -> Json:
+    """What a DeBERTa-v2 is given beside its sizes: what v3 has, and `sizes`."""
+    v3 = {
+        "type_vocab_size": 0,
+        "relative_attention": True,
+        "pos_att_type": list(terms),
+        "max_relative_positions": -1,
+        "position_buckets": 8,
+        "norm_rel_ebd": "layer_norm",
+        "share_att_key": True,
+        "position_biased_input": False,
+        "layer_norm_eps": 1e-7,
+    }
+    return {"family": "deberta-v2", "cased": True, "every": 3, "sizes": v3 | sizes}
+
+
 MODELS = (
     Tiny("classify_two", SEQUENCE, 2, 32, 4, 64, labels=("negative", "positive"), selftest=True),
     Tiny("classify_deep", SEQUENCE, 12, 16, 2, 24, "gelu_new", cased=True, labels=tuple("abcdefg")),
@@ -248,6 +264,7 @@ MODELS = (
     Tiny("masked_gte", MASKED, 1, 28, 2, 40, selftest=True, **GTE),
     Tiny("masked_jina", MASKED, 1, 28, 2, 40, selftest=True, **JINA),
     Tiny("masked_modern", MASKED, 2, 32, 4, 48, selftest=True, **MODERN),
+    Tiny("deberta_classify", SEQUENCE, 2, 32, 4, 48, labels=tuple("abc"), selftest=True, **deberta_v2("p2c", "c2p")),
     Tiny("masked", MASKED, 2, 32, 4, 48, "gelu_new", selftest=True),
     Tiny("masked_untied", MASKED, 1, 28, 2, 40, "relu", cased=True, selftest=True, sizes={"tie_word_embeddings": False}),
     Tiny("masked_int8", MASKED, 2, 36, 3, 52, precision="int8", selftest=True),
@@ -454,6 +471,20 @@ def write_modern(folder: Path, cased: bool) -> int:
     return engine.get_vocab_size()
 
 
+def write_deberta_v2(folder: Path, _: bool) -> int:
+    """DeBERTa-v2's tokenizer.json."""
+    start = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
+    engine = unigram([*((token, 0.0) for token in start), *pieces(), ("[MASK]", 0.0)], 3)
+    engine.normalizer = tokenizers.normalizers.Sequence([tokenizers.normalizers.Strip(), engine.normalizer])
+    engine.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+    engine.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+    )
+    engine.add_special_tokens([*start, tokenizers.AddedToken("[MASK]", lstrip=True, special=True)])
+    engine.save(str(folder / "tokenizer.json"))
+    return engine.get_vocab_size()
+
+
 TOKENIZERS = {  # the class, and what writes its vocabulary
     "bert": ("BertTokenizer", write_word_pieces),
     "distilbert": ("DistilBertTokenizer", write_word_pieces),
@@ -467,6 +498,7 @@ TOKENIZERS = {  # the class, and what writes its vocabulary
     "nomic_bert": ("BertTokenizer", write_word_pieces),
     "gte": ("BertTokenizer", write_word_pieces),
     "jina_embeddings_v3": ("XLMRobertaTokenizer", write_fairseq),
+    "deberta-v2": ("DebertaV2Tokenizer", write_deberta_v2),
 }
 
 

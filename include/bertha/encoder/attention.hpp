@@ -1,11 +1,13 @@
 // Multi-head self-attention of one layer, with its output projection.
 //
-//     context = concat over attention heads a of softmax(q_a k_a^T / sqrt D + bias_a) v_a
+//     context = concat over attention heads a of softmax(q_a k_a^T / sqrt(D n) + bias_a) v_a
 //     hidden += W_o context + b_o
 //
 // Shapes: hidden and x, of which q, k and v are made, [T, H]; q, k, v [T, D] for each attention head; W_o [H, H]; T
 // tokens of the chunk, H hidden_size, A num_attention_heads, D = H / A; bias_a[i, j], where there is one, depends on
-// j - i alone, as `compute_position_bias` in .../mpnet/modeling_mpnet.py makes it. Where there are angles, q and k are
+// j - i alone, as `compute_position_bias` in .../mpnet/modeling_mpnet.py makes it, or is (q_a[i] pk_a[j - i] + k_a[j]
+// pq_a[j - i]) / sqrt(D n), relative keys and queries of the distance as `DisentangledSelfAttention` in
+// .../deberta_v2/modeling_deberta_v2.py has them, n score_terms, 1 elsewhere. Where there are angles, q and k are
 // turned first, as `apply_rotary_pos_emb` in .../modernbert/modeling_modernbert.py does it. With a window, keys that
 // are further than that from a query take no part. Equals `BertSelfAttention` +
 // `BertSelfOutput` in transformers/models/bert/modeling_bert.py (5.23.0), without dropout and without the norm, which
@@ -29,13 +31,15 @@ using SequenceStarts = std::span<const std::size_t>;
 template <Precision P>
 class SelfAttention {
  public:
-  /// Takes `<layer.weights>.attention.*`. Throws Error{missing_tensor | shape}.
+  /// Takes `<layer.weights>.attention.*` but what `positions` has, which must live as long. Throws Error{missing_tensor
+  /// | shape}.
   SelfAttention(WeightFile& file, const ModelConfig& config, const LayerConfig& layer, const PositionTables& positions)
-      : positions_(positions),
+      : positions_(&positions),
+        stored_layer_(layer.stored),
         num_attention_heads_(config.num_attention_heads),
         head_size_(config.head_size()),
         padded_head_size_(kernels::round_up(head_size_, 16)),
-        scale_(kernels::attention_scale(head_size_)),
+        scale_(kernels::attention_scale(head_size_ * config.score_terms)),
         fine_(std::binary_search(config.fine_attention.begin(), config.fine_attention.end(),
                                  layer.weights + ".attention")),
         query_key_value_(file, layer.weights + ".attention.query_key_value",
@@ -56,7 +60,7 @@ class SelfAttention {
     team.chunk().context.matrix(size.rows, hidden_size());
     for (ThreadMemory& memory : team.members(num_attention_heads_)) {
       memory.query_key_value.matrix(size.rows, 3 * padded_head_size_);
-      memory.attention.reserve(kernels::attention_scratch(size.longest, head_size_));
+      memory.attention.reserve(kernels::attention_scratch(size.longest, head_size_, positions_->relative_rows()));
     }
     query_key_value_.reserve(team, size.rows, num_attention_heads_);
     output_.reserve(team, size.rows);
@@ -87,28 +91,31 @@ class SelfAttention {
       const std::size_t first = starts[s] - starts[0];
       const std::size_t length = starts[s + 1] - starts[s];
       float* query = projected.row(first);
-      positions_.rotate({.x = query, .stride = projected.stride, .rows = length, .size = head_size_}, sight.rotary);
-      positions_.rotate(
+      positions_->rotate({.x = query, .stride = projected.stride, .rows = length, .size = head_size_}, sight.rotary);
+      positions_->rotate(
           {.x = query + padded_head_size_, .stride = projected.stride, .rows = length, .size = head_size_},
           sight.rotary);
-      P::attend(query_key_value_.weight(), attention_head,
-                {.query = query,
-                 .key = query + padded_head_size_,
-                 .value = query + 2 * padded_head_size_,
-                 .stride = projected.stride,
-                 .length = length,
-                 .head_size = head_size_,
-                 .scale = scale_,
-                 .context = context.row(first) + attention_head * head_size_,
-                 .context_stride = context.stride,
-                 .scratch = memory.attention.reserve(kernels::attention_scratch(length, head_size_)),
-                 .fine = fine_,
-                 .bias = positions_.distance_bias(attention_head),
-                 .window = sight.window});
+      kernels::Attention attention = {.query = query,
+                                      .key = query + padded_head_size_,
+                                      .value = query + 2 * padded_head_size_,
+                                      .stride = projected.stride,
+                                      .length = length,
+                                      .head_size = head_size_,
+                                      .scale = scale_,
+                                      .context = context.row(first) + attention_head * head_size_,
+                                      .context_stride = context.stride,
+                                      .scratch = memory.attention.reserve(
+                                          kernels::attention_scratch(length, head_size_, positions_->relative_rows())),
+                                      .fine = fine_,
+                                      .bias = positions_->distance_bias(attention_head),
+                                      .window = sight.window};
+      positions_->set_relative(stored_layer_, attention_head, attention);
+      P::attend(query_key_value_.weight(), attention_head, attention);
     }
   }
 
-  PositionTables positions_;
+  const PositionTables* positions_;  // the encoder's
+  std::size_t stored_layer_;
   std::size_t num_attention_heads_, head_size_, padded_head_size_;
   float scale_;
   bool fine_;                  // in int8

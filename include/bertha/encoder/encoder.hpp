@@ -17,6 +17,7 @@
 #include <bertha/runtime/float_environment.hpp>
 #include <concepts>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <variant>
 #include <vector>
@@ -83,7 +84,7 @@ class Encoder {
  private:
   // Weights that the file has in another precision are rewritten here: under the environment, as all arithmetic.
   Encoder(const FloatEnvironment&, WeightFile& file, const ModelConfig& config)
-      : config_(config), embeddings_(file, config) {
+      : config_(config), embeddings_(file, config), positions_(new PositionTables(file, config)) {
     // Before any call: refuses a level that BERTHA_ISA names in vain, and a build that computes something else.
     kernels::require_known_answers();
     if (config.max_position_embeddings > P::kMostKeys)
@@ -92,9 +93,8 @@ class Encoder {
                    "; attention in this precision is exact up to ", P::kMostKeys, " tokens; run the model in float32"});
     if (config.norm_place == NormPlace::pre)
       final_norm_ = take_norm(file, config, "encoder.norm", config.hidden_size, config.needs_bias);
-    const PositionTables positions(file, config);
     for (std::size_t i = 0; i < config.num_hidden_layers; ++i)
-      if (config.stored_layer(i) == layers_.size()) layers_.emplace_back(file, config, config.layer(i), positions);
+      if (config.stored_layer(i) == layers_.size()) layers_.emplace_back(file, config, config.layer(i), *positions_);
     if (config.pooler) pooler_.emplace(file, *config.pooler, config.hidden_size);
   }
 
@@ -129,6 +129,7 @@ class Encoder {
 
   ModelConfig config_;
   Embeddings<P> embeddings_;
+  std::unique_ptr<const PositionTables> positions_;
   std::vector<EncoderLayer<P>> layers_;  // as stored; several layers may run with one
   std::optional<LayerNorm> final_norm_;  // where norms are before blocks
   std::optional<Pooler> pooler_;

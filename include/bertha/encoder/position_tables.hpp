@@ -1,36 +1,29 @@
 // What attention reads of a file that knows more of positions than the rows which are added to embeddings: numbers that
-// depend on no input, which the converter has computed. Layers share them.
+// depend on no input, which the converter has computed.
 
 #pragma once
 
 #include <algorithm>
 #include <bertha/config.hpp>
 #include <bertha/encoder/weights.hpp>
+#include <bertha/kernels/table.hpp>
 #include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 BERTHA_NAMESPACE_BEGIN
 
-/// Copies see the same numbers. Immutable.
+/// Immutable; `const` methods may run concurrently.
 class PositionTables {
  public:
-  /// Takes `encoder.distance_bias` [A, (2 P - 1)'], P positions, or `encoder.rotary.*` [P, (D / 2)'], where the scheme
-  /// has it. Throws Error{missing_tensor | shape}.
-  PositionTables(WeightFile& file, const ModelConfig& config)
-      : positions_(config.positions()), bias_stride_(kernels::padded(2 * positions_ - 1)) {
-    if (config.position_scheme == PositionScheme::distance_bias)
-      distance_bias_ = Weights<float>(file, "encoder.distance_bias", {config.num_attention_heads, bias_stride_});
-    if (config.position_scheme != PositionScheme::rotary) return;
-    angle_stride_ = kernels::padded(config.head_size() / 2);
-    const auto& tables = config.rotary_tables;
-    const std::size_t count = tables.empty() ? 1 : 1 + *std::max_element(tables.begin(), tables.end());
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::string name = concat({"encoder.rotary.", i});
-      rotary_.push_back({Weights<float>(file, name + ".cos", {positions_, angle_stride_}),
-                         Weights<float>(file, name + ".sin", {positions_, angle_stride_})});
-    }
-  }
+  /// Takes what the scheme has of `encoder.distance_bias` [A, (2 P - 1)'], P positions, `encoder.rotary.*`
+  /// [P, (D / 2)'], `encoder.relative_rows` [(2 reach + 1)'], and `encoder.relative_keys` and `.relative_queries`
+  /// [N A R, D], N stored layers. Throws Error{missing_tensor | shape | format}.
+  PositionTables(WeightFile& file, const ModelConfig& config);
 
   /// What an attention head adds to scores, as kernels::Attention reads it: the number of distance 0 among those of all
   /// distances from query to key, 1 - P to P - 1. Null: it adds nothing.
@@ -48,14 +41,101 @@ class PositionTables {
     kernels::table().rotate_rows(rows);
   }
 
+  /// R, rows of the relative keys and queries of each attention head; 0: there are none.
+  std::size_t relative_rows() const { return relative_rows_; }
+  /// Says what `attention` reads of those of a stored layer, if there are any.
+  void set_relative(std::size_t stored_layer, std::size_t attention_head, kernels::Attention& attention) const {
+    if (relative_rows_ == 0) return;
+    const std::size_t first = (stored_layer * attention_heads_ + attention_head) * relative_rows_ * head_stride_;
+    attention.relative_row = row_of_distance_.data() + positions_ - 1;
+    if (relative_keys_.size() > 0) attention.relative_key = relative_keys_.data() + first;
+    if (relative_queries_.size() > 0) attention.relative_query = relative_queries_.data() + first;
+    attention.relative_stride = head_stride_;
+  }
+
  private:
   struct Angles {
     Weights<float> cos, sin;  // [P, (D / 2)']
   };
 
-  std::size_t positions_, bias_stride_, angle_stride_ = 0;
-  Weights<float> distance_bias_;  // [A, (2 P - 1)'], or none
-  std::vector<Angles> rotary_;    // or none
+  std::size_t positions_, attention_heads_, bias_stride_, head_stride_, angle_stride_ = 0, relative_rows_ = 0;
+  Weights<float> distance_bias_;                     // [A, (2 P - 1)'], or none
+  std::vector<Angles> rotary_;                       // or none
+  std::vector<std::uint32_t> row_of_distance_;       // 1 - P to P rounded up to 32, less 1; or none
+  Weights<float> relative_keys_, relative_queries_;  // [N A R, D'], or none
 };
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+
+namespace detail {
+
+/// Takes `encoder.relative_rows`, and makes of it the rows of all distances from a query to a key in a sequence of so
+/// many positions, as kernels::Attention reads them.
+inline std::vector<std::uint32_t> take_rows_of_distances(WeightFile& file, const DisentangledConfig& config,
+                                                         std::size_t positions) {
+  const std::string name = "encoder.relative_rows";
+  const std::size_t given = 2 * config.reach + 1;
+  const std::uint32_t* stored = file.take<std::uint32_t>(name, {kernels::padded(given)}).data();
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < given && next <= config.rows; ++i)
+    if (stored[i] + 1 != next) next = stored[i] == next ? next + 1 : config.rows + 1;
+  if (next != config.rows)
+    throw_error(ErrorCode::format, {file.name(), ": tensor '", name, "' does not count from 0 to ", config.rows - 1,
+                                    ", each number once or more; convert the checkpoint again"});
+  std::vector<std::uint32_t> rows(positions - 1 + kernels::round_up(positions, 32));
+  for (std::size_t i = 0; i < rows.size(); ++i) {  // of distance i - (positions - 1), which is place i + reach - that
+    const std::size_t place = i + config.reach;
+    rows[i] = stored[place < positions ? 0 : std::min(place - (positions - 1), given - 1)];
+  }
+  return rows;
+}
+
+/// Takes the table `name` [rows, size] as rows [rows, size rounded up to 16]: where the file has them, or widened.
+inline Weights<float> take_float32_rows(WeightFile& file, const std::string& name, std::size_t rows, std::size_t size) {
+  const std::string weight = name + ".weight";
+  const std::size_t stride = kernels::padded(size), s8 = kernels::round_up(size, 64), b16 = kernels::round_up(size, 32);
+  const DType stored = file.dtype(weight);
+  if (stored != DType::i8 && stored != DType::bf16) return Weights<float>(file, weight, {rows, stride});
+  AlignedBuffer<float> values(rows * stride);
+  const std::int8_t* quantised = stored == DType::i8 ? file.take<std::int8_t>(weight, {rows, s8}).data() : nullptr;
+  const float* scale = quantised ? file.take<float>(name + ".scale", {kernels::padded(rows)}).data() : nullptr;
+  const bf16* rounded = quantised ? nullptr : file.take<bf16>(weight, {rows, b16}).data();
+  for (std::size_t r = 0; r < rows; ++r)
+    for (std::size_t i = 0; i < size; ++i)
+      values.data()[r * stride + i] =
+          quantised ? static_cast<float>(quantised[r * s8 + i]) * scale[r] : widened(rounded[r * b16 + i]);
+  return Weights<float>(std::move(values));
+}
+
+}  // namespace detail
+
+BERTHA_FUNCTION PositionTables::PositionTables(WeightFile& file, const ModelConfig& config)
+    : positions_(config.positions()),
+      attention_heads_(config.num_attention_heads),
+      bias_stride_(kernels::padded(2 * positions_ - 1)),
+      head_stride_(kernels::padded(config.head_size())) {
+  if (config.position_scheme == PositionScheme::distance_bias)
+    distance_bias_ = Weights<float>(file, "encoder.distance_bias", {config.num_attention_heads, bias_stride_});
+  if (config.position_scheme == PositionScheme::rotary) {
+    angle_stride_ = kernels::padded(config.head_size() / 2);
+    const auto& tables = config.rotary_tables;
+    const std::size_t count = tables.empty() ? 1 : 1 + *std::max_element(tables.begin(), tables.end());
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::string name = concat({"encoder.rotary.", i});
+      rotary_.push_back({Weights<float>(file, name + ".cos", {positions_, angle_stride_}),
+                         Weights<float>(file, name + ".sin", {positions_, angle_stride_})});
+    }
+  }
+  if (config.position_scheme != PositionScheme::disentangled) return;
+  relative_rows_ = config.disentangled.rows;
+  row_of_distance_ = detail::take_rows_of_distances(file, config.disentangled, positions_);
+  const std::size_t rows = config.stored_layers() * attention_heads_ * relative_rows_;
+  if (config.disentangled.relative_keys)
+    relative_keys_ = detail::take_float32_rows(file, "encoder.relative_keys", rows, config.head_size());
+  if (config.disentangled.relative_queries)
+    relative_queries_ = detail::take_float32_rows(file, "encoder.relative_queries", rows, config.head_size());
+}
+
+#endif
 
 BERTHA_NAMESPACE_END

@@ -81,6 +81,18 @@ inline std::vector<std::uint32_t> read_uses(JsonObject& json, std::string_view k
   return uses;
 }
 
+inline DisentangledConfig read_disentangled(Json value, std::string where) {
+  JsonObject json(value, std::move(where));
+  DisentangledConfig config;
+  config.rows = json.integer("rows", 1, kMaxSize);
+  config.reach = json.integer("reach", 1, kMaxSize);
+  config.relative_keys = json.boolean("relative_keys");
+  config.relative_queries = json.boolean("relative_queries");
+  if (!config.relative_keys && !config.relative_queries) json.refuse("relative_queries", "true without relative keys");
+  json.finish();
+  return config;
+}
+
 /// What a family's layers are made of, and what they make of places.
 inline void read_layers(JsonObject& json, ModelConfig& config) {
   config.norm_place = json.choice<NormPlace>("norm_place", {{"post", NormPlace::post}, {"pre", NormPlace::pre}});
@@ -89,7 +101,11 @@ inline void read_layers(JsonObject& json, ModelConfig& config) {
   config.position_scheme =
       json.choice<PositionScheme>("position_scheme", {{"absolute", PositionScheme::absolute},
                                                       {"distance_bias", PositionScheme::distance_bias},
-                                                      {"rotary", PositionScheme::rotary}});
+                                                      {"rotary", PositionScheme::rotary},
+                                                      {"disentangled", PositionScheme::disentangled}});
+  if (config.position_scheme == PositionScheme::disentangled)
+    config.disentangled = read_disentangled(json.get("disentangled"), json.where() + ".disentangled");
+  if (json.has("score_terms")) config.score_terms = json.integer("score_terms", 2, 16);
   if (json.has("position_table") && (config.position_table = json.boolean("position_table")))
     json.refuse("position_table", "false where it is given");
   if (!config.position_table && config.position_offset > 0)
@@ -179,9 +195,7 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
 /// Whether `name` is that of a stored layer of the encoder and one of `parts` (tools/format.md, section 5).
 inline bool is_part_of_layer(const ModelConfig& config, std::string_view name,
                              std::initializer_list<std::string_view> parts) {
-  const auto& shared = config.layer_weights;
-  const std::size_t stored_layers =
-      shared.empty() ? config.num_hidden_layers : 1 + *std::max_element(shared.begin(), shared.end());
+  const std::size_t stored_layers = config.stored_layers();
   constexpr std::string_view kLayer = "encoder.layer.";
   std::size_t index = stored_layers;
   if (name.starts_with(kLayer)) std::from_chars(name.data() + kLayer.size(), name.data() + name.size(), index);

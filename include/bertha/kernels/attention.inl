@@ -122,21 +122,27 @@ BERTHA_NOINLINE void add_by_key(const Attention& op, const Relative& relative, s
   }
 }
 
+/// The products of relative keys and queries in one precision: `by_query` is of a block's queries and those relative
+/// keys, `by_key` of those relative queries and the keys of `panels` panels from `key` on; both go to `Relative`.
+struct RelativeProducts {
+  void (*by_query)(const void* operands, KeyRange used);
+  void (*by_key)(const void* operands, KeyRange used, std::size_t key, std::size_t panels);
+  const void* operands;
+};
+
 /// scores[r, j] += query + r times the relative key of the distance to j, scaled, then j times the relative query.
-/// `products` multiplies: by_query(first, end) the block's queries and those relative keys, by_key(first, end, key,
-/// panels) those relative queries and the keys of the panels from `key` on, in their columns of `relative`.
-template <class Products>
-BERTHA_INLINE void add_relative(const Attention& op, const Relative& relative, std::size_t query, std::size_t rows,
-                                KeyRange keys, float* scores, std::size_t score_stride, const Products& products) {
+BERTHA_NOINLINE void add_relative(const Attention& op, const Relative& relative, std::size_t query, std::size_t rows,
+                                  KeyRange keys, float* scores, std::size_t score_stride,
+                                  const RelativeProducts& products) {
   if (op.relative_key) {
-    products.by_query(relative.rows_of(op, query, rows, keys));
+    products.by_query(products.operands, relative.rows_of(op, query, rows, keys));
     add_by_query(op, relative, query, rows, keys, scores, score_stride);
   }
   if (op.relative_query == nullptr) return;
   for (std::size_t j = keys.begin, end; j < keys.end; j = end) {
     end = smaller(j + 2 * kLanes, padded(keys.end));
     const KeyRange used = relative.rows_of(op, query, rows, {j, end});
-    products.by_key(used, j, (end - j) / kLanes);
+    products.by_key(products.operands, used, j, (end - j) / kLanes);
     for (std::size_t key = j; key < end; key += kLanes)
       add_by_key(op, relative, query, rows, key, used.begin, relative.by_key + (key - j), scores, score_stride);
   }
@@ -182,23 +188,27 @@ BERTHA_NOINLINE void multiply_scaled(const ScaledProduct& op) {
   }
 }
 
-/// What add_relative multiplies in float32.
+/// What the products of relative keys and queries read in float32.
 struct RelativeF32 {
   const Attention& op;
   const Relative& relative;
   const float *key_panels, *relative_panels;
   std::size_t query, rows;
   float* sums;
-  BERTHA_LANE_INLINE void by_query(KeyRange used) const {
-    multiply_scaled({op.query + query * op.stride, op.stride, rows, relative_panels + used.begin * op.head_size,
-                     op.head_size, used.size() / kLanes, op.scale, relative.by_query + used.begin, relative.stride,
-                     sums});
+  static void by_query(const void* operands, KeyRange used) {
+    const RelativeF32& of = *static_cast<const RelativeF32*>(operands);
+    const Attention& op = of.op;
+    multiply_scaled({op.query + of.query * op.stride, op.stride, of.rows,
+                     of.relative_panels + used.begin * op.head_size, op.head_size, used.size() / kLanes, op.scale,
+                     of.relative.by_query + used.begin, of.relative.stride, of.sums});
   }
-  BERTHA_LANE_INLINE void by_key(KeyRange used, std::size_t key, std::size_t panels) const {
-    const std::size_t begin = relative.first + used.begin;
+  static void by_key(const void* operands, KeyRange used, std::size_t key, std::size_t panels) {
+    const RelativeF32& of = *static_cast<const RelativeF32*>(operands);
+    const Attention& op = of.op;
+    const std::size_t begin = of.relative.first + used.begin;
     multiply_scaled({op.relative_query + begin * op.relative_stride, op.relative_stride,
-                     smaller(used.end, relative.count) - used.begin, key_panels + key * op.head_size, op.head_size,
-                     panels, 1.0f, relative.by_key, 2 * kLanes, sums});
+                     smaller(used.end, of.relative.count) - used.begin, of.key_panels + key * op.head_size,
+                     op.head_size, panels, 1.0f, of.relative.by_key, 2 * kLanes, of.sums});
   }
 };
 
@@ -233,9 +243,11 @@ inline void attention_f32(const Attention& op) {
     const KeyRange block = keys_of_block(op, i, rows);
     multiply_scaled({op.query + i * op.stride, op.stride, rows, key_panels + key_layout.at(block.begin, 0), size,
                      padded(block.size()) / kLanes, op.scale, scores + block.begin, score_stride, sums});
-    if (relative.count > 0)
+    if (relative.count > 0) {
+      const RelativeF32 operands{op, relative, key_panels, relative_panels, i, rows, sums};
       add_relative(op, relative, i, rows, block, scores, score_stride,
-                   RelativeF32{op, relative, key_panels, relative_panels, i, rows, sums});
+                   {RelativeF32::by_query, RelativeF32::by_key, &operands});
+    }
     for (std::size_t r = 0; r < rows; ++r) factor[r] = 1.0f / exponentials(op, i + r, block, scores + r * score_stride);
     const bool whole = block.size() == op.length;  // else the panels of a product don't follow each other
     for (std::size_t d = 0, panels; d < size; d += panels * kLanes) {

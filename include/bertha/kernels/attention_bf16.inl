@@ -17,25 +17,28 @@ BERTHA_NOINLINE void put_in_panels(const float* x, std::size_t stride, std::size
   }
 }
 
-/// What add_relative multiplies in bfloat16: by `multiply`, as the products say that attend_bf16 begins with.
+/// What the products of relative keys and queries read in bfloat16: by `multiply`, as the products say that attend_bf16
+/// begins with.
 struct RelativeBf16 {
   const Relative& relative;
   void (*multiply)(const GemmBf16&);
   GemmBf16 of_queries, of_keys;
-  BERTHA_LANE_INLINE void by_query(KeyRange used) const {
-    GemmBf16 product = of_queries;
+  static void by_query(const void* operands, KeyRange used) {
+    const RelativeBf16& of = *static_cast<const RelativeBf16*>(operands);
+    GemmBf16 product = of.of_queries;
     product.panels += used.begin * product.k;
-    product.out = relative.by_query + used.begin;
+    product.out = of.relative.by_query + used.begin;
     product.n_panels = used.size() / kLanes;
-    multiply(product);
+    of.multiply(product);
   }
-  BERTHA_LANE_INLINE void by_key(KeyRange used, std::size_t key, std::size_t panels) const {
-    GemmBf16 product = of_keys;
+  static void by_key(const void* operands, KeyRange used, std::size_t key, std::size_t panels) {
+    const RelativeBf16& of = *static_cast<const RelativeBf16*>(operands);
+    GemmBf16 product = of.of_keys;
     product.a += used.begin * product.a_stride;
     product.panels += key * product.k;
-    product.rows = smaller(used.end, relative.count) - used.begin;
+    product.rows = smaller(used.end, of.relative.count) - used.begin;
     product.n_panels = panels;
-    multiply(product);
+    of.multiply(product);
   }
 };
 
@@ -97,24 +100,26 @@ BERTHA_NOINLINE void attend_bf16(const Attention& op, void (*pack)(const RoundRo
               .k = size,
               .n_panels = padded(block.size()) / kLanes,
               .scratch = product});
-    if (relative.count > 0)
+    if (relative.count > 0) {
+      const RelativeBf16 operands{relative,
+                                  multiply,
+                                  {.a = query,
+                                   .a_stride = size,
+                                   .panels = relative_panels,
+                                   .out_stride = relative.stride,
+                                   .rows = rows,
+                                   .k = size,
+                                   .scratch = product},
+                                  {.a = relative_query,
+                                   .a_stride = size,
+                                   .panels = key_panels,
+                                   .out = relative.by_key,
+                                   .out_stride = 2 * kLanes,
+                                   .k = size,
+                                   .scratch = product}};
       add_relative(op, relative, i, rows, block, scores, score_stride,
-                   RelativeBf16{relative,
-                                multiply,
-                                {.a = query,
-                                 .a_stride = size,
-                                 .panels = relative_panels,
-                                 .out_stride = relative.stride,
-                                 .rows = rows,
-                                 .k = size,
-                                 .scratch = product},
-                                {.a = relative_query,
-                                 .a_stride = size,
-                                 .panels = key_panels,
-                                 .out = relative.by_key,
-                                 .out_stride = 2 * kLanes,
-                                 .k = size,
-                                 .scratch = product}});
+                   {RelativeBf16::by_query, RelativeBf16::by_key, &operands});
+    }
     for (std::size_t r = 0; r < rows; ++r) factor[r] = 1.0f / exponentials(op, i + r, block, scores + r * score_stride);
     pack({.x = scores + block.begin,
           .stride = score_stride,

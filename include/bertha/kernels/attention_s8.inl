@@ -81,28 +81,31 @@ BERTHA_NOINLINE void put_in_panels(const float* x, std::size_t stride, std::size
   }
 }
 
-/// What add_relative multiplies in int8: by `multiply`, as the products say that attend_s8 begins with.
+/// What the products of relative keys and queries read in int8: by `multiply`, as the products say that attend_s8
+/// begins with.
 struct RelativeS8 {
   const Relative& relative;
   void (*multiply)(const GemmS8&);
   GemmS8 of_queries, of_keys;
-  BERTHA_LANE_INLINE void by_query(KeyRange used) const {
-    GemmS8 product = of_queries;
+  static void by_query(const void* operands, KeyRange used) {
+    const RelativeS8& of = *static_cast<const RelativeS8*>(operands);
+    GemmS8 product = of.of_queries;
     product.panels += used.begin * product.k;
     product.scale += used.begin;
-    product.out = relative.by_query + used.begin;
+    product.out = of.relative.by_query + used.begin;
     product.n_panels = used.size() / kLanes;
-    multiply(product);
+    of.multiply(product);
   }
-  BERTHA_LANE_INLINE void by_key(KeyRange used, std::size_t key, std::size_t panels) const {
-    GemmS8 product = of_keys;
+  static void by_key(const void* operands, KeyRange used, std::size_t key, std::size_t panels) {
+    const RelativeS8& of = *static_cast<const RelativeS8*>(operands);
+    GemmS8 product = of.of_keys;
     product.a += used.begin * product.a_stride;
     product.a_scale += used.begin;
     product.panels += key * product.k;
     product.scale += key;
-    product.rows = smaller(used.end, relative.count) - used.begin;
+    product.rows = smaller(used.end, of.relative.count) - used.begin;
     product.n_panels = panels;
-    multiply(product);
+    of.multiply(product);
   }
 };
 
@@ -180,28 +183,30 @@ BERTHA_NOINLINE void attend_s8(const Attention& op, void (*pack)(const QuantiseR
               .k = width,
               .n_panels = padded(block.size()) / kLanes,
               .scratch = product});
-    if (relative.count > 0)
+    if (relative.count > 0) {
+      const RelativeS8 operands{relative,
+                                multiply,
+                                {.a = query,
+                                 .a_stride = query_stride,
+                                 .a_scale = factor,
+                                 .panels = relative_panels,
+                                 .scale = relative_key_scale,
+                                 .out_stride = relative.stride,
+                                 .rows = rows,
+                                 .k = width,
+                                 .scratch = product},
+                                {.a = relative_query,
+                                 .a_stride = query_stride,
+                                 .a_scale = relative_query_scale,
+                                 .panels = key_panels,
+                                 .scale = key_scale,
+                                 .out = relative.by_key,
+                                 .out_stride = 2 * kLanes,
+                                 .k = width,
+                                 .scratch = product}};
       add_relative(op, relative, i, rows, block, scores, score_stride,
-                   RelativeS8{relative,
-                              multiply,
-                              {.a = query,
-                               .a_stride = query_stride,
-                               .a_scale = factor,
-                               .panels = relative_panels,
-                               .scale = relative_key_scale,
-                               .out_stride = relative.stride,
-                               .rows = rows,
-                               .k = width,
-                               .scratch = product},
-                              {.a = relative_query,
-                               .a_stride = query_stride,
-                               .a_scale = relative_query_scale,
-                               .panels = key_panels,
-                               .scale = key_scale,
-                               .out = relative.by_key,
-                               .out_stride = 2 * kLanes,
-                               .k = width,
-                               .scratch = product}});
+                   {RelativeS8::by_query, RelativeS8::by_key, &operands});
+    }
     // In three loops over the rows, of which each has many short chains: a fold is one long one.
     for (std::size_t r = 0; r < rows; ++r) {
       const KeyRange seen = keys_of(op, i + r);
