@@ -44,6 +44,7 @@ MASKED_NAMES = {  # dense layer, norm, decoder, bias
         "generator_lm_head",
         "generator_lm_head.bias",
     ),
+    "deberta-v2": tuple(f"cls.predictions.{name}" for name in ("transform.dense", "transform.LayerNorm", "decoder", "bias")),
     "albert": tuple(f"predictions.{name}" for name in ("dense", "LayerNorm", "decoder", "bias")),
 }
 DISTILBERT_KEYS = {
@@ -62,6 +63,15 @@ FAMILIES: dict[str, Json] = {  # model_type -> CONFIG as the family has it, unde
     "electra": CONFIG | {"model_type": "electra", "embedding_size": 8},
     "mpnet": CONFIG
     | {"model_type": "mpnet", "type_vocab_size": 0, "max_position_embeddings": 98, "relative_attention_num_buckets": 33},
+    "deberta-v2": CONFIG
+    | {
+        "model_type": "deberta-v2",
+        "relative_attention": True,
+        "pos_att_type": "C2P|p2c",
+        "position_buckets": 4,
+        "max_relative_positions": 9,
+        "norm_rel_ebd": "layer_norm",
+    },
     "albert": CONFIG
     | {
         "model_type": "albert",
@@ -80,8 +90,9 @@ CLASSES = {
     "electra": "Electra",
     "albert": "Albert",
     "mpnet": "MPNet",
+    "deberta-v2": "DebertaV2",
 }
-PREFIXES = dict.fromkeys(("roberta", "xlm-roberta", "camembert"), "roberta.") | {
+PREFIXES = dict.fromkeys(("roberta", "xlm-roberta", "camembert"), "roberta.") | {"deberta-v2": "deberta."} | {
     name: f"{name}." for name in ("bert", "distilbert", "electra", "albert", "mpnet")
 }
 DISTILBERT_NAMES = {
@@ -95,6 +106,7 @@ DISTILBERT_NAMES = {
     "output.dense": "ffn.lin2",
     "output.LayerNorm": "output_layer_norm",
 }
+DEBERTA_V2_NAMES = {f"attention.self.{part}": f"attention.self.{part}_proj" for part in ("query", "key", "value")}
 MPNET_NAMES = {
     "attention.self.query": "attention.attn.q",
     "attention.self.key": "attention.attn.k",
@@ -146,8 +158,13 @@ def shapes(config: Json, head: str, labels: int) -> dict[str, tuple[int, ...]]:
         dense |= {f"{layer}.attention.output.dense": (hidden, hidden), f"{layer}.intermediate.dense": (inner, hidden)}
         dense[f"{layer}.output.dense"] = (hidden, inner)
         norms += [f"{layer}.attention.output.LayerNorm", f"{layer}.output.LayerNorm"]
-    bert = family in ("bert", "albert")
-    if (head == "none" and family not in ("distilbert", "electra")) or (head == "sequence-classification" and bert):
+        if family == "deberta-v2":
+            dense |= {f"{layer}.attention.self.pos_{part}_proj": (hidden, hidden) for part in ("key", "query")}
+    if family == "deberta-v2":
+        result["encoder.rel_embeddings.weight"] = (2 * config["position_buckets"], hidden)
+        norms.append("encoder.LayerNorm")
+    bert = family in ("bert", "albert", "deberta-v2")
+    if (head == "none" and family not in ("distilbert", "electra", "deberta-v2")) or (head == "sequence-classification" and bert):
         dense["pooler.dense"] = (hidden, hidden)
     if head == "token-classification" or (head == "sequence-classification" and (bert or family == "distilbert")):
         dense["classifier"] = (labels, hidden)
@@ -162,7 +179,7 @@ def shapes(config: Json, head: str, labels: int) -> dict[str, tuple[int, ...]]:
     for name in norms:
         result |= {f"{name}.weight": (hidden,), f"{name}.bias": (hidden,)}
     result |= {f"embeddings.LayerNorm.{part}": (width,) for part in ("weight", "bias")}
-    for old, new in {"distilbert": DISTILBERT_NAMES, "albert": ALBERT_NAMES, "mpnet": MPNET_NAMES}.get(family, {}).items():
+    for old, new in {"distilbert": DISTILBERT_NAMES, "albert": ALBERT_NAMES, "mpnet": MPNET_NAMES, "deberta-v2": DEBERTA_V2_NAMES}.get(family, {}).items():
         result = {name.replace(f"{old}.", f"{new}."): shape for name, shape in result.items()}
     if head == MASKED_LM:
         dense_name, norm, _, bias = MASKED_NAMES[family]
@@ -174,7 +191,8 @@ def shapes(config: Json, head: str, labels: int) -> dict[str, tuple[int, ...]]:
 def weights(config: Json, head: str = "none", labels: int = 2, seed: int = 0) -> Tensors:
     """Random weights under the names that transformers gives them: with a prefix where the model has a head."""
     rng = np.random.default_rng(seed)
-    heads = ("classifier", "qa_outputs", "pre_classifier", "cls.", "lm_head", "vocab_", "generator_", "predictions.")
+    heads = ("pooler.",) if config["model_type"] == "deberta-v2" else ()
+    heads += ("classifier", "qa_outputs", "pre_classifier", "cls.", "lm_head", "vocab_", "generator_", "predictions.")
     prefix = "" if head == "none" else PREFIXES[config["model_type"]]
     result = {
         (name if name.startswith(heads) else prefix + name): rng.normal(0, 0.5, shape).astype(np.float32)

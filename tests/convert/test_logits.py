@@ -64,7 +64,7 @@ class Logits(FolderTest):
         found = program("logits", self.out, items)
         for item, answer, encoding in zip(items, found, program("tokenize", self.out, items)):
             ids = encoding["ids"]
-            typed = "text_pair" in item and config["model_type"] in ("bert", "electra", "albert")
+            typed = "text_pair" in item and config["model_type"] in ("bert", "electra", "albert", "deberta-v2")
             second = ids.index(3) + 1 if typed else len(ids)
             types = [int(index >= second) for index in range(len(ids))]
             expected = reference_forward.logits(weights, config, head, ids, types)
