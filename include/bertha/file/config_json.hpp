@@ -83,11 +83,8 @@ inline std::vector<std::uint32_t> read_uses(JsonObject& json, std::string_view k
 
 inline DisentangledConfig read_disentangled(Json value, std::string where) {
   JsonObject json(value, std::move(where));
-  DisentangledConfig config;
-  config.rows = json.integer("rows", 1, kMaxSize);
-  config.reach = json.integer("reach", 1, kMaxSize);
-  config.relative_keys = json.boolean("relative_keys");
-  config.relative_queries = json.boolean("relative_queries");
+  const DisentangledConfig config{json.integer("rows", 1, kMaxSize), json.integer("reach", 1, kMaxSize),
+                                  json.boolean("relative_keys"), json.boolean("relative_queries")};
   if (!config.relative_keys && !config.relative_queries) json.refuse("relative_queries", "true without relative keys");
   json.finish();
   return config;
