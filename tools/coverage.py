@@ -121,7 +121,8 @@ def call(row: Row, file: Path) -> list[Any]:
     text = "The boat left Porto at noon."
     mask = (
         "<mask>"
-        if "byte_bpe" in row.tokenizer or row.tokenizer.startswith(("unigram:xlm", "unigram:cam", "bpe:"))
+        if ("byte_bpe" in row.tokenizer and not row.architecture.startswith("ModernBert"))
+        or row.tokenizer.startswith(("unigram:xlm", "unigram:cam", "bpe:"))
         else "[MASK]"
     )
     return {

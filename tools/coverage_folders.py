@@ -84,11 +84,21 @@ LINEAR_NEW = {
     "attention.o_proj": (HIDDEN, HIDDEN),
     "mlp.down_proj": (HIDDEN, INNER),
 }
+UNBIASED = ("up_gate_proj", "Wqkv", "out_proj", "fc11", "fc12", "fc2")  # of those, but of Jina's, which are called alike
 PUBLISHED: dict[str, tuple[str, Json, Json]] = (
     {  # classes of code in their own folders: model_type, config.json, tensors
         "NewModel": (
             "new",
-            {**SIZES, "position_embedding_type": "rope", "layer_norm_type": "layer_norm", "hidden_act": "gelu"},
+            {
+                **SIZES,
+                "position_embedding_type": "rope",
+                "type_vocab_size": 1,
+                "rope_theta": 500000,
+                "rope_scaling": {"type": "ntk", "factor": 2.0},
+                "layer_norm_type": "layer_norm",
+                "pack_qkv": True,
+                "hidden_act": "gelu",
+            },
             {**LINEAR_NEW, "mlp.up_gate_proj": (2 * INNER, HIDDEN), "attn_ln": (HIDDEN,), "mlp_ln": (HIDDEN,)},
         ),
         "NomicBertModel": (
@@ -100,6 +110,9 @@ PUBLISHED: dict[str, tuple[str, Json, Json]] = (
                 "n_layer": LAYERS,
                 "n_positions": POSITIONS,
                 "rotary_emb_fraction": 1.0,
+                "rotary_emb_base": 1000,
+                "activation_function": "swiglu",
+                "prenorm": False,
             },
             {
                 "attn.Wqkv": (QKV, HIDDEN),
@@ -209,7 +222,10 @@ def write_tokenizer(row: Row, folder: Path) -> int:
             unigram_folders.write_json(folder, "tokenizer.json", unigram_folders.tokenizer_json("DebertaV2Tokenizer"))
         write_json(folder / "tokenizer_config.json", {"tokenizer_class": "DebertaV2Tokenizer", "do_lower_case": False})
         return len(unigram_folders.vocabulary("DebertaV2Tokenizer"))
+    named = {}
     family = of or "roberta"
+    if row.architecture.startswith("ModernBert"):
+        family, named = "modernbert", {f"{key}_token": token for key, token in SPECIAL.items()}
     name, write = models.TOKENIZERS[family]
     count = write(folder, family != "albert")
     if not (folder / "tokenizer.json").is_file():
@@ -217,7 +233,7 @@ def write_tokenizer(row: Row, folder: Path) -> int:
         transformers.AutoTokenizer.from_pretrained(str(folder)).backend_tokenizer.save(str(folder / "tokenizer.json"))
     if row.architecture.startswith(("ModernBert", "EuroBert")):
         name = "PreTrainedTokenizerFast"
-    write_json(folder / "tokenizer_config.json", {"tokenizer_class": name, "model_max_length": POSITIONS})
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": name, "model_max_length": POSITIONS, **named})
     return count
 
 
@@ -242,11 +258,23 @@ def published(row: Row, count: int) -> tuple[Json, Tensors]:
     model_type, config, layer = PUBLISHED[row.architecture]
     code = {"AutoConfig": "configuration.Config", "AutoModel": f"modeling.{row.architecture}"}
     shapes: Json = {
-        f"embeddings.{part}_embeddings.weight": (rows, HIDDEN) for part, rows in (("word", count), ("token_type", 2))
+        f"embeddings.{part}_embeddings.weight": (rows, HIDDEN) for part, rows in (("word", count), ("token_type", config.get("type_vocab_size", 2)))
     }
+    of_nomic, of_gte = model_type == "nomic_bert", model_type == "new"
+    norm = "emb_ln" if of_nomic else "embeddings.LayerNorm"
+    shapes |= {f"{norm}.{part}": (HIDDEN,) for part in ("weight", "bias")}
     for index in range(LAYERS):
+        start = f"encoder.{'layers' if of_nomic else 'layer'}.{index}"
         for name, shape in layer.items():
-            shapes |= {f"encoder.layer.{index}.{name}.weight": shape, f"encoder.layer.{index}.{name}.bias": shape[:1]}
+            shapes[f"{start}.{name}.weight"] = shape
+            if not (of_nomic or of_gte) or name.split(".")[-1] not in UNBIASED:
+                shapes[f"{start}.{name}.bias"] = shape[:1]
+    if row.architecture == "NewForSequenceClassification":
+        shapes = {f"new.{name}": shape for name, shape in shapes.items()}
+        outputs = {"new.pooler.dense": HIDDEN, "classifier": int(row.fact("labels") or 1)}
+        for name, size in outputs.items():
+            shapes |= {f"{name}.weight": (size, HIDDEN), f"{name}.bias": (size,)}
+        config = {**config, "id2label": {str(i): f"LABEL_{i}" for i in range(outputs["classifier"])}}
     experts = {"num_experts": 8, "moe_top_k": 2} if row.fact("experts") is not None else {}
     return {"model_type": model_type, "auto_map": code, "vocab_size": count, **config, **experts}, random(shapes)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import folders
 import numpy as np
 from bertha_convert import rotary
+from bertha_convert.container import read_tensors
 from bertha_convert.conversion import Options, convert
 from bertha_convert.errors import ConvertError
 from bertha_convert.families import FAMILIES
@@ -181,6 +182,95 @@ class Modern(unittest.TestCase):
             rule = rotary.Rule(theta)
             expected = 1.0 / (theta ** (torch.arange(0, 64, 2, dtype=torch.float) / 64))
             np.testing.assert_array_equal(rotary.frequencies(rule, 64), expected.numpy())
+
+
+SIZES: folders.Json = {"vocab_size": 17, "max_position_embeddings": 40, "type_vocab_size": 2}
+NOMIC_KEYS = {"n_embd": 12, "n_layer": 2, "n_head": 3, "n_inner": 20, "n_positions": 40, "activation_function": "swiglu"}
+NATIVE = {"hidden_size": 12, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 20}
+SAME: dict[str, tuple[folders.Json, folders.Json, dict[str, str]]] = {  # as published, as in transformers, names' ends
+    "nomic_bert": (
+        {"model_type": "nomic_bert", **NOMIC_KEYS, "rotary_emb_base": 500},
+        {"model_type": "nomic_bert", **NATIVE, "rope_parameters": {"rope_theta": 500}},
+        {"out": "attn.out_proj", "first": "norm1", "second": "norm2", "down": "mlp.fc2", "layers": "encoder.layers"},
+    ),
+    "gte": (
+        {"model_type": "new", **NATIVE, "position_embedding_type": "rope", "rope_theta": 500, "pack_qkv": True},
+        {"model_type": "gte", **NATIVE, "rope_parameters": {"rope_theta": 500}},
+        {"out": "attention.o_proj", "first": "attn_ln", "second": "mlp_ln", "down": "mlp.down_proj", "layers": "encoder.layer"},
+    ),
+}
+
+
+class Published(unittest.TestCase):
+    """Folders as they were first published, with code of their own, give the files that transformers' own give."""
+
+    def tensors(self, kind: str) -> tuple[folders.Tensors, folders.Tensors]:
+        """The same weights under both kinds of names."""
+        rng, ends = np.random.default_rng(1), SAME[kind][2]
+
+        def made(*shape: int) -> np.ndarray:
+            return rng.normal(0, 0.5, shape).astype(np.float32)
+
+        native = {"embeddings.word_embeddings.weight": made(17, 12), "embeddings.token_type_embeddings.weight": made(2, 12)}
+        published = dict(native)
+
+        def put(new: str, old: str, *shape: int, bias: bool = True) -> None:
+            for part, values in (("weight", made(*shape)), ("bias", made(shape[0])))[: 1 + bias]:
+                native[f"{new}.{part}"] = published[f"{old}.{part}"] = values
+
+        put("embeddings.LayerNorm", "emb_ln" if kind == "nomic_bert" else "embeddings.LayerNorm", 12)
+        for index in range(2):
+            new, old, has_bias = f"layers.{index}", f"{ends['layers']}.{index}", kind == "gte"
+            put(f"{new}.self_attn.o_proj", f"{old}.{ends['out']}", 12, 12, bias=has_bias)
+            put(f"{new}.post_attention_layernorm", f"{old}.{ends['first']}", 12)
+            put(f"{new}.post_mlp_layernorm", f"{old}.{ends['second']}", 12)
+            put(f"{new}.mlp.down_proj", f"{old}.{ends['down']}", 12, 20, bias=has_bias)
+            for part in ("weight", "bias")[: 1 + has_bias]:
+                three = [made(12, 12) if part == "weight" else made(12) for _ in range(3)]
+                native |= {f"{new}.self_attn.{name}_proj.{part}": values for name, values in zip("qkv", three)}
+                whole = f"{old}.attn.Wqkv" if kind == "nomic_bert" else f"{old}.attention.qkv_proj"
+                published[f"{whole}.{part}"] = np.concatenate(three)
+            up, gate = made(20, 12), made(20, 12)
+            native |= {f"{new}.mlp.up_proj.weight": up, f"{new}.mlp.gate_proj.weight": gate}
+            if kind == "nomic_bert":
+                published |= {f"{old}.mlp.fc11.weight": up, f"{old}.mlp.fc12.weight": gate}
+            else:
+                published[f"{old}.mlp.up_gate_proj.weight"] = np.concatenate([up, gate])
+        return published, native
+
+    def test_both_give_the_same_file(self) -> None:
+        for kind, (published, native, _) in SAME.items():
+            found = []
+            for config, tensors in zip((published, native), self.tensors(kind)):
+                with self.subTest(kind=kind), tempfile.TemporaryDirectory() as name:
+                    folder, out = Path(name) / "model", Path(name) / "out.safetensors"
+                    folders.write_folder(folder)
+                    code = {"AutoModel": "modeling.Model"} if config is published else {}
+                    folders.write_json(folder / "config.json", {**SIZES, **config, "auto_map": code})
+                    folders.write_safetensors(folder / "model.safetensors", tensors)
+                    report = convert(Options(folder, out, selftest=False))
+                    self.assertEqual((report["left_out"], report["missing"]), ([], []))
+                    found.append((read_metadata(out)["config"], read_tensors(out)))
+            (config, tensors), (other_config, others) = found
+            self.assertEqual(config, other_config)
+            self.assertEqual(list(tensors), list(others))
+            for name, values in tensors.items():
+                np.testing.assert_array_equal(values, others[name], err_msg=name)
+
+    def test_what_their_code_has_and_the_encoder_lacks_is_refused_by_name(self) -> None:
+        bad = {
+            "nomic_bert": {"num_experts": 8, "prenorm": True, "rotary_emb_fraction": 0.5, "rotary_scaling_factor": 2},
+            "gte": {"position_embedding_type": "absolute", "layer_norm_type": "rms_norm", "logn_attention_scale": True},
+        }
+        for kind, values in bad.items():
+            for key, value in values.items():
+                with self.subTest(kind=kind, key=key), tempfile.TemporaryDirectory() as name:
+                    folder = Path(name) / "model"
+                    folders.write_folder(folder)
+                    folders.write_json(folder / "config.json", {**SIZES, **SAME[kind][0], key: value})
+                    folders.write_safetensors(folder / "model.safetensors", self.tensors(kind)[0])
+                    with self.assertRaisesRegex(ConvertError, f"{key} is not supported"):
+                        convert(Options(folder, None, selftest=False))
 
 
 def tokenizer_json() -> folders.Json:

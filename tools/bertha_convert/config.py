@@ -8,7 +8,8 @@ from typing import Any
 
 from .disentangled import flag
 from .errors import fail
-from .families import EMBEDDING, FAMILIES, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN, PARTS, PUBLISHED, Family, Head, Size
+from .families import EMBEDDING, FAMILIES, MASKED, NEXT_SENTENCE, PARTS, PUBLISHED, QUESTION, SEQUENCE, TOKEN
+from .families import Family, Head, Size
 from .load_report import some
 
 ENDINGS = {

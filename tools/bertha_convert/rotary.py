@@ -124,4 +124,5 @@ def places(config: Config, family: Family, count: int, path: Path) -> Places:
     if window == 0 and not all(sees_all):
         raise fail(f"{family.local.window.names[0]} leaves each token alone", where=path, expected="2 or more")
     rules = [_rule(config, angles, path) for angles in family.angles]
-    return Places([rules[0 if all_keys else -1] for all_keys in sees_all] if rules else [], [0 if all_keys else window for all_keys in sees_all])
+    of_layers = [rules[0 if all_keys else -1] for all_keys in sees_all] if rules else []
+    return Places(of_layers, [0 if all_keys else window for all_keys in sees_all])

@@ -208,9 +208,8 @@ def _model(transformers: Any, folder: Path, config: Json, adapter: Adapter | Non
             raise ConvertError(f"logits of a model with an adapter need peft: {told}")
         names = {"id2label": dict(enumerate(config["labels"]))} if config["labels"] else {}
         options = {**options, **(names if not options else {}), "ignore_mismatched_sizes": True}
-    model, told = classes[head].from_pretrained(
-        str(folder), local_files_only=True, output_loading_info=True, torch_dtype=torch.float32, **options
-    )
+    options |= {"local_files_only": True, "trust_remote_code": False}  # code of the folder's own is never run
+    model, told = classes[head].from_pretrained(str(folder), output_loading_info=True, torch_dtype=torch.float32, **options)
     missing = [key for key in told["missing_keys"] if head != EMBEDDING or not key.startswith("pooler.")]
     if adapter:
         import peft
@@ -350,7 +349,7 @@ def record(
     recorded = cases(resolved, config)
     if not (folder / "config.json").is_file():
         return Recording(recorded, f"{len(recorded)} cases, tokens only: transformers needs a config.json")
-    loaded = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    loaded = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     if lowercase:
         lower_first(loaded.backend_tokenizer)
     agreement = _check_tokenizer(loaded, transformers, recorded, head == "question-answering")
