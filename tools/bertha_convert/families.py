@@ -523,6 +523,7 @@ DEBERTA_V2 = Family(
         "classifier.",
         "qa_outputs.",
         "embeddings.position_embeddings.",
+        "encoder.LayerNorm.",
     ),
     default_layer_norm_eps=1e-7,
     refused=(("conv_kernel_size", 0, "a convolution beside the first layer"),),
