@@ -72,6 +72,11 @@ class TextsAndLines(ProgramTest):
             (("embed", CLASSIFIER), ("'sequence-classification'", "'embedding'")),
             (("rerank", CLASSIFIER, "--query", "a"), "2 outputs"),
             (("ner", TAGGER, "--aggregation", "simple", "--stride", "126"), "stride is 126"),
+            (("classify", CLASSIFIER, "--stride", "126"), ("stride is 126", "room for 126")),
+            (("classify", CLASSIFIER, "--stride", "9", "--max-length", "10"), ("stride is 9", "room for 8")),
+            (("qa", ASKER, "--question", "a", "--doc-stride", "125", "--max-seq-len", "128"), "doc_stride (125)"),
+            (("tokenize", CLASSIFIER, "--truncation", "only_first", "--max-length", "10", "--windows", "--stride", "8"),
+             ("stride is 8", "room for 8")),
         ):
             self.refuse(*arguments, stdin=text, says=says)
 
@@ -332,7 +337,9 @@ class BadLines(ProgramTest):
                 '{"question":"Where?","context":"in Boston"}\n{"question":"","context":"Boston"}\n' \
                 '{"question":"Where?","context":""}'
         out = self.ask("qa", ASKER, "--jsonl", stdin=stdin, status=1)
-        for i, says in ((0, '"context"'), (1, '"question"'), (2, "null"), (4, "question is empty"),
+        for i, says in ((0, 'no key "context"; expected a string or a list of strings'),
+                        (1, 'no key "question"; expected a string there'),
+                        (2, '"context" is null; expected a string or a list of strings'), (4, "question is empty"),
                         (5, "context is empty")):
             self.check_error(out[i], i + 1, says=says)
         self.assertEqual(list(out[3]), ["score", "start", "end", "answer"])

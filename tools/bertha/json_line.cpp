@@ -11,15 +11,16 @@ using bertha::ErrorCode;
 using bertha::throw_error;
 using nlohmann::json;
 
-/// The string at `key`; without the key: nothing, or an error when it is required.
-std::optional<std::string> text_at(const json& object, const char* key, bool required) {
+/// The string at `key`; without the key: nothing, or an error when it is required. `expected` says what else may be
+/// there.
+std::optional<std::string> text_at(const json& object, const char* key, bool required, std::string_view expected) {
   const auto found = object.find(key);
   if (found == object.end() || (found->is_null() && !required)) {
     if (!required) return std::nullopt;
-    throw_error(ErrorCode::input, {"the line has no key \"", key, "\"; expected a string there"});
+    throw_error(ErrorCode::input, {"the line has no key \"", key, "\"; expected ", expected, " there"});
   }
   if (!found->is_string())
-    throw_error(ErrorCode::input, {"the value of \"", key, "\" is ", found->type_name(), "; expected a string"});
+    throw_error(ErrorCode::input, {"the value of \"", key, "\" is ", found->type_name(), "; expected ", expected});
   return found->get<std::string>();
 }
 
@@ -28,7 +29,7 @@ std::optional<std::vector<std::string>> texts_at(const json& object, const char*
   const auto found = object.find(key);
   if (!required && (found == object.end() || !found->is_array())) return std::nullopt;
   if (found == object.end())
-    throw_error(ErrorCode::input, {"the line has no key \"", key, "\"; expected a list there"});
+    throw_error(ErrorCode::input, {"the line has no key \"", key, "\"; expected a list of strings there"});
   const auto is_string = [](const json& text) { return text.is_string(); };
   if (!found->is_array() || !std::all_of(found->begin(), found->end(), is_string))
     throw_error(ErrorCode::input, {"the value of \"", key, "\" is no list of strings"});
@@ -98,8 +99,10 @@ Line parse_line(const std::string& text, const Keys& keys) {
     if (object.size() > object.count(keys.text) + object.count(keys.pair)) line.others = other_members(text, keys);
     const bool in_text = keys.list == List::text, in_pair = keys.list == List::pair || keys.second == Second::list;
     if (in_text || in_pair) line.texts = texts_at(object, in_text ? keys.text : keys.pair, keys.second == Second::list);
-    if (!line.texts || !in_text) line.text = *text_at(object, keys.text, true);
-    if (!line.texts || !in_pair) line.pair = text_at(object, keys.pair, keys.second == Second::required);
+    const auto expected = [](bool or_list) { return or_list ? "a string or a list of strings" : "a string"; };
+    if (!line.texts || !in_text) line.text = *text_at(object, keys.text, true, expected(in_text));
+    if (!line.texts || !in_pair)
+      line.pair = text_at(object, keys.pair, keys.second == Second::required, expected(in_pair));
     if (line.pair && keys.second == Second::refused)
       throw_error(ErrorCode::input, {"the line has a ", keys.pair, "; this command reads a text alone"});
   } catch (const bertha::Error& error) {

@@ -78,6 +78,7 @@ int tokenize(const TokenizeArguments& arguments, Output& out) {
   bertha::WeightFile file = bertha::WeightFile::open(arguments.model);
   const auto tokenizer = bertha::Tokenizer::load(file);
   const auto options = with_length(arguments.options, file.config());
+  if (arguments.windows) tokenizer.encode_windows("", options);  // options that no text could be read with are refused
   const auto describe = [&](const Line& line) {
     const auto described = [&](const Encoding& encoding) {
       return to_json(encoding, tokenizer, line.text, line.pair.value_or(""), arguments.lines.unit, arguments.all);

@@ -22,7 +22,8 @@ enum class ScoreRule : std::uint8_t { hf_4_57, best, hf_4_52, calibrated };
 /// Hugging Face's names and meanings where it has the option.
 struct AnswerOptions {
   std::size_t top_k = 1;
-  std::optional<std::size_t> doc_stride = {};   ///< tokens that windows share; unset: min(max_seq_len / 2, 128)
+  /// Tokens that windows share; unset: min(max_seq_len / 2, 128), less where special tokens leave no room for that.
+  std::optional<std::size_t> doc_stride = {};
   std::size_t max_answer_len = 15;              ///< in tokens
   std::optional<std::size_t> max_seq_len = {};  ///< of a window, question included; unset: min(model's, 384)
   bool handle_impossible_answer = false;        ///< the empty answer is a candidate too

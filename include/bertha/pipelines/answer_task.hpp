@@ -51,8 +51,8 @@ class AnswerTask {
 
   const Tokenizer& tokenizer_;
   const AnswerOptions& options_;
-  std::size_t max_seq_len_, doc_stride_;
-  std::size_t n_special_ = 0;  // tokens of a window that are neither the question's nor the context's
+  std::size_t max_seq_len_, doc_stride_ = 0;
+  std::size_t n_special_;  // tokens of a window that are neither the question's nor the context's
   mutable detail::Pool<detail::SharedTokens> contexts_;  // of threads
 };
 
@@ -63,18 +63,21 @@ BERTHA_FUNCTION AnswerTask::AnswerTask(const Tokenizer& tokenizer, const ModelCo
     : tokenizer_(tokenizer),
       options_(options),
       max_seq_len_(options.max_seq_len.value_or(std::min<std::size_t>(config.max_length, 384))),
-      doc_stride_(options.doc_stride.value_or(std::min<std::size_t>(max_seq_len_ / 2, 128))) {
+      n_special_(detail::count_special(tokenizer.special_tokens().pair)) {
   if (options.top_k < 1) throw_error(ErrorCode::input, {"top_k is 0; expected at least 1"});
   if (options.max_answer_len < 1) throw_error(ErrorCode::input, {"max_answer_len is 0; expected at least 1"});
   detail::require_value("score_rule", options.score_rule, ScoreRule::calibrated, "ScoreRule's");
   if (max_seq_len_ > config.max_length)
     throw_error(ErrorCode::input, {"max_seq_len is ", max_seq_len_, "; the model takes at most ", config.max_length});
-  if (doc_stride_ > max_seq_len_)
-    throw_error(ErrorCode::input, {"doc_stride (", doc_stride_, ") is larger than max_seq_len (", max_seq_len_, ")"});
-  for (const TemplatePiece& piece : tokenizer.special_tokens().pair)
-    n_special_ += static_cast<std::size_t>(piece.kind == TemplatePiece::Kind::special);
   if (max_seq_len_ < n_special_)
     throw_error(ErrorCode::input, {"max_seq_len is ", max_seq_len_, "; the special tokens alone take ", n_special_});
+  const std::size_t room = max_seq_len_ - n_special_, largest = room - std::min<std::size_t>(room, 1);
+  doc_stride_ = options.doc_stride.value_or(std::min({max_seq_len_ / 2, std::size_t{128}, largest}));
+  if (doc_stride_ > largest)
+    throw_error(ErrorCode::input, {"doc_stride (", doc_stride_, ") is too large: in max_seq_len (", max_seq_len_,
+                                   ") there is room for ", room,
+                                   " tokens beside the special ones, and the stride must "
+                                   "be less; lower doc_stride or raise max_seq_len"});
 }
 
 BERTHA_FUNCTION std::vector<Encoding> AnswerTask::encode(const Question& input, const Stop& stop) const {

@@ -73,7 +73,11 @@ BERTHA_FUNCTION ClassificationTask::ClassificationTask(const Tokenizer& tokenize
   if (options.top_k == std::size_t{0})
     throw_error(ErrorCode::input, {"top_k is 0; expected at least 1, or unset for all labels"});
   detail::require_cut(options.max_length, options.truncation != Truncation::none || options.windows);
-  if (options.windows) detail::require_value("reduce", options.windows->reduce, Reduce::first, "Reduce's");
+  if (options.windows) {
+    detail::require_value("reduce", options.windows->reduce, Reduce::first, "Reduce's");
+    detail::require_stride(options.windows->stride, detail::kept_tokens(options.max_length, config),
+                           tokenizer.special_tokens());
+  }
   detail::require_value("function_to_apply", function_, FunctionToApply::none, "FunctionToApply's");
   choose_function();
 }

@@ -82,7 +82,6 @@ BERTHA_FUNCTION void EntityTask::check_enumerators() const {
   detail::require_value("decoding", options_.decoding, LabelDecoding::valid, "its values");
 }
 
-/// Windows that share all of their tokens would never come to an end.
 BERTHA_FUNCTION void EntityTask::check_stride(std::size_t stride) const {
   if (options_.truncation)
     throw_error(ErrorCode::input,
@@ -90,13 +89,7 @@ BERTHA_FUNCTION void EntityTask::check_stride(std::size_t stride) const {
   if (options_.aggregation_strategy == AggregationStrategy::none)
     throw_error(ErrorCode::input, {"stride is given, but aggregation_strategy is none: only entities of several tokens "
                                    "can be matched between windows; choose another strategy"});
-  std::size_t n_special = 0;
-  for (const TemplatePiece& piece : tokenizer_.special_tokens().single)
-    n_special += static_cast<std::size_t>(piece.kind == TemplatePiece::Kind::special);
-  const std::size_t room = max_length_ - std::min(n_special, max_length_);
-  if (stride >= room)
-    throw_error(ErrorCode::input, {"stride is ", stride, "; a window has room for ", room,
-                                   " tokens of the text, and must share fewer with the next"});
+  detail::require_stride(stride, max_length_, tokenizer_.special_tokens());
 }
 
 BERTHA_FUNCTION std::vector<Encoding> EntityTask::encode(const EntityInput& input, const Stop& stop) const {

@@ -7,7 +7,7 @@
 #include <bertha/config.hpp>
 #include <bertha/error.hpp>
 #include <bertha/runtime/stop.hpp>
-#include <bertha/tokenizer/encode_options.hpp>
+#include <bertha/tokenizer/template.hpp>
 #include <cstddef>
 #include <string_view>
 
@@ -27,6 +27,9 @@ BERTHA_FUNCTION EncodeOptions cut_options(bool is_cut, std::size_t max_length, c
 
 /// Throws Error{input} for a `max_length` where nothing would be cut to it.
 BERTHA_FUNCTION void require_cut(std::size_t max_length, bool is_cut);
+
+/// Throws Error{input} for a `stride` with which no text could be read in windows of `max_length` tokens.
+BERTHA_FUNCTION void require_stride(std::size_t stride, std::size_t max_length, const SpecialTokens& special);
 
 /// Throws Error{input} for an option that is none of its enumeration's `values`, of which `last` is the last.
 BERTHA_FUNCTION void require_value(std::string_view name, unsigned value, unsigned last, std::string_view values);
@@ -52,6 +55,10 @@ BERTHA_FUNCTION void require_cut(std::size_t max_length, bool is_cut) {
   if (max_length != 0 && !is_cut)
     throw_error(ErrorCode::input, {"max_length is ", max_length,
                                    ", but truncation is not allowed: nothing would be cut; set both or neither"});
+}
+
+BERTHA_FUNCTION void require_stride(std::size_t stride, std::size_t max_length, const SpecialTokens& special) {
+  bertha::require_stride(stride, max_length - std::min(max_length, count_special(special.single)));
 }
 
 BERTHA_FUNCTION void require_value(std::string_view name, unsigned value, unsigned last, std::string_view values) {

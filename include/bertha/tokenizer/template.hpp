@@ -30,8 +30,11 @@ struct SequencePair {
   std::size_t pair_size() const { return pair == nullptr ? 0 : pair->size(); }
 };
 
+/// How many of a template's pieces are special tokens.
+BERTHA_FUNCTION std::size_t count_special(const std::vector<TemplatePiece>& pieces);
+
 /// How many tokens the texts have room for; 0 if nothing truncates. Throws Error{input} if the options contradict each
-/// other.
+/// other, or the stride could never do, whatever the texts are.
 BERTHA_FUNCTION std::size_t room_of(const std::vector<TemplatePiece>& pieces, const EncodeOptions& options);
 
 /// Appends parts of two sequences, with the special tokens around them if `with_special`.
@@ -56,20 +59,25 @@ BERTHA_FUNCTION std::vector<Encoding> all_windows(const std::vector<TemplatePiec
 
 #if defined(BERTHA_DEFINES_FUNCTIONS)
 
+BERTHA_FUNCTION std::size_t count_special(const std::vector<TemplatePiece>& pieces) {
+  std::size_t n = 0;
+  for (const TemplatePiece& piece : pieces) n += static_cast<std::size_t>(piece.kind == TemplatePiece::Kind::special);
+  return n;
+}
+
 BERTHA_FUNCTION std::size_t room_of(const std::vector<TemplatePiece>& pieces, const EncodeOptions& options) {
   if (options.truncation == Truncation::none) {
     if (options.max_length == 0 && options.stride == 0) return 0;
     throw_error(ErrorCode::input, {"max_length or stride are given, but no truncation: choose what is to be cut"});
   }
-  std::size_t n_special = 0;
-  for (const TemplatePiece& piece : pieces) {
-    n_special += static_cast<std::size_t>(options.add_special_tokens && piece.kind == TemplatePiece::Kind::special);
-  }
+  const std::size_t n_special = options.add_special_tokens ? count_special(pieces) : 0;
   if (options.max_length == 0 || options.max_length < n_special) {
     throw_error(ErrorCode::input, {"max_length is ", options.max_length, ", expected at least ",
                                    std::max<std::size_t>(n_special, 1), ": the special tokens alone need as many"});
   }
-  return options.max_length - n_special;
+  const std::size_t room = options.max_length - n_special;
+  if (options.stride != 0) require_stride(options.stride, room);
+  return room;
 }
 
 BERTHA_FUNCTION void append_template(const std::vector<TemplatePiece>& pieces, const SequencePair& sequences,

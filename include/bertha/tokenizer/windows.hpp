@@ -81,13 +81,17 @@ inline bool depends_on_all(std::size_t first, std::size_t second, std::size_t ro
   return true;
 }
 
-/// Throws Error{input} if windows of `kept` of `length` tokens would not move on: if stride >= kept, where some are
-/// cut.
+/// Throws Error{input} if windows with room for so many tokens of a text that is cut would not move on.
+inline void require_stride(std::size_t stride, std::size_t room) {
+  if (stride < room) return;
+  throw_error(ErrorCode::input, {"stride is ", stride, ", but a window has room for ", room,
+                                 " tokens of the text that is cut; the stride must be less: lower it or raise "
+                                 "max_length"});
+}
+
+/// The same for windows of `kept` of `length` tokens, where some are cut.
 inline void check_stride(std::size_t length, std::size_t kept, std::size_t stride) {
-  if (kept >= length || stride < kept) return;
-  throw_error(ErrorCode::input,
-              {"stride is ", stride, ", but a window has room for ", kept,
-               " tokens of the text that is cut; the stride must be less: lower it or raise max_length"});
+  if (kept < length) require_stride(stride, kept);
 }
 
 /// Windows of `kept` tokens that cover `length` tokens, each beginning `kept - stride` after the one before; the last

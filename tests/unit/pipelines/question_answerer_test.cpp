@@ -178,10 +178,13 @@ TEST(QuestionAnswerer, RefusesWhatDoesNotFitWithBothNumbers) {
   expect_error(ErrorCode::input, {"max_seq_len", "25", "24"}, [&] { run("who", "w", {.max_seq_len = 25}); });
   expect_error(ErrorCode::input, {"doc_stride", "11", "max_seq_len", "10"},
                [&] { run("who", "w", {.doc_stride = 11, .max_seq_len = 10}); });
-  // A stride that leaves no room to move on matters only when there is a second window.
-  EXPECT_NO_THROW(run("who", "w", {.doc_stride = 10, .max_seq_len = 10}));
-  expect_error(ErrorCode::input, {"doc_stride is 10", "room for 6 tokens", "max_seq_len 10"},
-               [&] { run("who", words(30), {.doc_stride = 10, .max_seq_len = 10}); });
+  expect_error(ErrorCode::input, {"doc_stride", "7", "max_seq_len", "10"},
+               [&] { run("who", "w", {.doc_stride = 7, .max_seq_len = 10}); });
+  // What a question leaves too little room for matters only when there is a second window.
+  EXPECT_NO_THROW(run("who", "w", {.doc_stride = 6, .max_seq_len = 10}));
+  expect_error(ErrorCode::input, {"doc_stride is 6", "room for 6 tokens", "max_seq_len 10"},
+               [&] { run("who", words(30), {.doc_stride = 6, .max_seq_len = 10}); });
+  EXPECT_EQ(model.ask.run("who", words(2), {.max_seq_len = 6}).info.n_tokens, 6u);  // unset, it's never too large
   expect_error(ErrorCode::input, {"the question has 30 tokens, which leaves no room for the context in max_seq_len 24"},
                [&] { run(words(30), "both"); });
   expect_error(ErrorCode::input, {"the question has 1 token,", "max_seq_len 3"},

@@ -397,12 +397,23 @@ TEST(TextClassifier, ReadsOneTextOfAPairInWindows) {
     });
   };
   refuse(7);
-  const std::vector<std::string> texts = {words(40), "the"};
-  const auto outcomes = model.classify.try_run(texts, {.windows = {{.stride = 22}}});
-  EXPECT_FALSE(outcomes[0]);
-  EXPECT_TRUE(outcomes[1]);
   expect_error(ErrorCode::input, {"reduce", "9"},
                [&] { model.classify.run("the", {.windows = {{.reduce = static_cast<bertha::Reduce>(9)}}}); });
+}
+
+TEST(TextClassifier, RefusesAStrideThatNoTextCouldBeReadWith) {
+  const Loaded model(tiny());  // of 24 tokens
+  const auto run = [&](const bertha::TextInput& input, std::size_t stride, std::size_t max_length = 0) {
+    model.classify.run(input, {.max_length = max_length, .windows = {{.stride = stride}}});
+  };
+  expect_error(ErrorCode::input, {"stride is 22", "room for 22"}, [&] { run("the", 22); });
+  expect_error(ErrorCode::input, {"stride is 99", "room for 8", "max_length"}, [&] { run("the", 99, 10); });
+  expect_error(ErrorCode::input, {"stride is 0", "room for 0"}, [&] { run("the", 0, 2); });
+  const std::vector<std::string> texts = {"the", words(40)};  // no input's fault
+  EXPECT_THROW(model.classify.try_run(texts, {.windows = {{.stride = 22}}}), bertha::Error);
+  EXPECT_NO_THROW(run("the", 21));
+  expect_error(ErrorCode::input, {"stride is 21", "room for 21"}, [&] { run({"the", "cat"}, 21); });
+  EXPECT_NO_THROW(run({"the", "cat"}, 20));
 }
 
 TEST(TextClassifier, RefusesInvalidUtf8WithThePositionOfTheByte) {

@@ -220,6 +220,21 @@ TEST(Tokenizer, RefusesAStrideThatLeavesNoRoomInEitherText) {
   EXPECT_NO_THROW(letters().encode("a", "b c", options));  // nothing is cut
 }
 
+TEST(Tokenizer, RefusesAStrideThatNoTextCouldBeReadWith) {
+  EncodeOptions options;
+  options.truncation = Truncation::longest_first;
+  options.max_length = 6;
+  options.stride = 4;
+  expect_error(ErrorCode::input, {"stride is 4", "room for 4"}, [&] { letters().encode_windows("a", options); });
+  expect_error(ErrorCode::input, {"stride is 4", "room for 4"}, [&] { letters().encode("a", options); });
+  expect_error(ErrorCode::input, {"stride is 4", "room for 3"}, [&] { letters().encode_windows("a", "b", options); });
+  options.stride = 3;
+  EXPECT_EQ(letters().encode_windows("a", options).size(), 1u);
+  expect_error(ErrorCode::input, {"stride is 3", "room for 3"}, [&] { letters().encode_windows("a", "b", options); });
+  options.add_special_tokens = false;
+  EXPECT_EQ(letters().encode_windows("a", "b", options).size(), 1u);
+}
+
 TEST(Tokenizer, NamesTheTextAtFault) {
   EncodeOptions options;
   expect_error(ErrorCode::input, {"text: byte 1 (0xff) is not UTF-8"}, [&] { letters().encode("a\xff"); });
