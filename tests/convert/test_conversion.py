@@ -139,7 +139,14 @@ class Weights(FolderTest):
             sorted(read_metadata(self.out)["source"]["sha256"]), ["part0.safetensors", "part1.safetensors"]
         )
         self.assertEqual(len(whole) // 4096, self.out.stat().st_size // 4096)
-        (self.folder / "part1.safetensors").unlink()
+        (self.folder / "sub").mkdir()
+        (self.folder / "part1.safetensors").rename(self.folder / "sub/part1.safetensors")
+        in_sub = {name: part.replace("part1", "sub/part1") for name, part in index.items()}
+        folders.write_json(self.folder / "model.safetensors.index.json", {"weight_map": in_sub})
+        self.convert()  # as transformers, which joins the names with the folder's
+        self.assert_same_weights(tensors)
+        self.assertIn("sub/part1.safetensors", read_metadata(self.out)["source"]["sha256"])
+        folders.write_json(self.folder / "model.safetensors.index.json", {"weight_map": index})
         self.out.unlink()
         self.assert_refused("names files that are not there; got 1 of 2 missing: part1.safetensors")
         folders.write_json(self.folder / "model.safetensors.index.json", {"weight_map": {"x": "../part0.safetensors"}})

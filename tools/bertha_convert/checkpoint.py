@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from .errors import ConvertError, fail
@@ -55,7 +55,7 @@ def _shards(index: Path) -> list[Path]:
         raise fail("has no weight_map", where=index, expected="tensor name -> file name", got=type(shards).__name__)
     names = sorted(set(shards.values()))
     for name in names:
-        if Path(name).name != name:
+        if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
             raise fail("names a file outside the folder", where=index, got=name)
     if missing := [name for name in names if not os.path.isfile(index.parent / name)]:  # of any name
         got = f"{len(missing)} of {len(names)} missing: {some(missing)}"

@@ -18,7 +18,8 @@ class ByteName {
   /// The byte that a token stands for by its name, if it does.
   static std::optional<char> byte_of(std::string_view token) {
     if (token.size() != 6 || !token.starts_with("<0x") || token.back() != '>') return std::nullopt;
-    const std::size_t high = digit(token[3]), low = digit(token[4]);
+    // As Rust reads numbers, for which a plus may stand before a digit.
+    const std::size_t high = token[3] == '+' ? 0 : digit(token[3]), low = digit(token[4]);
     if (high > 15 || low > 15) return std::nullopt;
     return static_cast<char>(high * 16 + low);
   }

@@ -191,7 +191,8 @@ TEST(ByteName, NamesBytesAndFindsThemInNames) {
   EXPECT_EQ(std::string_view(ByteName(0x0A)), "<0x0A>");
   EXPECT_EQ(ByteName::byte_of("<0x41>"), 'A');
   EXPECT_EQ(ByteName::byte_of("<0xfe>"), '\xFE');
-  for (const char* other : {"<0x4>", "<0x410>", "<0xG1>", "<0x 1>", "0x41>>", "<0x41<", ""})
+  EXPECT_EQ(ByteName::byte_of("<0x+A>"), '\n');  // as tokenizers has it
+  for (const char* other : {"<0x-1>", "<0x++>", "<0xA+>", "<0x4>", "<0x410>", "<0xG1>", "<0x 1>", "0x41>>", "<0x41<", ""})
     EXPECT_EQ(ByteName::byte_of(other), std::nullopt) << other;
 }
 
