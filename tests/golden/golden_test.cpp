@@ -83,6 +83,7 @@ constexpr const char* kGoldens[] = {
     "masked_int8",
     "masked_jina",
     "masked_modern",
+    "masked_mpnet",
     "masked_nomic",
     "masked_roberta",
     "masked_untied",

@@ -298,6 +298,7 @@ MODELS = (
     Tiny("masked_xlm_roberta", MASKED, 1, 28, 2, 40, selftest=True, **XLM_ROBERTA),
     Tiny("masked_camembert", MASKED, 1, 28, 2, 40, **CAMEMBERT),
     Tiny("masked_albert", MASKED, 2, 32, 2, 48, **albert(21)),
+    Tiny("masked_mpnet", MASKED, 1, 28, 2, 40, selftest=True, **MPNET),
     Tiny("albert_int8", TOKEN, 3, 32, 2, 48, labels=BIO, precision="int8", selftest=True, **albert(32)),
 )
 
