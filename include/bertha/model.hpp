@@ -84,14 +84,8 @@ class Model {
     if (encodings.empty()) run_pack(head(), {}, {}, {}, options, [&](auto, Output& none) { all = std::move(none); });
     std::vector<std::size_t> order(encodings.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    bool is_first = true;
-    in_packs(head(), encodings, chosen, order, options, [&](auto, Output& part) {
-      if (is_first)
-        all = std::move(part);
-      else
-        detail::append_rows(all, std::move(part));
-      is_first = false;
-    });
+    in_packs(head(), encodings, chosen, order, options,
+             [&](auto, Output& part) { detail::append_rows(all, std::move(part)); });
     return all;
   }
 
@@ -158,19 +152,26 @@ class Model {
     const auto work = state_->workspaces.take(options);
     EncoderOutput output = state_->encoder.forward(batch, *work);
     if (head.reads == Reads::pooled) state_->encoder.pool(output, *work);
-    const auto call = [&](const EncoderOutput& part, std::span<const std::size_t> whose, std::size_t expected) {
+    const auto rows_for = [&](const EncoderOutput& part, std::size_t expected) {
       Output rows = head(part, *work);
       if (detail::count_rows(rows) != expected)
         throw_error(ErrorCode::unsupported, {"the head gave ", detail::count_rows(rows), " rows for ", part.sequences(),
                                              " sequences of ", part.hidden.rows, " tokens; expected ", expected,
                                              ", as its `gives` says: ", to_string(head.gives)});
-      visit(whose, rows);
+      return rows;
     };
-    if (head.gives != Gives::chosen_rows)
-      return call(output, pack, head.gives == Gives::sequence_rows ? batch.sequences() : batch.tokens());
-    detail::for_each_choice(output, pack, chosen, *work, [&](const EncoderOutput& part, std::size_t begin) {
-      call(part, pack.subspan(begin, part.sequences()), part.hidden.rows);
-    });
+    Output rows;
+    if (head.gives != Gives::chosen_rows) {
+      rows = rows_for(output, head.gives == Gives::sequence_rows ? batch.sequences() : batch.tokens());
+      return visit(pack, rows);
+    }
+    detail::for_each_choice(output, pack, chosen, *work,
+                            [&](const EncoderOutput& part, std::size_t begin, bool is_complete) {
+                              detail::append_rows(rows, rows_for(part, part.hidden.rows));
+                              if (!is_complete) return;
+                              visit(pack.subspan(begin, part.sequences()), rows);
+                              rows = Output();
+                            });
   }
 
   struct State {

@@ -32,11 +32,12 @@ namespace detail {
 /// Of rows of logits these columns: what a self-test records of a head that has one for each token of a vocabulary.
 BERTHA_FUNCTION Logits columns_of(const Logits& logits, std::span<const std::uint32_t> columns);
 
-/// f(part, begin) for the chosen tokens of the sequences of `output`, which are the encodings `pack`, a few sequences
-/// at a time, the first being number `begin`: a row of logits may be as long as the vocabulary.
+/// f(part, begin, is_complete) for the chosen tokens of the sequences of `output`, which are the encodings `pack`, a
+/// few at a time, because a row of logits may be as long as the vocabulary: those of some sequences, of which the first
+/// is number `begin`, or some of that one's, with `is_complete` when they are its last.
 BERTHA_FUNCTION void for_each_choice(const EncoderOutput& output, std::span<const std::size_t> pack,
                                      ChosenTokens chosen, Workspace& work,
-                                     FunctionRef<const EncoderOutput&, std::size_t> f);
+                                     FunctionRef<const EncoderOutput&, std::size_t, bool> f);
 
 }  // namespace detail
 
@@ -67,22 +68,34 @@ BERTHA_FUNCTION Logits columns_of(const Logits& logits, std::span<const std::uin
 
 BERTHA_FUNCTION void for_each_choice(const EncoderOutput& output, std::span<const std::size_t> pack,
                                      ChosenTokens chosen, Workspace& work,
-                                     FunctionRef<const EncoderOutput&, std::size_t> f) {
+                                     FunctionRef<const EncoderOutput&, std::size_t, bool> f) {
   constexpr std::size_t kMostRows = 64;  // enough for a product to be at full speed
-  std::vector<std::size_t> rows, starts;
-  for (std::size_t begin = 0, end = 0; begin < output.sequences(); begin = end) {
-    rows.clear();
-    starts.assign(1, 0);
-    for (; end < output.sequences(); ++end) {
-      const std::size_t first = output.starts[end], tokens = output.starts[end + 1] - first;
-      const std::size_t count = chosen.empty() ? tokens : chosen[pack[end]].size();
-      if (end > begin && rows.size() + count > kMostRows) break;
-      for (std::size_t i = 0; i < count; ++i) rows.push_back(first + (chosen.empty() ? i : chosen[pack[end]][i]));
-      starts.push_back(rows.size());
-    }
+  const auto count = [&](std::size_t s) {
+    return chosen.empty() ? output.starts[s + 1] - output.starts[s] : chosen[pack[s]].size();
+  };
+  std::vector<std::size_t> rows, starts = {0};
+  const auto add = [&](std::size_t s, std::size_t from, std::size_t to) {
+    for (std::size_t i = from; i < to; ++i)
+      rows.push_back(output.starts[s] + (chosen.empty() ? i : chosen[pack[s]][i]));
+    starts.push_back(rows.size());
+  };
+  const auto call = [&](std::size_t begin, bool is_complete) {
     const auto hidden = work.chosen.matrix(rows.size(), output.hidden.cols);  // [rows, H]
     for (std::size_t r = 0; r < rows.size(); ++r) std::copy_n(output.hidden.row(rows[r]), hidden.cols, hidden.row(r));
-    f(EncoderOutput{hidden, starts, {}}, begin);
+    f(EncoderOutput{hidden, starts, {}}, begin, is_complete);
+    rows.clear();
+    starts.assign(1, 0);
+  };
+  for (std::size_t begin = 0, end = 0; begin < output.sequences(); begin = end) {
+    std::size_t from = 0;
+    for (; count(begin) - from > kMostRows; from += kMostRows) {
+      add(begin, from, from + kMostRows);
+      call(begin, false);
+    }
+    add(begin, from, count(begin));
+    for (end = begin + 1; from == 0 && end < output.sequences() && rows.size() + count(end) <= kMostRows; ++end)
+      add(end, 0, count(end));
+    call(begin, true);
   }
 }
 

@@ -16,7 +16,8 @@ BERTHA_NAMESPACE_BEGIN
 enum class Reads : std::uint8_t { pooled, tokens };
 
 /// What a head makes of it: a row for every sequence, one for every token, or one for each token that the call chooses.
-/// In the last case the head is shown no other tokens: `hidden` and `starts` of its EncoderOutput are of those chosen.
+/// In the last case the head is shown no other tokens, and of a text that has many of them a part at a time: `hidden`
+/// and `starts` of its EncoderOutput are of those chosen.
 enum class Gives : std::uint8_t { sequence_rows, token_rows, chosen_rows };
 
 /// What `gives` asks for, in words.
@@ -42,6 +43,7 @@ namespace detail {
 
 inline std::size_t count_rows(const Logits& logits) { return logits.rows; }
 inline void append_rows(Logits& all, Logits more) {
+  if (all.rows == 0) return std::swap(all, more);
   all.rows += more.rows;
   all.values.insert(all.values.end(), more.values.begin(), more.values.end());
 }

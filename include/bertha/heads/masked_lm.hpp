@@ -3,9 +3,13 @@
 
 #pragma once
 
+#include <algorithm>
 #include <bertha/encoder/layer_norm.hpp>
 #include <bertha/heads/head.hpp>
 #include <bertha/heads/table_product.hpp>
+#include <bertha/runtime/sorted_indices.hpp>
+#include <utility>
+#include <vector>
 
 BERTHA_NAMESPACE_BEGIN
 
@@ -24,6 +28,11 @@ class MaskedLm {
     return MaskedLm(file, config);
   }
 
+  /// This head for a call that wants the best `top_k` of the tokens `candidates` and no more, so that rows as long as
+  /// the vocabulary are held for a few tokens at a time: [T, 2 top_k] are the shares of the best in the whole
+  /// vocabulary, best first, and then their ids, which are exact, for they are less than 2^24.
+  MaskedLm with_best(std::size_t top_k, std::vector<std::uint32_t> candidates) const;
+
   Logits operator()(const EncoderOutput& output, Workspace& work) const {
     const FloatEnvironment environment;
     const Team team = work.team();
@@ -32,10 +41,13 @@ class MaskedLm {
       dense_(output.hidden, x, team, {.activation = activation_});
       norm_(x, team);
     }
-    return decoder_(x, team);
+    Logits logits = decoder_(x, team);
+    return top_k_ == 0 ? logits : best(logits, team);
   }
 
  private:
+  Logits best(Logits& logits, const Team& team) const;
+
   MaskedLm(WeightFile& file, const ModelConfig& config)
       : size_(config.embedding_size),
         activation_(config.masked_lm->activation),
@@ -50,7 +62,42 @@ class MaskedLm {
   Activation activation_;
   Linear<Float32> dense_;  // [E, H]
   LayerNorm norm_;
-  TableProduct decoder_;  // [V, E]
+  TableProduct decoder_;   // [V, E]
+  std::size_t top_k_ = 0;  // 0: give the logits
+  std::vector<std::uint32_t> candidates_;
 };
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+
+BERTHA_FUNCTION MaskedLm MaskedLm::with_best(std::size_t top_k, std::vector<std::uint32_t> candidates) const {
+  MaskedLm head = *this;
+  head.top_k_ = std::min(top_k, candidates.size());
+  head.candidates_ = std::move(candidates);
+  return head;
+}
+
+BERTHA_FUNCTION Logits MaskedLm::best(Logits& logits, const Team& team) const {
+  Logits found{logits.rows, 2 * top_k_, std::vector<float>(logits.rows * 2 * top_k_)};
+  team.split(logits.rows, [&](std::size_t begin, std::size_t end, ThreadMemory&) {
+    std::vector<std::uint32_t> ids(top_k_);
+    for (std::size_t r = begin; r < end; ++r) {
+      team.check_stop();
+      float* scores = logits.values.data() + r * logits.cols;
+      kernels::table().softmax(scores, logits.cols);
+      std::partial_sort_copy(
+          candidates_.begin(), candidates_.end(), ids.begin(), ids.end(), [&](std::uint32_t a, std::uint32_t b) {
+            return ranks_before(static_cast<double>(scores[a]), a, static_cast<double>(scores[b]), b);
+          });
+      float* row = found.values.data() + r * found.cols;
+      for (std::size_t i = 0; i < top_k_; ++i) {
+        row[i] = scores[ids[i]];
+        row[top_k_ + i] = static_cast<float>(ids[i]);
+      }
+    }
+  });
+  return found;
+}
+
+#endif
 
 BERTHA_NAMESPACE_END

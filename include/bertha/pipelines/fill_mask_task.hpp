@@ -5,10 +5,10 @@
 
 #pragma once
 
+#include <bertha/heads/masked_lm.hpp>
 #include <bertha/pipelines/input.hpp>
 #include <bertha/pipelines/option_checks.hpp>
 #include <bertha/pipelines/task.hpp>
-#include <bertha/runtime/sorted_indices.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -72,6 +72,8 @@ class FillMaskTask {
   std::vector<Encoding> encode(std::string_view text, const Stop& stop) const;
   /// The positions of the masks.
   std::vector<std::uint32_t> chosen(const Encoding& window) const;
+  MaskedLm head(const MaskedLm& loaded) const { return loaded.with_best(options_.top_k, candidates_); }
+  /// logits [masks, 2 k]: the best of each mask, as MaskedLm::with_best gives them.
   FillMaskResult decode(std::string_view text, std::span<const Encoding> windows,
                         std::span<const MatrixView<const float>> logits) const;
 
@@ -151,25 +153,19 @@ BERTHA_FUNCTION std::vector<std::uint32_t> FillMaskTask::chosen(const Encoding& 
 
 BERTHA_FUNCTION FillMaskResult FillMaskTask::decode(std::string_view, std::span<const Encoding> windows,
                                                     std::span<const MatrixView<const float>> logits) const {
-  const MatrixView<const float>& rows = logits[0];  // [masks, V]
+  const MatrixView<const float>& rows = logits[0];
   const std::vector<std::uint32_t> positions = chosen(windows[0]);
   const auto pad = tokenizer_.special_tokens().pad_token_id;
   FillMaskResult result{{}, detail::input_info(windows)};
   for (std::size_t mask = 0; mask < rows.rows; ++mask) {
-    std::vector<float> scores(rows.row(mask), rows.row(mask) + rows.cols);
-    kernels::table().softmax(scores.data(), scores.size());
-    std::vector<std::uint32_t> best(std::min(options_.top_k, candidates_.size()));
-    std::partial_sort_copy(candidates_.begin(), candidates_.end(), best.begin(), best.end(),
-                           [&](std::uint32_t a, std::uint32_t b) {
-                             return ranks_before(static_cast<double>(scores[a]), a, static_cast<double>(scores[b]), b);
-                           });
     std::vector<MaskFilling> fillings;
-    for (const std::uint32_t id : best) {
+    for (std::size_t i = 0; i < rows.cols / 2; ++i) {
+      const auto id = static_cast<std::uint32_t>(rows(mask, rows.cols / 2 + i));
       std::vector<std::uint32_t> ids = windows[0].ids;
       ids[positions[mask]] = id;
       std::erase_if(ids, [&](std::uint32_t each) { return each == pad || each >= tokenizer_.size(); });
       const bool has_token = id < tokenizer_.size();
-      fillings.push_back({scores[id], id, has_token ? tokenizer_.decode(std::span(&id, 1), false) : std::string(),
+      fillings.push_back({rows(mask, i), id, has_token ? tokenizer_.decode(std::span(&id, 1), false) : std::string(),
                           tokenizer_.decode(ids, rows.rows == 1)});
     }
     result.masks.push_back(std::move(fillings));

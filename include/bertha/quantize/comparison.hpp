@@ -55,8 +55,9 @@ Outputs run_sequence(const AnyEncoder& encoder, const H* head, const Encoding& e
     return outputs;
   }
   constexpr std::size_t kOnly = 0;
-  for_each_choice(output, {&kOnly, 1}, {&chosen, 1}, work,
-                  [&](const EncoderOutput& part, std::size_t) { outputs.logits = (*head)(part, work); });
+  for_each_choice(output, {&kOnly, 1}, {&chosen, 1}, work, [&](const EncoderOutput& part, std::size_t, bool) {
+    append_rows(outputs.logits, (*head)(part, work));
+  });
   return outputs;
 }
 

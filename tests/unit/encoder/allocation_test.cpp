@@ -2,12 +2,14 @@
 // has allocation functions of its own, which count. Sanitizers have theirs, so there is nothing to see under them.
 
 #include <errno.h>
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <atomic>
 #include <bertha/heads/sequence_classification.hpp>
 #include <bertha/model.hpp>
+#include <bertha/pipelines/fill_mask.hpp>
 #include <bertha/runtime/thread_pool.hpp>
 #include <cstdlib>
 #include <memory>
@@ -22,11 +24,23 @@
 #if !defined(BERTHA_UNDER_SANITIZER)
 
 namespace {
-std::atomic<std::size_t> allocations{0}, allocated_bytes{0};
+std::atomic<std::size_t> allocations{0}, allocated_bytes{0}, held_bytes{0}, most_held_bytes{0};
 
 void count(std::size_t bytes) {
   ++allocations;
   allocated_bytes += bytes;
+}
+
+/// Counts what glibc gave.
+void* held(void* memory) {
+  const std::size_t now = held_bytes += ::malloc_usable_size(memory);
+  for (std::size_t most = most_held_bytes; most < now && !most_held_bytes.compare_exchange_weak(most, now);) continue;
+  return memory;
+}
+
+void* given_back(void* memory) {
+  held_bytes -= ::malloc_usable_size(memory);
+  return memory;
 }
 }  // namespace
 
@@ -36,30 +50,32 @@ void* __libc_malloc(std::size_t size);
 void* __libc_calloc(std::size_t count, std::size_t size);
 void* __libc_realloc(void* memory, std::size_t size);
 void* __libc_memalign(std::size_t alignment, std::size_t size);
+void __libc_free(void* memory);
 
 void* malloc(std::size_t size) noexcept {
   count(size);
-  return __libc_malloc(size);
+  return held(__libc_malloc(size));
 }
 void* calloc(std::size_t n, std::size_t size) noexcept {
   count(n * size);
-  return __libc_calloc(n, size);
+  return held(__libc_calloc(n, size));
 }
 void* realloc(void* memory, std::size_t size) noexcept {
   count(size);
-  return __libc_realloc(memory, size);
+  return held(__libc_realloc(given_back(memory), size));
 }
+void free(void* memory) noexcept { __libc_free(given_back(memory)); }
 void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
   count(size);
-  return __libc_memalign(alignment, size);
+  return held(__libc_memalign(alignment, size));
 }
 void* memalign(std::size_t alignment, std::size_t size) noexcept {
   count(size);
-  return __libc_memalign(alignment, size);
+  return held(__libc_memalign(alignment, size));
 }
 int posix_memalign(void** memory, std::size_t alignment, std::size_t size) noexcept {
   count(size);
-  *memory = __libc_memalign(alignment, size);
+  *memory = held(__libc_memalign(alignment, size));
   return *memory == nullptr ? ENOMEM : 0;
 }
 void* mmap(void* address, std::size_t size, int protection, int flags, int file, off_t offset) noexcept {
@@ -88,6 +104,14 @@ std::size_t bytes_of(const F& f) {
   return allocated_bytes - before;
 }
 
+/// The most bytes of glibc's that `f` has at a time.
+template <class F>
+std::size_t most_bytes_of(const F& f) {
+  const std::size_t before = most_held_bytes = held_bytes.load();
+  f();
+  return most_held_bytes - before;
+}
+
 /// The compiler may leave out memory that nobody looks at: it can't know that nobody does.
 void* seen(void* memory) {
   __asm__ volatile("" : "+r"(memory));
@@ -111,6 +135,11 @@ TEST(Allocations, AreCounted) {
               ::munmap(page, 4096);
             }),
             1u);
+  const auto in_turn = [] {
+    for (int i = 0; i < 10; ++i) std::free(seen(std::realloc(seen(std::calloc(10, 1000)), 20'000)));
+  };
+  EXPECT_GE(most_bytes_of(in_turn), 20'000u);
+  EXPECT_LT(most_bytes_of(in_turn), 40'000u);
 }
 
 bertha::Batch batch_of(const std::vector<std::size_t>& lengths) {
@@ -244,6 +273,21 @@ TEST(TokenizerAllocations, EndOnceTextsOfASizeHaveBeenSeen) {
   const auto encode = [&] { tokenizer.encode_into(encoding, "a b, \u00e4b \u4e2d c! abc"); };
   for (int i = 0; i < 3; ++i) encode();  // the second time words are kept, the third they are found
   EXPECT_EQ(allocations_of(encode), 0u);
+}
+
+TEST(ModelAllocations, OfATextOfHundredsOfMasksHoldTheLogitsOfFew) {
+  bertha_test::TinyOptions options = {.head = "masked-lm", .max_position_embeddings = 400};
+  for (int i = 0; i < 20'000; ++i) options.vocabulary.push_back("word" + std::to_string(i));
+  const bertha_test::AlignedBytes bytes(ModelWriter::tiny(options).bytes());
+  const auto fill = bertha::FillMask::load(bytes.span());
+  std::string text;
+  const auto most = [&](std::size_t masks) {
+    while (text.size() < masks * 7) text += "[MASK] ";
+    return most_bytes_of([&] { fill.run(text, {.top_k = 1}, {.max_threads = 1}); });
+  };
+  const std::size_t row = options.vocabulary.size() * sizeof(float);
+  EXPECT_GT(most(60), 60 * row);
+  EXPECT_LT(most(390), 100 * row);
 }
 
 TEST(ModelAllocations, WithLowMemoryAreNoneOfTheSizeOfTheWeights) {

@@ -285,6 +285,42 @@ TEST(CustomHead, IsGivenFewChosenTokensAtATime) {
   EXPECT_GT(TokenScorer::most, 64 - texts[0].size());
 }
 
+TEST(CustomHead, IsGivenManyChosenTokensOfATextInParts) {
+  const AlignedBytes bytes(custom(3).bytes());
+  const auto model = bertha::Model<TokenScorer>::load(bytes.span());
+  const std::vector<Encoding> texts(5, model.tokenizer().encode("the cat sat."));
+  const Logits all = model.run(texts);
+  for (const std::size_t many : {63u, 64u, 65u, 128u, 129u, 300u}) {
+    std::vector<std::vector<std::uint32_t>> chosen = {{1}, {}, {}, {0, 2}, {}};
+    std::vector<float> expected(all.row(1).begin(), all.row(1).end());
+    const auto expect = [&](std::size_t text, std::size_t position) {
+      const auto row = all.row(text * texts[0].size() + position);
+      expected.insert(expected.end(), row.begin(), row.end());
+    };
+    for (std::size_t i = 0; i < many; ++i) {
+      chosen[2].push_back(static_cast<std::uint32_t>(i % texts[0].size()));
+      expect(2, chosen[2].back());
+    }
+    expect(3, 0);
+    expect(3, 2);
+    for (const std::size_t limit : {std::size_t{1}, std::size_t{16'384}}) {
+      TokenScorer::seen = TokenScorer::most = 0;
+      EXPECT_EQ(model.run(texts, {.max_batch_tokens = limit}, chosen).values, expected) << many;
+      EXPECT_EQ(TokenScorer::seen, many + 3);
+      EXPECT_LE(TokenScorer::most, 64u);
+      std::size_t visits = 0;
+      model.run_each(
+          texts, {.max_batch_tokens = limit},
+          [&](std::size_t i, MatrixView<const float> logits) {
+            ++visits;
+            EXPECT_EQ(logits.rows, chosen[i].size());
+          },
+          chosen);
+      EXPECT_EQ(visits, 5u);
+    }
+  }
+}
+
 TEST(CustomHead, IsGivenNoTokensThatATextLacks) {
   const AlignedBytes bytes(custom(3).bytes());
   const auto model = bertha::Model<TokenScorer>::load(bytes.span());

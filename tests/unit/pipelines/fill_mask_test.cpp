@@ -142,6 +142,29 @@ TEST(FillMask, HasTheBestTokensOfTheWholeVocabularyOrOfTargets) {
   EXPECT_EQ(model.fill.run("the [MASK] sat", {.top_k = 2, .targets = Strings{"cat", "sat", "b"}})[0].size(), 2u);
 }
 
+TEST(FillMask, FillsHundredsOfMasksAsItFillsOne) {
+  ModelWriter writer = ModelWriter::tiny({.head = "masked-lm", .max_position_embeddings = 400});
+  const Loaded model(writer);
+  std::string text;
+  for (int i = 0; i < 300; ++i) text += i % 2 == 0 ? "[MASK] " : "cat [MASK] ";
+  const auto found = model.fill.run(text, {.top_k = 17, .truncation = true}, {.max_threads = 2});
+  const auto& run = model.fill.model();
+  const std::vector encodings = {
+      run.tokenizer().encode(text, {.truncation = bertha::Truncation::longest_first, .max_length = run.max_length()})};
+  const Logits logits = run.run(encodings);
+  std::size_t mask = 0;
+  for (std::size_t i = 0; i < encodings[0].size(); ++i) {
+    if (encodings[0].ids[i] != 4) continue;
+    std::vector<float> scores(logits.row(i).begin(), logits.row(i).end());
+    bertha::kernels::table().softmax(scores.data(), scores.size());
+    ASSERT_LT(mask, found.size());
+    for (const auto& filling : found[mask]) EXPECT_EQ(filling.score, scores[filling.token]);
+    ++mask;
+  }
+  EXPECT_EQ(found.size(), mask);
+  EXPECT_GT(mask, 2 * 64u);
+}
+
 TEST(FillMask, TakesTheFirstTokenOfATargetThatIsNone) {
   const Loaded model(masked());
   const auto& tokenizer = model.fill.model().tokenizer();
