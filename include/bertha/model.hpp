@@ -145,12 +145,22 @@ class Model {
                           });
   }
 
+  /// Without the last layer's rows that the head doesn't read, where the encoder can do so.
+  EncoderOutput forward(const H& head, const Batch& batch, Workspace& work) const {
+    const E& encoder = state_->encoder;
+    if constexpr (requires { encoder.forward_first(batch, work); }) {
+      const bool reads_first = head.reads == Reads::pooled ? encoder.pools_first() : head.reads == Reads::first_tokens;
+      if (reads_first && head.gives == Gives::sequence_rows) return encoder.forward_first(batch, work);
+    }
+    return encoder.forward(batch, work);
+  }
+
   /// The encodings `pack`, which are those of `batch`.
   void run_pack(const H& head, const Batch& batch, std::span<const std::size_t> pack, ChosenTokens chosen,
                 const CallOptions& options, Visit visit) const {
     detail::require_rows(batch.ids(), state_->config.vocab_size, state_->tokenizer);
     const auto work = state_->workspaces.take(options);
-    EncoderOutput output = state_->encoder.forward(batch, *work);
+    EncoderOutput output = forward(head, batch, *work);
     if (head.reads == Reads::pooled) state_->encoder.pool(output, *work);
     const auto rows_for = [&](const EncoderOutput& part, std::size_t expected) {
       Output rows = head(part, *work);

@@ -27,6 +27,9 @@ BERTHA_NAMESPACE_BEGIN
 /// Rows of a chunk that belong together: [starts[s], starts[s + 1]) is sequence s, starts[0] the chunk's first row.
 using SequenceStarts = std::span<const std::size_t>;
 
+/// Of which tokens a layer makes rows: of all, or of the first one of each sequence.
+enum class LayerTokens : std::uint8_t { all, first };
+
 /// Immutable; `const` methods may run concurrently.
 template <Precision P>
 class SelfAttention {
@@ -66,10 +69,11 @@ class SelfAttention {
     output_.reserve(team, size.rows);
   }
 
-  /// Adds to `hidden` [T, H] what it makes of x [T, H], which may be `hidden` itself.
-  void operator()(MatrixView<const float> x, MatrixView<float> hidden, SequenceStarts starts, const LayerSight& sight,
-                  const Team& team) const {
-    const auto context = team.chunk().context.matrix(hidden.rows, hidden.cols);  // [T, H]
+  /// Adds to `hidden` [T, H] what it makes of x [T, H], which may be `hidden` itself. Returns the rows that it made:
+  /// `hidden`, or those of first tokens, which are moved to its begin.
+  MatrixView<float> operator()(MatrixView<const float> x, MatrixView<float> hidden, SequenceStarts starts,
+                               const LayerSight& sight, LayerTokens tokens, const Team& team) const {
+    auto context = team.chunk().context.matrix(hidden.rows, hidden.cols);  // [T, H]
     const auto operand = query_key_value_.prepare(x, team);
     team.split(num_attention_heads_, [&](std::size_t begin, std::size_t end, ThreadMemory& memory) {
       for (std::size_t a = begin; a < end; ++a) {
@@ -77,10 +81,22 @@ class SelfAttention {
         attend(operand, a, context, starts, sight, memory);
       }
     });
+    if (tokens == LayerTokens::first) {
+      context = first_rows(context, starts);
+      hidden = first_rows(hidden, starts);
+    }
     output_(context, hidden, team, {.residual = hidden});
+    return hidden;
   }
 
  private:
+  /// The rows of first tokens, moved to the begin of `rows`.
+  static MatrixView<float> first_rows(MatrixView<float> rows, SequenceStarts starts) {
+    const std::size_t n = starts.size() - 1;
+    for (std::size_t s = 1; s < n; ++s) std::copy_n(rows.row(starts[s] - starts[0]), rows.cols, rows.row(s));
+    return rows.middle_rows(0, n);
+  }
+
   void attend(const typename Linear<P>::Operand& operand, std::size_t attention_head, MatrixView<float> context,
               SequenceStarts starts, const LayerSight& sight, ThreadMemory& memory) const {
     const std::size_t width = 3 * padded_head_size_;

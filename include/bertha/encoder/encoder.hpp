@@ -52,18 +52,19 @@ class Encoder {
   /// Hidden states of the last layer. Throws Error{input} when an id, a type or a sequence is too large for the model,
   /// Error{stopped} when the workspace's stop token is set or its deadline has passed.
   EncoderOutput forward(const Batch& batch, Workspace& work, const LayerObserver& observer = {}) const {
-    const FloatEnvironment environment;
-    const Plan& plan = work.plan;
-    make_plan(config_, batch, work.threads(), work.plan);
-    const auto hidden = work.hidden.matrix(batch.tokens(), config_.hidden_size);
-    reserve(work);
-    const auto run = [&](std::size_t chunk, const Team& team) {
-      run_chunk(batch, plan.chunks[chunk], plan, hidden, team, observer);
-    };
-    work.for_each(plan.n_whole, run);
-    for (std::size_t chunk = plan.n_whole; chunk < plan.chunks.size(); ++chunk) run(chunk, work.team());
-    return {hidden, batch.starts(), {}};
+    run(batch, work, LayerTokens::all, observer);
+    return {work.hidden.matrix(batch.tokens(), config_.hidden_size), batch.starts(), {}};
   }
+
+  /// The same for the first token of each sequence alone, as if it had no other: `hidden` is [S, H]. The last layer is
+  /// computed for these, but for attention, which sees all. Their bits are those of `forward`. Throws as `forward`.
+  EncoderOutput forward_first(const Batch& batch, Workspace& work) const {
+    run(batch, work, LayerTokens::first, {});
+    return {work.chosen.matrix(batch.sequences(), config_.hidden_size), work.plan.first_starts, {}};
+  }
+
+  /// Whether `pool` reads first tokens alone, so that what `forward_first` gives is enough for it.
+  bool pools_first() const { return pooler_ && pooler_->reads_first(); }
 
   /// visit(linear) for each linear layer whose precision is P, in the order of the file: once, however often it runs.
   template <class Visit>
@@ -111,20 +112,42 @@ class Encoder {
     for (const auto& layer : layers_) layer.reserve(team, size);
   }
 
-  void run_chunk(const Batch& batch, const Chunk& chunk, const Plan& plan, MatrixView<float> all_hidden,
-                 const Team& team, const LayerObserver& observer) const {
+  void run(const Batch& batch, Workspace& work, LayerTokens tokens, const LayerObserver& observer) const {
+    const FloatEnvironment environment;
+    const Plan& plan = work.plan;
+    make_plan(config_, batch, work.threads(), work.plan);
+    const auto hidden = work.hidden.matrix(batch.tokens(), config_.hidden_size);
+    MatrixView<float> firsts;  // [S, H]
+    if (tokens == LayerTokens::first) firsts = work.chosen.matrix(batch.sequences(), config_.hidden_size);
+    reserve(work);
+    const auto run_one = [&](std::size_t index, const Team& team) {
+      const Chunk& chunk = plan.chunks[index];
+      const auto made = run_chunk(batch, chunk, plan, hidden, tokens, team, observer);
+      for (std::size_t s = 0; tokens == LayerTokens::first && s < made.rows; ++s)
+        std::copy_n(made.row(s), made.cols, firsts.row(chunk.begin + s));
+    };
+    work.for_each(plan.n_whole, run_one);
+    for (std::size_t index = plan.n_whole; index < plan.chunks.size(); ++index) run_one(index, work.team());
+  }
+
+  /// The chunk's rows of the last layer.
+  MatrixView<float> run_chunk(const Batch& batch, const Chunk& chunk, const Plan& plan, MatrixView<float> all_hidden,
+                              LayerTokens tokens, const Team& team, const LayerObserver& observer) const {
     const auto starts = std::span(batch.starts()).subspan(chunk.begin, chunk.end - chunk.begin + 1);
     const std::size_t first = starts.front();
-    const auto hidden = all_hidden.middle_rows(first, starts.back());
+    auto hidden = all_hidden.middle_rows(first, starts.back());
     team.check_stop();
     embeddings_(batch.ids().data() + first, batch.type_ids().data() + first, plan.positions.data() + first, hidden,
                 team);
     if (observer) observer(0, first, hidden);
     for (std::size_t i = 0; i < config_.num_hidden_layers; ++i) {
-      layers_[config_.stored_layer(i)](hidden, starts, config_.sight(i), team);
-      if (i + 1 == config_.num_hidden_layers && final_norm_) (*final_norm_)(hidden, team);
+      const bool is_last = i + 1 == config_.num_hidden_layers;
+      hidden =
+          layers_[config_.stored_layer(i)](hidden, starts, config_.sight(i), is_last ? tokens : LayerTokens::all, team);
+      if (is_last && final_norm_) (*final_norm_)(hidden, team);
       if (observer) observer(i + 1, first, hidden);
     }
+    return hidden;
   }
 
   ModelConfig config_;
@@ -152,6 +175,8 @@ class AnyEncoder {
   AnyEncoder(WeightFile& file, const ModelConfig& config) : encoder_(make(file, config)) {}
 
   EncoderOutput forward(const Batch& batch, Workspace& work, const LayerObserver& observer = {}) const;
+  EncoderOutput forward_first(const Batch& batch, Workspace& work) const;
+  bool pools_first() const;
   void pool(EncoderOutput& output, Workspace& work) const;
 
   /// Whether a model of that configuration runs as Float32Split in this process. Throws what kernels::table() throws.
@@ -184,6 +209,14 @@ BERTHA_FUNCTION AnyEncoder::Variant AnyEncoder::make(WeightFile& file, const Mod
 BERTHA_FUNCTION EncoderOutput AnyEncoder::forward(const Batch& batch, Workspace& work,
                                                   const LayerObserver& observer) const {
   return std::visit([&](const auto& encoder) { return encoder.forward(batch, work, observer); }, encoder_);
+}
+
+BERTHA_FUNCTION EncoderOutput AnyEncoder::forward_first(const Batch& batch, Workspace& work) const {
+  return std::visit([&](const auto& encoder) { return encoder.forward_first(batch, work); }, encoder_);
+}
+
+BERTHA_FUNCTION bool AnyEncoder::pools_first() const {
+  return std::visit([](const auto& encoder) { return encoder.pools_first(); }, encoder_);
 }
 
 BERTHA_FUNCTION void AnyEncoder::pool(EncoderOutput& output, Workspace& work) const {

@@ -40,12 +40,15 @@ class EncoderLayer {
     if (norm_place_ == NormPlace::pre) team.chunk().normed.matrix(size.rows, attention_.hidden_size());
   }
 
-  /// In place on the rows of one chunk: `hidden` [T, H] is x before and y after.
-  void operator()(MatrixView<float> hidden, SequenceStarts starts, const LayerSight& sight, const Team& team) const {
-    attention_(before(attention_norm_, hidden, team), hidden, starts, sight, team);
+  /// In place on the rows of one chunk: `hidden` [T, H] is x before and y after. Returns y: `hidden`, or the rows of
+  /// first tokens, which are at its begin then.
+  MatrixView<float> operator()(MatrixView<float> hidden, SequenceStarts starts, const LayerSight& sight,
+                               LayerTokens tokens, const Team& team) const {
+    hidden = attention_(before(attention_norm_, hidden, team), hidden, starts, sight, tokens, team);
     behind(attention_norm_, hidden, team);
     feed_forward_(before(feed_forward_norm_, hidden, team), hidden, team);
     behind(feed_forward_norm_, hidden, team);
+    return hidden;
   }
 
  private:

@@ -30,8 +30,9 @@ struct ChunkSize {
 
 /// Plain data; keeps its memory from call to call.
 struct Plan {
-  std::vector<std::uint32_t> positions;  // [T], rows of the position table
-  std::vector<Chunk> chunks;             // first those that threads take whole, then those that all threads share
+  std::vector<std::uint32_t> positions;   // [T], rows of the position table
+  std::vector<std::size_t> first_starts;  // [S + 1], of sequences that have their first tokens only
+  std::vector<Chunk> chunks;              // first those that threads take whole, then those that all threads share
   std::size_t n_whole = 0;
   ChunkSize whole, shared;  // the largest of either
 };
@@ -108,6 +109,8 @@ inline void cut(const Batch& batch, std::size_t threads, Plan& plan) {
 
 BERTHA_FUNCTION void make_plan(const ModelConfig& config, const Batch& batch, std::size_t threads, Plan& plan) {
   detail::check_batch(config, batch);
+  plan.first_starts.resize(batch.sequences() + 1);
+  for (std::size_t s = 0; s < plan.first_starts.size(); ++s) plan.first_starts[s] = s;
   detail::set_positions(config, batch, plan.positions);
   detail::cut(batch, threads, plan);
 }

@@ -27,6 +27,9 @@ class Pooler {
   /// Elements of a vector.
   std::size_t size() const { return layers_.size(); }
 
+  /// Whether hidden states of other tokens than the first of each sequence mean nothing to it.
+  bool reads_first() const { return modes_.size() == 1 && modes_[0] == PoolingMode::first; }
+
   /// The vectors [S, size] of hidden [T, H], sequence s being rows starts[s] to starts[s + 1], in the workspace until
   /// its next call. The first `skipped` tokens of each sequence are left out, but never its last one.
   MatrixView<const float> operator()(MatrixView<const float> hidden, std::span<const std::size_t> starts,
@@ -41,7 +44,7 @@ class Pooler {
         for (std::size_t m = 0; m < modes_.size(); ++m) pool(modes_[m], rows, left_out, pooled.row(s) + m * size);
       }
     };
-    if (modes_.size() == 1 && modes_[0] == PoolingMode::first)  // not worth waking others for
+    if (reads_first())  // not worth waking others for
       pool_some(0, n);
     else
       team.split(n, [&](std::size_t begin, std::size_t end, ThreadMemory&) { pool_some(begin, end); });

@@ -121,7 +121,7 @@ class Workspace {
   Plan plan;
   AlignedBuffer<float> hidden;  // [T, H]
   AlignedBuffer<float> pooled;  // [S, H]
-  AlignedBuffer<float> chosen;  // [rows, H], of tokens that a call chose
+  AlignedBuffer<float> chosen;  // [rows, H], of tokens that a call chose, or of first tokens
   AlignedBuffer<float> logits;  // [rows, L]
 
  private:

@@ -12,8 +12,9 @@
 
 BERTHA_NAMESPACE_BEGIN
 
-/// What a head looks at: one vector per sequence, or the hidden state of every token.
-enum class Reads : std::uint8_t { pooled, tokens };
+/// What a head looks at: the pooled vector of each sequence and nothing else, the hidden state of every token, or that
+/// of each sequence's first token, row starts[s], where those of the others may be missing.
+enum class Reads : std::uint8_t { pooled, tokens, first_tokens };
 
 /// What a head makes of it: a row for every sequence, one for every token, or one for each token that the call chooses.
 /// In the last case the head is shown no other tokens, and of a text that has many of them a part at a time: `hidden`

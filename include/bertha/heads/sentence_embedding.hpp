@@ -23,8 +23,6 @@ struct EmbeddingChoice {
 class SentenceEmbedding {
  public:
   using Output = Logits;
-  static constexpr Reads reads = Reads::tokens;
-
   /// Takes `head.*`. Throws Error{missing_tensor | shape | unsupported}.
   static SentenceEmbedding load(WeightFile& file, const ModelConfig& config) {
     if (config.head != HeadKind::none) require_head(file, config, HeadKind::embedding);
@@ -35,6 +33,7 @@ class SentenceEmbedding {
     head.pooler_.emplace(file, config.embedding->pooler, config.hidden_size);
     head.choice_.normalize = config.embedding->normalize;
     head.gives = Gives::sequence_rows;
+    head.set_reads();
     return head;
   }
 
@@ -54,10 +53,16 @@ class SentenceEmbedding {
     return rows;
   }
 
-  Gives gives = Gives::token_rows;  ///< as the choice has it
+  Reads reads = Reads::tokens;      ///< as the choice has it
+  Gives gives = Gives::token_rows;  ///< likewise
 
  private:
   SentenceEmbedding() = default;
+
+  void set_reads() {
+    const bool first_only = gives == Gives::sequence_rows && pooler_ && pooler_->reads_first() && choice_.skipped == 0;
+    reads = first_only ? Reads::first_tokens : Reads::tokens;
+  }
 
   std::size_t hidden_size_ = 0;
   bool has_layers_ = false;
@@ -90,6 +95,7 @@ BERTHA_FUNCTION SentenceEmbedding SentenceEmbedding::with(const EmbeddingChoice&
   const std::size_t size = choice.tokens ? hidden_size_ : head.pooler_->size();
   if (choice.dimensions > size)
     throw_error(ErrorCode::input, {"vectors can't be cut to ", choice.dimensions, " dimensions: they have ", size});
+  head.set_reads();
   return head;
 }
 

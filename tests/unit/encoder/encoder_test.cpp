@@ -170,6 +170,20 @@ void expect_same_bits_in_any_batch(bool calibrated = false, bool modern = false)
     EXPECT_EQ(numbers(output.hidden), alone) << threads;
     EXPECT_EQ(numbers(output.pooled), pooled_alone) << threads;
     EXPECT_EQ(output.sequences(), batch.sequences());
+
+    auto first = model.encoder.forward_first(batch, work);
+    ASSERT_EQ(first.hidden.rows, batch.sequences());
+    ASSERT_EQ(first.sequences(), batch.sequences());
+    std::vector<float> expected;
+    for (std::size_t s = 0; s < batch.sequences(); ++s) {
+      EXPECT_EQ(first.starts[s], s);
+      const auto row = alone.begin() + static_cast<std::ptrdiff_t>(batch.starts()[s] * first.hidden.cols);
+      expected.insert(expected.end(), row, row + static_cast<std::ptrdiff_t>(first.hidden.cols));
+    }
+    EXPECT_EQ(numbers(first.hidden), expected) << threads;
+    ASSERT_TRUE(model.encoder.pools_first());
+    model.encoder.pool(first, work);
+    EXPECT_EQ(numbers(first.pooled), pooled_alone) << threads;
   }
 }
 

@@ -35,13 +35,41 @@ struct Loaded {
 TEST(KernelCalls, OfAFunctionWithOtherBitsThanItMustHaveAreRefusedWhenAModelIsLoaded) {
   table().layer_norm = {[](const bertha::kernels::LayerNormRows& rows) {
                           real().layer_norm(rows);
-                          rows.x[0] += 1.0f;
+                          rows.y[0] += 1.0f;
                         },
                         "wrong"};
   expect_error(ErrorCode::self_test, {"layer_norm"}, [] { Loaded(); });
   expect_error(ErrorCode::self_test, {"layer_norm"}, [] { Loaded(); });
   table().layer_norm = real().layer_norm;
   EXPECT_NO_THROW(Loaded());
+}
+
+std::size_t product_rows = 0;
+
+TEST(KernelCalls, OfTheLastLayerAreForFirstTokensWhereNoOthersAreRead) {
+  bertha_test::TinyOptions options;
+  options.num_hidden_layers = 3;
+  const Loaded model(options);
+  table().gemm_f32 = {[](const bertha::kernels::GemmF32& product) {
+                        real().gemm_f32(product);
+                        product_rows += product.rows;
+                      },
+                      "counting"};
+  bertha::Batch batch;
+  for (const std::size_t length : {20u, 7u, 1u, 15u}) batch.add(std::vector<std::uint32_t>(length, 5));
+  bertha::Workspace work;
+  work.prepare({.max_threads = 1});
+  const auto rows_of = [&](auto call) {
+    product_rows = 0;
+    call();
+    return product_rows;
+  };
+  const std::size_t all = rows_of([&] { model.encoder.forward(batch, work); });
+  const std::size_t first = rows_of([&] { model.encoder.forward_first(batch, work); });
+  // Of each layer a product for each of 3 attention heads, and behind attention three.
+  EXPECT_EQ(all, 3 * (3 + 3) * batch.tokens());
+  EXPECT_EQ(first, all - 3 * (batch.tokens() - batch.sequences()));
+  table().gemm_f32 = real().gemm_f32;
 }
 
 int attention_calls = 0;

@@ -45,12 +45,13 @@ template <class P>
 std::vector<float> layer_output(const ModelWriter& model, const LayerConfig& layer) {
   const AlignedBytes bytes(model.bytes());
   auto file = bertha::WeightFile::from_bytes(bytes.span());
-  const bertha::EncoderLayer<P> encoder_layer(file, file.config(), layer, {file, file.config()});
+  const bertha::PositionTables positions(file, file.config());
+  const bertha::EncoderLayer<P> encoder_layer(file, file.config(), layer, positions);
   bertha::Workspace work;
   work.prepare({.max_threads = 1});
   bertha::AlignedBuffer<float> memory;
   const auto hidden = numbers(memory, 0);
-  encoder_layer(hidden, kStarts, {}, work.team());
+  encoder_layer(hidden, kStarts, {}, bertha::LayerTokens::all, work.team());
   return copied(hidden);
 }
 
@@ -79,7 +80,8 @@ TYPED_TEST(EncoderLayer, HasBlocksThatAddWhatTheyMakeOfOneMatrixToAnother) {
   const AlignedBytes bytes(writer<TypeParam>().bytes());
   auto file = bertha::WeightFile::from_bytes(bytes.span());
   const bertha::ModelConfig config = file.config();
-  const bertha::SelfAttention<TypeParam> attention(file, config, config.layer(0), {file, config});
+  const bertha::PositionTables positions(file, config);
+  const bertha::SelfAttention<TypeParam> attention(file, config, config.layer(0), positions);
   const bertha::FeedForward<TypeParam> feed_forward(file, config, config.layer(0));
   bertha::Workspace work;
   work.prepare({.max_threads = 1});
@@ -99,7 +101,7 @@ TYPED_TEST(EncoderLayer, HasBlocksThatAddWhatTheyMakeOfOneMatrixToAnother) {
     for (std::size_t i = 0; i < in_place.size(); ++i) in_place[i] += before[i];
     EXPECT_EQ(copied(x), in_place);
   };
-  expect_sum([&](auto x, auto hidden) { attention(x, hidden, kStarts, {}, work.team()); });
+  expect_sum([&](auto x, auto hidden) { attention(x, hidden, kStarts, {}, bertha::LayerTokens::all, work.team()); });
   expect_sum([&](auto x, auto hidden) { feed_forward(x, hidden, work.team()); });
 }
 

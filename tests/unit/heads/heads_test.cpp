@@ -584,6 +584,9 @@ TEST(SentenceEmbedding, GivesWhatACallChooses) {
   std::size_t row = 0;
   const Logits mean = chosen(model, texts, {.pooling = bertha::PoolingMode::mean});
   const Logits without = chosen(model, texts, {.pooling = bertha::PoolingMode::last, .skipped = 2});
+  const Logits first = chosen(model, texts, {.pooling = bertha::PoolingMode::first});
+  const Logits second = chosen(model, texts, {.pooling = bertha::PoolingMode::first, .skipped = 1});
+  EXPECT_EQ(model.head().with({.pooling = bertha::PoolingMode::first}).reads, bertha::Reads::first_tokens);
   const Logits shorter =
       chosen(model, texts, {.pooling = bertha::PoolingMode::mean, .dimensions = 7, .normalize = true});
   ASSERT_EQ(shorter.cols, 7u);
@@ -592,6 +595,8 @@ TEST(SentenceEmbedding, GivesWhatACallChooses) {
     for (std::size_t h = 0; h < 36; ++h) {
       float sum = 0;
       for (std::size_t t = 0; t < texts[i].size(); ++t) sum += tokens.row(row + t)[h];
+      EXPECT_EQ(first.row(i)[h], tokens.row(row)[h]);
+      EXPECT_EQ(second.row(i)[h], tokens.row(row + 1)[h]);
       EXPECT_EQ(mean.row(i)[h], sum / static_cast<float>(texts[i].size()));
       EXPECT_EQ(without.row(i)[h], tokens.row(row + texts[i].size() - 1)[h]);
       if (h < 7) {

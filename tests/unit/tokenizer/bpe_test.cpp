@@ -192,7 +192,8 @@ TEST(ByteName, NamesBytesAndFindsThemInNames) {
   EXPECT_EQ(ByteName::byte_of("<0x41>"), 'A');
   EXPECT_EQ(ByteName::byte_of("<0xfe>"), '\xFE');
   EXPECT_EQ(ByteName::byte_of("<0x+A>"), '\n');  // as tokenizers has it
-  for (const char* other : {"<0x-1>", "<0x++>", "<0xA+>", "<0x4>", "<0x410>", "<0xG1>", "<0x 1>", "0x41>>", "<0x41<", ""})
+  for (const char* other :
+       {"<0x-1>", "<0x++>", "<0xA+>", "<0x4>", "<0x410>", "<0xG1>", "<0x 1>", "0x41>>", "<0x41<", ""})
     EXPECT_EQ(ByteName::byte_of(other), std::nullopt) << other;
 }
 
