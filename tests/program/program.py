@@ -22,7 +22,8 @@ WITH_SELF_TEST = {"classify_two", "classify_int8", "entities", "entities_int8", 
     "mpnet_classify", "mpnet_answers", "mpnet_int8", "masked_bfloat16", "masked_distilbert", "masked_electra", "masked_mpnet", "masked_roberta",
     "masked_xlm_roberta", "gte_classify", "jina_classify", "masked_gte", "masked_jina", "masked_modern",
     "masked_nomic", "modern_answers", "modern_bfloat16", "modern_classify", "modern_entities", "modern_int8",
-    "nomic_classify", "nomic_int8"}
+    "nomic_classify", "nomic_int8",
+    "deberta_answers", "deberta_classify"}
 CLASSIFIER, TAGGER, ASKER = (str(MODELS / f"{name}.safetensors") for name in ("classify_two", "entities", "answers"))
 THREE_LABELS = str(MODELS / "classify_multi_label.safetensors")
 # Turkish letters (two bytes each) and an emoji (four bytes, two UTF-16 units).
