@@ -230,6 +230,15 @@ TEST(Faults, LeaveAModelAsGoodAsBeforeWhenAnAllocationOfACallFails) {
   });
 }
 
+TEST(Faults, AreNoneInTwoThousandLoadsAndNothingGrows) {
+  const TempFile file(ModelWriter::tiny().bytes());
+  const auto load = [&] { bertha::TextClassifier::load(file.path())("the cat"); };
+  load();
+  const std::ptrdiff_t before = live;
+  for (int i = 0; i < 2000; ++i) load();
+  EXPECT_EQ(live - before, 0);
+}
+
 TEST(Faults, OfTheSystemAreNamedWithTheFileAndTheReason) {
   const TempFile file(ModelWriter::tiny().bytes());
   for (const bool copy : {false, true}) {

@@ -12,7 +12,10 @@
 #include <ranges>
 #include <span>
 #include <sstream>
+#include <stdexcept>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "../../support/expect_error.hpp"
@@ -467,6 +470,94 @@ TEST(TextClassifier, TakesThousandsOfTextsOfAllLengthsAndKeepsTheirOrder) {
   }
   EXPECT_EQ(shortest, 2u);
   EXPECT_EQ(longest, model.classify.max_length());
+}
+
+/// Fails after a while; until then, runs its tasks late, on a thread that it starts for them, or all on the caller's.
+class OddExecutor final : public bertha::Executor {
+ public:
+  explicit OddExecutor(std::size_t good_runs) : left_(good_runs) {}
+  std::size_t concurrency() const noexcept override { return 3; }
+  void run(std::size_t tasks, bertha::TaskRef task) override {
+    if (left_-- == 0) throw std::runtime_error("no threads today");
+    if (left_ % 2 == 0) {
+      for (std::size_t i = tasks; i-- > 0;) task(i);
+    } else {
+      std::thread([&] {
+        std::this_thread::yield();
+        for (std::size_t i = 0; i < tasks; ++i) task(i);
+      }).join();
+    }
+  }
+
+ private:
+  std::size_t left_;
+};
+
+TEST(TextClassifier, IsSharedByThreadsThatCallStreamStopAndFailAtOnce) {
+  const Loaded model(ModelWriter::tiny({.num_hidden_layers = 2, .max_position_embeddings = 80}));
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < 40; ++i) {
+    texts.emplace_back("the");
+    for (std::size_t word = 0; word < i * 7 % 20; ++word) texts.back() += word % 3 == 0 ? " cat" : " sat ab";
+  }
+  const std::string expected = shown(model.classify.run(texts));
+  std::vector<std::string> with_bad = texts;
+  with_bad[7] = "\xff";
+  std::vector<int> wrong(16);
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < wrong.size(); ++t)
+    threads.emplace_back([&, t] {
+      for (std::size_t round = 0; round < 6; ++round) {
+        switch ((t + round) % 6) {
+          case 0: wrong[t] += shown(model.classify.run(texts, {}, {.max_threads = round % 3})) != expected; break;
+          case 1: {
+            std::vector<bertha::ClassificationResult> results;
+            model.classify.run_stream(texts, [&](std::size_t, auto&& outcome) { results.push_back(*outcome); }, {},
+                                      {.max_batch_tokens = 50});
+            wrong[t] += shown(results) != expected;
+            break;
+          }
+          case 2: {
+            std::stop_source source;
+            std::size_t seen = 0;
+            try {
+              const auto endless = [&] { return std::optional<std::string>(texts[seen % texts.size()]); };
+              const auto stop_at_third = [&](std::size_t, auto&&) {
+                if (++seen == 3) source.request_stop();
+              };
+              model.classify.run_stream(endless, stop_at_third, {}, {.stop_token = source.get_token()});
+              ++wrong[t];
+            } catch (const bertha::Error& error) {
+              wrong[t] += error.code() != ErrorCode::stopped;
+            }
+            break;
+          }
+          case 3: {
+            const auto outcomes = model.classify.try_run(with_bad);
+            for (std::size_t i = 0; i < outcomes.size(); ++i) wrong[t] += outcomes[i].has_value() == (i == 7);
+            break;
+          }
+          case 4:
+            try {
+              model.classify.run(with_bad);
+              ++wrong[t];
+            } catch (const bertha::Error& error) {
+              wrong[t] += error.item() != 7u;
+            }
+            break;
+          default: {
+            OddExecutor odd(t + round);
+            try {
+              wrong[t] += shown(model.classify.run(texts, {}, {.executor = &odd})) != expected;
+            } catch (const std::runtime_error&) {
+            }
+          }
+        }
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, std::vector<int>(wrong.size()));
+  EXPECT_EQ(shown(model.classify.run(texts)), expected);
 }
 
 TEST(TextClassifier, TakesNoTextsAndAnEmptyOne) {
