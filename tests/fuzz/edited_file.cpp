@@ -60,6 +60,7 @@ std::vector<ModelWriter> right_files() {
       {{"step", "replace_apart"}, {"pattern", "b"}, {"content", ""}, {"optional_before", true}},
       {{"step", "collapse_white_space"}},
       {{"step", "strip_right"}}};
+  add({.pooler = "", .hidden_size = 48, .num_hidden_layers = 3, .type_vocab_size = 0, .modern = true}).format = "2";
   return files;
 }
 
