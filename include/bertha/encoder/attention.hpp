@@ -30,6 +30,21 @@ using SequenceStarts = std::span<const std::size_t>;
 /// Of which tokens a layer makes rows: of all, or of the first one of each sequence.
 enum class LayerTokens : std::uint8_t { all, first };
 
+namespace detail {
+
+/// The rows of first tokens, moved to the begin of `rows`.
+BERTHA_FUNCTION MatrixView<float> first_rows(MatrixView<float> rows, SequenceStarts starts);
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+BERTHA_FUNCTION MatrixView<float> first_rows(MatrixView<float> rows, SequenceStarts starts) {
+  const std::size_t n = starts.size() - 1;
+  for (std::size_t s = 1; s < n; ++s) std::copy_n(rows.row(starts[s] - starts[0]), rows.cols, rows.row(s));
+  return rows.middle_rows(0, n);
+}
+#endif
+
+}  // namespace detail
+
 /// Immutable; `const` methods may run concurrently.
 template <Precision P>
 class SelfAttention {
@@ -82,21 +97,14 @@ class SelfAttention {
       }
     });
     if (tokens == LayerTokens::first) {
-      context = first_rows(context, starts);
-      hidden = first_rows(hidden, starts);
+      context = detail::first_rows(context, starts);
+      hidden = detail::first_rows(hidden, starts);
     }
     output_(context, hidden, team, {.residual = hidden});
     return hidden;
   }
 
  private:
-  /// The rows of first tokens, moved to the begin of `rows`.
-  static MatrixView<float> first_rows(MatrixView<float> rows, SequenceStarts starts) {
-    const std::size_t n = starts.size() - 1;
-    for (std::size_t s = 1; s < n; ++s) std::copy_n(rows.row(starts[s] - starts[0]), rows.cols, rows.row(s));
-    return rows.middle_rows(0, n);
-  }
-
   void attend(const typename Linear<P>::Operand& operand, std::size_t attention_head, MatrixView<float> context,
               SequenceStarts starts, const LayerSight& sight, ThreadMemory& memory) const {
     const std::size_t width = 3 * padded_head_size_;
@@ -107,10 +115,6 @@ class SelfAttention {
       const std::size_t first = starts[s] - starts[0];
       const std::size_t length = starts[s + 1] - starts[s];
       float* query = projected.row(first);
-      positions_->rotate({.x = query, .stride = projected.stride, .rows = length, .size = head_size_}, sight.rotary);
-      positions_->rotate(
-          {.x = query + padded_head_size_, .stride = projected.stride, .rows = length, .size = head_size_},
-          sight.rotary);
       kernels::Attention attention = {.query = query,
                                       .key = query + padded_head_size_,
                                       .value = query + 2 * padded_head_size_,
@@ -123,9 +127,8 @@ class SelfAttention {
                                       .scratch = memory.attention.reserve(
                                           kernels::attention_scratch(length, head_size_, positions_->relative_rows())),
                                       .fine = fine_,
-                                      .bias = positions_->distance_bias(attention_head),
                                       .window = sight.window};
-      positions_->set_relative(stored_layer_, attention_head, attention);
+      positions_->prepare({stored_layer_, attention_head, sight.rotary}, query, attention);
       P::attend(query_key_value_.weight(), attention_head, attention);
     }
   }

@@ -25,33 +25,15 @@ class PositionTables {
   /// [N A R, D], N stored layers. Throws Error{missing_tensor | shape | format}.
   PositionTables(WeightFile& file, const ModelConfig& config);
 
-  /// What an attention head adds to scores, as kernels::Attention reads it: the number of distance 0 among those of all
-  /// distances from query to key, 1 - P to P - 1. Null: it adds nothing.
-  const float* distance_bias(std::size_t attention_head) const {
-    if (distance_bias_.size() == 0) return nullptr;
-    return distance_bias_.data() + attention_head * bias_stride_ + positions_ - 1;
-  }
-
-  /// Turns the rows of one sequence by the angles of their places, where the scheme has angles: those of table `table`.
-  void rotate(kernels::RotateRows rows, std::size_t table) const {
-    if (rotary_.empty()) return;
-    rows.cos = rotary_[table].cos.data();
-    rows.sin = rotary_[table].sin.data();
-    rows.angle_stride = angle_stride_;
-    kernels::table().rotate_rows(rows);
-  }
-
   /// R, rows of the relative keys and queries of each attention head; 0: there are none.
   std::size_t relative_rows() const { return relative_rows_; }
-  /// Says what `attention` reads of those of a stored layer, if there are any.
-  void set_relative(std::size_t stored_layer, std::size_t attention_head, kernels::Attention& attention) const {
-    if (relative_rows_ == 0) return;
-    const std::size_t first = (stored_layer * attention_heads_ + attention_head) * relative_rows_ * head_stride_;
-    attention.relative_row = row_of_distance_.data() + positions_ - 1;
-    if (relative_keys_.size() > 0) attention.relative_key = relative_keys_.data() + first;
-    if (relative_queries_.size() > 0) attention.relative_query = relative_queries_.data() + first;
-    attention.relative_stride = head_stride_;
-  }
+  /// Whose attention is prepared, and the number of its table of angles.
+  struct Reader {
+    std::size_t stored_layer, attention_head, rotary;
+  };
+  /// Says what `attention` reads of these tables, and turns its queries, from `query` on, and the keys behind each by
+  /// the angles of their places, where the scheme has angles.
+  void prepare(const Reader& reader, float* query, kernels::Attention& attention) const;
 
  private:
   struct Angles {
@@ -134,6 +116,29 @@ BERTHA_FUNCTION PositionTables::PositionTables(WeightFile& file, const ModelConf
     relative_keys_ = detail::take_float32_rows(file, "encoder.relative_keys", rows, config.head_size());
   if (config.disentangled.relative_queries)
     relative_queries_ = detail::take_float32_rows(file, "encoder.relative_queries", rows, config.head_size());
+}
+
+BERTHA_FUNCTION void PositionTables::prepare(const Reader& reader, float* query, kernels::Attention& attention) const {
+  if (distance_bias_.size() > 0)
+    attention.bias = distance_bias_.data() + reader.attention_head * bias_stride_ + positions_ - 1;
+  if (!rotary_.empty()) {
+    const Angles& angles = rotary_[reader.rotary];
+    kernels::RotateRows rows = {.x = query, .stride = attention.stride, .rows = attention.length};
+    rows.size = attention.head_size;
+    rows.cos = angles.cos.data();
+    rows.sin = angles.sin.data();
+    rows.angle_stride = angle_stride_;
+    kernels::table().rotate_rows(rows);
+    rows.x = query + (attention.key - attention.query);
+    kernels::table().rotate_rows(rows);
+  }
+  if (relative_rows_ == 0) return;
+  const std::size_t head = reader.stored_layer * attention_heads_ + reader.attention_head;
+  const std::size_t first = head * relative_rows_ * head_stride_;
+  attention.relative_row = row_of_distance_.data() + positions_ - 1;
+  if (relative_keys_.size() > 0) attention.relative_key = relative_keys_.data() + first;
+  if (relative_queries_.size() > 0) attention.relative_query = relative_queries_.data() + first;
+  attention.relative_stride = head_stride_;
 }
 
 #endif

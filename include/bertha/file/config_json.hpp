@@ -189,10 +189,9 @@ inline void read_encoder_config(JsonObject& json, ModelConfig& config) {
   }
 }
 
-/// Whether `name` is that of a stored layer of the encoder and one of `parts` (tools/format.md, section 5).
-inline bool is_part_of_layer(const ModelConfig& config, std::string_view name,
+/// Whether `name` is that of one of so many stored layers, and one of `parts` (tools/format.md, section 5).
+inline bool is_part_of_layer(std::size_t stored_layers, std::string_view name,
                              std::initializer_list<std::string_view> parts) {
-  const std::size_t stored_layers = config.stored_layers();
   constexpr std::string_view kLayer = "encoder.layer.";
   std::size_t index = stored_layers;
   if (name.starts_with(kLayer)) std::from_chars(name.data() + kLayer.size(), name.data() + name.size(), index);
@@ -201,21 +200,24 @@ inline bool is_part_of_layer(const ModelConfig& config, std::string_view name,
     return concat({kLayer, index, part}) == name;
   });
 }
-inline bool has_linear(const ModelConfig& config, std::string_view name) {
+inline bool has_linear(const ModelConfig& config, std::size_t stored_layers, std::string_view name) {
   if (name == "embeddings.projection") return config.embedding_projection;
-  return is_part_of_layer(config, name,
+  return is_part_of_layer(stored_layers, name,
                           {".attention.query_key_value", ".attention.output", ".intermediate", ".output"});
 }
-inline bool has_attention(const ModelConfig& config, std::string_view name) {
-  return is_part_of_layer(config, name, {".attention"});
+inline bool has_attention(const ModelConfig&, std::size_t stored_layers, std::string_view name) {
+  return is_part_of_layer(stored_layers, name, {".attention"});
 }
 
 /// A list of names of parts of the encoder, which are those that `has` knows; sorted.
 inline std::vector<std::string> read_parts(JsonObject& json, std::string_view key, const ModelConfig& config,
-                                           bool (*has)(const ModelConfig&, std::string_view), std::string_view parts) {
+                                           bool (*has)(const ModelConfig&, std::size_t, std::string_view),
+                                           std::string_view parts) {
   std::vector<std::string> names = read_strings(json, key);
+  const std::size_t stored_layers = config.stored_layers();  // counted once: there may be as many as names
   std::sort(names.begin(), names.end());
-  const auto wrong = std::find_if_not(names.begin(), names.end(), [&](const auto& name) { return has(config, name); });
+  const auto wrong =
+      std::find_if_not(names.begin(), names.end(), [&](const auto& name) { return has(config, stored_layers, name); });
   if (wrong != names.end())
     json.refuse(key, concat({"names of the encoder's ", parts, ", which ", shown(*wrong), " is not"}));
   const auto twice = std::adjacent_find(names.begin(), names.end());

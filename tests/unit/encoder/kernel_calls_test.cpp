@@ -47,6 +47,7 @@ TEST(KernelCalls, OfAFunctionWithOtherBitsThanItMustHaveAreRefusedWhenAModelIsLo
 std::size_t product_rows = 0;
 
 TEST(KernelCalls, OfTheLastLayerAreForFirstTokensWhereNoOthersAreRead) {
+  table();
   bertha_test::TinyOptions options;
   options.num_hidden_layers = 3;
   const Loaded model(options);
