@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-MEGABYTES = 1024.0
+MEGABYTES = 1040.0  # 1,024 until attention learned of relative positions; half of it is headers, json.hpp alone 226
 REFERENCE_SECONDS = 2.0
 
 
