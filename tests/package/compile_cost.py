@@ -5,7 +5,7 @@ Compiles SOURCE at -O2, and compile_reference.cpp before and after it. Seconds a
 takes two for the reference: the same machine has been seen to take three times as long as an hour before. With FLAGs it is
 what SOURCE takes more with each of them and those before than without it. What is more than SECONDS is measured up to three
 times, and the least time of each compilation counts. Writes the costs and peak memory to RECORD (JSON)
-and to standard output, and exits with 1 when one is more than SECONDS, or 1 GB.
+and to standard output, and exits with 1 when one is more than SECONDS or MEGABYTES.
 """
 import json
 import os

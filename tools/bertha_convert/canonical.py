@@ -237,15 +237,15 @@ def _relative(source: Checkpoint, relative: Relative, layers: Sequence[str], con
     hidden, heads, names = config["hidden_size"], config["num_attention_heads"], source.family.disentangled
     embeddings, scale = _relative_embeddings(source, relative, config), 1 / math.sqrt(hidden // heads * config["score_terms"])
     tensors = {"encoder.relative_rows": layout.stored(layout.vector(relative.rows))}
-    for wanted, target, own, shared, bias, factor in (
-        (relative.keys, "relative_keys", names.key, source.family.names.key, names.key_bias, 1.0),
-        (relative.queries, "relative_queries", names.query, source.family.names.query, True, scale),
+    for wanted, target, own, shared, factor in (
+        (relative.keys, "relative_keys", names.key, source.family.names.key, 1.0),
+        (relative.queries, "relative_queries", names.query, source.family.names.query, scale),
     ):
         if not wanted:
             continue
         linears = [f"{layer}.{shared if relative.shared else own}" for layer in layers]
         matrices = [source.find(f"{name}.weight", hidden, hidden) for name in linears]
-        biases = [source.take_vector(f"{name}.bias", hidden) if bias else 0 for name in linears]
+        biases = [source.take_vector(f"{name}.bias", hidden) for name in linears]
 
         def blocks(matrices: Any = matrices, biases: Any = biases, factor: float = factor) -> Iterator[np.ndarray]:
             for matrix, each in zip(matrices, biases):

@@ -53,25 +53,23 @@ def _integer(config: Config, key: str, default: int, most: int, path: Path) -> i
     return value
 
 
-def terms(config: Config, family: Family, path: Path) -> list[str]:
+def terms(config: Config, path: Path) -> set[str]:
     """What config.json says that attention adds to the products of queries and keys."""
     given = config.get("pos_att_type")
     if isinstance(given, str):
         given = [part.strip() for part in given.lower().split("|")]
     if given is None:
-        return []
-    known = {KEYS, QUERIES} | ({"p2p"} if family.disentangled.counts_all else set())
-    if not isinstance(given, list) or not set(map(str, given)) <= known:
-        raise fail("pos_att_type is not known", where=path, expected=f"a list of {', '.join(sorted(known))}", got=given)
-    return given
+        return set()
+    if not isinstance(given, list) or not set(map(str, given)) <= {KEYS, QUERIES}:
+        raise fail("pos_att_type is not known", where=path, expected=f"a list of {KEYS}, {QUERIES}", got=given)
+    return set(given)
 
 
 def score_terms(config: Config, family: Family, path: Path) -> int:
     """By the root of how many head sizes scores are divided: as many terms as they have, computed or not."""
     if family.disentangled is None:
         return 1
-    given = terms(config, family, path)
-    return 1 + (len(given) if family.disentangled.counts_all else len(set(given)))
+    return 1 + len(terms(config, path))
 
 
 def buckets_of(distances: np.ndarray, buckets: int, furthest: int) -> np.ndarray:
@@ -88,13 +86,13 @@ def read(config: Config, family: Family, positions: int, path: Path) -> Relative
     """What config.json asks for, for sequences of so many tokens; None: no relative positions."""
     if family.disentangled is None or not flag(config, "relative_attention", False, path):
         return None
-    given = terms(config, family, path)
+    given = terms(config, path)
     if KEYS not in given and QUERIES not in given:
         return None
     furthest = _integer(config, "max_relative_positions", -1, positions_most := 2**20, path)
     if furthest < 1:
         furthest = _integer(config, "max_position_embeddings", 512, positions_most, path)
-    buckets = _integer(config, "position_buckets", -1, positions_most, path) if family.disentangled.buckets else -1
+    buckets = _integer(config, "position_buckets", -1, positions_most, path)
     span = buckets if buckets > 0 else furthest
     distances = np.arange(1 - positions, positions)  # from query to key; the reference counts from key to query
     far = buckets_of(-distances, buckets, furthest) if buckets > 0 else -distances.astype(np.float32)
@@ -109,5 +107,5 @@ def read(config: Config, family: Family, positions: int, path: Path) -> Relative
     number = np.concatenate([[0], np.cumsum(np.diff(row) != 0)]).astype(np.uint32)
     first_of = np.concatenate([[0], np.flatnonzero(np.diff(number)) + 1])
     norms = [part.strip() for part in str(config.get("norm_rel_ebd", "none")).lower().split("|")]
-    shared = family.disentangled.buckets and flag(config, "share_att_key", False, path)
+    shared = flag(config, "share_att_key", False, path)
     return Relative(2 * span, row[first_of], number, KEYS in given, QUERIES in given, shared, "layer_norm" in norms)

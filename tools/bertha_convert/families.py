@@ -140,9 +140,6 @@ class Disentangled(NamedTuple):
     norm: str = "encoder.LayerNorm"  # of the table, where config.json asks for one
     key: str = "attention.self.pos_key_proj"
     query: str = "attention.self.pos_query_proj"
-    key_bias: bool = True
-    buckets: bool = True  # of distances, where config.json has some, and one may share layers
-    counts_all: bool = False  # of pos_att_type, whatever is computed, and twice what is named twice
 
 
 class Family(NamedTuple):

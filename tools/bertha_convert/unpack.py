@@ -1,5 +1,7 @@
 """Takes a model file apart again, into the tensors of the reference model: for goldens and the converter's tests."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Any

@@ -62,7 +62,8 @@ class Int8File {
   /// Whether it says what format 1 has no words for.
   bool calibrated() const { return smoothed_ || !zero_points_.empty() || !fine_attention_.empty(); }
   static bool is_table(std::string_view stem) {
-    return stem == "embeddings.word" || stem == "embeddings.token_type" || stem == "embeddings.position";
+    return stem == "embeddings.word" || stem == "embeddings.token_type" || stem == "embeddings.position" ||
+           stem == "encoder.relative_keys" || stem == "encoder.relative_queries";
   }
 
   template <class T>
@@ -95,7 +96,9 @@ class Int8File {
   /// Adds int8 rows of a table. What rounding took from the rows of token types, which hold a few numbers far larger
   /// than the rest and are added to every token, goes into the positions: what the types of the texts lose on average.
   void add_table(WeightFile& file, const std::string& stem, const TensorInfo& float32, std::span<const float> types) {
-    const std::size_t rows = float32.shape[0], size = file.config().embedding_size, stride = kernels::padded(size);
+    const bool is_of_positions = stem.starts_with("encoder.");  // of attention heads, relative ones
+    const std::size_t size = is_of_positions ? file.config().head_size() : file.config().embedding_size;
+    const std::size_t rows = float32.shape[0], stride = kernels::padded(size);
     const auto stored = file.take<float>(stem + kWeight.data(), {rows, stride});
     std::vector<float> values(stored.begin(), stored.end());
     if (stem == "embeddings.position")
