@@ -3,7 +3,7 @@
 #
 #   bash tools/test.sh          g++: the sources' rules, all tests of a Release build, the unit tests under
 #                               AddressSanitizer and UndefinedBehaviorSanitizer. Within 25 minutes on two cores.
-#   bash tools/test.sh --full   and -Os, clang 14, ThreadSanitizer, valgrind, and aarch64 under qemu where that can be
+#   bash tools/test.sh --full   and more: -Os, clang 14, ThreadSanitizer, valgrind, and aarch64 under qemu where that can be
 #                               installed.
 #
 # On Debian 12 it installs what is missing; with everything there it needs no network. Builds go to build-test-*.
@@ -13,10 +13,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tools/packages.sh
 
 full=no
-os=OFF
+more=OFF
 case "${1:-}" in
   "") ;;
-  --full) full=yes && os=ON && export BERTHA_FULL=1 ;;  # for tests that can look at more cases
+  --full) full=yes && more=ON && export BERTHA_FULL=1 ;;  # for tests that can look at more cases
   *) echo "usage: bash tools/test.sh [--full]" && exit 2 ;;
 esac
 
@@ -43,7 +43,7 @@ configure() {
   local folder=$1
   shift
   cmake -S . -B "$out-$folder" -G Ninja --log-level=WARNING -D BERTHA_BUILD_TESTS=ON -D Python3_EXECUTABLE="$python" \
-    -D BERTHA_TEST_OS="$os" "$@"
+    -D BERTHA_TEST_MORE="$more" "$@"
 }
 
 # build FOLDER TARGET...: goes on after a failure, so that one broken source doesn't hide the other tests.
