@@ -3,6 +3,7 @@
 #include "edited_file.hpp"
 
 #include "../support/model_writer.hpp"
+#include "marked_vocabulary.hpp"
 
 #include <string>
 #include <vector>
@@ -28,20 +29,7 @@ std::vector<ModelWriter> right_files() {
   add({.num_hidden_layers = 3, .layer_weights = {0, 1, 0}, .position_padding_id = 1, .distance_bias = true}).format =
       "2";
   add({.kind = "encoder", .pooler = ""});
-  const std::vector<std::string> marked = {"[PAD]",
-                                           "[UNK]",
-                                           "[CLS]",
-                                           "[SEP]",
-                                           "[MASK]",
-                                           "\xE2\x96\x81",
-                                           "a",
-                                           "b",
-                                           "c",
-                                           "ab",
-                                           "B",
-                                           "abc",
-                                           "\xE2\x96\x81"
-                                           "a"};
+  const std::vector<std::string> marked = marked_vocabulary();
   ModelWriter& unigram = add({.vocabulary = marked});
   unigram.format = "2";
   unigram.make_unigram(marked);

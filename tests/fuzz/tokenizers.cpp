@@ -4,6 +4,7 @@
 
 #include "../support/model_writer.hpp"
 #include "input.hpp"
+#include "marked_vocabulary.hpp"
 #include "slow_words.hpp"
 
 #include <bertha/tokenizer/tokenizer.hpp>
@@ -41,23 +42,7 @@ std::vector<Kind> kinds() {
        {"entities", "entities_cased", "roberta_entities", "xlm_roberta_entities", "camembert_entities",
         "albert_entities", "albert_classify", "mpnet_classify", "masked_roberta"})
     all.emplace_back(bertha::WeightFile::open(std::string(BERTHA_TEST_DATA "/golden/models/") + name + ".safetensors"));
-  const std::vector<std::string> marked = {"[PAD]",
-                                           "[UNK]",
-                                           "[CLS]",
-                                           "[SEP]",
-                                           "[MASK]",
-                                           "\xE2\x96\x81",
-                                           "a",
-                                           "b",
-                                           "c",
-                                           "ab",
-                                           "B",
-                                           "abc",
-                                           "\xE2\x96\x81"
-                                           "a",
-                                           "\xC3\xA9",
-                                           "aa"};
-  auto model = bertha_test::ModelWriter::tiny({.kind = "tokenizer", .vocabulary = marked});
+  auto model = bertha_test::ModelWriter::tiny({.kind = "tokenizer", .vocabulary = bertha_fuzz::marked_vocabulary()});
   model.format = "2";
   model.make_character_bpe({{6, 7}, {9, 8}, {5, 6}, {6, 6}});
   static const bertha_test::TempFile characters(model.bytes());

@@ -54,6 +54,16 @@ std::size_t drawn_size(Random& random, std::size_t most) {
   return 1 + random.below(random.below(4) == 0 ? most : std::min<std::size_t>(most, 40));
 }
 
+/// What becomes of a product's sums, of what may become of them.
+template <class Op>
+void draw_epilogue(Op& op, Random& random, const float* bias, const float* residual, std::size_t stride) {
+  op.bias = random.below(4) ? bias : nullptr;
+  op.residual = random.below(2) ? residual : nullptr;
+  op.gated = op.residual != nullptr && random.below(2);
+  op.activation = kActivations[random.below(std::size(kActivations))];
+  op.residual_stride = op.out_stride = stride;
+}
+
 TEST_P(RandomDraws, OfProductsOfFloats) {
   each([&](Random& random, std::size_t odd) {
     const std::size_t rows = drawn_size(random, 70), k = drawn_size(random, 300), panels = 1 + random.below(5);
@@ -64,11 +74,7 @@ TEST_P(RandomDraws, OfProductsOfFloats) {
     ProductScratch scratch(rows);
     kernels::GemmF32 op;
     op.a = a.data(), op.a_stride = stride, op.panels = w.data(), op.rows = rows, op.k = k, op.n_panels = panels;
-    op.bias = random.below(4) ? bias.data() : nullptr;
-    op.residual = random.below(2) ? residual.data() : nullptr;
-    op.gated = op.residual != nullptr && random.below(2);
-    op.activation = kActivations[random.below(std::size(kActivations))];
-    op.residual_stride = op.out_stride = out_stride;
+    draw_epilogue(op, random, bias.data(), residual.data(), out_stride);
     op.scratch = scratch.data();
     op.out = expected.data();
     scalar().gemm_f32(op);
@@ -101,11 +107,7 @@ TEST_P(RandomDraws, OfProductsOfBytes) {
     op.panels = w.data(), op.rows = rows, op.k = k, op.n_panels = panels;
     op.a_scale = a_scale.data(), op.scale = scale.data(), op.sum = sum.data();
     op.a_zero = random.below(2) ? zero.data() : nullptr;
-    op.bias = random.below(4) ? bias.data() : nullptr;
-    op.residual = random.below(2) ? residual.data() : nullptr;
-    op.gated = op.residual != nullptr && random.below(2);
-    op.activation = kActivations[random.below(std::size(kActivations))];
-    op.residual_stride = op.out_stride = out_stride;
+    draw_epilogue(op, random, bias.data(), residual.data(), out_stride);
     op.scratch = scratch.data();
     op.a = of_scalar.data(), op.a_stride = of_scalar.stride(), op.out = expected.data();
     scalar().gemm_s8(op);

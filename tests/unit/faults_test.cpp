@@ -26,6 +26,8 @@
 
 #if !defined(BERTHA_UNDER_SANITIZER)
 
+#include "../support/replaced_malloc.hpp"
+
 namespace {
 
 constexpr std::size_t kNever = std::numeric_limits<std::size_t>::max();
@@ -44,43 +46,13 @@ bool fails(std::atomic<std::size_t>& left) {
   return n == 0;
 }
 
-void* counted(void* memory) {
-  if (memory != nullptr) live += static_cast<std::ptrdiff_t>(malloc_usable_size(memory));
-  return memory;
-}
-
 }  // namespace
 
-// What glibc's own functions are called inside; operator new comes to one of these.
+bool bertha_test::may_allocate(std::size_t) noexcept { return !fails(allocations_left); }
+void bertha_test::allocated(void* block) noexcept { live += static_cast<std::ptrdiff_t>(malloc_usable_size(block)); }
+void bertha_test::freed(void* block) noexcept { live -= static_cast<std::ptrdiff_t>(malloc_usable_size(block)); }
+
 extern "C" {
-void* __libc_malloc(std::size_t size);
-void* __libc_calloc(std::size_t count, std::size_t size);
-void* __libc_realloc(void* memory, std::size_t size);
-void* __libc_memalign(std::size_t alignment, std::size_t size);
-void __libc_free(void* memory);
-
-void* malloc(std::size_t size) noexcept { return fails(allocations_left) ? nullptr : counted(__libc_malloc(size)); }
-void* calloc(std::size_t n, std::size_t size) noexcept {
-  return fails(allocations_left) ? nullptr : counted(__libc_calloc(n, size));
-}
-void* realloc(void* memory, std::size_t size) noexcept {
-  if (fails(allocations_left)) return nullptr;
-  if (memory != nullptr) live -= static_cast<std::ptrdiff_t>(malloc_usable_size(memory));
-  return counted(__libc_realloc(memory, size));
-}
-void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
-  return fails(allocations_left) ? nullptr : counted(__libc_memalign(alignment, size));
-}
-void* memalign(std::size_t alignment, std::size_t size) noexcept { return aligned_alloc(alignment, size); }
-int posix_memalign(void** memory, std::size_t alignment, std::size_t size) noexcept {
-  *memory = aligned_alloc(alignment, size);
-  return *memory == nullptr ? ENOMEM : 0;
-}
-void free(void* memory) noexcept {
-  if (memory != nullptr) live -= static_cast<std::ptrdiff_t>(malloc_usable_size(memory));
-  __libc_free(memory);
-}
-
 void* mmap(void* address, std::size_t size, int protection, int flags, int file, off_t offset) noexcept {
   if (fails(file >= 0 ? calls_left : allocations_left)) {
     errno = file >= 0 ? ENODEV : ENOMEM;

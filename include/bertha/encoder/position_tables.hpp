@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bertha/config.hpp>
+#include <bertha/encoder/embedding_tables.hpp>
 #include <bertha/encoder/weights.hpp>
 #include <bertha/kernels/table.hpp>
 #include <cstddef>
@@ -72,23 +73,6 @@ inline std::vector<std::uint32_t> take_rows_of_distances(WeightFile& file, const
   return rows;
 }
 
-/// Takes the table `name` [rows, size] as rows [rows, size rounded up to 16]: where the file has them, or widened.
-inline Weights<float> take_float32_rows(WeightFile& file, const std::string& name, std::size_t rows, std::size_t size) {
-  const std::string weight = name + ".weight";
-  const std::size_t stride = kernels::padded(size), s8 = kernels::round_up(size, 64), b16 = kernels::round_up(size, 32);
-  const DType stored = file.dtype(weight);
-  if (stored != DType::i8 && stored != DType::bf16) return Weights<float>(file, weight, {rows, stride});
-  AlignedBuffer<float> values(rows * stride);
-  const std::int8_t* quantised = stored == DType::i8 ? file.take<std::int8_t>(weight, {rows, s8}).data() : nullptr;
-  const float* scale = quantised ? file.take<float>(name + ".scale", {kernels::padded(rows)}).data() : nullptr;
-  const bf16* rounded = quantised ? nullptr : file.take<bf16>(weight, {rows, b16}).data();
-  for (std::size_t r = 0; r < rows; ++r)
-    for (std::size_t i = 0; i < size; ++i)
-      values.data()[r * stride + i] =
-          quantised ? static_cast<float>(quantised[r * s8 + i]) * scale[r] : widened(rounded[r * b16 + i]);
-  return Weights<float>(std::move(values));
-}
-
 }  // namespace detail
 
 BERTHA_FUNCTION PositionTables::PositionTables(WeightFile& file, const ModelConfig& config)
@@ -111,11 +95,12 @@ BERTHA_FUNCTION PositionTables::PositionTables(WeightFile& file, const ModelConf
   if (config.position_scheme != PositionScheme::disentangled) return;
   relative_rows_ = config.disentangled.rows;
   row_of_distance_ = detail::take_rows_of_distances(file, config.disentangled, positions_);
-  const std::size_t rows = config.stored_layers() * attention_heads_ * relative_rows_;
-  if (config.disentangled.relative_keys)
-    relative_keys_ = detail::take_float32_rows(file, "encoder.relative_keys", rows, config.head_size());
-  if (config.disentangled.relative_queries)
-    relative_queries_ = detail::take_float32_rows(file, "encoder.relative_queries", rows, config.head_size());
+  const auto take = [&](const char* name) {
+    const std::size_t rows = config.stored_layers() * attention_heads_ * relative_rows_, size = config.head_size();
+    return EmbeddingTable(file, name, rows, size, PrecisionKind::float32).float32_rows(rows, size);
+  };
+  if (config.disentangled.relative_keys) relative_keys_ = take("encoder.relative_keys");
+  if (config.disentangled.relative_queries) relative_queries_ = take("encoder.relative_queries");
 }
 
 BERTHA_FUNCTION void PositionTables::prepare(const Reader& reader, float* query, kernels::Attention& attention) const {
