@@ -47,6 +47,7 @@ MASKED_NAMES = {  # dense layer, norm, decoder, bias
     "deberta-v2": tuple(f"cls.predictions.{name}" for name in ("transform.dense", "transform.LayerNorm", "decoder", "bias")),
     "albert": tuple(f"predictions.{name}" for name in ("dense", "LayerNorm", "decoder", "bias")),
 }
+MASKED_NAMES |= {"megatron-bert": MASKED_NAMES["bert"], "ernie": MASKED_NAMES["bert"], "roberta-prelayernorm": MASKED_NAMES["roberta"]}
 DISTILBERT_KEYS = {
     "hidden_size": "dim",
     "num_hidden_layers": "n_layers",
@@ -72,6 +73,10 @@ FAMILIES: dict[str, Json] = {  # model_type -> CONFIG as the family has it, unde
         "max_relative_positions": 9,
         "norm_rel_ebd": "layer_norm",
     },
+    "roberta-prelayernorm": CONFIG
+    | {"model_type": "roberta-prelayernorm", "type_vocab_size": 1, "max_position_embeddings": 42},
+    "megatron-bert": CONFIG | {"model_type": "megatron-bert"},
+    "ernie": CONFIG | {"model_type": "ernie"},
     "albert": CONFIG
     | {
         "model_type": "albert",
@@ -91,10 +96,13 @@ CLASSES = {
     "albert": "Albert",
     "mpnet": "MPNet",
     "deberta-v2": "DebertaV2",
+    "roberta-prelayernorm": "RobertaPreLayerNorm",
+    "megatron-bert": "MegatronBert",
+    "ernie": "Ernie",
 }
 PREFIXES = dict.fromkeys(("roberta", "xlm-roberta", "camembert"), "roberta.") | {"deberta-v2": "deberta."} | {
-    name: f"{name}." for name in ("bert", "distilbert", "electra", "albert", "mpnet")
-}
+    name: f"{name}." for name in ("bert", "distilbert", "electra", "albert", "mpnet", "ernie")
+} | {"roberta-prelayernorm": "roberta_prelayernorm.", "megatron-bert": "bert."}
 DISTILBERT_NAMES = {
     "encoder.layer": "transformer.layer",
     "attention.self.query": "attention.q_lin",
@@ -114,6 +122,14 @@ MPNET_NAMES = {
     "attention.output.dense": "attention.attn.o",
     "attention.output.LayerNorm": "attention.LayerNorm",
 }
+PRELAYERNORM_NAMES = {
+    "attention.output.LayerNorm": "attention.LayerNorm",
+    **{f"encoder.layer.{index}.output.LayerNorm": f"encoder.layer.{index}.intermediate.LayerNorm" for index in range(9)},
+}
+MEGATRON_NAMES = {
+    "attention.output.LayerNorm": "attention.ln",
+    "output.LayerNorm": "ln",
+}
 ALBERT_NAMES = {
     "embeddings_project": "encoder.embedding_hidden_mapping_in",
     "attention.self.query": "attention.query",
@@ -125,6 +141,14 @@ ALBERT_NAMES = {
     "output.dense": "ffn_output",
     "output.LayerNorm": "full_layer_layer_norm",
     "pooler.dense": "pooler",
+}
+OWN_NAMES = {
+    "distilbert": DISTILBERT_NAMES,
+    "albert": ALBERT_NAMES,
+    "mpnet": MPNET_NAMES,
+    "deberta-v2": DEBERTA_V2_NAMES,
+    "roberta-prelayernorm": PRELAYERNORM_NAMES,
+    "megatron-bert": MEGATRON_NAMES,
 }
 
 
@@ -163,7 +187,9 @@ def shapes(config: Json, head: str, labels: int) -> dict[str, tuple[int, ...]]:
     if family == "deberta-v2":
         result["encoder.rel_embeddings.weight"] = (2 * config["position_buckets"], hidden)
         norms.append("encoder.LayerNorm")
-    bert = family in ("bert", "albert", "deberta-v2")
+    if family in ("roberta-prelayernorm", "megatron-bert"):
+        norms.append("LayerNorm" if family == "roberta-prelayernorm" else "encoder.ln")
+    bert = family in ("bert", "albert", "deberta-v2", "megatron-bert", "ernie")
     if (head == "none" and family not in ("distilbert", "electra", "deberta-v2")) or (head == "sequence-classification" and bert):
         dense["pooler.dense"] = (hidden, hidden)
     if head == "token-classification" or (head == "sequence-classification" and (bert or family == "distilbert")):
@@ -178,8 +204,11 @@ def shapes(config: Json, head: str, labels: int) -> dict[str, tuple[int, ...]]:
         result |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
     for name in norms:
         result |= {f"{name}.weight": (hidden,), f"{name}.bias": (hidden,)}
-    result |= {f"embeddings.LayerNorm.{part}": (width,) for part in ("weight", "bias")}
-    for old, new in {"distilbert": DISTILBERT_NAMES, "albert": ALBERT_NAMES, "mpnet": MPNET_NAMES, "deberta-v2": DEBERTA_V2_NAMES}.get(family, {}).items():
+    if config.get("use_task_id"):
+        result["embeddings.task_type_embeddings.weight"] = (config.get("task_type_vocab_size", 3), width)
+    if family != "megatron-bert":
+        result |= {f"embeddings.LayerNorm.{part}": (width,) for part in ("weight", "bias")}
+    for old, new in OWN_NAMES.get(family, {}).items():
         result = {name.replace(f"{old}.", f"{new}."): shape for name, shape in result.items()}
     if head == MASKED_LM:
         dense_name, norm, _, bias = MASKED_NAMES[family]

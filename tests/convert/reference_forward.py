@@ -60,6 +60,23 @@ def bert_hidden(w: Weights, prefix: str, config: Config, ids: list[int], types: 
     return x
 
 
+def norms_before_hidden(w: Weights, prefix: str, config: Config, ids: list[int], types: list[int], positions: Any) -> np.ndarray:
+    """RobertaPreLayerNormModel and MegatronBertModel: the last hidden states, behind the norm of all layers."""
+    eps, act, megatron = config["layer_norm_eps"], ACTIVATIONS[config["hidden_act"]], config["model_type"] == "megatron-bert"
+    embeddings, encoder = f"{prefix}embeddings.", f"{prefix}encoder."
+    x = w[f"{embeddings}word_embeddings.weight"][ids].astype(np.float64)
+    x = x + w[f"{embeddings}token_type_embeddings.weight"][types] + w[f"{embeddings}position_embeddings.weight"][positions]
+    x = x if megatron else layer_norm(w, f"{embeddings}LayerNorm", x, eps)
+    for index in range(config["num_hidden_layers"]):
+        layer = f"{encoder}layer.{index}."
+        normed = layer_norm(w, layer + ("attention.ln" if megatron else "attention.LayerNorm"), x, eps)
+        q, k, v = (linear(w, f"{layer}attention.self.{part}", normed) for part in ("query", "key", "value"))
+        x = x + linear(w, f"{layer}attention.output.dense", attention(q, k, v, config["num_attention_heads"]))
+        normed = layer_norm(w, layer + ("ln" if megatron else "intermediate.LayerNorm"), x, eps)
+        x = x + linear(w, f"{layer}output.dense", act(linear(w, f"{layer}intermediate.dense", normed)))
+    return layer_norm(w, f"{encoder}ln" if megatron else f"{prefix}LayerNorm", x, eps)
+
+
 def distilbert_hidden(w: Weights, config: Config, ids: list[int]) -> np.ndarray:
     """DistilBertModel: the last hidden states."""
     eps, act = 1e-12, ACTIVATIONS[config["activation"]]
@@ -157,16 +174,22 @@ def hidden_states(w: Weights, config: Config, ids: list[int], types: list[int]) 
         return deberta_v2_hidden(w, config, ids, types)
     if family == "mpnet":
         return mpnet_hidden(w, config, ids)
-    if family in ("bert", "electra"):
+    if family in ("bert", "electra", "ernie"):
         return bert_hidden(w, f"{family}.", config, ids, types, np.arange(len(ids)))
+    if family == "megatron-bert":
+        return norms_before_hidden(w, "bert.", config, ids, types, np.arange(len(ids)))
     seen = np.array(ids) != config["pad_token_id"]  # create_position_ids_from_input_ids
-    return bert_hidden(w, "roberta.", config, ids, types, np.cumsum(seen) * seen + config["pad_token_id"])
+    positions = np.cumsum(seen) * seen + config["pad_token_id"]
+    if family == "roberta-prelayernorm":
+        return norms_before_hidden(w, "roberta_prelayernorm.", config, ids, types, positions)
+    return bert_hidden(w, "roberta.", config, ids, types, positions)
 
 
 def classify(w: Weights, family: str, first: np.ndarray) -> np.ndarray:
     """The heads of *ForSequenceClassification, on the first token's hidden state."""
-    if family == "bert":
-        return linear(w, "classifier", np.tanh(linear(w, "bert.pooler.dense", first)))
+    if family in ("bert", "megatron-bert", "ernie"):
+        prefix = "ernie" if family == "ernie" else "bert"
+        return linear(w, "classifier", np.tanh(linear(w, f"{prefix}.pooler.dense", first)))
     if family == "deberta-v2":
         return linear(w, "classifier", ACTIVATIONS["gelu"](linear(w, "pooler.dense", first)))
     if family == "albert":

@@ -37,6 +37,9 @@ POOLERS = {  # of a classifier, and of the encoder alone
     "albert": ("tanh", "tanh"),
     "mpnet": ("tanh", "tanh"),
     "deberta-v2": ("gelu", None),
+    "roberta-prelayernorm": ("tanh", "tanh"),
+    "megatron-bert": ("tanh", "tanh"),
+    "ernie": ("tanh", "tanh"),
 }
 # Of these a file has what layers make of them: it stands for no weights of theirs.
 COMPUTED = ("rel_embeddings.", "pos_key_proj.", "pos_query_proj.", "encoder.LayerNorm.")
@@ -80,6 +83,9 @@ class Weights(FolderTest):
             "mpnet": ("lm_head.layer_norm.weight", "lm_head.decoder.bias", "mpnet.pooler.dense.bias"),
             "deberta-v2": ("lm_predictions.lm_head.bias", "mask_predictions.dense.weight", "cls.predictions.bias"),
             "albert": ("predictions.decoder.weight", "predictions.bias", "sop_classifier.classifier.weight"),
+            "roberta-prelayernorm": ("lm_head.dense.weight", "roberta_prelayernorm.pooler.dense.weight"),
+            "megatron-bert": ("cls.predictions.bias", "cls.seq_relationship.weight", "bert.pooler.dense.bias"),
+            "ernie": ("cls.predictions.bias", "cls.seq_relationship.weight"),
         }
         for family, names in others.items():
             with self.subTest(family=family):
@@ -258,6 +264,21 @@ class Configuration(FolderTest):
                 self.assertEqual(sorted(self.state("albert")), sorted(tensors))
                 self.assertEqual(read_metadata(self.out)["format"], 1 if expected is None else 2)
 
+    def test_the_first_task_is_added_to_token_types(self) -> None:
+        tensors = folders.write_folder(self.folder, family="ernie", use_task_id=True, task_type_vocab_size=4)
+        self.convert()
+        task, types = (tensors[f"embeddings.{name}_embeddings.weight"] for name in ("task_type", "token_type"))
+        found = self.state("ernie")
+        np.testing.assert_array_equal(found["embeddings.token_type_embeddings.weight"], types + task[0])
+        self.assertFalse(found["embeddings.task_type_embeddings.weight"].any())
+        self.out.unlink()
+        self.edit("config.json", task_type_vocab_size=3)
+        self.assert_refused("another shape than config.json")
+        self.edit("config.json", use_task_id=1)
+        self.assert_refused("use_task_id is no choice; expected true or false; got 1")
+        self.edit("config.json", use_task_id=False)
+        self.assert_refused("that Ernie doesn't have; got 'embeddings.task_type_embeddings.weight'")
+
     def test_groups_that_make_no_layers_are_refused(self) -> None:
         folders.write_folder(self.folder, family="albert")
         good = json.loads((self.folder / "config.json").read_text())
@@ -306,7 +327,7 @@ class Configuration(FolderTest):
         self.convert()
         self.assertEqual(self.config()["head"], "token-classification")
         self.out.unlink()
-        for other in ("RobertaPreLayerNormModel", "MobileBertForMaskedLM", "BertGenerationDecoder", 3):
+        for other in ("RobertaPreNormModel", "MobileBertForMaskedLM", "BertGenerationDecoder", 3):
             self.edit("config.json", model_type=None, architectures=[other])
             self.assert_refused("names no family.*one of bert, roberta, .*albert, mpnet.*; got .*write its model_type")
 

@@ -201,7 +201,8 @@ class Format(unittest.TestCase):
             raw = self.out.read_bytes()
             header = json.loads(raw[8 : 8 + struct.unpack("<Q", raw[:8])[0]])
             del header["__metadata__"]
-            self.assertEqual(list(header), self.expected_tensors(config))
+            none = "embeddings.norm." if family == "megatron-bert" else "nothing"  # with norms before blocks a file may lack some
+            self.assertEqual(list(header), [name for name in self.expected_tensors(config) if not name.startswith(none)])
 
     def test_the_container_is_aligned_contiguous_and_summed(self) -> None:
         for precision in KINDS:

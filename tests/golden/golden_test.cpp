@@ -117,6 +117,18 @@ constexpr const char* kGoldens[] = {
     "xlm_roberta_classify",
     "xlm_roberta_entities",
     "xlm_roberta_entities_windows",
+    "ernie_classify",
+    "ernie_encoder",
+    "ernie_int8",
+    "masked_ernie",
+    "masked_megatron",
+    "masked_prelayernorm",
+    "megatron_answers",
+    "megatron_classify",
+    "megatron_entities",
+    "prelayernorm_answers",
+    "prelayernorm_classify",
+    "prelayernorm_int8",
 };
 
 const std::string kFolder = BERTHA_TEST_DATA "/golden/";

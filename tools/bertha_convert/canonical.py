@@ -157,7 +157,8 @@ def _intermediate(source: Checkpoint, old: str, config: Config) -> tuple[layout.
 def _layer(source: Checkpoint, index: int, old: str, config: Config, precision: str) -> layout.Tensors:
     """The tensors of one encoder layer, which the checkpoint has under the name `old`."""
     hidden, inner, heads = config["hidden_size"], config["intermediate_size"], config["num_attention_heads"]
-    layer, names, before = f"encoder.layer.{index}", source.family.names, source.family.norms_before
+    layer, family = f"encoder.layer.{index}", source.family
+    names, before = family.names, family.norms_before
 
     def linear(target: str, values: tuple[layout.Rows, np.ndarray | None]) -> layout.Tensors:
         return layout.linear(f"{layer}.{target}", *values, precision)
@@ -165,7 +166,7 @@ def _layer(source: Checkpoint, index: int, old: str, config: Config, precision: 
     def norm(target: str, name: str) -> layout.Tensors:
         return source.take_norm(f"{layer}.{target}", f"{old}.{name}", hidden)
 
-    tensors = norm("attention.norm", names.attention_norm) if before and index > 0 else {}
+    tensors = norm("attention.norm", names.attention_norm) if before and (index > 0 or family.first_norm) else {}
     tensors |= linear("attention.query_key_value", _query_key_value(source, old, hidden, heads))
     tensors |= linear("attention.output", source.take_linear(f"{old}.{names.attention_output}", hidden, hidden, "attention"))
     tensors |= norm("norm", names.output_norm) if before else norm("attention.output.norm", names.attention_norm)
@@ -184,14 +185,23 @@ def tables(names: Names, config: Config) -> list[tuple[str, str, int]]:
     return found
 
 
-def _embeddings(source: Checkpoint, config: Config, precision: str) -> layout.Tensors:
-    """The tables, the LayerNorm after them, and the projection where there is one."""
+def _moved(values: layout.Rows, by: np.ndarray) -> layout.Rows:
+    """A matrix to whose rows a vector is added."""
+    return values._replace(blocks=lambda: (block + by for block in values.blocks()))
+
+
+def _embeddings(source: Checkpoint, config: Config, precision: str, task_rows: int | None) -> layout.Tensors:
+    """The tables, the LayerNorm after them, and the projection where there is one. A task's embedding, which is the same for
+    all tokens, is added to those of token types."""
     hidden, width, names = config["hidden_size"], config["embedding_size"], source.family.names
+    task = next(source.take_rows(source.family.tasks.tensor, task_rows, width)(1)) if task_rows else None
     tensors: layout.Tensors = {}
     for name, old, count in tables(names, config):
         values = source.take_matrix(f"{old}.weight", count, width)
+        values = _moved(values, task) if task is not None and name == "token_type" else values
         tensors |= layout.table(f"embeddings.{name}", values, precision)
-    tensors |= source.take_norm("embeddings.norm", names.norm, width)
+    if names.norm:
+        tensors |= source.take_norm("embeddings.norm", names.norm, width)
     if width != hidden or source.family.always_projects:
         values = source.take_linear(source.family.names.projection, hidden, width)
         tensors |= layout.linear("embeddings.projection", *values, precision)
@@ -371,11 +381,13 @@ def convert(
     bucket_rows: int | None = None,
     tie: bool = True,
     relative: Relative | None = None,
+    task_rows: int | None = None,
 ) -> Encoder:
     """The canonical tensors of a checkpoint, matrices not read yet, by a config that is already in the form of tools/format.md.
 
     `layers` are the checkpoint's names of those that are stored, `biases` says which parts have them, `bucket_rows` the rows
-    of its table of distances, `tie` is config.json's tie_word_embeddings, `relative` what disentangled attention has.
+    of its table of distances, `tie` is config.json's tie_word_embeddings, `relative` what disentangled attention has,
+    `task_rows` the rows of its table of tasks.
     """
     source = Checkpoint(stored, family, biases)
     kind, precision = config["head"], config["precision"]
@@ -383,7 +395,7 @@ def convert(
     word = f"{family.names.word}.weight"
     if kind == MASKED and tie and not source.has(word) and source.has(decoder):  # some write a tied table there only
         source.names[word] = source.names.pop(decoder)
-    tensors = _embeddings(source, config, precision)
+    tensors = _embeddings(source, config, precision, task_rows)
     tensors |= places.tensors(config["max_position_embeddings"], config["hidden_size"] // config["num_attention_heads"])
     if bucket_rows is not None:
         tensors |= _distance_bias(source, bucket_rows, config)

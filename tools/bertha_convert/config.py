@@ -141,6 +141,13 @@ def bucket_rows(config: Config, family: Family, path: Path) -> int | None:
     return count
 
 
+def task_rows(config: Config, family: Family, path: Path) -> int | None:
+    """The rows of the table of tasks; None: there is none."""
+    if family.tasks is None or not flag(config, family.tasks.used, False, path):
+        return None
+    return size_of(config, family.tasks.rows, path)
+
+
 def activation(config: Config, key: str, default: str, path: Path, known: dict[str, str] = ACTIVATIONS) -> str:
     """An activation that config.json chooses, under bertha's name."""
     name = config.get(key, default)

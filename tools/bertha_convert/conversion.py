@@ -227,7 +227,8 @@ def _model_parts(
     bucket_rows = model_config.bucket_rows(raw, family, path)
     tie = raw.get("tie_word_embeddings", True) is not False
     *made, relative = layers
-    encoder = canonical.convert(stored, family, config, *made, folder, options.keep, bucket_rows, tie, relative)
+    task_rows = model_config.task_rows(raw, family, path)
+    encoder = canonical.convert(stored, family, config, *made, folder, options.keep, bucket_rows, tie, relative, task_rows)
     config["pooler"] = encoder.pooler
     if config["head"] == MASKED:
         config["masked_lm"] = {"activation": _masked_activation(raw, family, config, folder), "tied": encoder.tied}

@@ -76,7 +76,7 @@ class Names(NamedTuple):
     layers: str = "encoder.layer"
     word: str = "embeddings.word_embeddings"
     token_type: str = "embeddings.token_type_embeddings"
-    norm: str = "embeddings.LayerNorm"
+    norm: str | None = "embeddings.LayerNorm"
     query_key_value: str | None = None  # the three one after the other in one matrix, in place of:
     query: str = "attention.self.query"
     key: str = "attention.self.key"
@@ -111,6 +111,14 @@ class Buckets(NamedTuple):
     rows: Size  # as the checkpoint has them
     count: int = 32  # of buckets: whatever there are, transformers asks for that many
     furthest: int = 128
+
+
+class Tasks(NamedTuple):
+    """Embeddings of tasks, of which every text's is the first, as transformers has it where a caller names none."""
+
+    used: str  # the name in config.json: whether there are any
+    tensor: str
+    rows: Size
 
 
 class Angles(NamedTuple):
@@ -164,10 +172,12 @@ class Family(NamedTuple):
     reads_padding_id: bool = True  # else it is the default, whatever config.json has
     buckets: Buckets | None = None
     disentangled: Disentangled | None = None
+    tasks: Tasks | None = None
     pooler: Dense | None = Dense("pooler.dense", "tanh")  # the encoder's own
     names: Names = Names()
     groups: Groups | None = None
-    norms_before: bool = False  # blocks, of which the first has none; else behind them
+    norms_before: bool = False  # blocks; else behind them
+    first_norm: bool = True  # before the first block, where norms are before blocks
     angles: tuple[Angles, ...] = ()  # of layers that see all, and of others
     local: Local | None = None
     position_table: bool = True
@@ -224,6 +234,28 @@ ROBERTA = Family(
 )
 XLM_ROBERTA = ROBERTA._replace(model_type="xlm-roberta", class_name="XLMRoberta", sizes=_sizes())
 CAMEMBERT = ROBERTA._replace(model_type="camembert", class_name="Camembert", sizes=_sizes())
+ROBERTA_PRELAYERNORM = ROBERTA._replace(
+    model_type="roberta-prelayernorm",
+    class_name="RobertaPreLayerNorm",
+    prefix="roberta_prelayernorm.",
+    norms_before=True,
+    names=Names(attention_norm="attention.LayerNorm", output_norm="intermediate.LayerNorm", last_norm="LayerNorm"),
+)
+MEGATRON_BERT = BERT._replace(
+    model_type="megatron-bert",
+    class_name="MegatronBert",
+    sizes=_sizes(
+        vocab_size=29056, hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, intermediate_size=4096
+    ),
+    norms_before=True,
+    names=Names(norm=None, attention_norm="attention.ln", output_norm="ln", last_norm="encoder.ln"),
+)
+ERNIE = BERT._replace(
+    model_type="ernie",
+    class_name="Ernie",
+    prefix="ernie.",
+    tasks=Tasks("use_task_id", "embeddings.task_type_embeddings.weight", Size(("task_type_vocab_size",), 3)),
+)
 MPNET = ROBERTA._replace(
     model_type="mpnet",
     class_name="MPNet",
@@ -349,6 +381,7 @@ MODERNBERT = Family(
         last_norm="final_norm",
     ),
     norms_before=True,
+    first_norm=False,
     angles=(
         Angles("full_attention", "global_rope_theta", 160_000.0),
         Angles("sliding_attention", "local_rope_theta", 10_000.0),
@@ -534,6 +567,7 @@ FAMILIES = {
     for family in (
         *(BERT, ROBERTA, XLM_ROBERTA, CAMEMBERT, DISTILBERT, ELECTRA, ALBERT, MPNET),
         *(MODERNBERT, NOMIC_BERT, GTE, GTE_PUBLISHED, JINA_V3, DEBERTA_V2),
+        *(ROBERTA_PRELAYERNORM, MEGATRON_BERT, ERNIE),
     )
 }
 PUBLISHED = {"nomic_bert": ("n_embd", NOMIC_BERT_PUBLISHED)}  # other tables where config.json has that key

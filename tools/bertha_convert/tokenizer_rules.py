@@ -58,6 +58,7 @@ CLASSES_WITHOUT_TYPES = {  # without "Fast": they give a model no token_type_ids
 }
 CLASS_OF_MODEL_TYPE = {
     "roberta": "RobertaTokenizer",
+    "roberta-prelayernorm": "RobertaTokenizer",
     "xlm-roberta": "XLMRobertaTokenizer",
     "camembert": "CamembertTokenizer",
     "albert": "AlbertTokenizer",

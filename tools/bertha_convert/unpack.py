@@ -11,7 +11,7 @@ from safetensors.numpy import safe_open
 
 from . import layout
 from .canonical import bucket_of, tables
-from .config import bucket_rows, layers, sizes
+from .config import bucket_rows, layers, sizes, task_rows
 from .container import read_tensors
 from .families import MASKED, Family
 
@@ -132,7 +132,10 @@ def reference_state(path: Path, family: Family, raw: Json) -> Tensors:
     encoder: Tensors = {}
     for name, old, rows in tables(family.names, config):
         encoder[f"{old}.weight"] = _table(tensors, f"embeddings.{name}", rows, width)
-    encoder |= _norm(tensors, "embeddings.norm", family.names.norm, width)
+    if family.names.norm:
+        encoder |= _norm(tensors, "embeddings.norm", family.names.norm, width)
+    if count := task_rows(raw, family, path):  # in the token types
+        encoder[family.tasks.tensor] = np.zeros((count, width), np.float32)
     if family.norms_before:
         encoder |= _norm(tensors, "encoder.norm", family.names.last_norm, hidden)
     if width != hidden or family.always_projects:

@@ -79,6 +79,15 @@ ROBERTA: Json = {
 }
 
 
+PRELAYERNORM: Json = {**ROBERTA, "family": "roberta-prelayernorm"}
+
+
+MEGATRON: Json = {"family": "megatron-bert", "every": 3}
+
+
+ERNIE: Json = {"family": "ernie", "every": 3, "sizes": {"use_task_id": True, "task_type_vocab_size": 4, "type_vocab_size": 4}}
+
+
 XLM_ROBERTA: Json = {**ROBERTA, "family": "xlm-roberta"}
 
 
@@ -288,6 +297,18 @@ MODELS = (
         **deberta_v2("p2c", position_biased_input=True, max_position_embeddings=130, type_vocab_size=2),
     ),
     Tiny("deberta_encoder", NONE, 2, 36, 3, 40, **deberta_v2(relative_attention=False, position_biased_input=True)),
+    Tiny("prelayernorm_classify", SEQUENCE, 2, 32, 4, 48, labels=tuple("abc"), selftest=True, **PRELAYERNORM),
+    Tiny("prelayernorm_answers", QUESTION, 2, 28, 2, 40, "relu", **PRELAYERNORM),
+    Tiny("prelayernorm_int8", TOKEN, 2, 32, 2, 48, labels=BIO, seed=2, precision="int8", selftest=True, **PRELAYERNORM),
+    Tiny("megatron_classify", SEQUENCE, 2, 32, 4, 48, labels=tuple("abc"), selftest=True, **MEGATRON),
+    Tiny("megatron_entities", TOKEN, 2, 28, 2, 40, "gelu_new", labels=BIO, seed=3, **MEGATRON),
+    Tiny("megatron_answers", QUESTION, 2, 32, 2, 40, **MEGATRON),
+    Tiny("ernie_classify", SEQUENCE, 2, 32, 4, 48, "relu", labels=tuple("abc"), selftest=True, **ERNIE),
+    Tiny("ernie_encoder", NONE, 2, 28, 2, 40, **{**ERNIE, "sizes": {"use_task_id": False}}),
+    Tiny("ernie_int8", TOKEN, 2, 32, 2, 48, labels=BIO, precision="int8", selftest=True, **ERNIE),
+    Tiny("masked_prelayernorm", MASKED, 1, 28, 2, 40, selftest=True, **PRELAYERNORM),
+    Tiny("masked_megatron", MASKED, 1, 28, 2, 40, selftest=True, **MEGATRON),
+    Tiny("masked_ernie", MASKED, 1, 28, 2, 40, selftest=True, **ERNIE),
     Tiny("masked", MASKED, 2, 32, 4, 48, "gelu_new", selftest=True),
     Tiny("masked_untied", MASKED, 1, 28, 2, 40, "relu", cased=True, selftest=True, sizes={"tie_word_embeddings": False}),
     Tiny("masked_int8", MASKED, 2, 36, 3, 52, precision="int8", selftest=True),
@@ -330,7 +351,7 @@ def vocabulary(cased: bool, specials: tuple[str, ...]) -> list[str]:
 
 def spread(name: str, layers: int) -> float:
     """The standard deviation of a parameter: tokens keep their own direction through the layers, and logits spread."""
-    if name.endswith("bias") or "norm" in name.lower():
+    if name.endswith("bias") or "norm" in name.lower() or ".ln." in name:
         return 0.2 / layers
     if any(part in name for part in ("output.dense", "out_lin", "lin2", "attention.dense", "ffn_output", ".Wo.", "down_proj", "fc2", "o_proj")):
         return 0.4 / layers
@@ -523,6 +544,9 @@ TOKENIZERS = {  # the class, and what writes its vocabulary
     "gte": ("BertTokenizer", write_word_pieces),
     "jina_embeddings_v3": ("XLMRobertaTokenizer", write_fairseq),
     "deberta-v2": ("DebertaV2Tokenizer", write_deberta_v2),
+    "roberta-prelayernorm": ("RobertaTokenizer", write_byte_pairs),
+    "megatron-bert": ("BertTokenizer", write_word_pieces),
+    "ernie": ("BertTokenizer", write_word_pieces),
 }
 
 
@@ -541,7 +565,7 @@ def write_model(folder: Path, tiny: Tiny) -> None:
     state = {}
     for name, parameter in sorted(model.named_parameters()):
         values = rng.normal(0, spread(name, tiny.layers), tuple(parameter.shape)).astype(np.float32)
-        state[name] = values + np.float32(1) if name.lower().endswith("norm.weight") else values
+        state[name] = values + np.float32(1) if name.lower().endswith(("norm.weight", ".ln.weight")) else values
     safetensors.numpy.save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import tokenizers
 import torch
 import transformers
-import transformers
 from bertha_convert.families import FAMILIES, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN
 from bertha_convert.selftest import nine_digits, plain
 from bertha_convert.unpack import reference_state
@@ -41,10 +40,10 @@ def run_model(model: Any, head: str, ids: list[int], type_ids: list[int]) -> tup
 
 def hidden_states(model: Any, output: Any) -> list[Any]:
     """Those after the embeddings and after each layer; of the last one behind the norm that may follow, as version 5 has it."""
-    states, norm = list(output.hidden_states), getattr(model.base_model, "final_norm", None)
-    if norm is not None and int(transformers.__version__.split(".")[0]) < 5:
+    states, norm = list(output.hidden_states), FAMILIES[model.config.model_type].names.last_norm
+    if norm is not None and model.config.model_type != "megatron-bert" and int(transformers.__version__.split(".")[0]) < 5:
         with torch.no_grad():
-            states[-1] = norm(states[-1])
+            states[-1] = model.base_model.get_submodule(norm)(states[-1])
     return states
 
 
