@@ -264,6 +264,19 @@ def rule_tests_listed(tests, listings):
             yield test, 1, "is not listed in a CMakeLists.txt"
 
 
+def rule_named_tests(documents, sources):
+    """Every test that a table of a document names as Suite.Name is one of the `sources`'."""
+    suites = {}
+    for text in sources:
+        for suite, name in re.findall(r"\bTEST(?:_[FP])?\(\s*(\w+),\s*(\w+)", text):
+            suites.setdefault(suite, set()).add(name)
+    for document, text in documents.items():
+        for number, line in enumerate(text.split("\n"), 1):
+            for suite, name in re.findall(r"(?<![\w./])([A-Z]\w+)\.([A-Z][a-z]\w+)", line):
+                if line.startswith("|") and name not in suites.get(suite, ()):
+                    yield document, number, f"names the test {suite}.{name}, which isn't there"
+
+
 def read(path):
     return path.read_text(encoding="utf-8")
 
@@ -293,6 +306,9 @@ def findings(rule):
     if rule in PER_SOURCE:
         return report_each(PER_SOURCE[rule], ROOT, sources)
     is_test = re.compile(r"(_test\.(cpp|py)|^test_.*\.py)$").search
+    if rule == "named_tests":
+        documents = {name: read(ROOT / name) for name in ("tools/format.md", "tests/README.md")}
+        return rule_named_tests(documents, [read(path) for path in sources if is_test(path.name)])
     tests = [str(path.relative_to(ROOT)) for path in sources if is_test(path.name)]
     listings = {str(path.parent.relative_to(ROOT)): read(path) for path in sources if path.name == "CMakeLists.txt"}
     return ((name, number, message) for name, number, message in rule_tests_listed(tests, listings))
@@ -302,7 +318,7 @@ PER_HEADER = {rule.__name__[len("rule_"):]: rule for rule in (
     rule_include_direction, rule_includes_outside, rule_never_prints_or_ends, rule_header_length)}
 PER_TREE = {"no_cycles": rule_no_cycles, "documented": rule_documented}
 PER_SOURCE = {"ascii": rule_ascii, "no_leftovers": rule_no_leftovers}
-RULES = [*PER_HEADER, *PER_TREE, *PER_SOURCE, "tests_listed"]
+RULES = [*PER_HEADER, *PER_TREE, *PER_SOURCE, "tests_listed", "named_tests"]
 
 
 def main(arguments):

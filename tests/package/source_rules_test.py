@@ -86,6 +86,12 @@ class SourceRules(unittest.TestCase):
         self.assert_finds("is not listed", rules.rule_tests_listed(tests, {**listed, "tests/package": "aa_test.py"}))
         self.assert_finds("is not listed", rules.rule_tests_listed(tests, {**listed, "tests": "unit/file/json_test.cpp"}))
 
+    def test_named_tests(self):
+        sources = ["TEST(Json, IsStrict) {", "TEST_P(Rows, AreTheSame) {"]
+        self.assert_clean(rules.rule_named_tests({"a.md": "| depth | 16 | Json.IsStrict, Rows.AreTheSame |"}, sources))
+        for name in ("Json.IsLax", "Row.AreTheSame", "Rows.IsStrict"):
+            self.assert_finds("isn't there", rules.rule_named_tests({"a.md": f"| depth | 16 | {name} |"}, sources))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -28,11 +28,13 @@ struct SplitText {
 
  private:
   void add(std::string_view word, std::string_view delimiter) {
+    constexpr std::size_t kMost = std::numeric_limits<std::uint32_t>::max();
+    const std::size_t bytes = text.size() + (words.empty() ? 0 : delimiter.size()) + word.size();
+    if (bytes > kMost)
+      throw_error(ErrorCode::input, {"the words have ", bytes, " bytes and more, and offsets count to ", kMost});
     if (!words.empty()) text += delimiter;
     const std::size_t start = text.size();
     text += word;
-    if (text.size() > std::numeric_limits<std::uint32_t>::max())
-      throw_error(ErrorCode::input, {"the words have ", text.size(), " bytes and more, and offsets count to 2^32 - 1"});
     words.push_back({static_cast<std::uint32_t>(start), static_cast<std::uint32_t>(text.size())});
   }
 };

@@ -76,17 +76,34 @@ TEST(Int8, HandsEveryProductTheSumsOfItsWeights) {
 }
 
 TEST(Int8, RefusesALayerWhoseSumsCouldOverflow) {
-  const std::size_t inputs = bertha::kernels::kMostInputsS8 + 64;
-  ModelWriter writer = ModelWriter::tiny();
-  const PanelLayout<std::int8_t> layout(16, inputs);
-  const auto shape = layout.shape();
-  writer.add("wide.weight", "I8", {shape.begin(), shape.end()}, std::vector<std::int8_t>(layout.size()));
-  writer.add("wide.scale", "F32", {16}, std::vector<float>(16));
-  writer.add("wide.sum", "I32", {16}, std::vector<std::int32_t>(16));
-  const AlignedBytes bytes(writer.bytes());
-  auto file = bertha::WeightFile::from_bytes(bytes.span());
+  const auto load = [](std::size_t inputs) {
+    ModelWriter writer = ModelWriter::tiny();
+    const PanelLayout<std::int8_t> layout(16, inputs);
+    const auto shape = layout.shape();
+    writer.add("wide.weight", "I8", {shape.begin(), shape.end()}, std::vector<std::int8_t>(layout.size()));
+    writer.add("wide.scale", "F32", {16}, std::vector<float>(16));
+    writer.add("wide.sum", "I32", {16}, std::vector<std::int32_t>(16));
+    const AlignedBytes bytes(writer.bytes());
+    auto file = bertha::WeightFile::from_bytes(bytes.span());
+    bertha::Int8::Panels(file, "wide", 16, inputs);
+  };
+  EXPECT_NO_THROW(load(bertha::kernels::kMostInputsS8));
   bertha_test::expect_error(ErrorCode::unsupported, {"'wide.weight' has 131136 inputs", "up to 131072"},
-                            [&] { bertha::Int8::Panels(file, "wide", 16, inputs); });
+                            [&] { load(bertha::kernels::kMostInputsS8 + 64); });
+}
+
+TEST(Int8, RefusesPositionsOverWhichSumsOfAttentionCouldOverflow) {
+  const auto load = [](std::size_t positions) {
+    bertha_test::TinyOptions options;
+    options.hidden_size = 6;
+    options.max_position_embeddings = positions;
+    const AlignedBytes bytes(ModelWriter::tiny(options).bytes());
+    auto file = bertha::WeightFile::from_bytes(bytes.span());
+    bertha::Encoder<bertha::Int8>(file, file.config());
+  };
+  EXPECT_NO_THROW(load(65'536));
+  bertha_test::expect_error(ErrorCode::unsupported, {"'max_position_embeddings' is 65537", "up to 65536"},
+                            [&] { load(65'537); });
 }
 
 /// What loading a calibrated file throws after `change`.

@@ -113,6 +113,19 @@ TEST(ConfigJson, RefusesSizesThatAreNone) {
   }
 }
 
+TEST(ConfigJson, TakesSizesUpToTheLimitOfTheFormat) {
+  constexpr std::size_t kMost = std::size_t{1} << 24;
+  Json config = tiny().config;
+  for (const char* key : {"vocab_size", "hidden_size", "embedding_size", "num_hidden_layers", "num_attention_heads",
+                          "intermediate_size", "max_position_embeddings", "max_length", "type_vocab_size"}) {
+    config[key] = kMost;
+  }
+  const ModelConfig read = read_config(config);
+  EXPECT_EQ(read.vocab_size, kMost);
+  EXPECT_EQ(read.num_hidden_layers, kMost);
+  EXPECT_EQ(read.max_length, kMost);
+}
+
 TEST(ConfigJson, RefusesSizesThatContradictEachOther) {
   expect_config(ErrorCode::format, {{"num_attention_heads", 5}},
                 {"'num_attention_heads'", "divisor of hidden_size, 36"});

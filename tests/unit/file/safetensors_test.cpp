@@ -170,6 +170,17 @@ TEST(Safetensors, RefusesAShapeThatIsNotTheBytes) {
   expect_refused(with_shape({std::uint64_t{1} << 62, 2, 16}), {"'second'", "fits 64 bits"});
 }
 
+TEST(Safetensors, TakesShapesOf8AxesAndNoMore) {
+  const auto with_axes = [](std::size_t ones) {
+    return changed([&](Json& header) {
+      Json& shape = header["second"]["shape"];
+      for (std::size_t i = 0; i < ones; ++i) shape.insert(shape.begin(), 1);
+    });
+  };
+  EXPECT_EQ(parse(with_axes(6)).tensors[1].shape.size(), 8u);
+  expect_refused(with_axes(7), {"'second'", "at most 8 integers"});
+}
+
 TEST(Safetensors, RefusesATensorThatIsNoMultipleOf64Bytes) {
   ContainerWriter file;
   file.tensors.push_back({"odd", "F32", {17}, std::string(68, 'x')});
@@ -222,6 +233,17 @@ TEST(Safetensors, RefusesMetadataThatIsNotStrings) {
   expect_refused(changed([](Json& header) { header.erase("__metadata__"); }), {"__metadata__", "no bertha model"});
   expect_refused(changed([](Json& header) { header["__metadata__"] = "text"; }), {"__metadata__", "object"});
   expect_refused(changed([](Json& header) { header["__metadata__"]["format"] = 1; }), {"\"format\"", "string"});
+}
+
+TEST(Safetensors, TakesMetadataOf64KeysAndNoMore) {
+  const auto with_keys = [](std::size_t keys) {
+    return changed([&](Json& header) {
+      Json& metadata = header["__metadata__"];
+      for (std::size_t i = metadata.size(); i < keys; ++i) metadata["key " + std::to_string(i)] = "";
+    });
+  };
+  EXPECT_EQ(parse(with_keys(64)).metadata.size(), 64u);
+  expect_refused(with_keys(65), {"__metadata__", "65 keys", "at most 64"});
 }
 
 TEST(Safetensors, RefusesNewerFormatsAndNamesTheRelease) {

@@ -189,6 +189,9 @@ TEST(TokenizerJson, RefusesFieldsOfTheOtherKindAndWrongValuesOfByteLevelBpe) {
   for (const Json& value : {Json(0), Json(-1), Json(1.5), Json(nullptr), Json((1 << 24) + 1)}) {
     refuse({{"num_merges", value}}, {"'num_merges'", "integer"});
   }
+  Json most = byte_bpe();
+  most["num_merges"] = 1 << 24;
+  EXPECT_EQ(std::get<bertha::ByteBpeOptions>(read_tokenizer(most, config).model).num_merges, std::size_t{1} << 24);
 }
 
 TEST(TokenizerJson, RefusesValuesOfTheWrongType) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../../support/expect_error.hpp"
+#include "../../support/mapped_zeros.hpp"
 #include "../../support/views.hpp"
 #include "controlled_model.hpp"
 
@@ -240,6 +241,12 @@ TEST(EntityRecognizer, TakesWordsThatAreCutAlready) {
   expect_error(ErrorCode::input, {"42 tokens"}, [&] { model.find(longer); });
   EXPECT_EQ(model.find.run(longer, {.truncation = true}).size(), 22u);
   EXPECT_EQ(model.find.run(longer, {.aggregation_strategy = kSimple, .stride = 3}).size(), 40u);
+}
+
+TEST(EntityRecognizer, RefusesWordsPastTheLargestOffsetBeforeItCopiesThem) {
+  const bertha_test::MappedZeros bytes(std::size_t{1} << 32);
+  const std::vector<std::string_view> words = {"a", bytes.text().substr(2)};
+  expect_error(ErrorCode::input, {"the words have 4294967296 bytes"}, [&] { bertha::SplitText split(words, "-"); });
 }
 
 TEST(EntityRecognizer, ReadsLabelsOfBioes) {

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "../../support/expect_error.hpp"
+#include "../../support/mapped_zeros.hpp"
 #include "small_tokenizer.hpp"
 
 #include <bertha/tokenizer/text_tokenizer.hpp>
@@ -32,6 +33,14 @@ TEST_F(TextTokenizerTest, NumbersWordsThroughAddedTokensAndPunctuation) {
   EXPECT_EQ(tokens.ids, (std::vector<std::uint32_t>{5, 4, 6, 7, 8, 9}));
   EXPECT_EQ(tokens.words, (std::vector<std::uint32_t>{0, 1, 2, 2, 3, 4}));
   EXPECT_EQ(tokens.offsets, (std::vector<Span>{{0, 5}, {5, 11}, {11, 16}, {16, 17}, {17, 18}, {20, 21}}));
+}
+
+TEST_F(TextTokenizerTest, TakesTextsOfLessThan2GigabytesAndRefusesOthersUnread) {
+  const MappedZeros bytes(std::size_t{1} << 31);
+  const TextTokenizer tokenizer = make(config());
+  expect_error(ErrorCode::input, {"it has 2147483648 bytes", "divide it"}, [&] { tokenizer(bytes.text(), false); });
+  bytes.data()[1] = '\xff';  // which is read, and refused, where the size is none too many
+  expect_error(ErrorCode::input, {"byte 0", "UTF-8"}, [&] { tokenizer(bytes.text().substr(1), false); });
 }
 
 TEST_F(TextTokenizerTest, CutsSpecialTokensOutOfWordsUnlessToldToSplitThem) {

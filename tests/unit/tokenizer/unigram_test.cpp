@@ -82,6 +82,7 @@ TEST(Unigram, RefusesScoresThatAreNoNumbersAndOtherContradictions) {
   expect_error(ErrorCode::vocabulary, {"unk_token_id is 2"}, [&] { model_of(data, 2); });
   data.scores.pop_back();
   expect_error(ErrorCode::vocabulary, {"tokenizer.scores", "1 for 2"}, [&] { model_of(data); });
+  EXPECT_NO_THROW(model_of(UnigramData({{"<unk>", 0}, {std::string(1000, 'a'), 0}})));
   const UnigramData long_one({{"<unk>", 0}, {std::string(1001, 'a'), 0}});
   expect_error(ErrorCode::vocabulary, {"1001 bytes", "1000"}, [&] { model_of(long_one); });
 }
