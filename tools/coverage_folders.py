@@ -85,6 +85,8 @@ LINEAR_NEW = {
     "mlp.down_proj": (HIDDEN, INNER),
 }
 UNBIASED = ("up_gate_proj", "Wqkv", "out_proj", "fc11", "fc12", "fc2")  # of those, but of Jina's, which are called alike
+GATED = "gated_layers"  # of Jina's
+TASKS, RANK = ["retrieval.query", "retrieval.passage", "separation", "classification", "text-matching"], 4
 PUBLISHED: dict[str, tuple[str, Json, Json]] = (
     {  # classes of code in their own folders: model_type, config.json, tensors
         "NewModel": (
@@ -128,8 +130,10 @@ PUBLISHED: dict[str, tuple[str, Json, Json]] = (
             {
                 **{f"attention.self.{part}": (HIDDEN, HIDDEN) for part in ("query", "key", "value")},
                 "attention.output.dense": (HIDDEN, HIDDEN),
+                "attention.output.LayerNorm": (HIDDEN,),
                 "mlp.gated_layers": (2 * INNER, HIDDEN),
                 "mlp.wo": (HIDDEN, INNER),
+                "mlp.layernorm": (HIDDEN,),
             },
         ),
         "NeoBERTLMHead": (
@@ -142,11 +146,30 @@ PUBLISHED: dict[str, tuple[str, Json, Json]] = (
 FLASH: Json = {
     "mixer.Wqkv": (QKV, HIDDEN),
     "mixer.out_proj": (HIDDEN, HIDDEN),
+    "norm1": (HIDDEN,),
     "mlp.fc1": (INNER, HIDDEN),
     "mlp.fc2": (HIDDEN, INNER),
+    "norm2": (HIDDEN,),
 }
-for flash in ("XLMRobertaLoRA", "XLMRobertaFlashForSequenceClassification"):
-    PUBLISHED[flash] = ("xlm-roberta", {**SIZES, "position_embedding_type": "rotary", "use_flash_attn": True}, FLASH)
+OF_FLASH: Json = {**SIZES, "type_vocab_size": 1, "pad_token_id": 1, "use_flash_attn": True}
+PUBLISHED["XLMRobertaLoRA"] = (
+    "xlm-roberta",
+    {
+        **OF_FLASH,
+        "architectures": ["XLMRobertaModel"],
+        "position_embedding_type": "rotary",
+        "rotary_emb_base": 20000.0,
+        "lora_adaptations": TASKS,
+        "lora_rank": RANK,
+        "lora_alpha": 1,
+    },
+    FLASH,
+)
+PUBLISHED["XLMRobertaFlashForSequenceClassification"] = (
+    "xlm-roberta",
+    {**OF_FLASH, "position_embedding_type": "absolute", "max_position_embeddings": POSITIONS + 2},
+    FLASH,
+)
 PUBLISHED["NewForSequenceClassification"] = PUBLISHED["NewModel"]
 ENTITY_LABELS = {
     "bio": ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"],
@@ -253,6 +276,20 @@ def random(shapes: Json) -> Tensors:
     return made | {name: made[name] + np.float32(1) for name in norms}
 
 
+def with_factors(shapes: Json) -> Json:
+    """The shapes of a checkpoint that has an adapter for each task beside each of its matrices."""
+    found: Json = {}
+    for name, shape in shapes.items():
+        if len(shape) == 1:
+            found[f"roberta.{name}"] = shape
+            continue
+        start = f"roberta.{name.removesuffix('.weight')}.parametrizations.weight"
+        first, second = (len(TASKS), shape[0], RANK), (len(TASKS), RANK, shape[1])
+        a, b = (first, second) if "_embeddings" in name else (second, first)
+        found |= {f"{start}.original": shape, f"{start}.0.lora_A": a, f"{start}.0.lora_B": b}
+    return found
+
+
 def published(row: Row, count: int) -> tuple[Json, Tensors]:
     """config.json and weights of a class whose code lies in its own folder."""
     model_type, config, layer = PUBLISHED[row.architecture]
@@ -260,21 +297,30 @@ def published(row: Row, count: int) -> tuple[Json, Tensors]:
     shapes: Json = {
         f"embeddings.{part}_embeddings.weight": (rows, HIDDEN) for part, rows in (("word", count), ("token_type", config.get("type_vocab_size", 2)))
     }
-    of_nomic, of_gte = model_type == "nomic_bert", model_type == "new"
-    norm = "emb_ln" if of_nomic else "embeddings.LayerNorm"
+    of_nomic, of_gte, of_flash = model_type == "nomic_bert", model_type == "new", layer is FLASH
+    norm = "emb_ln" if of_nomic or of_flash else "embeddings.LayerNorm"
     shapes |= {f"{norm}.{part}": (HIDDEN,) for part in ("weight", "bias")}
+    if config.get("position_embedding_type") == "absolute":
+        shapes["embeddings.position_embeddings.weight"] = (config["max_position_embeddings"], HIDDEN)
     for index in range(LAYERS):
-        start = f"encoder.{'layers' if of_nomic else 'layer'}.{index}"
+        start = f"encoder.{'layers' if of_nomic or of_flash else 'layer'}.{index}"
         for name, shape in layer.items():
             shapes[f"{start}.{name}.weight"] = shape
-            if not (of_nomic or of_gte) or name.split(".")[-1] not in UNBIASED:
+            last = name.split(".")[-1]
+            if last != GATED and (not (of_nomic or of_gte) or last not in UNBIASED):
                 shapes[f"{start}.{name}.bias"] = shape[:1]
-    if row.architecture == "NewForSequenceClassification":
-        shapes = {f"new.{name}": shape for name, shape in shapes.items()}
-        outputs = {"new.pooler.dense": HIDDEN, "classifier": int(row.fact("labels") or 1)}
+    if row.architecture.endswith("ForSequenceClassification"):
+        count_of_labels = int(row.fact("labels") or 1)
+        if of_gte:
+            outputs = {"new.pooler.dense": HIDDEN, "classifier": count_of_labels}
+        else:
+            outputs = {"classifier.dense": HIDDEN, "classifier.out_proj": count_of_labels}
+        shapes = {f"{'new' if of_gte else 'roberta'}.{name}": shape for name, shape in shapes.items()}
         for name, size in outputs.items():
             shapes |= {f"{name}.weight": (size, HIDDEN), f"{name}.bias": (size,)}
-        config = {**config, "id2label": {str(i): f"LABEL_{i}" for i in range(outputs["classifier"])}}
+        config = {**config, "id2label": {str(i): f"LABEL_{i}" for i in range(count_of_labels)}}
+    if row.fact("tasks") is not None:
+        return {"auto_map": code, "vocab_size": count, **config}, random(with_factors(shapes))
     experts = {"num_experts": 8, "moe_top_k": 2} if row.fact("experts") is not None else {}
     return {"model_type": model_type, "auto_map": code, "vocab_size": count, **config, **experts}, random(shapes)
 
@@ -333,7 +379,10 @@ def write_modules(row: Row, folder: Path, tensors: Tensors) -> None:
     entries = []
     for index, name in enumerate(listed):
         path = f"{index}_{name}" if index else ""
-        entries.append({"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{name}"})
+        module = f"sentence_transformers.models.{name}"
+        if name == "Transformer" and row.fact("tasks") is not None:
+            module = "custom_st.Transformer"
+        entries.append({"idx": index, "name": str(index), "path": path, "type": module})
         (folder / path).mkdir(exist_ok=True)
     write_json(folder / "modules.json", entries)
     write_json(folder / "sentence_bert_config.json", {"max_seq_length": 64, "do_lower_case": False})

@@ -21,7 +21,7 @@ FACTS = {
     "multi_label",
     "no_modules",
 }
-FACTS |= {"no_tokenizer_config", "normalize", "onnx", "pads", "pool", "prompts", "scheme", "vocab_only"}
+FACTS |= {"no_tokenizer_config", "normalize", "onnx", "pads", "pool", "prompts", "scheme", "tasks", "vocab_only"}
 
 
 class Coverage(unittest.TestCase):

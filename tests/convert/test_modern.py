@@ -9,11 +9,11 @@ from pathlib import Path
 
 import folders
 import numpy as np
-from bertha_convert import rotary
+from bertha_convert import distances, rotary
 from bertha_convert.container import read_tensors
 from bertha_convert.conversion import Options, convert
 from bertha_convert.errors import ConvertError
-from bertha_convert.families import FAMILIES
+from bertha_convert.families import FAMILIES, JINA_BERT
 from bertha_convert.unpack import read_metadata, reference_state
 
 CONFIG: folders.Json = {
@@ -286,6 +286,189 @@ def tokenizer_json() -> folders.Json:
     )
     engine.add_special_tokens(["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"])
     return json.loads(engine.to_str())
+
+
+FLASH = {**SIZES, **NATIVE, "use_flash_attn": True, "architectures": ["XLMRobertaModel"]}  # it names no model_type
+FLASH_NAMES = {
+    "embeddings.LayerNorm": "emb_ln",
+    "encoder.layer.": "encoder.layers.",
+    "layers.": "encoder.layers.",
+    "attention.output.dense": "mixer.out_proj",
+    "self_attn.o_proj": "mixer.out_proj",
+    "attention.output.LayerNorm": "norm1",
+    "post_attention_layernorm": "norm1",
+    "intermediate.dense": "mlp.fc1",
+    "output.dense": "mlp.fc2",
+    "output.LayerNorm": "norm2",
+    "post_mlp_layernorm": "norm2",
+}
+TASKS = ["retrieval.query", "separation", "classification"]
+
+
+class Jina(unittest.TestCase):
+    """Jina's folders as they were first published."""
+
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder, self.out = Path(temporary.name) / "model", Path(temporary.name) / "out.safetensors"
+
+    def convert(self, config: folders.Json, tensors: folders.Tensors, **options: object) -> folders.Json:
+        """The report on a folder of these."""
+        folders.write_folder(self.folder)
+        folders.write_json(self.folder / "config.json", config)
+        folders.write_safetensors(self.folder / "model.safetensors", tensors)
+        return convert(Options(self.folder, self.out, **{"selftest": False, **options}))
+
+    def found(self) -> tuple[folders.Json, folders.Tensors]:
+        """What the file has."""
+        return read_metadata(self.out)["config"], read_tensors(self.out)
+
+    def assert_same(self, one: folders.Tensors, other: folders.Tensors) -> None:
+        """Both files have the same weights."""
+        self.assertEqual(list(one), list(other))
+        for name, values in one.items():
+            np.testing.assert_array_equal(values, other[name], err_msg=name)
+
+    def of_v3(self) -> folders.Tensors:
+        """Weights under the names that transformers has for Jina v3."""
+        rng = np.random.default_rng(4)
+        shapes = {f"embeddings.{name}_embeddings": (rows, 12) for name, rows in (("word", 17), ("token_type", 2))}
+        for index in range(2):
+            shapes |= {f"layers.{index}.self_attn.{name}_proj": (12, 12) for name in "qkvo"}
+            shapes |= {f"layers.{index}.mlp.fc1": (20, 12), f"layers.{index}.mlp.fc2": (12, 20)}
+        made = {f"{name}.weight": shape for name, shape in shapes.items()}
+        made |= {f"{name}.bias": shape[:1] for name, shape in shapes.items() if "embeddings" not in name}
+        norms = [f"layers.{index}.post_{name}_layernorm" for index in range(2) for name in ("attention", "mlp")]
+        made |= {f"{name}.{part}": (12,) for name in ("embeddings.LayerNorm", *norms) for part in ("weight", "bias")}
+        return {name: rng.normal(0, 0.5, shape).astype(np.float32) for name, shape in made.items()}
+
+    def as_flash(self, tensors: folders.Tensors) -> folders.Tensors:
+        """The same under the names of the folders' own code."""
+        result, three = {}, {}
+        for name, values in tensors.items():
+            for old, new in FLASH_NAMES.items():
+                name = new + name.removeprefix(old) if old.endswith(".") and name.startswith(old) else name.replace(f".{old}.", f".{new}.")
+            name = name.replace("embeddings.LayerNorm", "emb_ln")
+            if ".self" in name:
+                parts = name.split(".")
+                three.setdefault((".".join(parts[:3]), parts[-1]), []).append(values)
+            else:
+                result[f"roberta.{name}"] = values
+        for (layer, part), each in three.items():
+            result[f"roberta.{layer}.mixer.Wqkv.{part}"] = np.concatenate(each)
+        return result
+
+    def test_flash_names_give_the_files_of_transformers_own(self) -> None:
+        v3, rotary = self.of_v3(), {"position_embedding_type": "rotary", "rotary_emb_base": 500}
+        rope = {"model_type": "jina_embeddings_v3", "rope_parameters": {"rope_theta": 500}, "layer_norm_eps": 1e-5}
+        config = folders.FAMILIES["xlm-roberta"] | {"type_vocab_size": 2}
+        absolute = {"position_embedding_type": "absolute", "max_position_embeddings": 42}
+        for given, native, weights in (
+            ({**FLASH, **rotary}, {**SIZES, **NATIVE, **rope}, v3),
+            ({**FLASH, **absolute}, config, folders.weights(config)),
+        ):
+            report = self.convert(given, self.as_flash(weights))
+            self.assertEqual(report["left_out"], [])
+            flash_config, flash = self.found()
+            self.convert(native, weights)
+            native_config, found = self.found()
+            self.assertEqual(flash_config, native_config)
+            self.assert_same(flash, found)
+
+    def with_factors(self, weights: folders.Tensors) -> tuple[folders.Tensors, list[folders.Tensors]]:
+        """A checkpoint with adapters of tasks, and the weights that it has with each of them."""
+        rng, result, merged = np.random.default_rng(5), {}, [dict(weights) for _ in TASKS]
+        for name, values in weights.items():
+            if values.ndim == 1:
+                result[name] = values
+                continue
+            start, rank = name.removesuffix("weight") + "parametrizations.weight", 2
+            first, second = (rng.normal(0, 0.5, (len(TASKS), *shape)).astype(np.float32) for shape in ((values.shape[0], rank), (rank, values.shape[1])))
+            a, b = (first, second) if "_embeddings" in name else (second, first)
+            result |= {f"{start}.original": values, f"{start}.0.lora_A": a, f"{start}.0.lora_B": b}
+            for index, each in enumerate(merged):
+                each[name] = values + first[index] @ second[index] * np.float32(0.5)
+        return result, merged
+
+    def test_the_adapter_of_a_task_is_merged(self) -> None:
+        weights = self.as_flash(self.of_v3())
+        stored, merged = self.with_factors(weights)
+        config = {**FLASH, "position_embedding_type": "rotary", "lora_adaptations": TASKS, "lora_rank": 2, "lora_alpha": 1}
+        for task, expected in ((None, weights), *zip(TASKS, merged)):
+            report = self.convert(config, stored, task=task)
+            self.assertEqual(any("--task takes one of retrieval.query, separation" in told for told in report["warnings"]), task is None)
+            found = self.found()[1]
+            self.convert(config, expected)
+            self.assert_same(found, self.found()[1])
+        with self.assertRaisesRegex(ConvertError, "no adapter of that name; expected retrieval.query or separation"):
+            self.convert(config, stored, task="x")
+        with self.assertRaisesRegex(ConvertError, "--task separation: the checkpoint has no adapters in itself"):
+            self.convert(config, weights, task="separation")
+        for pattern, change in (
+            ("have other sizes than 3 tasks and rank 4", {"lora_rank": 4}),
+            ("have other sizes than 2 tasks and rank 2", {"lora_adaptations": TASKS[:2]}),
+            ("lora_adaptations names no tasks", {"lora_adaptations": None}),
+            ("lora_rank is no valid size", {"lora_rank": 0}),
+            ("lora_alpha is no valid number", {"lora_alpha": "1"}),
+        ):
+            with self.subTest(pattern=pattern), self.assertRaisesRegex(ConvertError, pattern):
+                self.convert({**config, **change}, stored)
+        for name in stored:
+            if "parametrizations" in name:
+                with self.subTest(name=name), self.assertRaisesRegex(ConvertError, "not all of the adapters' parts"):
+                    self.convert(config, {other: values for other, values in stored.items() if other != name})
+
+    def test_a_task_has_its_prompt(self) -> None:
+        stored, _ = self.with_factors(self.as_flash(self.of_v3()))
+        config = {**FLASH, "position_embedding_type": "rotary", "lora_adaptations": TASKS, "lora_rank": 2}
+        config["task_instructions"] = {"separation": "Apart: ", "retrieval.query": "never read: "}
+        self.folder.mkdir()
+        modules = [{"path": "", "type": "custom_st.Transformer"}, {"path": "1", "type": "sentence_transformers.models.Pooling"}]
+        folders.write_json(self.folder / "modules.json", modules)
+        (self.folder / "1").mkdir()
+        folders.write_json(self.folder / "1" / "config.json", {"word_embedding_dimension": 12, "pooling_mode_mean_tokens": True})
+        prompts = {"prompts": {"retrieval.query": "Find: "}}
+        folders.write_json(self.folder / "config_sentence_transformers.json", prompts)
+        named = {"query": "", "document": "", "retrieval.query": "Find: "}
+        for task, expected in ((None, named), ("retrieval.query", named), ("separation", {**named, "separation": "Apart: "})):
+            self.convert(config, stored, task=task)
+            embedding = self.found()[0]["embedding"]
+            self.assertEqual((embedding["prompts"], embedding["default_prompt"]), (expected, task))
+        with self.assertRaisesRegex(ConvertError, "custom_st.Transformer is code of the folder's own"):
+            self.convert({**config, "lora_adaptations": None}, self.as_flash(self.of_v3()))
+
+    def test_jina_bert_is_taken_whole(self) -> None:
+        rng = np.random.default_rng(6)
+        config = {**SIZES, **NATIVE, "model_type": "bert", "position_embedding_type": "alibi", "feed_forward_type": "reglu"}
+        weights = {name: values for name, values in folders.weights(folders.CONFIG).items() if "position" not in name and "pooler" not in name}
+        for index in range(2):
+            layer = f"encoder.layer.{index}"
+            weights[f"{layer}.mlp.gated_layers.weight"] = rng.normal(0, 0.5, (40, 12)).astype(np.float32)
+            del weights[f"{layer}.intermediate.dense.weight"], weights[f"{layer}.intermediate.dense.bias"]
+            for part in ("weight", "bias"):
+                weights[f"{layer}.mlp.wo.{part}"] = weights.pop(f"{layer}.output.dense.{part}")
+                weights[f"{layer}.mlp.layernorm.{part}"] = weights.pop(f"{layer}.output.LayerNorm.{part}")
+        report = self.convert(config, weights, selftest=None)
+        self.assertIn("code of their folder alone", report["selftest"])
+        found, _ = self.found()
+        self.assertEqual((found["hidden_act"], found["position_scheme"], found["gating"]), ("relu", "distance_bias", True))
+        state = reference_state(self.out, JINA_BERT, config)
+        self.assertEqual(sorted(state), sorted(weights))
+        for name, values in weights.items():
+            np.testing.assert_array_equal(state[name], values, err_msg=name)
+        powers_of_heads = {1: (8,), 2: (4, 8), 3: (4, 8, 2), 8: range(1, 9), 12: (*range(1, 9), 0.5, 1.5, 2.5, 3.5)}
+        for heads, powers in powers_of_heads.items():
+            np.testing.assert_array_equal(distances.slopes(heads), np.array([2.0**-power for power in powers], np.float32))
+        biases = read_tensors(self.out)["encoder.distance_bias"]
+        np.testing.assert_array_equal(biases[0, 39 - 3 : 39 + 4], -np.float32(2**-4) * np.abs(np.arange(-3, 4)))
+        default = {key: value for key, value in config.items() if key != "feed_forward_type"}
+        for given in (default, {**config, "feed_forward_type": "original"}):
+            with self.assertRaisesRegex(ConvertError, "feed_forward_type is not supported; expected geglu or reglu; got original"):
+                self.convert(given, weights)
+        more = {"encoder.layer.0.attention.self.layer_norm_q.weight": np.ones(12, np.float32)}  # of jina-embeddings-v2-base-code
+        with self.assertRaisesRegex(ConvertError, "has tensors that JinaBert doesn't have"):
+            self.convert(config, weights | more)
 
 
 if __name__ == "__main__":

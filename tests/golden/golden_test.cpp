@@ -129,6 +129,10 @@ constexpr const char* kGoldens[] = {
     "prelayernorm_answers",
     "prelayernorm_classify",
     "prelayernorm_int8",
+    "jina_bert_classify",
+    "jina_bert_encoder",
+    "jina_bert_int8",
+    "masked_jina_bert",
 };
 
 const std::string kFolder = BERTHA_TEST_DATA "/golden/";

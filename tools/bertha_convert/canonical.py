@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import layout
+from . import distances, layout
 from .config import Config
 from .disentangled import Relative
 from .errors import fail
-from .families import EMBEDDING, MASKED, Buckets, Dense, Family, Head, MaskedHead, Names, Transform, unwrapped
+from .families import EMBEDDING, MASKED, Dense, Family, Head, MaskedHead, Names, Transform, unwrapped
 from .load_report import check_trained
 from .rotary import Places
 from .source import AnyTensor, load, rows
@@ -208,23 +208,15 @@ def _embeddings(source: Checkpoint, config: Config, precision: str, task_rows: i
     return tensors
 
 
-def bucket_of(distances: np.ndarray, buckets: Buckets) -> np.ndarray:
-    """The bucket of each distance from query to key, in float32 where transformers computes so."""
-    half = buckets.count // 2
-    exact = half // 2
-    size = np.abs(distances)
-    steps = np.log(np.maximum(size, 1).astype(np.float32) / np.float32(exact))
-    steps = steps / np.float32(np.log(buckets.furthest / exact)) * np.float32(half - exact)
-    larger = np.minimum(exact + steps.astype(np.int64), half - 1)
-    return np.where(distances > 0, half, 0) + np.where(size < exact, size, larger)
-
-
-def _distance_bias(source: Checkpoint, rows: int, config: Config) -> layout.Tensors:
-    """What attention adds for each distance, out of what the checkpoint has for buckets of them."""
+def _distance_bias(source: Checkpoint, rows: int | None, config: Config) -> layout.Tensors:
+    """What attention adds for each distance, out of what the checkpoint has for buckets of them, or by slopes."""
     buckets, heads = source.family.buckets, config["num_attention_heads"]
-    table = load(*source.find(buckets.tensor, rows, heads))
     furthest = config["max_position_embeddings"] - config["position_offset"] - 1
-    values = table[bucket_of(np.arange(-furthest, furthest + 1), buckets)].T
+    reached = np.arange(-furthest, furthest + 1)
+    if buckets:
+        values = load(*source.find(buckets.tensor, rows, heads))[distances.bucket_of(reached, buckets)].T
+    else:
+        values = -distances.slopes(heads)[:, None] * np.abs(reached).astype(np.float32)
     return {"encoder.distance_bias": layout.stored(layout.rows(np.ascontiguousarray(values)))}
 
 
@@ -397,7 +389,7 @@ def convert(
         source.names[word] = source.names.pop(decoder)
     tensors = _embeddings(source, config, precision, task_rows)
     tensors |= places.tensors(config["max_position_embeddings"], config["hidden_size"] // config["num_attention_heads"])
-    if bucket_rows is not None:
+    if config["position_scheme"] == "distance_bias":
         tensors |= _distance_bias(source, bucket_rows, config)
     if relative:
         tensors |= _relative(source, relative, layers, config)

@@ -68,6 +68,9 @@ def _options(arguments: list[str], program: str) -> tuple[Options, bool]:
     parser.add_argument(
         "--adapter", type=Path, metavar="FOLDER", help="merge this LoRA adapter of PEFT into the weights of its base model"
     )
+    parser.add_argument(
+        "--task", metavar="NAME", help="merge the adapter of this task, of those that a checkpoint of Jina v3 has in itself"
+    )
     parser.add_argument("--tokenizer", action="store_true", help="a file of the tokenizer alone, without weights")
     parser.add_argument(
         "--keep",

@@ -8,7 +8,7 @@ from typing import Any
 
 from .disentangled import flag
 from .errors import fail
-from .families import EMBEDDING, FAMILIES, MASKED, NEXT_SENTENCE, PARTS, PUBLISHED, QUESTION, SEQUENCE, TOKEN
+from .families import ANY, EMBEDDING, FAMILIES, MASKED, NEXT_SENTENCE, PARTS, PUBLISHED, QUESTION, SEQUENCE, TOKEN
 from .families import Family, Head, Size
 from .load_report import some
 
@@ -56,11 +56,12 @@ def family(config: Config, path: Path) -> Family:
             raise fail("names no family (model_type)", where=path, expected=f"one of {expected}", got=got, do=do)
         do = "Other families are planned, not promised."
         raise fail(f"model_type '{name}' is not converted yet", where=path, expected=expected, do=do)
+    family = next((its for of, key, value, its in PUBLISHED if of == name and _has(config, key, value)), FAMILIES[name])
     plain = {"position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False}
-    for key, value in plain.items():
-        if key not in FAMILIES[name].only and config.get(key, value) not in (value, None):
+    for key, value in (plain | family.only).items():
+        if config.get(key, value) not in (value, None):
             raise fail(f"{key} is not supported", where=path, expected=value, got=config[key])
-    for key, value, what in FAMILIES[name].refused:
+    for key, value, what in family.refused:
         if config.get(key, value) not in (value, None):
             raise fail(f"{key}: {what} is not supported", where=path, expected=value, got=config[key])
     if config.get("quantization_config"):
@@ -68,12 +69,12 @@ def family(config: Config, path: Path) -> Family:
         raise fail("quantization_config: quantised checkpoints are not supported", where=path, do=do)
     if config.get("pruned_heads"):
         raise fail("pruned attention heads are not supported", where=path, got=config["pruned_heads"])
-    key, published = PUBLISHED.get(name, ("", FAMILIES[name]))
-    family = published if key in config else FAMILIES[name]
-    for key, value in family.only.items():
-        if config.get(key, value) not in (value, None):
-            raise fail(f"{key} is not supported", where=path, expected=value, got=config[key])
     return family
+
+
+def _has(config: Config, key: str, value: object) -> bool:
+    """Whether config.json has a key with a value."""
+    return key in config and (value is ANY or config[key] == value)
 
 
 def size_of(config: Config, size: Size, path: Path) -> int:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import FORMAT, VERSION, canonical, config as model_config, container, layout, load_report, not_carried, onnx_file, selftest
-from . import adapter as lora, disentangled, rotary, sentence_transformers, tokenizer
+from . import adapter as lora, disentangled, rotary, sentence_transformers, task_adapters, tokenizer
 from .checkpoint import has_unread_weights, is_read_by_others, no_weights, other_files, read_checkpoint, weight_files
 from .errors import NOTHING, fail
 from .families import EMBEDDING, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, Family, Head
@@ -38,6 +38,7 @@ class Options(NamedTuple):
     pooling: str | None = None  # of an encoder that becomes one of embeddings
     normalize: bool = False
     adapter: Path | None = None  # the folder of one that is merged
+    task: str | None = None  # of the adapters that the checkpoint itself has, the one that is merged
 
 
 class Parts(NamedTuple):
@@ -53,6 +54,7 @@ class Parts(NamedTuple):
     warnings: list[str]
     vector: Callable[[np.ndarray], np.ndarray] | None = None  # of hidden states, for the self-test
     adapter: lora.Adapter | None = None
+    unloadable: str = ""  # why transformers can't load the weights, if it can't
 
 
 class Layers(NamedTuple):
@@ -104,7 +106,7 @@ def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> 
         "norm_place": "pre" if family.norms_before else "post",
         "gating": family.names.factor is not None,
         "bias": all(has for part, has in biases.items() if part != "decoder"),
-        "position_scheme": "disentangled" if relative else "distance_bias" if family.buckets else "rotary" if family.angles else "absolute",
+        "position_scheme": "disentangled" if relative else "distance_bias" if family.buckets or family.slopes else "rotary" if family.angles else "absolute",
         "key_window": of_places.pop("key_window"),
         "max_length": sizes["max_position_embeddings"],
         "model_max_length": tokenizer.UNLIMITED,
@@ -205,7 +207,7 @@ def _model_parts(
     if config["head"] == EMBEDDING:
         modules = modules or sentence_transformers.Modules(folder)
         embedding = modules.embedding or sentence_transformers.plain(options.pooling or "mean", options.normalize)
-        config["embedding"] = embedding
+        config["embedding"] = embedding | task_adapters.prompt(embedding["prompts"], raw, options.task)
         vector = functools.partial(sentence_transformers.vector, embedding, modules.layers)
     elif config["head"] == SEQUENCE and len(config["labels"]) == 1:
         modules = modules or sentence_transformers.read_cross_encoder(folder, raw)
@@ -216,12 +218,16 @@ def _model_parts(
     warnings += _vocabulary_warnings(resolved, config["vocab_size"], folder)
     config["model_max_length"] = modules.max_length or resolved.model_max_length
     config["max_length"] = _limit(config["model_max_length"], config["max_length"] - config["position_offset"])
+    unloadable = "transformers loads such weights by code of their folder alone, which is not run" if family.published else ""
     if weights[0].suffix == onnx_file.ENDING:
+        unloadable = "transformers doesn't load ONNX"
         export = onnx_file.read(weights[0])
         warnings, weights, found = warnings + export.sentences(weights[0]), export.files(weights[0]), dict(export.tensors)
     else:
         found = dict(read_checkpoint(weights))
     stored, dropped = _without_dropped(found, options)
+    stored, told_of_tasks = task_adapters.merge(stored, raw, options.task, path)
+    warnings += told_of_tasks
     if adapter:
         stored, weights = lora.merge(adapter, stored, family), weights + adapter.files()
     bucket_rows = model_config.bucket_rows(raw, family, path)
@@ -237,7 +243,7 @@ def _model_parts(
     left_out = sorted([*encoder.left_out, *dropped])
     warnings += load_report.sentences(config["head"], encoder.renamed, left_out, encoder.missing, family.prefix)
     told = (encoder.renamed, left_out, encoder.missing, warnings)
-    return Parts(config, resolved, tensors, weights, *told, vector, adapter)
+    return Parts(config, resolved, tensors, weights, *told, vector, adapter, unloadable)
 
 
 def _tokenizer_parts(options: Options, raw: Json | None) -> Parts:
@@ -284,10 +290,10 @@ def _check_options(options: Options) -> None:
         if not options.out.parent.is_dir() or (options.out.exists() and not options.out.is_file()):
             raise fail("can't be written", where=options.out, expected="a file name in a folder that exists")
         _check_place(options.out, options.folder)
-    of_weights = options.keep or options.drop or options.bertha or options.adapter
+    of_weights = options.keep or options.drop or options.bertha or options.adapter or options.task
     if options.tokenizer and (options.head not in ("auto", "none") or of_weights):
         do = "Leave --tokenizer or the other option out."
-        what = "--head, --keep, --drop, --adapter and --bertha don't go with it"
+        what = "--head, --keep, --drop, --adapter, --task and --bertha don't go with it"
         raise fail(f"--tokenizer makes a file without weights: {what}", do=do)
     if (options.pooling or options.normalize) and (options.head not in ("auto", EMBEDDING) or options.keep):
         raise fail("--pooling and --normalize make an embedding head", expected="--head embedding, or no --head")
@@ -380,7 +386,7 @@ def convert(options: Options) -> Json:
         parts.vector,
         bool(modules and modules.lowercase),
         parts.adapter,
-        "transformers doesn't load ONNX" if weights and weights[0].suffix == onnx_file.ENDING else "",
+        parts.unloadable,
     )
     if split:
         parts.config["float32_split"] = True

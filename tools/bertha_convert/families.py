@@ -171,6 +171,7 @@ class Family(NamedTuple):
     padding_id: int | None = None  # default of pad_token_id, where positions are counted from it; None: from 0
     reads_padding_id: bool = True  # else it is the default, whatever config.json has
     buckets: Buckets | None = None
+    slopes: bool = False  # attention subtracts a head's slope times the distance (ALiBi)
     disentangled: Disentangled | None = None
     tasks: Tasks | None = None
     pooler: Dense | None = Dense("pooler.dense", "tanh")  # the encoder's own
@@ -184,6 +185,7 @@ class Family(NamedTuple):
     biases: dict[str, bool | tuple[str, bool]] = {}  # of PARTS: whether they have one, or its name in config.json, and the default
     only: dict[str, object] = {}  # values of config.json that are run; other ones would give other results
     always_projects: bool = False  # else where embeddings are narrower or wider than hidden states
+    published: bool = False  # with code in its own folder, under which transformers alone can't load it
 
 
 def _sizes(**defaults: int) -> dict[str, Size]:
@@ -482,7 +484,8 @@ GTE = BERT._replace(
     position_table=False,
     biases={"intermediate": False},
 )
-GTE_PUBLISHED = GTE._replace(  # with code in its own folder
+GTE_PUBLISHED = GTE._replace(
+    published=True,
     model_type="new",
     class_name="New",
     prefix="new.",
@@ -517,6 +520,40 @@ JINA_V3 = XLM_ROBERTA._replace(
     names=_ROTARY_NAMES._replace(intermediate="mlp.fc1", factor=None, output="mlp.fc2"),
     angles=(Angles(None, "rope_theta", 20_000.0),),
     position_table=False,
+)
+_FLASH_NAMES = Names(
+    norm="emb_ln",
+    layers="encoder.layers",
+    query_key_value="mixer.Wqkv",
+    attention_output="mixer.out_proj",
+    attention_norm="norm1",
+    intermediate="mlp.fc1",
+    output="mlp.fc2",
+    output_norm="norm2",
+)
+XLM_ROBERTA_FLASH = XLM_ROBERTA._replace(published=True, names=_FLASH_NAMES)
+JINA_V3_PUBLISHED = JINA_V3._replace(
+    published=True,
+    model_type="xlm-roberta",
+    class_name="XLMRoberta",
+    names=_FLASH_NAMES,
+    angles=(Angles(None, "rotary_emb_base", 10_000.0),),
+    only={"position_embedding_type": "rotary"},
+)
+JINA_BERT = BERT._replace(  # jina-embeddings-v2
+    published=True,
+    class_name="JinaBert",
+    masked=BERT.masked._replace(activation=("hidden_act", "gelu")),
+    activation="feed_forward_type",
+    default_activation="original",
+    activations={"geglu": "gelu", "reglu": "relu"},
+    slopes=True,
+    names=Names(
+        intermediate="mlp.gated_layers", factor="mlp.gated_layers", output="mlp.wo", output_norm="mlp.layernorm"
+    ),
+    position_table=False,
+    biases={"intermediate": False},
+    only={"position_embedding_type": "alibi"},
 )
 DEBERTA_V2 = Family(
     model_type="deberta-v2",
@@ -570,7 +607,12 @@ FAMILIES = {
         *(ROBERTA_PRELAYERNORM, MEGATRON_BERT, ERNIE),
     )
 }
-PUBLISHED = {"nomic_bert": ("n_embd", NOMIC_BERT_PUBLISHED)}  # other tables where config.json has that key
+PUBLISHED = (  # folders whose config.json has that key with that value, or any, have other tables
+    ("nomic_bert", "n_embd", ANY := object(), NOMIC_BERT_PUBLISHED),
+    ("bert", "position_embedding_type", "alibi", JINA_BERT),
+    ("xlm-roberta", "position_embedding_type", "rotary", JINA_V3_PUBLISHED),
+    ("xlm-roberta", "use_flash_attn", ANY, XLM_ROBERTA_FLASH),
+)
 
 
 def unwrapped(name: str, own: str = "") -> tuple[str, set[str]]:

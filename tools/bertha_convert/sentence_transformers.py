@@ -43,6 +43,7 @@ SCORES = {"Identity": "none", "Sigmoid": "sigmoid"}  # of cross-encoders
 SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
 TRANSFORMER_CONFIGS = [f"sentence_{name}_config.json" for name in ("bert", "roberta", "distilbert", "camembert", "albert")]
 TRANSFORMER_CONFIGS.append("sentence_xlm-roberta_config.json")
+OF_TASKS = "custom_st.Transformer"  # jina-embeddings-v3's own: a Transformer that is told the task
 NORM_EPS = 1e-5  # torch's
 PROMPTS = {"query": "", "document": ""}  # that every model has
 
@@ -80,6 +81,11 @@ def _class(entry: Any, where: Path) -> str:
     return str(entry["type"]).rsplit(".", 1)[-1]
 
 
+def _has_tasks(folder: Path) -> bool:
+    """Whether the encoder has adapters of tasks in itself."""
+    return bool((read_optional_json(folder / "config.json") or {}).get("lora_adaptations"))
+
+
 def _listed(folder: Path) -> list[tuple[str, Path]]:
     """The modules of modules.json in their order: class and folder."""
     path = folder / "modules.json"
@@ -89,6 +95,8 @@ def _listed(folder: Path) -> list[tuple[str, Path]]:
         raise fail("can't be read as JSON", where=path, got=error, do="Download the file again.") from error
     if not isinstance(entries, list):
         raise fail("is no list of modules", where=path, got=type(entries).__name__)
+    if entries and isinstance(entries[0], dict) and entries[0].get("type") == OF_TASKS and _has_tasks(folder):
+        entries[0] = {**entries[0], "type": "sentence_transformers.models.Transformer"}
     found = [(_class(entry, path), folder / entry["path"]) for entry in entries]
     for _, place in found:
         if folder.resolve() not in (place.resolve(), *place.resolve().parents):

@@ -10,9 +10,10 @@ import numpy as np
 from safetensors.numpy import safe_open
 
 from . import layout
-from .canonical import bucket_of, tables
+from .canonical import tables
 from .config import bucket_rows, layers, sizes, task_rows
 from .container import read_tensors
+from .distances import bucket_of
 from .families import MASKED, Family
 
 Json = dict[str, Any]

@@ -13,8 +13,10 @@ import safetensors.numpy
 import tokenizers
 import torch
 import transformers
-from bertha_convert.families import FAMILIES, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN
+from bertha_convert.config import family as family_of
+from bertha_convert.families import FAMILIES, JINA_BERT, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN, Family
 
+from . import jina_bert
 from .inputs import TEXTS
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "tests" / "data"))
@@ -36,6 +38,8 @@ INFERENCE = ("contradiction", "neutral", "entailment")
 BERT_SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MIXED = ("B-PER", "I-PER", "LOC", "E-ORG", "S-ORG", "B-MISC-X", "I-MISC-X", "O")
 
+TABLES = FAMILIES | {"jina_bert": JINA_BERT}
+
 Json = dict[str, Any]
 
 
@@ -54,7 +58,7 @@ class Tiny(NamedTuple):
     problem_type: str | None = None
     precision: str = "float32"
     max_length: int = 128
-    selftest: bool = False
+    selftest: bool | None = False  # None: without logits, where transformers can't load it
     seed: int = 1
     family: str = "bert"
     sizes: Json = {}  # keys of config.json beside the above
@@ -122,6 +126,9 @@ JINA: Json = {
     "every": 3,
     "sizes": {"type_vocab_size": 1, "pad_token_id": 1, "rope_parameters": {"rope_type": "linear", "factor": 3.0, "rope_theta": 50.0}},
 }
+
+
+JINA_BERT_2: Json = {"family": "jina_bert", "every": 3, "sizes": {"position_embedding_type": "alibi"}}
 
 
 def modern(**sizes: Any) -> Json:
@@ -309,6 +316,10 @@ MODELS = (
     Tiny("masked_prelayernorm", MASKED, 1, 28, 2, 40, selftest=True, **PRELAYERNORM),
     Tiny("masked_megatron", MASKED, 1, 28, 2, 40, selftest=True, **MEGATRON),
     Tiny("masked_ernie", MASKED, 1, 28, 2, 40, selftest=True, **ERNIE),
+    Tiny("jina_bert_classify", SEQUENCE, 2, 36, 3, 52, "geglu", labels=tuple("abc"), selftest=None, **JINA_BERT_2),
+    Tiny("jina_bert_encoder", NONE, 2, 48, 6, 40, "reglu", **JINA_BERT_2),
+    Tiny("jina_bert_int8", TOKEN, 2, 32, 4, 48, "geglu", labels=BIO, precision="int8", selftest=None, **JINA_BERT_2),
+    Tiny("masked_jina_bert", MASKED, 1, 28, 2, 40, "reglu", **JINA_BERT_2),
     Tiny("masked", MASKED, 2, 32, 4, 48, "gelu_new", selftest=True),
     Tiny("masked_untied", MASKED, 1, 28, 2, 40, "relu", cased=True, selftest=True, sizes={"tie_word_embeddings": False}),
     Tiny("masked_int8", MASKED, 2, 36, 3, 52, precision="int8", selftest=True),
@@ -360,7 +371,7 @@ def spread(name: str, layers: int) -> float:
 
 def raw_config(tiny: Tiny, vocab_size: int) -> Json:
     """The model's config.json, under the keys that the family has for its sizes."""
-    family = FAMILIES[tiny.family]
+    family = TABLES[tiny.family]
     sizes = {
         "vocab_size": vocab_size,
         "hidden_size": tiny.hidden,
@@ -372,7 +383,7 @@ def raw_config(tiny: Tiny, vocab_size: int) -> Json:
     }
     config = {
         "architectures": [family.class_name + CLASSES[tiny.head]],
-        "model_type": tiny.family,
+        "model_type": family.model_type,
         **{family.sizes[field].names[0]: value for field, value in sizes.items() if family.sizes[field].names},
         family.activation: tiny.act,
         family.layer_norm_eps or "layer_norm_eps": 1e-12,
@@ -387,9 +398,10 @@ def raw_config(tiny: Tiny, vocab_size: int) -> Json:
     return config
 
 
-def model_class(family: str, head: str) -> Any:
-    """The class of transformers."""
-    return getattr(transformers, FAMILIES[family].class_name + CLASSES[head])
+def model_class(family: Family, head: str) -> Any:
+    """The class of transformers, or the reference."""
+    name = family.class_name + CLASSES[head]
+    return jina_bert.CLASSES.get(name) or getattr(transformers, name)
 
 
 def write_word_pieces(folder: Path, cased: bool, specials: tuple[str, ...] = BERT_SPECIALS) -> int:
@@ -547,6 +559,7 @@ TOKENIZERS = {  # the class, and what writes its vocabulary
     "roberta-prelayernorm": ("RobertaTokenizer", write_byte_pairs),
     "megatron-bert": ("BertTokenizer", write_word_pieces),
     "ernie": ("BertTokenizer", write_word_pieces),
+    "jina_bert": ("BertTokenizer", write_word_pieces),
 }
 
 
@@ -560,7 +573,8 @@ def write_model(folder: Path, tiny: Tiny) -> None:
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (folder / "tokenizer_config.json").write_text(json.dumps(options), encoding="utf-8")
     with torch.device("meta"):
-        model = model_class(tiny.family, tiny.head)(transformers.CONFIG_MAPPING[tiny.family](**config))
+        family = TABLES[tiny.family]
+        model = model_class(family, tiny.head)(transformers.CONFIG_MAPPING[family.model_type](**config))
     rng = np.random.default_rng(tiny.seed)
     state = {}
     for name, parameter in sorted(model.named_parameters()):
@@ -571,5 +585,5 @@ def write_model(folder: Path, tiny: Tiny) -> None:
 
 def load_model(folder: Path, head: str) -> Any:
     """The checkpoint in float32."""
-    family = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+    family = family_of(json.loads((folder / "config.json").read_text(encoding="utf-8")), folder)
     return model_class(family, head).from_pretrained(str(folder)).float().eval()

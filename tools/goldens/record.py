@@ -9,6 +9,7 @@ import numpy as np
 import tokenizers
 import torch
 import transformers
+from bertha_convert.config import family as family_of
 from bertha_convert.families import FAMILIES, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN
 from bertha_convert.selftest import nine_digits, plain
 from bertha_convert.unpack import reference_state
@@ -133,7 +134,8 @@ def same_if(head: str, found: list[Json]) -> list[Any]:
 
 def stored(model: Any, file: Path) -> Any:
     """The model with the weights that a file of another precision stands for."""
-    state = reference_state(file, FAMILIES[model.config.model_type], model.config.to_dict())
+    raw = model.config.to_dict()
+    state = reference_state(file, family_of(raw, file), raw)
     state = {name: torch.from_numpy(values.copy()) for name, values in state.items()}
     missing, unexpected = model.load_state_dict(state, strict=False)
     left = [name for name in missing if "position_ids" not in name and "pooler" not in name]

@@ -1,0 +1,80 @@
+"""JinaBERT, which transformers doesn't have, out of its BERT: attention with linear biases as Press et al. (2022) give them,
+for distances to both sides, no table of positions, and gated linear units (Shazeer, 2020) in place of the feed-forward
+network. Of "JINA EMBEDDINGS 2" (Guenther et al., 2023), section 3."""
+
+import itertools
+from typing import Any
+
+import torch
+import transformers
+from transformers.models.bert import modeling_bert
+
+GATES = {"geglu": torch.nn.functional.gelu, "reglu": torch.relu}
+
+
+def slopes(heads: int) -> list[float]:
+    """One for each attention head, by the rule of the paper's own code."""
+    power = 1 << (heads.bit_length() - 1)
+    first = [2.0 ** -(8.0 / power * (index + 1)) for index in range(power)]
+    return first if power == heads else first + slopes(2 * power)[::2][: heads - power]
+
+
+class NoPositions(torch.nn.Module):
+    """Adds nothing."""
+
+    def forward(self, ids: torch.Tensor) -> float:
+        """In place of rows."""
+        return 0.0
+
+
+class GatedUnits(torch.nn.Module):
+    """W2 (gate(W1 x) * (V x)) + b, its residual and its norm."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.gate = GATES[config.feed_forward_type]
+        self.gated_layers = torch.nn.Linear(config.hidden_size, 2 * config.intermediate_size, bias=False)
+        self.wo = torch.nn.Linear(config.intermediate_size, config.hidden_size)
+        self.layernorm = torch.nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """What comes after attention."""
+        gated, factor = self.gated_layers(x).chunk(2, dim=-1)
+        return self.layernorm(self.wo(self.gate(gated) * factor) + x)
+
+
+def change(model: Any) -> None:
+    """Makes a JinaBERT of transformers' BERT with any head."""
+    encoder = model.base_model
+    del encoder.embeddings.position_embeddings
+    encoder.embeddings.position_embeddings = NoPositions()
+    for layer in encoder.encoder.layer:
+        del layer.intermediate, layer.output
+        layer.mlp = GatedUnits(model.config)
+        layer.feed_forward_chunk = layer.mlp.forward
+    forward = encoder.forward
+
+    def with_biases(input_ids: torch.Tensor, attention_mask: Any = None, **options: Any) -> Any:
+        places = torch.arange(input_ids.shape[1])
+        distances = (places[None] - places[:, None]).abs()
+        biases = -torch.tensor(slopes(model.config.num_attention_heads))[:, None, None] * distances
+        return forward(input_ids=input_ids, attention_mask=biases[None], **options)
+
+    encoder.forward = with_biases
+
+
+def _class(parent: Any) -> Any:
+    """A class of BERT's as one of JinaBERT's."""
+
+    def __init__(self: Any, config: Any, *given: Any, **options: Any) -> None:  # noqa: N807
+        parent.__init__(self, config, *given, **options)
+        change(self)
+
+    return type(parent.__name__.replace("Bert", "JinaBert"), (parent,), {"__init__": __init__})
+
+
+CLASSES = {
+    made.__name__: made
+    for made in map(_class, (modeling_bert.BertModel, modeling_bert.BertForMaskedLM, modeling_bert.BertForSequenceClassification,
+                             modeling_bert.BertForTokenClassification, modeling_bert.BertForQuestionAnswering))
+}
