@@ -47,7 +47,7 @@ MASKED_NAMES = {  # dense layer, norm, decoder, bias
     "deberta-v2": tuple(f"cls.predictions.{name}" for name in ("transform.dense", "transform.LayerNorm", "decoder", "bias")),
     "albert": tuple(f"predictions.{name}" for name in ("dense", "LayerNorm", "decoder", "bias")),
 }
-MASKED_NAMES |= {"megatron-bert": MASKED_NAMES["bert"], "ernie": MASKED_NAMES["bert"], "roberta-prelayernorm": MASKED_NAMES["roberta"]}
+MASKED_NAMES |= {"deberta": MASKED_NAMES["bert"], "megatron-bert": MASKED_NAMES["bert"], "ernie": MASKED_NAMES["bert"], "roberta-prelayernorm": MASKED_NAMES["roberta"]}
 DISTILBERT_KEYS = {
     "hidden_size": "dim",
     "num_hidden_layers": "n_layers",
@@ -73,6 +73,8 @@ FAMILIES: dict[str, Json] = {  # model_type -> CONFIG as the family has it, unde
         "max_relative_positions": 9,
         "norm_rel_ebd": "layer_norm",
     },
+    "deberta": CONFIG
+    | {"model_type": "deberta", "relative_attention": True, "pos_att_type": "C2P|p2c", "max_relative_positions": 5},
     "roberta-prelayernorm": CONFIG
     | {"model_type": "roberta-prelayernorm", "type_vocab_size": 1, "max_position_embeddings": 42},
     "megatron-bert": CONFIG | {"model_type": "megatron-bert"},
@@ -96,11 +98,12 @@ CLASSES = {
     "albert": "Albert",
     "mpnet": "MPNet",
     "deberta-v2": "DebertaV2",
+    "deberta": "Deberta",
     "roberta-prelayernorm": "RobertaPreLayerNorm",
     "megatron-bert": "MegatronBert",
     "ernie": "Ernie",
 }
-PREFIXES = dict.fromkeys(("roberta", "xlm-roberta", "camembert"), "roberta.") | {"deberta-v2": "deberta."} | {
+PREFIXES = dict.fromkeys(("roberta", "xlm-roberta", "camembert"), "roberta.") | dict.fromkeys(("deberta", "deberta-v2"), "deberta.") | {
     name: f"{name}." for name in ("bert", "distilbert", "electra", "albert", "mpnet", "ernie")
 } | {"roberta-prelayernorm": "roberta_prelayernorm.", "megatron-bert": "bert."}
 DISTILBERT_NAMES = {
@@ -184,13 +187,21 @@ def shapes(config: Json, head: str, labels: int) -> dict[str, tuple[int, ...]]:
         norms += [f"{layer}.attention.output.LayerNorm", f"{layer}.output.LayerNorm"]
         if family == "deberta-v2":
             dense |= {f"{layer}.attention.self.pos_{part}_proj": (hidden, hidden) for part in ("key", "query")}
+        if family == "deberta":
+            del dense[f"{layer}.attention.self.query"], dense[f"{layer}.attention.self.key"], dense[f"{layer}.attention.self.value"]
+            dense[f"{layer}.attention.self.pos_q_proj"] = (hidden, hidden)
+            result |= {f"{layer}.attention.self.{name}_bias": (hidden,) for name in "qv"}
+            result |= {f"{layer}.attention.self.in_proj.weight": (3 * hidden, hidden)}
+            result |= {f"{layer}.attention.self.pos_proj.weight": (hidden, hidden)}
+    if family == "deberta":
+        result["encoder.rel_embeddings.weight"] = (2 * config["max_relative_positions"], hidden)
     if family == "deberta-v2":
         result["encoder.rel_embeddings.weight"] = (2 * config["position_buckets"], hidden)
         norms.append("encoder.LayerNorm")
     if family in ("roberta-prelayernorm", "megatron-bert"):
         norms.append("LayerNorm" if family == "roberta-prelayernorm" else "encoder.ln")
-    bert = family in ("bert", "albert", "deberta-v2", "megatron-bert", "ernie")
-    if (head == "none" and family not in ("distilbert", "electra", "deberta-v2")) or (head == "sequence-classification" and bert):
+    bert = family in ("bert", "albert", "deberta", "deberta-v2", "megatron-bert", "ernie")
+    if (head == "none" and family not in ("distilbert", "electra", "deberta", "deberta-v2")) or (head == "sequence-classification" and bert):
         dense["pooler.dense"] = (hidden, hidden)
     if head == "token-classification" or (head == "sequence-classification" and (bert or family == "distilbert")):
         dense["classifier"] = (labels, hidden)
@@ -220,7 +231,7 @@ def shapes(config: Json, head: str, labels: int) -> dict[str, tuple[int, ...]]:
 def weights(config: Json, head: str = "none", labels: int = 2, seed: int = 0) -> Tensors:
     """Random weights under the names that transformers gives them: with a prefix where the model has a head."""
     rng = np.random.default_rng(seed)
-    heads = ("pooler.",) if config["model_type"] == "deberta-v2" else ()
+    heads = ("pooler.",) if config["model_type"] in ("deberta", "deberta-v2") else ()
     heads += ("classifier", "qa_outputs", "pre_classifier", "cls.", "lm_head", "vocab_", "generator_", "predictions.")
     prefix = "" if head == "none" else PREFIXES[config["model_type"]]
     result = {

@@ -114,23 +114,36 @@ def mpnet_hidden(w: Weights, config: Config, ids: list[int]) -> np.ndarray:
     return x
 
 
-def deberta_v2_hidden(w: Weights, config: Config, ids: list[int], types: list[int]) -> np.ndarray:
-    """DebertaV2Model: the last hidden states."""
+def deberta_hidden(w: Weights, config: Config, ids: list[int], types: list[int]) -> np.ndarray:
+    """DebertaModel and DebertaV2Model: the last hidden states."""
     eps, act, heads = config["layer_norm_eps"], ACTIVATIONS[config["hidden_act"]], config["num_attention_heads"]
+    first = config["model_type"] == "deberta"
     x = w["deberta.embeddings.word_embeddings.weight"][ids].astype(np.float64)
     x = x + w["deberta.embeddings.position_embeddings.weight"][: len(ids)]
     x = layer_norm(w, "deberta.embeddings.LayerNorm", x + w["deberta.embeddings.token_type_embeddings.weight"][types], eps)
-    relative = layer_norm(w, "deberta.encoder.LayerNorm", w["deberta.encoder.rel_embeddings.weight"].astype(np.float64), eps)
+    relative = w["deberta.encoder.rel_embeddings.weight"].astype(np.float64)
     before = np.arange(len(ids))[:, None] - np.arange(len(ids))[None]  # from key to query
-    size, middle, furthest = np.abs(before), config["position_buckets"] // 2, config["max_relative_positions"]
+    furthest = config["max_relative_positions"]
     furthest = furthest if furthest > 0 else config["max_position_embeddings"]
-    steps = np.ceil(np.log(np.maximum(size, 1) / middle) / np.log((furthest - 1) / middle) * (middle - 1)) + middle
-    bucket = np.where(size <= middle, before, np.sign(before) * steps).astype(int)
-    row = np.clip(bucket + 2 * middle, 0, 4 * middle - 1)
+    if first:
+        row = np.clip(before + furthest, 0, 2 * furthest - 1)
+    else:
+        relative = layer_norm(w, "deberta.encoder.LayerNorm", relative, eps)
+        size, middle = np.abs(before), config["position_buckets"] // 2
+        steps = np.ceil(np.log(np.maximum(size, 1) / middle) / np.log((furthest - 1) / middle) * (middle - 1)) + middle
+        bucket = np.where(size <= middle, before, np.sign(before) * steps).astype(int)
+        row = np.clip(bucket + 2 * middle, 0, 4 * middle - 1)
     for index in range(config["num_hidden_layers"]):
+        own = f"deberta.encoder.layer.{index}.attention.self."
         layer = f"deberta.encoder.layer.{index}."
-        q, k, v = (linear(w, f"{layer}attention.self.{part}_proj", x) for part in ("query", "key", "value"))
-        of_places = (linear(w, f"{layer}attention.self.pos_{part}_proj", relative) for part in ("key", "query"))
+        if first:
+            three = (x @ w[f"{own}in_proj.weight"].astype(np.float64).T).reshape(len(ids), heads, 3, -1)
+            q, k, v = (three[:, :, part].reshape(len(ids), -1) for part in range(3))
+            q, v = q + w[f"{own}q_bias"], v + w[f"{own}v_bias"]
+            of_places = (relative @ w[f"{own}pos_proj.weight"].astype(np.float64).T, linear(w, f"{own}pos_q_proj", relative))
+        else:
+            q, k, v = (linear(w, f"{own}{part}_proj", x) for part in ("query", "key", "value"))
+            of_places = (linear(w, f"{own}pos_{part}_proj", relative) for part in ("key", "query"))
         context = []
         for query, key, value, c2p, p2c in zip(*(np.split(part, heads, axis=1) for part in (q, k, v, *of_places))):
             added = np.take_along_axis(query @ c2p.T, row, 1) + np.take_along_axis(key @ p2c.T, row.T, 1).T
@@ -170,8 +183,8 @@ def hidden_states(w: Weights, config: Config, ids: list[int], types: list[int]) 
         return distilbert_hidden(w, config, ids)
     if family == "albert":
         return albert_hidden(w, config, ids, types)
-    if family == "deberta-v2":
-        return deberta_v2_hidden(w, config, ids, types)
+    if family in ("deberta", "deberta-v2"):
+        return deberta_hidden(w, config, ids, types)
     if family == "mpnet":
         return mpnet_hidden(w, config, ids)
     if family in ("bert", "electra", "ernie"):
@@ -190,7 +203,7 @@ def classify(w: Weights, family: str, first: np.ndarray) -> np.ndarray:
     if family in ("bert", "megatron-bert", "ernie"):
         prefix = "ernie" if family == "ernie" else "bert"
         return linear(w, "classifier", np.tanh(linear(w, f"{prefix}.pooler.dense", first)))
-    if family == "deberta-v2":
+    if family in ("deberta", "deberta-v2"):
         return linear(w, "classifier", ACTIVATIONS["gelu"](linear(w, "pooler.dense", first)))
     if family == "albert":
         return linear(w, "classifier", np.tanh(linear(w, "albert.pooler", first)))

@@ -37,12 +37,13 @@ POOLERS = {  # of a classifier, and of the encoder alone
     "albert": ("tanh", "tanh"),
     "mpnet": ("tanh", "tanh"),
     "deberta-v2": ("gelu", None),
+    "deberta": ("gelu", None),
     "roberta-prelayernorm": ("tanh", "tanh"),
     "megatron-bert": ("tanh", "tanh"),
     "ernie": ("tanh", "tanh"),
 }
 # Of these a file has what layers make of them: it stands for no weights of theirs.
-COMPUTED = ("rel_embeddings.", "pos_key_proj.", "pos_query_proj.", "encoder.LayerNorm.")
+COMPUTED = ("rel_embeddings.", "pos_key_proj.", "pos_query_proj.", "pos_proj.", "pos_q_proj.", "encoder.LayerNorm.")
 
 
 class Weights(FolderTest):
@@ -83,6 +84,7 @@ class Weights(FolderTest):
             "mpnet": ("lm_head.layer_norm.weight", "lm_head.decoder.bias", "mpnet.pooler.dense.bias"),
             "deberta-v2": ("lm_predictions.lm_head.bias", "mask_predictions.dense.weight", "cls.predictions.bias"),
             "albert": ("predictions.decoder.weight", "predictions.bias", "sop_classifier.classifier.weight"),
+            "deberta": ("lm_predictions.lm_head.bias", "cls.predictions.bias"),
             "roberta-prelayernorm": ("lm_head.dense.weight", "roberta_prelayernorm.pooler.dense.weight"),
             "megatron-bert": ("cls.predictions.bias", "cls.seq_relationship.weight", "bert.pooler.dense.bias"),
             "ernie": ("cls.predictions.bias", "cls.seq_relationship.weight"),

@@ -64,7 +64,7 @@ class Logits(FolderTest):
         found = program("logits", self.out, items)
         for item, answer, encoding in zip(items, found, program("tokenize", self.out, items)):
             ids = encoding["ids"]
-            families = ("bert", "electra", "albert", "deberta-v2", "megatron-bert", "ernie")
+            families = ("bert", "electra", "albert", "deberta", "deberta-v2", "megatron-bert", "ernie")
             typed = "text_pair" in item and config["model_type"] in families
             second = ids.index(3) + 1 if typed else len(ids)
             types = [int(index >= second) for index in range(len(ids))]

@@ -26,6 +26,20 @@ def _flags(rng: random.Random) -> Json:
     return {key: rng.random() < 0.3 for key in ("single_word", "lstrip", "rstrip", "normalized", "special")}
 
 
+DEBERTA = {"<s>": "[CLS]", "</s>": "[SEP]", "<unk>": "[UNK]", "<pad>": "[PAD]", "<mask>": "[MASK]"}
+
+
+def make_deberta_folder(folder: Path, rng: random.Random) -> None:
+    """The same for DeBERTa's class, with its special tokens."""
+    make_folder(folder, rng)
+    for path in folder.iterdir():
+        text = path.read_text(encoding="utf-8").replace("RobertaTokenizer", "DebertaTokenizer")
+        for old, new in DEBERTA.items():
+            text = text.replace(old, new)
+        path.write_text(text, encoding="utf-8", newline="")
+    byte_folders.write_json(folder / "config.json", {"model_type": "deberta", "vocab_size": 999})
+
+
 def _config(rng: random.Random, index: dict[str, int]) -> Json:
     """A tokenizer_config.json with some of everything that folders have."""
     config: Json = {}
@@ -130,17 +144,25 @@ def _encoded(engine: Any, text: str) -> Json:
 @unittest.skipUnless(RULES, NEEDS)
 class RobertaRules(unittest.TestCase):
     def test_the_rules_give_the_tokenizer_that_transformers_loads(self) -> None:
+        self.compare(make_folder, FOLDERS)
+
+    def test_they_give_debertas(self) -> None:
+        self.compare(make_deberta_folder, FOLDERS // 2)
+
+    def compare(self, make: Any, count: int) -> None:
+        """Folders by transformers' tokenizer and ours."""
         compared = refused = 0
-        for seed, folder, loaded in loaded_folders(make_folder, FOLDERS):
+        for seed, folder, loaded in loaded_folders(make, count):
+            config = json.loads((folder / "config.json").read_text())
             with self.subTest(seed=seed):
                 if loaded is None:
                     with self.assertRaises(ConvertError):
-                        tokenizer.resolve(folder, {"model_type": "roberta"}, question_answering=RULES == "v4")
+                        tokenizer.resolve(folder, config, question_answering=RULES == "v4")
                     refused += 1
                     continue
                 engine = loaded.backend_tokenizer
                 try:
-                    ours = tokenizer.resolve(folder, {"model_type": "roberta"}, question_answering=RULES == "v4")
+                    ours = tokenizer.resolve(folder, config, question_answering=RULES == "v4")
                 except ConvertError as error:
                     self.assertIn("add_prefix_space", str(error))
                     refused += 1
@@ -154,7 +176,7 @@ class RobertaRules(unittest.TestCase):
                 for key in ("unk", "cls", "sep", "pad"):
                     self.assertEqual(ours.description[f"{key}_token_id"], getattr(loaded, f"{key}_token_id"))
                 compared += 1
-        self.assertGreater(compared, FOLDERS * 0.6, f"{refused} folders could not be loaded or are refused")
+        self.assertGreater(compared, count * 0.6, f"{refused} folders could not be loaded or are refused")
 
 
 if __name__ == "__main__":

@@ -133,6 +133,10 @@ constexpr const char* kGoldens[] = {
     "jina_bert_encoder",
     "jina_bert_int8",
     "masked_jina_bert",
+    "deberta_1_answers",
+    "deberta_1_classify",
+    "deberta_1_entities",
+    "masked_deberta_1",
 };
 
 const std::string kFolder = BERTHA_TEST_DATA "/golden/";

@@ -117,6 +117,8 @@ class Checkpoint:
 def _query_key_value(source: Checkpoint, old: str, hidden: int, heads: int) -> tuple[layout.Rows, np.ndarray | None]:
     """The three projections of a layer, attention head by attention head."""
     names = source.family.names
+    if names.by_head:
+        return _by_head(source, old, hidden, heads)
     if names.query_key_value:
         name, tensor = source.find(f"{old}.{names.query_key_value}.weight", 3 * hidden, hidden)
         weights = [functools.partial(rows, name, tensor, first=i * hidden, count=hidden) for i in range(3)]
@@ -128,10 +130,23 @@ def _query_key_value(source: Checkpoint, old: str, hidden: int, heads: int) -> t
         found = [source.take_bias(name, hidden, "attention") for name in matrices]
         biases = None if found[0] is None else found
     weight = layout.by_attention_head(weights, heads, hidden)
-    if biases is None:
-        return weight, None
+    return weight, None if biases is None else _biases_by_head(biases, heads)
+
+
+def _biases_by_head(biases: Sequence[np.ndarray], heads: int) -> np.ndarray:
+    """The biases of the three projections, attention head by attention head."""
     by_head = zip(*(np.split(bias, heads) for bias in biases))
-    return weight, np.concatenate([layout.attention_head(*parts) for parts in by_head])
+    return np.concatenate([layout.attention_head(*parts) for parts in by_head])
+
+
+def _by_head(source: Checkpoint, old: str, hidden: int, heads: int) -> tuple[layout.Rows, np.ndarray]:
+    """The same of a matrix that is in this order already, without padding; biases are queries' and values'."""
+    names, size = source.family.names, hidden // heads
+    name, tensor = source.find(f"{old}.{names.query_key_value}.weight", 3 * hidden, hidden)
+    blocks = lambda: (layout.attention_head(*np.split(block, 3)) for block in rows(name, tensor, 3 * size))  # noqa: E731
+    weight = layout.Rows(3 * layout.round_up(size, layout.PANEL) * heads, hidden, blocks)
+    query, value = (source.take_vector(f"{old}.{bias}", hidden) for bias in (names.query_bias, names.value_bias))
+    return weight, _biases_by_head([query, np.zeros_like(query), value], heads)
 
 
 def _intermediate(source: Checkpoint, old: str, config: Config) -> tuple[layout.Rows, np.ndarray | None]:
@@ -247,7 +262,8 @@ def _relative(source: Checkpoint, relative: Relative, layers: Sequence[str], con
             continue
         linears = [f"{layer}.{shared if relative.shared else own}" for layer in layers]
         matrices = [source.find(f"{name}.weight", hidden, hidden) for name in linears]
-        biases = [source.take_vector(f"{name}.bias", hidden) for name in linears]
+        has_bias = target != "relative_keys" or names.key_bias
+        biases = [source.take_vector(f"{name}.bias", hidden) if has_bias else 0 for name in linears]
 
         def blocks(matrices: Any = matrices, biases: Any = biases, factor: float = factor) -> Iterator[np.ndarray]:
             for matrix, each in zip(matrices, biases):

@@ -60,7 +60,7 @@ def terms(config: Config, path: Path) -> set[str]:
         given = [part.strip() for part in given.lower().split("|")]
     if given is None:
         return set()
-    if not isinstance(given, list) or not set(map(str, given)) <= {KEYS, QUERIES}:
+    if not isinstance(given, list) or not set(map(str, given)) <= {KEYS, QUERIES} or len(set(given)) < len(given):
         raise fail("pos_att_type is not known", where=path, expected=f"a list of {KEYS}, {QUERIES}", got=given)
     return set(given)
 
@@ -92,7 +92,8 @@ def read(config: Config, family: Family, positions: int, path: Path) -> Relative
     furthest = _integer(config, "max_relative_positions", -1, positions_most := 2**20, path)
     if furthest < 1:
         furthest = _integer(config, "max_position_embeddings", 512, positions_most, path)
-    buckets = _integer(config, "position_buckets", -1, positions_most, path)
+    chooses = family.disentangled.chooses
+    buckets = _integer(config, "position_buckets", -1, positions_most, path) if chooses else -1
     span = buckets if buckets > 0 else furthest
     distances = np.arange(1 - positions, positions)  # from query to key; the reference counts from key to query
     far = buckets_of(-distances, buckets, furthest) if buckets > 0 else -distances.astype(np.float32)
@@ -106,6 +107,6 @@ def read(config: Config, family: Family, positions: int, path: Path) -> Relative
     row = row[max(0, middle - reach) : middle + reach + 1] if positions > 1 else np.repeat(row, 3)
     number = np.concatenate([[0], np.cumsum(np.diff(row) != 0)]).astype(np.uint32)
     first_of = np.concatenate([[0], np.flatnonzero(np.diff(number)) + 1])
-    norms = [part.strip() for part in str(config.get("norm_rel_ebd", "none")).lower().split("|")]
-    shared = flag(config, "share_att_key", False, path)
+    norms = [part.strip() for part in str(config.get("norm_rel_ebd", "none")).lower().split("|")] if chooses else []
+    shared = chooses and flag(config, "share_att_key", False, path)
     return Relative(2 * span, row[first_of], number, KEYS in given, QUERIES in given, shared, "layer_norm" in norms)

@@ -77,7 +77,10 @@ class Names(NamedTuple):
     word: str = "embeddings.word_embeddings"
     token_type: str = "embeddings.token_type_embeddings"
     norm: str | None = "embeddings.LayerNorm"
-    query_key_value: str | None = None  # the three one after the other in one matrix, in place of:
+    query_key_value: str | None = None  # the three one after the other in one matrix, in place of: `query`, `key`, `value`
+    by_head: bool = False  # of that matrix: attention head by attention head, without biases but those of:
+    query_bias: str | None = None
+    value_bias: str | None = None
     query: str = "attention.self.query"
     key: str = "attention.self.key"
     value: str = "attention.self.value"
@@ -145,9 +148,11 @@ class Disentangled(NamedTuple):
     """
 
     table: str = "encoder.rel_embeddings.weight"
-    norm: str = "encoder.LayerNorm"  # of the table, where config.json asks for one
+    norm: str | None = "encoder.LayerNorm"  # of the table, where config.json asks for one
     key: str = "attention.self.pos_key_proj"
     query: str = "attention.self.pos_query_proj"
+    key_bias: bool = True
+    chooses: bool = True  # config.json chooses buckets of distances, a norm of the table and shared layers; else there are none
 
 
 class Family(NamedTuple):
@@ -599,12 +604,28 @@ DEBERTA_V2 = Family(
     pooler=None,
     names=Names(query="attention.self.query_proj", key="attention.self.key_proj", value="attention.self.value_proj"),
 )
+DEBERTA = DEBERTA_V2._replace(
+    model_type="deberta",
+    class_name="Deberta",
+    sizes=_sizes(vocab_size=50265)
+    | {"embedding_size": Size(("hidden_size", "embedding_size"), 768), "type_vocab_size": Size(("type_vocab_size",), 0, 0)},
+    refused=(("talking_head", False, "products across attention heads"),),
+    disentangled=Disentangled(
+        norm=None, key="attention.self.pos_proj", query="attention.self.pos_q_proj", key_bias=False, chooses=False
+    ),
+    names=Names(
+        query_key_value="attention.self.in_proj",
+        by_head=True,
+        query_bias="attention.self.q_bias",
+        value_bias="attention.self.v_bias",
+    ),
+)
 FAMILIES = {
     family.model_type: family
     for family in (
         *(BERT, ROBERTA, XLM_ROBERTA, CAMEMBERT, DISTILBERT, ELECTRA, ALBERT, MPNET),
         *(MODERNBERT, NOMIC_BERT, GTE, GTE_PUBLISHED, JINA_V3, DEBERTA_V2),
-        *(ROBERTA_PRELAYERNORM, MEGATRON_BERT, ERNIE),
+        *(ROBERTA_PRELAYERNORM, MEGATRON_BERT, ERNIE, DEBERTA),
     )
 }
 PUBLISHED = (  # folders whose config.json has that key with that value, or any, have other tables

@@ -1,4 +1,4 @@
-"""RoBERTa's class of tokenizers: byte-level BPE from vocab.json and merges.txt, or from tokenizer.json."""
+"""RoBERTa's class of tokenizers, and DeBERTa's: byte-level BPE from vocab.json and merges.txt, or from tokenizer.json."""
 
 from __future__ import annotations
 
@@ -91,6 +91,17 @@ def post_processor(
     """RoBERTa's `<s> A </s></s> B </s>`."""
     ids = [(token, engine.token_to_id(token)) for token in (sep, cls)]
     return processors.RobertaProcessing(*ids, trim_offsets=trim_offsets, add_prefix_space=add_prefix_space)
+
+
+def deberta_post_processor(cls: str, sep: str, engine: Tokenizer, rules: str) -> processors.TemplateProcessing:
+    """DeBERTa's `[CLS] A [SEP] [SEP] B [SEP]` of 5.23.0; in 4.57.6 one `[SEP]` between two texts of different types, and the
+    names of both tokens are fixed."""
+    cls, sep, pair = ("[CLS]", "[SEP]", "$B:1 [SEP]:1") if rules == "v4" else (cls, sep, f"{sep} $B {sep}")
+    return processors.TemplateProcessing(
+        single=f"{cls} $A {sep}",
+        pair=f"{cls} $A {sep} {pair}",
+        special_tokens=[(token, engine.token_to_id(token)) for token in dict.fromkeys((cls, sep))],
+    )
 
 
 def set_prefix_space(engine: Tokenizer, add_prefix_space: bool) -> None:

@@ -39,6 +39,9 @@ BERT_CLASSES = (
 MPNET_TOKENS = roberta_rules.TOKENS | {"unk_token": "[UNK]"}
 MPNET_CLASSES = ("MPNetTokenizer", "MPNetTokenizerFast")
 ROBERTA_CLASSES = ("RobertaTokenizer", "RobertaTokenizerFast")
+DEBERTA_TOKENS = BERT_TOKENS | {"bos_token": "[CLS]", "eos_token": "[SEP]"}
+DEBERTA_CLASSES = ("DebertaTokenizer", "DebertaTokenizerFast")
+BYTE_CLASSES = ROBERTA_CLASSES + DEBERTA_CLASSES
 AS_WRITTEN_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")  # run tokenizer.json as it is
 AS_WRITTEN_MODEL_TYPES = ("modernbert",)  # and so do these, whatever class their folders name
 ANY_MODEL = "tokenizer.model"  # what the general class and Gemma's read where there is no tokenizer.json
@@ -63,6 +66,7 @@ CLASS_OF_MODEL_TYPE = {
     "camembert": "CamembertTokenizer",
     "albert": "AlbertTokenizer",
     "mpnet": "MPNetTokenizer",
+    "deberta": "DebertaTokenizer",
     "deberta-v2": "DebertaV2Tokenizer",
 }
 
@@ -87,7 +91,7 @@ def read_files(folder: Path, model_config: Json) -> Files:
     if str(model_config.get("model_type")) in AS_WRITTEN_MODEL_TYPES:
         named = "TokenizersBackend"
     named = named or CLASS_OF_MODEL_TYPE.get(str(model_config.get("model_type")))
-    known = BERT_CLASSES + MPNET_CLASSES + ROBERTA_CLASSES + bpe_rules.GEMMA_CLASSES + AS_WRITTEN_CLASSES
+    known = BERT_CLASSES + MPNET_CLASSES + BYTE_CLASSES + bpe_rules.GEMMA_CLASSES + AS_WRITTEN_CLASSES
     if named not in known and unigram_rules.class_of(named) is None:
         expected = " or ".join(str(name) for name in (*known[1:], *unigram_rules.CLASSES))
         raise fail(f"tokenizer class '{named}' is not supported", where=folder, expected=expected)
@@ -112,7 +116,7 @@ def vocabulary_file(tokenizer_class: str | None) -> str:
         return unigram_rules.CLASSES[unigram].file
     if tokenizer_class in AS_WRITTEN_CLASSES + bpe_rules.GEMMA_CLASSES:
         return ANY_MODEL
-    return "vocab.json" if tokenizer_class in ROBERTA_CLASSES else "vocab.txt"
+    return "vocab.json" if tokenizer_class in BYTE_CLASSES else "vocab.txt"
 
 
 def _no_vocabulary(folder: Path, tokenizer_class: str | None) -> ConvertError:
@@ -143,7 +147,7 @@ def _option(config: Json, name: str, default: bool | None, nullable: bool = Fals
 
 def _vocabulary(files: Files, rules: str) -> dict[str, int]:
     """The model's vocabulary: tokenizer.json's, else vocab.json, or vocab.txt read as the version reads it."""
-    if files.tokenizer is not None or files.tokenizer_class in ROBERTA_CLASSES:
+    if files.tokenizer is not None or files.tokenizer_class in BYTE_CLASSES:
         path = files.folder / ("vocab.json" if files.tokenizer is None else "tokenizer.json")
         vocabulary: Any = read_json(path) if files.tokenizer is None else files.tokenizer
         if files.tokenizer is not None:
@@ -240,6 +244,11 @@ def _class_tokens(files: Files, rules: str) -> tuple[Json, dict[str, Json]]:
     if files.tokenizer_class in MPNET_CLASSES:
         own = {"special": True} if files.tokenizer is None else {}
         return MPNET_TOKENS, {name: {"lstrip": name == "mask_token", **own} for name in MPNET_TOKENS}
+    if files.tokenizer_class in DEBERTA_CLASSES:
+        if rules == "v5" or files.tokenizer is not None:
+            return DEBERTA_TOKENS, {}
+        mask = {"mask_token": {"lstrip": True, "normalized": True}}
+        return DEBERTA_TOKENS, {name: {"special": True} for name in DEBERTA_TOKENS} | mask
     if files.tokenizer_class not in ROBERTA_CLASSES:
         return BERT_TOKENS, {}
     flags: dict[str, Json] = {}
@@ -253,7 +262,7 @@ def _class_engine(
     files: Files, rules: str, config: Json, special: Specials, model_source: unigram_rules.Source | None
 ) -> tuple[Tokenizer, str]:
     """The engine before tokens are added, and where its options come from."""
-    roberta = files.tokenizer_class in ROBERTA_CLASSES
+    roberta, of_bytes = files.tokenizer_class in ROBERTA_CLASSES, files.tokenizer_class in BYTE_CLASSES
     if files.tokenizer_class in bpe_rules.GEMMA_CLASSES:
         unknown = special.named["unk_token"].content
         if model_source is not None and model_source.model is not None:
@@ -273,9 +282,12 @@ def _class_engine(
         return _unigram_engine(files, unigram, rules, config, special, model_source)
     if rules == "v4" and files.tokenizer is not None:
         engine = _from_tokenizer_json(files)
-        if roberta:
+        if of_bytes:
             add_prefix_space, trim_offsets = _roberta_options(config)
             roberta_rules.set_prefix_space(engine, add_prefix_space)
+        if of_bytes and not roberta:
+            return engine, "tokenizer.json, its spaces by tokenizer_config.json"
+        if roberta:
             roberta_rules.set_post_processor(engine, trim_offsets, add_prefix_space)
             return engine, "tokenizer.json, its spaces and offsets by tokenizer_config.json"
         if engine.normalizer is None:
@@ -287,7 +299,7 @@ def _class_engine(
             config = {**config, "tokenize_chinese_chars": state["handle_chinese_chars"]}
         engine.normalizer = _bert_normalizer(config, state["clean_text"])
         return engine, "tokenizer.json, its normaliser by tokenizer_config.json"
-    if roberta:
+    if of_bytes:
         vocabulary, merges = _vocabulary(files, rules), _written_merges(files, rules)
         engine = roberta_rules.from_vocabulary(vocabulary, merges, _roberta_options(config)[0])
     else:
@@ -296,7 +308,8 @@ def _class_engine(
         engine = _from_vocabulary(files, rules, config, special)
     if rules == "v4":
         engine.post_processor = _class_template(files, rules, config, special, engine)
-    name = "RoBERTa" if roberta else "MPNet" if files.tokenizer_class in MPNET_CLASSES else "BERT"
+    name = "MPNet" if files.tokenizer_class in MPNET_CLASSES else "BERT"
+    name = "RoBERTa" if roberta else "DeBERTa" if of_bytes else name
     return engine, f"tokenizer_config.json and {name}'s defaults"
 
 
@@ -344,6 +357,8 @@ def _class_template(files: Files, rules: str, config: Json, special: Specials, e
         return roberta_rules.post_processor(cls, sep, engine, trim_offsets=True, add_prefix_space=False)
     if files.tokenizer_class in ROBERTA_CLASSES:
         return _roberta_template(config, special, engine)
+    if files.tokenizer_class in DEBERTA_CLASSES:
+        return roberta_rules.deberta_post_processor(special.named["cls_token"].content, special.named["sep_token"].content, engine, rules)
     return _template(special, engine)
 
 

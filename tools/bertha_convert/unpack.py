@@ -93,10 +93,15 @@ def _halves(tensors: Tensors, name: str, inner: int, hidden: int) -> list[tuple[
 def _layer(tensors: Tensors, index: int, new: str, config: Json, family: Family) -> Tensors:
     """One encoder layer under the reference names, which begin with `new`."""
     hidden, inner, names = config["hidden_size"], config["intermediate_size"], family.names
-    layer = f"encoder.layer.{index}"
+    layer, heads = f"encoder.layer.{index}", config["num_attention_heads"]
     result: Tensors = {}
     projections = _projections(tensors, layer, config)
-    if names.query_key_value:
+    if names.by_head:
+        parts = [part.reshape(heads, -1, hidden) for part, _ in projections]
+        result[f"{new}.{names.query_key_value}.weight"] = np.concatenate(parts, axis=1).reshape(3 * hidden, hidden)
+        for name, (_, bias) in ((names.query_bias, projections[0]), (names.value_bias, projections[2])):
+            result[f"{new}.{name}"] = bias
+    elif names.query_key_value:
         result |= _named(f"{new}.{names.query_key_value}", _joined(projections))
     else:
         for name, values in zip((names.query, names.key, names.value), projections):

@@ -163,6 +163,12 @@ def deberta_v2(*terms: str, **sizes: Any) -> Json:
     return {"family": "deberta-v2", "cased": True, "every": 3, "sizes": v3 | sizes}
 
 
+def deberta(*terms: str, **sizes: Any) -> Json:
+    """What a DeBERTa is given beside its sizes."""
+    own = {"type_vocab_size": 0, "relative_attention": True, "pos_att_type": list(terms), "position_biased_input": False}
+    return {"family": "deberta", "cased": True, "every": 3, "sizes": own | {"layer_norm_eps": 1e-7} | sizes}
+
+
 MODELS = (
     Tiny("classify_two", SEQUENCE, 2, 32, 4, 64, labels=("negative", "positive"), selftest=True),
     Tiny("classify_deep", SEQUENCE, 12, 16, 2, 24, "gelu_new", cased=True, labels=tuple("abcdefg")),
@@ -320,6 +326,21 @@ MODELS = (
     Tiny("jina_bert_encoder", NONE, 2, 48, 6, 40, "reglu", **JINA_BERT_2),
     Tiny("jina_bert_int8", TOKEN, 2, 32, 4, 48, "geglu", labels=BIO, precision="int8", selftest=None, **JINA_BERT_2),
     Tiny("masked_jina_bert", MASKED, 1, 28, 2, 40, "reglu", **JINA_BERT_2),
+    Tiny("deberta_1_classify", SEQUENCE, 2, 36, 3, 52, labels=tuple("abc"), selftest=True, **deberta("c2p", "p2c")),
+    Tiny(
+        "deberta_1_entities",
+        TOKEN,
+        1,
+        28,
+        2,
+        40,
+        "relu",
+        labels=BIO,
+        seed=2,
+        **deberta("p2c", position_biased_input=True, type_vocab_size=2, max_relative_positions=9),
+    ),
+    Tiny("deberta_1_answers", QUESTION, 1, 32, 4, 40, selftest=True, **deberta("c2p", max_relative_positions=300)),
+    Tiny("masked_deberta_1", MASKED, 1, 28, 2, 40, selftest=True, **deberta("p2c", "c2p")),
     Tiny("masked", MASKED, 2, 32, 4, 48, "gelu_new", selftest=True),
     Tiny("masked_untied", MASKED, 1, 28, 2, 40, "relu", cased=True, selftest=True, sizes={"tie_word_embeddings": False}),
     Tiny("masked_int8", MASKED, 2, 36, 3, 52, precision="int8", selftest=True),
@@ -416,14 +437,18 @@ def write_mpnet(folder: Path, cased: bool) -> int:
     return write_word_pieces(folder, cased, ("<s>", "<pad>", "</s>", "[UNK]", "<mask>"))
 
 
-def write_byte_pairs(folder: Path, cased: bool) -> int:
+def write_byte_pairs(folder: Path, cased: bool, specials: tuple[str, ...] = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")) -> int:
     """Writes vocab.json and merges.txt, and returns the number of tokens."""
     trained = tokenizers.ByteLevelBPETokenizer(lowercase=not cased)
     texts = [*TEXTS["texts"], TEXTS["long"]] + sum(TEXTS["questions"], [])
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    trained.train_from_iterator(texts, vocab_size=330, special_tokens=special, show_progress=False)
+    trained.train_from_iterator(texts, vocab_size=330, special_tokens=list(specials), show_progress=False)
     trained.save_model(str(folder))
     return trained.get_vocab_size()
+
+
+def write_deberta(folder: Path, cased: bool) -> int:
+    """DeBERTa's vocab.json and merges.txt."""
+    return write_byte_pairs(folder, cased, BERT_SPECIALS)
 
 
 def spaced(text: str) -> str:
@@ -555,6 +580,7 @@ TOKENIZERS = {  # the class, and what writes its vocabulary
     "nomic_bert": ("BertTokenizer", write_word_pieces),
     "gte": ("BertTokenizer", write_word_pieces),
     "jina_embeddings_v3": ("XLMRobertaTokenizer", write_fairseq),
+    "deberta": ("DebertaTokenizer", write_deberta),
     "deberta-v2": ("DebertaV2Tokenizer", write_deberta_v2),
     "roberta-prelayernorm": ("RobertaTokenizer", write_byte_pairs),
     "megatron-bert": ("BertTokenizer", write_word_pieces),
