@@ -137,6 +137,9 @@ constexpr const char* kGoldens[] = {
     "deberta_1_classify",
     "deberta_1_entities",
     "masked_deberta_1",
+    "gte_bfloat16",
+    "jina_bert_bfloat16",
+    "nomic_bfloat16",
 };
 
 const std::string kFolder = BERTHA_TEST_DATA "/golden/";

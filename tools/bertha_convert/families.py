@@ -39,6 +39,7 @@ class Dense(NamedTuple):
     name: str
     activation: str
     key: str | None = None  # of config.json, where it names another
+    inside: bool = False  # of the encoder, which alone hasn't it
 
 
 class Transform(NamedTuple):
@@ -421,7 +422,7 @@ NOMIC_BERT = BERT._replace(
     class_name="NomicBert",
     prefix="nomic_bert.",
     sizes=_sizes(vocab_size=30528, max_position_embeddings=2048),
-    heads={SEQUENCE: Head("classifier", Dense("pooler.dense", "tanh")), TOKEN: Head("classifier")},
+    heads={SEQUENCE: Head("classifier", Dense("pooler.dense", "tanh", inside=True)), TOKEN: Head("classifier")},
     masked=BERT.masked._replace(norm="cls.predictions.transform.layer_norm"),
     unused=("pooler.", "cls.", "classifier."),
     default_activation="silu",
@@ -443,7 +444,7 @@ NOMIC_BERT_PUBLISHED = NOMIC_BERT._replace(  # with code in its own folder
         "type_vocab_size": Size(("type_vocab_size",), 2),
         "embedding_size": Size(("n_embd",), 768),
     },
-    heads={SEQUENCE: Head("classifier", Dense("pooler.dense", "tanh"))},
+    heads={SEQUENCE: NOMIC_BERT.heads[SEQUENCE]},
     masked=BERT.masked._replace(bias="cls.predictions.decoder.bias"),
     activation="activation_function",
     default_activation="swiglu",

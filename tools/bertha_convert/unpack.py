@@ -156,7 +156,7 @@ def reference_state(path: Path, family: Family, raw: Json) -> Tensors:
     if config["pooler"]:
         dense = head.dense if head else family.pooler
         values = _named(dense.name, _linear(tensors, "pooler.dense", hidden, hidden))
-        (encoder if dense == family.pooler else outside).update(values)
+        (encoder if dense == family.pooler or dense.inside else outside).update(values)
     if config["head"] == MASKED:
         masked = family.masked
         outside = _named(masked.dense, _linear(tensors, "head.dense", width, hidden))

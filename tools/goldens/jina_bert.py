@@ -1,12 +1,11 @@
-"""JinaBERT, which transformers doesn't have, out of its BERT: attention with linear biases as Press et al. (2022) give them,
-for distances to both sides, no table of positions, and gated linear units (Shazeer, 2020) in place of the feed-forward
+"""JinaBERT, which transformers doesn't have, out of its BERT: attention with linear biases as Press et al. (2022) have it, for
+distances to both sides, no table of positions, and gated linear units (Shazeer, 2020) in place of the feed-forward
 network. Of "JINA EMBEDDINGS 2" (Guenther et al., 2023), section 3."""
 
-import itertools
 from typing import Any
+from unittest import mock
 
 import torch
-import transformers
 from transformers.models.bert import modeling_bert
 
 GATES = {"geglu": torch.nn.functional.gelu, "reglu": torch.relu}
@@ -43,38 +42,47 @@ class GatedUnits(torch.nn.Module):
         return self.layernorm(self.wo(self.gate(gated) * factor) + x)
 
 
-def change(model: Any) -> None:
-    """Makes a JinaBERT of transformers' BERT with any head."""
-    encoder = model.base_model
-    del encoder.embeddings.position_embeddings
-    encoder.embeddings.position_embeddings = NoPositions()
-    for layer in encoder.encoder.layer:
-        del layer.intermediate, layer.output
-        layer.mlp = GatedUnits(model.config)
-        layer.feed_forward_chunk = layer.mlp.forward
-    forward = encoder.forward
+class BertLayer(modeling_bert.BertLayer):
+    """A layer with gated units."""
 
-    def with_biases(input_ids: torch.Tensor, attention_mask: Any = None, **options: Any) -> Any:
+    def __init__(self, config: Any, *given: Any, **options: Any) -> None:
+        super().__init__(config, *given, **options)
+        del self.intermediate, self.output
+        self.mlp = GatedUnits(config)
+
+    def feed_forward_chunk(self, attention_output: torch.Tensor) -> torch.Tensor:
+        """What comes after attention."""
+        return self.mlp(attention_output)
+
+
+class BertModel(modeling_bert.BertModel):
+    """An encoder whose attention has biases."""
+
+    def __init__(self, config: Any, *given: Any, **options: Any) -> None:
+        super().__init__(config, *given, **options)
+        del self.embeddings.position_embeddings
+        self.embeddings.position_embeddings = NoPositions()
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: Any = None, **options: Any) -> Any:
+        """Of texts without padding."""
         places = torch.arange(input_ids.shape[1])
         distances = (places[None] - places[:, None]).abs()
-        biases = -torch.tensor(slopes(model.config.num_attention_heads))[:, None, None] * distances
-        return forward(input_ids=input_ids, attention_mask=biases[None], **options)
-
-    encoder.forward = with_biases
+        biases = -torch.tensor(slopes(self.config.num_attention_heads))[:, None, None] * distances
+        return super().forward(input_ids=input_ids, attention_mask=biases[None].to(self.dtype), **options)
 
 
 def _class(parent: Any) -> Any:
     """A class of BERT's as one of JinaBERT's."""
 
-    def __init__(self: Any, config: Any, *given: Any, **options: Any) -> None:  # noqa: N807
-        parent.__init__(self, config, *given, **options)
-        change(self)
+    def __init__(self: Any, *given: Any, **options: Any) -> None:  # noqa: N807
+        with mock.patch.multiple(modeling_bert, BertModel=BertModel, BertLayer=BertLayer):
+            parent.__init__(self, *given, **options)
 
     return type(parent.__name__.replace("Bert", "JinaBert"), (parent,), {"__init__": __init__})
 
 
 CLASSES = {
     made.__name__: made
-    for made in map(_class, (modeling_bert.BertModel, modeling_bert.BertForMaskedLM, modeling_bert.BertForSequenceClassification,
+    for made in map(_class, (BertModel, modeling_bert.BertForMaskedLM, modeling_bert.BertForSequenceClassification,
                              modeling_bert.BertForTokenClassification, modeling_bert.BertForQuestionAnswering))
 }

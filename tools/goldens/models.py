@@ -278,6 +278,8 @@ MODELS = (
     Tiny("nomic_classify", SEQUENCE, 2, 32, 4, 40, labels=tuple("abc"), selftest=True, **NOMIC),
     Tiny("nomic_encoder", NONE, 2, 36, 3, 28, **{**NOMIC, "act": "gelu"}),
     Tiny("nomic_int8", TOKEN, 2, 32, 2, 48, labels=BIO, seed=2, precision="int8", selftest=True, **NOMIC),
+    Tiny("nomic_bfloat16", TOKEN, 2, 32, 2, 48, labels=BIO, seed=3, **BFLOAT16, **NOMIC),
+    Tiny("gte_bfloat16", SEQUENCE, 2, 28, 2, 40, labels=tuple("abc"), **BFLOAT16, **GTE),
     Tiny("gte_classify", SEQUENCE, 2, 28, 2, 40, labels=YES_NO, selftest=True, **GTE),
     Tiny("gte_entities", TOKEN, 2, 32, 4, 44, labels=BIO, seed=2, **{**GTE, "sizes": {"type_vocab_size": 2}}),
     Tiny("jina_classify", SEQUENCE, 2, 32, 4, 48, labels=YES_NO, selftest=True, **JINA),
@@ -325,6 +327,7 @@ MODELS = (
     Tiny("jina_bert_classify", SEQUENCE, 2, 36, 3, 52, "geglu", labels=tuple("abc"), selftest=None, **JINA_BERT_2),
     Tiny("jina_bert_encoder", NONE, 2, 48, 6, 40, "reglu", **JINA_BERT_2),
     Tiny("jina_bert_int8", TOKEN, 2, 32, 4, 48, "geglu", labels=BIO, precision="int8", selftest=None, **JINA_BERT_2),
+    Tiny("jina_bert_bfloat16", TOKEN, 2, 36, 3, 48, "geglu", labels=BIO, seed=3, **{**BFLOAT16, "selftest": None}, **JINA_BERT_2),
     Tiny("masked_jina_bert", MASKED, 1, 28, 2, 40, "reglu", **JINA_BERT_2),
     Tiny("deberta_1_classify", SEQUENCE, 2, 36, 3, 52, labels=tuple("abc"), selftest=True, **deberta("c2p", "p2c")),
     Tiny(
