@@ -100,7 +100,7 @@ choose_python() {
 }
 
 packages=(g++ cmake ninja-build ccache nlohmann-json3-dev libgtest-dev libcli11-dev libeigen3-dev libsentencepiece-dev
-  clang-format-14 clang-14 libclang-rt-14-dev python3 python3-venv)
+  clang-format-14 clang-14 libclang-rt-14-dev locales python3 python3-venv)
 [ $full = yes ] && packages+=(valgrind)
 stage "packages" 180 need_packages "${packages[@]}"
 stage "Python packages" 120 choose_python

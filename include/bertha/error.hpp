@@ -92,6 +92,9 @@ namespace detail {
 /// Text that a stranger wrote, for a message: between quotes, cut to 60 bytes, and ASCII ('?' for every other byte).
 BERTHA_FUNCTION std::string shown(std::string_view text);
 
+/// A number with six places, as std::to_string has it where no locale puts a comma.
+BERTHA_FUNCTION std::string shown(double number);
+
 }  // namespace detail
 
 #if defined(BERTHA_DEFINES_FUNCTIONS)
@@ -103,6 +106,11 @@ BERTHA_FUNCTION std::string shown(std::string_view text) {
   std::string result(1, '"');
   for (const char c : text.substr(0, kMost)) result += c < ' ' || c > '~' ? '?' : c;
   return result += text.size() > kMost ? "...\"" : "\"";
+}
+
+BERTHA_FUNCTION std::string shown(double number) {
+  char digits[320];  // the largest has 309 before the point
+  return {digits, std::to_chars(digits, digits + sizeof digits, number, std::chars_format::fixed, 6).ptr};
 }
 
 }  // namespace detail

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import unittest.mock
@@ -118,6 +119,24 @@ class Writing(FolderTest):
         with unittest.mock.patch("shutil.copyfileobj", side_effect=full), self.assertRaises(OSError):
             self.convert()
         self.assertEqual([path.name for path in self.root.iterdir()], ["model"])
+
+    def test_a_conversion_that_is_killed_while_it_writes_leaves_no_half_file_under_the_name(self) -> None:
+        folders.write_folder(self.folder)
+        self.convert()
+        size = self.out.stat().st_size
+        self.out.write_bytes(b"old")
+        for limit in (1, size // 2, size - 1):
+            kill = (
+                "import resource, runpy, signal, sys; sys.argv = sys.argv[1:]; signal.signal(signal.SIGXFSZ, signal.SIG_DFL);"
+                f"resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"
+                "runpy.run_path(sys.argv[0], run_name='__main__')"
+            )
+            command = [sys.executable, "-B", "-c", kill, SCRIPT, self.folder, self.out, "--no-selftest"]
+            done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+            self.assertEqual(done.returncode, -signal.SIGXFSZ, done.stderr)
+            self.assertEqual(self.out.read_bytes(), b"old")
+        self.convert()
+        self.assertEqual(self.out.stat().st_size, size)
 
     def peak(self, *options: str) -> int:
         """The most memory that a conversion holds, in bytes."""

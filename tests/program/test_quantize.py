@@ -111,6 +111,21 @@ class Quantize(ProgramTest):
         self.assertEqual(pathlib.Path(self.out).read_bytes(), b"old")
         self.assertEqual([path.name for path in self.folder.iterdir()], ["out.safetensors"])
 
+    def test_a_run_that_is_killed_while_it_writes_leaves_no_half_file_under_the_name(self):
+        self.ask("quantize", "--plain", CLASSIFIER, self.out, "--json")
+        size = os.path.getsize(self.out)
+        pathlib.Path(self.out).write_bytes(b"old")
+        for bytes_written in (1, size // 3, size - 1):
+            def killed_there(limit=bytes_written):  # the kernel ends a process that would write more
+                resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+            process = subprocess.run([PROGRAM, "quantize", "--plain", CLASSIFIER, self.out], preexec_fn=killed_there,
+                                     capture_output=True, check=False, restore_signals=True)
+            self.assertEqual(process.returncode, -signal.SIGXFSZ)
+            self.assertEqual(pathlib.Path(self.out).read_bytes(), b"old")
+        self.ask("quantize", "--plain", CLASSIFIER, self.out, "--json")  # whatever the killed ones have left
+        self.assertEqual(os.path.getsize(self.out), size)
+
 
 if __name__ == "__main__":
     unittest.main()

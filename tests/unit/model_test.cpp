@@ -2,6 +2,7 @@
 
 #include <bertha/bertha.hpp>
 #include <cfenv>
+#include <clocale>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -370,6 +371,30 @@ TEST(Model, ConvertsWeightsWithoutTheRoundingModeOfTheCaller) {
       EXPECT_EQ(bits(model), expected) << stored;
     }
   }
+}
+
+TEST(Model, ReadsComputesAndSaysTheSameWhereNumbersHaveACommaAndLettersAreTurkish) {
+  const auto all = [] {
+    ModelWriter writer = tiny(kHeads[0]);
+    std::string said = bits(writer);
+    writer.config["layer_norm_eps"] = -1.5;
+    try {
+      bits(writer);
+    } catch (const bertha::Error& error) {
+      said += error.what();
+    }
+    return said;
+  };
+  const std::string expected = all();
+  EXPECT_NE(expected.find("-1.500000"), expected.npos);
+#if defined(BERTHA_TEST_LOCALES)
+  setenv("LOCPATH", BERTHA_TEST_LOCALES, 1);
+#endif
+  if (std::setlocale(LC_ALL, "tr_TR.UTF-8") == nullptr) GTEST_SKIP() << "there is no Turkish locale";
+  const std::string found = all(), number = std::to_string(1.5);
+  std::setlocale(LC_ALL, "C");
+  EXPECT_EQ(number, "1,500000");  // so the locale is one of commas
+  EXPECT_EQ(found, expected);
 }
 
 TEST(Model, GivesTheSameBitsToThreadsThatShareIt) {

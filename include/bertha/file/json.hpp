@@ -151,7 +151,7 @@ BERTHA_FUNCTION std::string Json::shown() const {
     case JsonKind::boolean: return boolean() ? "true" : "false";
     case JsonKind::natural: return std::to_string(node_->natural);
     case JsonKind::negative: return std::to_string(node_->negative);
-    case JsonKind::real: return std::to_string(node_->real);
+    case JsonKind::real: return detail::shown(node_->real);
     case JsonKind::string: return detail::shown(string());
     case JsonKind::list: break;
     case JsonKind::object: return "an object";
