@@ -163,9 +163,10 @@ class Modern(unittest.TestCase):
             self.write(**config)
             with self.subTest(pattern=pattern), self.assertRaisesRegex(ConvertError, pattern):
                 self.convert()
-        self.write("sequence-classification", classifier_pooling="max")
-        with self.assertRaisesRegex(ConvertError, "classifier_pooling is not supported; expected cls or mean"):
-            self.convert()
+        for mode in ("max", None, [], {"cls": 1}):
+            self.write("sequence-classification", classifier_pooling=mode)
+            with self.subTest(mode=mode), self.assertRaisesRegex(ConvertError, "classifier_pooling is not supported; expected cls or mean"):
+                self.convert()
 
     @unittest.skipUnless(importlib.util.find_spec("transformers") and importlib.util.find_spec("torch"), "needs transformers")
     def test_tensors_and_angles_are_those_of_transformers(self) -> None:

@@ -127,7 +127,7 @@ def _pooling(place: Path, hidden_size: int) -> tuple[list[str], bool]:
     if names is None:
         names = [mode for key, mode in OLD_MODES.items() if config.get(key) is True] or ["mean"]
     names = [names] if isinstance(names, str) else names
-    if not isinstance(names, list) or not names or any(name not in MODES for name in names):
+    if not isinstance(names, list) or not names or any(name not in list(MODES) for name in names):
         got = json.dumps(config.get("pooling_mode"))
         raise fail("pooling_mode is not supported", where=path, expected=", ".join(MODES), got=got)
     size = _size(config, ("embedding_dimension", "word_embedding_dimension"), path)
@@ -214,7 +214,7 @@ def _prompts(folder: Path) -> Json:
     if not isinstance(prompts, dict) or not all(isinstance(text, (str, type(None))) for text in prompts.values()):
         raise fail("prompts is no object of strings", where=path, got=json.dumps(prompts)[:80])
     prompts = PROMPTS | {name: text or "" for name, text in prompts.items()}
-    if default is not None and default not in prompts:
+    if default is not None and default not in list(prompts):
         got = json.dumps(default)
         raise fail("default_prompt_name names no prompt", where=path, expected=", ".join(prompts), got=got)
     similarity = config.get("similarity_fn_name") or "cosine"

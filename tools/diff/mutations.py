@@ -36,8 +36,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "convert"), str(ROOT / "tools")]
 import folders  # noqa: E402
+import test_modern  # noqa: E402
 from bertha_convert.conversion import Options, convert  # noqa: E402
 from bertha_convert.errors import ConvertError  # noqa: E402
+from bertha_convert.families import FAMILIES  # noqa: E402
 from bertha_convert.selftest import Mismatch  # noqa: E402
 
 Json = dict[str, Any]
@@ -136,11 +138,38 @@ def outcome(folder: Path, program: Path) -> tuple[str, str]:
     return ("equal", "") if done.returncode == 0 else ("different", done.stderr.strip())
 
 
+def write_other(folder: Path, family: str, head: str) -> Tensors:
+    """A folder of a family that tests' folders don't make, with the weights that transformers says it has."""
+    import torch
+    import transformers
+
+    folders.write_folder(folder)
+    name = FAMILIES[family].class_name + CLASSES[head]
+    config = {"model_type": family, **SIZES, **OTHERS[family], "architectures": [name]}
+    if head.endswith("classification"):
+        config["id2label"] = {str(index): f"label {index}" for index in range(3)}
+    folders.write_json(folder / "config.json", config)
+    if family == "modernbert":
+        folders.write_json(folder / "tokenizer.json", test_modern.tokenizer_json())
+        named = {f"{key}_token": f"[{key.upper()}]" for key in ("unk", "cls", "sep", "pad", "mask")}
+        folders.write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **named})
+    with torch.device("meta"):
+        model = getattr(transformers, name)(transformers.CONFIG_MAPPING[family](**config))
+    rng = np.random.default_rng(0)
+    tensors = {name: rng.normal(0, 0.5, tuple(each.shape)).astype(np.float32) for name, each in model.named_parameters()}
+    folders.write_safetensors(folder / "model.safetensors", tensors)
+    return tensors
+
+
 def mutations(folder: Path, family: str, head: str) -> Iterator[str]:
     """Writes each changed folder, and says what was changed."""
 
     def whole() -> Tensors:
-        return folders.write_folder(folder, head, 3, family, num_hidden_layers=3 if family == "albert" else 1)
+        if family in OTHERS:
+            return write_other(folder, family, head)
+        layers = {"albert": 3, "roberta-prelayernorm": 2, "megatron-bert": 2}
+        own = {key: value for key, value in MORE.get(family, {}).items() if key == "use_task_id"}
+        return folders.write_folder(folder, head, 3, family, num_hidden_layers=layers.get(family, 1), **own)
 
     tensors = whole()
     yield "nothing"
@@ -149,11 +178,51 @@ def mutations(folder: Path, family: str, head: str) -> Iterator[str]:
         yield what
     whole()
     config = json.loads((folder / "config.json").read_text())
-    for what, changed in of_config({**DEFAULTS, **config}):
+    for what, changed in of_config({**DEFAULTS, **MORE.get(family, {}), **config}):
         folders.write_json(folder / "config.json", changed)
         yield what
 
 
+SIZES: Json = {
+    "vocab_size": 17,
+    "hidden_size": 12,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "intermediate_size": 20,
+    "max_position_embeddings": 40,
+    "pad_token_id": 0,
+}
+CLASSES = {head: name.removeprefix("Bert") for head, name in folders.ARCHITECTURES.items()} | {"masked-lm": "ForMaskedLM"}
+OTHERS: dict[str, Json] = {  # families that tests' folders don't make: what config.json has beside SIZES
+    "modernbert": {
+        "local_attention": 8,
+        "global_attn_every_n_layers": 2,
+        "global_rope_theta": 160000.0,
+        "local_rope_theta": 10000.0,
+        "hidden_activation": "gelu",
+        "norm_eps": 1e-5,
+        "classifier_dropout": 0.0,
+        "classifier_pooling": "cls",
+        "classifier_activation": "gelu",
+        "layer_types": ["full_attention", "sliding_attention"],
+        **{f"{part}_bias": False for part in ("attention", "mlp", "norm", "classifier")},
+    },
+    "nomic_bert": {"type_vocab_size": 2, "head_dim": 4, "rope_parameters": {"rope_type": "default", "rope_theta": 500.0}},
+    "gte": {"type_vocab_size": 2, "head_dim": 4, "rope_parameters": {"rope_type": "default", "rope_theta": 500.0}},
+    "jina_embeddings_v3": {"type_vocab_size": 2, "rope_parameters": {"rope_type": "default", "rope_theta": 500.0}},
+}
+MORE: dict[str, Json] = {  # what config.json of a family may say beside DEFAULTS
+    "deberta": {"talking_head": False, "position_biased_input": True, "pooler_hidden_act": "gelu", "pooler_hidden_size": 12},
+    "deberta-v2": {
+        "share_att_key": False,
+        "position_biased_input": True,
+        "conv_kernel_size": 0,
+        "pooler_hidden_act": "gelu",
+        "pooler_hidden_size": 12,
+        "attention_head_size": 4,
+    },
+    "ernie": {"use_task_id": True, "task_type_vocab_size": 3},
+}
 DEFAULTS: Json = {  # what config.json may say beside the sizes that tests' folders name
     "hidden_act": "gelu",
     "activation": "gelu",
@@ -174,13 +243,13 @@ def main() -> int:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", type=Path, help="build/bertha")
-    parser.add_argument("--family", choices=list(folders.FAMILIES), action="append")
-    parser.add_argument("--head", choices=list(folders.ARCHITECTURES), default="sequence-classification")
+    parser.add_argument("--family", choices=[*folders.FAMILIES, *OTHERS], action="append")
+    parser.add_argument("--head", choices=list(CLASSES), default="sequence-classification")
     parser.add_argument("--show", action="store_true", help="print what is not refused or equal")
     options = parser.parse_args()
     logging.disable(logging.ERROR)
     bad = 0
-    for family in options.family or folders.FAMILIES:
+    for family in options.family or [*folders.FAMILIES, *OTHERS]:
         counts: collections.Counter[str] = collections.Counter()
         with tempfile.TemporaryDirectory() as name, unittest.mock.patch("os.fsync"):
             folder = Path(name) / "model"
