@@ -31,6 +31,7 @@ TASKS = {  # in the order of the page
     "entities": "token classification",
     "answers": "question answering",
     "base": "fill-mask",
+    "encode": "hidden states",  # of an encoder whose own head, in training, found replaced words
     "spans": "entities by spans",
 }
 RUNS = "runs"
@@ -132,6 +133,7 @@ def call(row: Row, file: Path) -> list[Any]:
         "zero-shot": ["zero-shot", file, "--labels", "travel,food", text],
         "entities": ["ner", file, "--aggregation", "simple", text],
         "answers": ["qa", file, "--question", "When did it leave?", "--context", text],
+        "encode": ["embed", file, "--pooling", "mean", text],
         "base": ["fill-mask", file, f"The boat {mask} Porto."],
     }[row.task]
 

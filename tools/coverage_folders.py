@@ -214,9 +214,10 @@ def word_piece_class(row: Row) -> str:
 def write_words(folder: Path, name: str) -> int:
     """A tokenizer without a fast form: fastBPE's, or one that MeCab cuts words for."""
     count = models.write_word_pieces(folder, True)
-    if name == "fastbpe":
+    if name != "mecab":
         (folder / "bpe.codes").write_text("t h 10\nth e</w> 5\n", encoding="utf-8")
-        write_json(folder / "tokenizer_config.json", {"tokenizer_class": "BertweetTokenizer", "normalization": True})
+        named = "PhobertTokenizer" if name == "fastbpe_words" else "BertweetTokenizer"
+        write_json(folder / "tokenizer_config.json", {"tokenizer_class": named})
     else:
         options = {
             "tokenizer_class": "BertJapaneseTokenizer",
@@ -232,7 +233,7 @@ def write_tokenizer(row: Row, folder: Path) -> int:
     kind, _, of = row.tokenizer.partition(":")
     if kind in ("wordpiece", "wordpiece_cased"):
         return write_word_pieces(folder, kind == "wordpiece_cased", row)
-    if kind in ("fastbpe", "mecab"):
+    if kind in ("fastbpe", "fastbpe_words", "mecab"):
         return write_words(folder, kind)
     if kind == "bpe":
         tokenizer = getattr(character_folders, of)()

@@ -529,7 +529,7 @@ class Configuration(FolderTest):
             "vocab_size": {16: other_shape, 18: other_shape, 12: "token 'e' has no row|" + other_shape},
             "type_vocab_size": {1: other_shape, 3: other_shape},
             "layer_norm_eps": "layer_norm_eps is no valid number; expected above 0, below 1; got",
-            "model_type": {"distilbert": "is missing", "eurobert": "'eurobert' is not converted yet", 3: "'3' is not conv"},
+            "model_type": {"distilbert": "is missing", "eurobert": "'eurobert' is not converted: it has norms", 3: "'3' is not conv"},
         }
         bad = {
             "hidden_act": ["gelu_10", "quick_gelu", None, 3, ["gelu"]],
@@ -556,9 +556,15 @@ class Configuration(FolderTest):
                 (self.folder / "config.json").write_text(text)
 
     def test_other_families_are_refused_by_name(self) -> None:
-        folders.write_folder(self.folder, model_type="eurobert")
+        folders.write_folder(self.folder, model_type="xlnet")
         known = "bert, roberta, xlm-roberta, camembert, distilbert, electra"
-        self.assert_refused(f"'eurobert' is not converted yet; expected {known}; got|Other families are planned")
+        self.assert_refused(f"'xlnet' is not converted yet; expected {known}, .* Other families are planned")
+        for name, why in families.NOT_RUN.items():
+            self.assertNotIn(name, families.FAMILIES)
+            self.edit("config.json", model_type=name)
+            self.assert_refused(f"model_type '{name}' is not converted: it has {re.escape(why)}$")
+        self.edit("config.json", model_type=None, architectures=None, base_model="microsoft/deberta-v3-base")
+        self.assert_refused("names no family.* Its encoder is that of another folder, microsoft/deberta-v3-base")
 
     def test_max_length_is_the_smaller_of_positions_and_the_tokenizers_limit(self) -> None:
         folders.write_folder(self.folder)

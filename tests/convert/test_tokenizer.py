@@ -176,9 +176,10 @@ class TokenizerFiles(unittest.TestCase):
         }
         cases: list[tuple[str, dict[str, Any]]] = [
             (
-                "tokenizer class 'BertJapaneseTokenizer'",
+                "tokenizer class 'BertJapaneseTokenizer' is not supported: MeCab, Sudachi or Juman cut its words",
                 {"tokenizer_config": {"tokenizer_class": "BertJapaneseTokenizer"}},
             ),
+            ("tokenizer class '\\['x'\\]' is not supported; expected", {"tokenizer_config": {"tokenizer_class": ["x"]}}),
             ("its own Python code", {"tokenizer_config": {"auto_map": {"AutoTokenizer": ["x", None]}}}),
             ("truncation_side is not supported", {"tokenizer_config": {"truncation_side": "left"}}),
             ("padding_side is not supported", {"tokenizer_config": {"padding_side": "left"}, "answering": True}),

@@ -8,7 +8,7 @@ from typing import Any
 
 from .disentangled import flag
 from .errors import fail
-from .families import ANY, EMBEDDING, FAMILIES, MASKED, NEXT_SENTENCE, PARTS, PUBLISHED, QUESTION, SEQUENCE, TOKEN
+from .families import ANY, EMBEDDING, FAMILIES, MASKED, NEXT_SENTENCE, NOT_RUN, PARTS, PUBLISHED, QUESTION, SEQUENCE, TOKEN
 from .families import Family, Head, Size
 from .load_report import some
 
@@ -53,7 +53,11 @@ def family(config: Config, path: Path) -> Family:
         if name is None:
             got = some([str(each) for each in architectures]) or "no architectures"
             do = "A folder saved by transformers 2 or later names both; if you know the family, write its model_type."
+            if isinstance(config.get("base_model"), str):
+                do = f"Its encoder is that of another folder, {config['base_model']}, whose config.json has the sizes."
             raise fail("names no family (model_type)", where=path, expected=f"one of {expected}", got=got, do=do)
+        if why := NOT_RUN.get(str(name)):
+            raise fail(f"model_type '{name}' is not converted: it has {why}", where=path)
         do = "Other families are planned, not promised."
         raise fail(f"model_type '{name}' is not converted yet", where=path, expected=expected, do=do)
     family = next((its for of, key, value, its in PUBLISHED if of == name and _has(config, key, value)), FAMILIES[name])
@@ -178,7 +182,7 @@ def pooling(config: Config, head: Head, path: Path) -> str | None:
         return None
     name, modes = head.pooling
     value = config.get(name, next(iter(modes)))
-    if value not in modes:
+    if not isinstance(value, str) or value not in modes:
         raise fail(f"{name} is not supported", where=path, expected=" or ".join(modes), got=value)
     return modes[value]
 

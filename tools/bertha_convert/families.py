@@ -629,6 +629,14 @@ FAMILIES = {
         *(ROBERTA_PRELAYERNORM, MEGATRON_BERT, ERNIE, DEBERTA),
     )
 }
+NOT_RUN = {  # families whose checkpoints people have, and what of them the encoder or a head can't do
+    "bart": "a decoder behind the encoder",
+    "t5": "a decoder behind the encoder",
+    "eurobert": "norms that subtract no mean (RMSNorm)",
+    "neobert": "norms that subtract no mean (RMSNorm)",
+    "gemma3_text": "norms that subtract no mean (RMSNorm), and keys that several attention heads share",
+    "span-marker": "a head that scores spans of words",
+}
 PUBLISHED = (  # folders whose config.json has that key with that value, or any, have other tables
     ("nomic_bert", "n_embd", ANY := object(), NOMIC_BERT_PUBLISHED),
     ("bert", "position_embedding_type", "alibi", JINA_BERT),

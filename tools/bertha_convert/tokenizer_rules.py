@@ -44,6 +44,11 @@ DEBERTA_CLASSES = ("DebertaTokenizer", "DebertaTokenizerFast")
 BYTE_CLASSES = ROBERTA_CLASSES + DEBERTA_CLASSES
 AS_WRITTEN_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")  # run tokenizer.json as it is
 AS_WRITTEN_MODEL_TYPES = ("modernbert",)  # and so do these, whatever class their folders name
+NOT_READ = {  # classes of folders that people have, which no tokenizer.json describes
+    "BertweetTokenizer": "its BPE marks the ends of words, and NLTK rewrites tweets before it",
+    "PhobertTokenizer": "its BPE marks the ends of words, which another program has joined by underscores before",
+    "BertJapaneseTokenizer": "MeCab, Sudachi or Juman cut its words",
+}
 ANY_MODEL = "tokenizer.model"  # what the general class and Gemma's read where there is no tokenizer.json
 FAIRSEQ_CLASSES = ("XLMRobertaTokenizer", "CamembertTokenizer")
 CLASSES_WITHOUT_TYPES = {  # without "Fast": they give a model no token_type_ids, so that it takes 0 for all
@@ -93,6 +98,8 @@ def read_files(folder: Path, model_config: Json) -> Files:
     named = named or CLASS_OF_MODEL_TYPE.get(str(model_config.get("model_type")))
     known = BERT_CLASSES + MPNET_CLASSES + BYTE_CLASSES + bpe_rules.GEMMA_CLASSES + AS_WRITTEN_CLASSES
     if named not in known and unigram_rules.class_of(named) is None:
+        if why := NOT_READ.get(str(named)):
+            raise fail(f"tokenizer class '{named}' is not supported: {why}", where=folder)
         expected = " or ".join(str(name) for name in (*known[1:], *unigram_rules.CLASSES))
         raise fail(f"tokenizer class '{named}' is not supported", where=folder, expected=expected)
     if config.get("auto_map"):
