@@ -398,9 +398,6 @@ def convert(
     `task_rows` the rows of its table of tasks.
     """
     source = Checkpoint(stored, family, biases)
-    for part, what in family.refused_tensors:
-        if found := next((name for name in source.names if part in name), None):
-            raise fail(f"{what} are not supported", where=where, got=f"tensor '{found}'")
     kind, precision = config["head"], config["precision"]
     decoder = f"{family.masked.decoder}.weight"
     word = f"{family.names.word}.weight"

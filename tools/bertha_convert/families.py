@@ -173,7 +173,6 @@ class Family(NamedTuple):
     default_layer_norm_eps: float = 1e-12
     new_masked: MaskedHead | None = None  # where config.json has `legacy` false
     refused: tuple[tuple[str, Any, str], ...] = ()  # keys of config.json, what each must be, and what it is otherwise
-    refused_tensors: tuple[tuple[str, str], ...] = ()  # parts of names of tensors, and what those are of
     optional_positions: bool = False  # config.json says by `position_biased_input` whether there is a position table
     padding_id: int | None = None  # default of pad_token_id, where positions are counted from it; None: from 0
     reads_padding_id: bool = True  # else it is the default, whatever config.json has
@@ -561,7 +560,6 @@ JINA_BERT = BERT._replace(  # jina-embeddings-v2
     position_table=False,
     biases={"intermediate": False},
     only={"position_embedding_type": "alibi"},
-    refused_tensors=(("attention.self.layer_norm_q.", "norms of queries and keys"),),  # of those for code and other languages
 )
 DEBERTA_V2 = Family(
     model_type="deberta-v2",

@@ -123,9 +123,14 @@ BERTHA_FUNCTION AhoCorasick::AhoCorasick(std::span<const std::string_view> strin
 BERTHA_FUNCTION std::size_t AhoCorasick::find(std::string_view text, std::vector<Match>& matches) const {
   std::size_t looked_at = 0;
   std::uint32_t state = 0;
+  const auto byte_at = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+  const auto starts = [&](std::size_t at) { return of_first_byte_[byte_at(at)]; };
   for (std::size_t at = text.size(); at > 0; --at) {
-    const auto byte = static_cast<unsigned char>(text[at - 1]);
-    if (state == 0 && of_first_byte_[byte] == 0) continue;  // nearly all bytes of most texts
+    if (state == 0) {  // nearly all bytes of most texts
+      while (at >= 4 && (starts(at - 1) | starts(at - 2) | starts(at - 3) | starts(at - 4)) == 0) at -= 4;
+      if (at == 0) break;
+    }
+    const unsigned char byte = byte_at(at - 1);
     state = next(state, byte, looked_at);
     if (states_[state].string != kNone) {
       matches.push_back({static_cast<std::uint32_t>(at - 1), states_[state].string});

@@ -118,7 +118,7 @@ class BpeTokenizer {
           return true;
         };
         std::size_t size = 0;
-        memory_->cache(its, 0, make, [&](std::uint32_t id, std::size_t first, std::size_t last) {
+        memory_->cache(word, begin, end, 0, make, [&](std::uint32_t id, std::size_t first, std::size_t last) {
           tokens_.append(id, part.origin(start + first, start + last), n_words_);
           size = last;
         });

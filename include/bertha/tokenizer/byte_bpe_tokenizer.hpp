@@ -146,7 +146,7 @@ class ByteBpeTokenizer {
         its_.bpe_(part, memory_->word, put);
         return true;
       };
-      memory_->cache(part, 0, make, token);
+      memory_->cache(part, 0, part.size(), 0, make, token);
     }
 
     // A word that begins with a space which the text lacks: the space has the range of the character behind it.

@@ -90,11 +90,11 @@ BERTHA_FUNCTION void append_template(const std::vector<TemplatePiece>& pieces, c
       continue;
     }
     const std::uint32_t which = piece.kind == TemplatePiece::Kind::sequence_a ? 0 : 1;
-    result.append(which == 0 ? sequences.text : *sequences.pair, ranges[which].begin, ranges[which].end, piece.type_id,
-                  which);
-  }
-  for (std::size_t i = 0; i < result.size(); ++i) {
-    result.n_unknown += static_cast<std::size_t>(result.ids[i] == unknown && result.special[i] == 0);
+    const TokenSequence& its = which == 0 ? sequences.text : *sequences.pair;
+    result.append(its, ranges[which].begin, ranges[which].end, piece.type_id, which);
+    const std::uint32_t* ids = its.ids.data();
+    for (std::size_t i = ranges[which].begin; i < ranges[which].end; ++i)
+      result.n_unknown += static_cast<std::size_t>(ids[i] == unknown);
   }
 }
 

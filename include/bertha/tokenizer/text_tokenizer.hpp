@@ -132,7 +132,7 @@ class TextTokenizer {
   void append_tokens(const Kind& kind, std::string_view text, bool split_special_tokens, const Stop& stop,
                      TokenSequence& tokens) const {
     typename Kind::Run run(kind, text, stop);
-    std::swap(run.tokens(), tokens);
+    swap(run.tokens(), tokens);
     NormalizedText part;
     const auto append_part = [&](std::size_t from, std::size_t to) {
       if (normalized_tokens_.empty()) return run.append_raw(from, to);
@@ -149,7 +149,7 @@ class TextTokenizer {
                         const Span origin{static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)};
                         run.append_added_token(id, origin);
                       });
-    std::swap(run.tokens(), tokens);
+    swap(run.tokens(), tokens);
   }
 
   // Of tokens that normalisation makes equal ("Foo" and "FOO") the first special one is found, or else the first, as in

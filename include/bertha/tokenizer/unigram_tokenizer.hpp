@@ -84,7 +84,7 @@ class UnigramTokenizer {
           return true;
         };
         const std::size_t start = from + range.begin;
-        memory_->cache(text.substr(range.begin, range.end - range.begin), with_mark ? 1 : 0, make,
+        memory_->cache(text, range.begin, range.end, with_mark ? 1 : 0, make,
                        [&](std::uint32_t id, std::size_t begin, std::size_t end) {
                          // A mark alone has the range of the character behind it.
                          tokens_.append(id, part.origin(start + begin, start + std::max(end, begin + 1)), n_words_);

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <array>
 #include <bertha/error.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -88,31 +89,75 @@ inline Unit unit_at(std::string_view text, std::size_t at) {
   return {size, true};
 }
 
-/// The position of the first byte that is not UTF-8, or npos.
-inline std::size_t find_invalid(std::string_view text) {
+/// What bytes make of UTF-8: an automaton of nine states. A step is a load that waits for nothing and a shift, whatever
+/// comes: there is no branch to foresee.
+namespace automaton {
+
+/// How many bytes are lacking, and which the next may be.
+enum State : std::uint8_t { kWhole, kOneMore, kTwoMore, kThreeMore, kAfterE0, kAfterED, kAfterF0, kAfterF4, kWrong };
+constexpr unsigned kStateBits = 6;
+
+/// The state behind one more byte.
+constexpr State next(State state, unsigned byte) {
+  const bool goes_on = (byte & 0xC0) == 0x80;
+  switch (state) {
+    case kWhole:
+      if (byte < 0x80) return kWhole;
+      if (byte < 0xC2 || byte > 0xF4) return kWrong;
+      if (byte < 0xE0) return kOneMore;
+      if (byte < 0xF0) return byte == 0xE0 ? kAfterE0 : byte == 0xED ? kAfterED : kTwoMore;
+      return byte == 0xF0 ? kAfterF0 : byte == 0xF4 ? kAfterF4 : kThreeMore;
+    case kOneMore: return goes_on ? kWhole : kWrong;
+    case kTwoMore: return goes_on ? kOneMore : kWrong;
+    case kThreeMore: return goes_on ? kTwoMore : kWrong;
+    case kAfterE0: return goes_on && byte >= 0xA0 ? kOneMore : kWrong;
+    case kAfterED: return goes_on && byte < 0xA0 ? kOneMore : kWrong;
+    case kAfterF0: return goes_on && byte >= 0x90 ? kTwoMore : kWrong;
+    case kAfterF4: return goes_on && byte < 0x90 ? kTwoMore : kWrong;
+    case kWrong: break;
+  }
+  return kWrong;
+}
+
+/// Of each byte: kStateBits times the next state, at bit kStateBits times the state.
+inline constexpr std::array<std::uint64_t, 256> kRows = [] {
+  std::array<std::uint64_t, 256> rows{};
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    for (unsigned state = kWhole; state <= kWrong; ++state) {
+      const std::uint64_t place = kStateBits * next(static_cast<State>(state), byte);
+      rows[byte] |= place << kStateBits * state;
+    }
+  }
+  return rows;
+}();
+
+}  // namespace automaton
+
+/// True for valid UTF-8.
+inline bool is_valid(std::string_view text) {
+  std::uint64_t state = automaton::kWhole;
   std::size_t at = 0;
-  while (at < text.size()) {
-    // Most of what is not ASCII has two or three bytes, of which the first alone tells what the others may be.
-    const auto first = static_cast<unsigned char>(text[at]);
-    if (first >= 0xC2 && first < 0xF0 && first != 0xE0 && first != 0xED) {
-      const std::size_t size = first < 0xE0 ? 2 : 3;
-      if (text.size() - at < size || !is_continuation(text[at + 1]) || !is_continuation(text[at + size - 1])) return at;
-      at += size;
+  const auto step = [&] { state = automaton::kRows[static_cast<unsigned char>(text[at++])] >> (state & 63); };
+  constexpr std::size_t kBlock = 16;
+  while (text.size() - at >= kBlock) {
+    std::uint64_t halves[2];
+    std::memcpy(halves, text.data() + at, kBlock);
+    if (((halves[0] | halves[1]) & 0x8080808080808080u) == 0 && (state & 63) == automaton::kWhole) {
+      at += kBlock;
       continue;
     }
-    std::uint64_t eight = 0;
-    if (first < 0x80 && text.size() - at >= sizeof eight) {
-      std::memcpy(&eight, text.data() + at, sizeof eight);
-      if ((eight & 0x8080808080808080u) == 0) {
-        at += sizeof eight;
-        continue;
-      }
-    }
-    const Unit unit = unit_at(text, at);
-    if (!unit.valid) return at;
-    at += unit.size;
+    for (std::size_t i = 0; i < kBlock; ++i) step();
   }
-  return std::string_view::npos;
+  while (at < text.size()) step();
+  return (state & 63) == automaton::kWhole;
+}
+
+/// The position of the first byte that is not UTF-8, or npos.
+inline std::size_t find_invalid(std::string_view text) {
+  if (is_valid(text)) return std::string_view::npos;
+  std::size_t at = 0;
+  for (Unit unit{0, true}; (unit = unit_at(text, at)).valid;) at += unit.size;
+  return at;
 }
 
 }  // namespace utf8

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bertha/tokenizer/put_token.hpp>
 #include <bertha/version.hpp>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -13,62 +14,198 @@
 
 BERTHA_NAMESPACE_BEGIN
 
-/// A table of words that came more than once, each in one of the two lines of 64 bytes that its hash tells, in place of
-/// one of them. It has words of up to 23 bytes that are cut into up to ten tokens. Belongs to one tokenizer and one
+/// A table of words that came more than once, each in one of the four lines of 64 bytes that its hash tells, in place
+/// of one of them. It has words of up to 23 bytes that are cut into up to ten tokens. Belongs to one tokenizer and one
 /// thread.
 class WordCache {
+  static constexpr std::size_t kLongest = 23, kTokens = 10, kWays = 4;
+  static constexpr unsigned kSetBits = 12, kTagBits = 16, kSeenBits = 19, kIdBits = 24;
+  static constexpr std::uint32_t kMaxId = (1u << kIdBits) - 1;
+
+  // The bytes of a word, zeros behind them, and how many they are.
+  struct Key {
+    std::uint64_t parts[3] = {};
+
+    // No branch depends on the word's size, which the processor could not foresee, unless the text ends here.
+    void assign(std::string_view text, std::size_t begin, std::size_t n, unsigned way) {
+      static constexpr struct {
+        std::uint64_t ones[3] = {~std::uint64_t{0}, ~std::uint64_t{0}, ~std::uint64_t{0}};
+        std::uint64_t zeros[3] = {};
+      } kKeep;
+      std::uint64_t keep[3];
+      if (text.size() - begin >= sizeof parts) {
+        std::memcpy(parts, text.data() + begin, sizeof parts);
+        std::memcpy(keep, reinterpret_cast<const char*>(&kKeep) + sizeof keep - n, sizeof keep);
+        for (int i = 0; i < 3; ++i) parts[i] &= keep[i];
+      } else {
+        assign_last(text.data() + begin, n);
+      }
+      parts[2] |= (std::uint64_t{2 * n} + way + 1) << 56;
+    }
+
+    // The same, of bytes behind which nothing may be read.
+    void assign_last(const char* data, std::size_t n) {
+      const auto load = [&](std::size_t at, auto value) {
+        std::memcpy(&value, data + at, sizeof value);
+        return std::uint64_t{value};
+      };
+      const auto load8 = [&](std::size_t at) { return load(at, std::uint64_t{}); };
+      *this = {};
+      if (n >= 8) {
+        for (std::size_t i = 0; i < n / 8; ++i) parts[i] = load8(8 * i);
+        if (n % 8 > 0) parts[n / 8] = load8(n - 8) >> 8 * (8 - n % 8);
+      } else if (n >= 4) {
+        parts[0] = load(0, std::uint32_t{}) | load(n - 4, std::uint32_t{}) << 8 * (n - 4);
+      } else if (n > 0) {
+        parts[0] = load(0, std::uint8_t{}) | load(n / 2, std::uint8_t{}) << 8 * (n / 2) |
+                   load(n - 1, std::uint8_t{}) << 8 * (n - 1);
+      }
+    }
+
+    std::uint64_t hash() const {
+      const std::uint64_t sum =
+          parts[0] * 0x9E3779B97F4A7C15u + parts[1] * 0xC2B2AE3D27D4EB4Fu + parts[2] * 0x165667B19E3779F9u;
+      return (sum ^ sum >> 32) * 0x9E3779B97F4A7C15u;
+    }
+
+    friend bool operator==(const Key&, const Key&) = default;
+  };
+
  public:
+  /// A word and its tokens.
+  class alignas(64) Line {
+   public:
+    static constexpr std::size_t kMost = kTokens;
+
+    std::uint32_t id(std::size_t token) const { return tokens_[token] & kMaxId; }
+
+    /// Where a token ends in the word. Those behind the last have any id and end somewhere.
+    std::uint32_t end(std::size_t token) const { return tokens_[token] >> kIdBits; }
+
+    /// How many tokens the word has, which has `size` bytes.
+    std::size_t count(std::size_t size) const {
+      if (end(0) == size) return 1;  // most words
+      std::size_t n = 1;
+      for (std::size_t i = 0; i + 1 < kTokens; ++i) n += static_cast<std::size_t>(end(i) < size);
+      return n;
+    }
+
+   private:
+    friend WordCache;
+    Key key_;                             // all zero: of no word
+    std::uint32_t tokens_[kTokens] = {};  // ids, and above them where the tokens end
+  };
+
+  /// A word that is looked up. Who has several takes each step with all of them, so that the processor waits for the
+  /// memory of all at once.
+  class Lookup {
+   public:
+    /// The first step, for bytes [begin, end) of `text`. The same bytes that are tokenised in another way have another
+    /// `way`, 0 or 1.
+    void start(std::string_view text, std::size_t begin, std::size_t end, unsigned way) {
+      size_ = end - begin;
+      if (size_ <= kLongest) {
+        key_.assign(text, begin, size_, way);
+      } else {
+        key_ = {{0, 0, ~std::uint64_t{0}}};  // of no line
+      }
+      hash_ = key_.hash();
+    }
+
+   private:
+    friend WordCache;
+    Key key_;
+    std::uint64_t hash_;
+    std::size_t size_;
+    const Line* line_;  // which has the word if any does
+  };
+
   /// Whether the table may have a word of so many bytes.
   static bool may_have(std::size_t size) { return size - 1 < kLongest; }
 
-  /// Calls `token(id, begin, end)` for each token of `word`, which is bytes [begin, end) of it: from the table, or as
-  /// `make(put)` calls a PutToken, and returns whether the table may have them. The same bytes that are
-  /// tokenised in another way have another `way`, 0 or 1.
+  /// The second step.
+  void find(Lookup& its) const {
+    static constexpr Line kNone;
+    if (lines_.empty()) {
+      its.line_ = &kNone;
+      return;
+    }
+    const std::size_t set = its.hash_ >> (64 - kSetBits);
+    its.line_ = &lines_[kWays * set + find_tag(tags_[set], tag_of(its.hash_)) % kWays];
+    __builtin_prefetch(its.line_);
+  }
+
+  /// The last step: the word's line, valid until another word is kept, or null.
+  const Line* line_of(const Lookup& its) const { return its.line_->key_ == its.key_ ? its.line_ : nullptr; }
+
+  /// The last step for a word that has no line: calls `token(id, begin, end)` for each token, which is bytes [begin,
+  /// end) of the word, as `make(put)` calls a PutToken, and returns whether the table may have them.
   template <class Make, class Token>
-  void operator()(std::string_view word, unsigned way, Make&& make, Token&& token) {
-    if (!may_have(word.size())) {
+  void make(const Lookup& its, Make&& make, Token&& token) {
+    if (!may_have(its.size_) || first_sight(its.hash_)) {
       make(PutToken(token));
-      return;
-    }
-    const Key key(word, way);
-    const std::uint64_t hash = key.hash();
-    if (first_sight(hash)) {
-      make(PutToken(token));
-      return;
-    }
-    if (lines_.empty()) lines_.resize(std::size_t{1} << kLineBits);
-    const std::size_t at = hash >> (64 - kLineBits);
-    const Line& line = lines_[at].key == key ? lines_[at] : lines_[at ^ 1];
-    if (line.key == key) {
-      std::size_t begin = 0;
-      for (const std::uint32_t* next = line.tokens; begin < word.size(); ++next) {
-        const std::size_t end = *next >> kIdBits;
-        token(*next & kMaxId, begin, end);
-        begin = end;
-      }
       return;
     }
     Line made;
-    made.key = key;
+    made.key_ = its.key_;
+    std::fill_n(made.tokens_, kTokens, ~std::uint32_t{0});
     std::size_t n = 0, done = 0;
     const auto put = [&](std::uint32_t id, std::size_t begin, std::size_t end) {
       token(id, begin, end);
       // Only the first may have no bytes, and each begins where the one before ends.
       if (n < kTokens && begin == done && (end > begin || n == 0) && id <= kMaxId) {
-        made.tokens[n++] = static_cast<std::uint32_t>(end) << kIdBits | id;
+        made.tokens_[n++] = static_cast<std::uint32_t>(end) << kIdBits | id;
         done = end;
       } else {
         n = kTokens + 1;
       }
     };
     const bool may_keep = make(PutToken(put));
-    if (may_keep && n <= kTokens && done == word.size()) lines_[at ^ (++n_made_ & 1)] = made;
+    if (may_keep && n <= kTokens && done == its.size_) keep(made, its.hash_);
+  }
+
+  /// All steps for one word.
+  template <class Make, class Token>
+  void operator()(std::string_view text, std::size_t begin, std::size_t end, unsigned way, Make&& make, Token&& token) {
+    Lookup its;
+    its.start(text, begin, end, way);
+    find(its);
+    const Line* line = line_of(its);
+    if (line == nullptr) return this->make(its, make, token);
+    for (std::size_t i = 0, first = 0; first < end - begin; ++i) {
+      const std::size_t last = line->end(i);
+      token(line->id(i), first, last);
+      first = last;
+    }
   }
 
  private:
-  static constexpr std::size_t kLongest = 23, kTokens = 10;
-  static constexpr unsigned kLineBits = 14, kSeenBits = 19, kIdBits = 24;
-  static constexpr std::uint32_t kMaxId = (1u << kIdBits) - 1;
+  // What is remembered of a word beside its line: lines without one have the tag 0.
+  static std::uint64_t tag_of(std::uint64_t hash) {
+    return (hash >> (64 - kSetBits - kTagBits) & ((1u << kTagBits) - 1)) | 1;
+  }
+
+  // Which of four tags is equal, the first if several are; none: 4. A branch for each could not be foreseen.
+  static std::size_t find_tag(std::uint64_t tags, std::uint64_t tag) {
+    constexpr std::uint64_t kEach = 0x0001000100010001u;
+    const std::uint64_t differ = tags ^ (tag * kEach);
+    return static_cast<std::size_t>(std::countr_zero((differ - kEach) & ~differ & (kEach << 15))) / kTagBits;
+  }
+
+  // In place of a word with the same tag, where there is none, or of one after the other.
+  void keep(const Line& made, std::uint64_t hash) {
+    if (lines_.empty()) {
+      tags_.resize(std::size_t{1} << kSetBits);
+      lines_.resize(kWays << kSetBits);
+    }
+    const std::size_t set = hash >> (64 - kSetBits);
+    std::size_t at = find_tag(tags_[set], tag_of(hash));
+    if (at == kWays) at = find_tag(tags_[set], 0);
+    if (at == kWays) at = ++n_replaced_ % kWays;
+    const std::size_t shift = kTagBits * at;
+    tags_[set] = (tags_[set] & ~(std::uint64_t{0xFFFF} << shift)) | tag_of(hash) << shift;
+    lines_[kWays * set + at] = made;
+  }
 
   // True for a word that has not come before; of others, a few. All are forgotten when they have become many.
   bool first_sight(std::uint64_t hash) {
@@ -83,53 +220,11 @@ class WordCache {
     return true;
   }
 
-  struct Key {
-    Key() = default;
-
-    // The bytes, zeros behind them, and how many they are.
-    Key(std::string_view word, unsigned way) {
-      const std::size_t n = word.size();
-      const auto load = [&](std::size_t at, auto value) {
-        std::memcpy(&value, word.data() + at, sizeof value);
-        return std::uint64_t{value};
-      };
-      const auto load8 = [&](std::size_t at) { return load(at, std::uint64_t{}); };
-      if (n > 16) {
-        parts[0] = load8(0);
-        parts[1] = load8(8);
-        parts[2] = load8(n - 8) >> 8 * (24 - n);
-      } else if (n >= 8) {
-        parts[0] = load8(0);
-        if (n > 8) parts[1] = load8(n - 8) >> 8 * (16 - n);
-      } else if (n >= 4) {
-        parts[0] = load(0, std::uint32_t{}) | load(n - 4, std::uint32_t{}) << 8 * (n - 4);
-      } else {
-        parts[0] = load(0, std::uint8_t{}) | load(n / 2, std::uint8_t{}) << 8 * (n / 2) |
-                   load(n - 1, std::uint8_t{}) << 8 * (n - 1);
-      }
-      parts[2] |= (std::uint64_t{2 * n} + way) << 56;
-    }
-
-    std::uint64_t hash() const {
-      const std::uint64_t sum =
-          parts[0] * 0x9E3779B97F4A7C15u + parts[1] * 0xC2B2AE3D27D4EB4Fu + parts[2] * 0x165667B19E3779F9u;
-      return (sum ^ sum >> 32) * 0x9E3779B97F4A7C15u;
-    }
-
-    friend bool operator==(const Key&, const Key&) = default;
-
-    std::uint64_t parts[3] = {};  // all zero: of no word
-  };
-
-  struct alignas(64) Line {
-    Key key;
-    std::uint32_t tokens[kTokens];  // ids, and above them where the tokens end
-  };
-
+  std::vector<std::uint64_t> tags_;  // of four lines each
   std::vector<Line> lines_;
   std::vector<std::uint64_t> seen_ = std::vector<std::uint64_t>(std::size_t{1} << (kSeenBits - 6));  // bits, by hash
   std::size_t n_seen_ = 0;
-  std::size_t n_made_ = 0;
+  std::size_t n_replaced_ = 0;
 };
 
 BERTHA_NAMESPACE_END

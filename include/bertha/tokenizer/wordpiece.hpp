@@ -12,8 +12,10 @@
 #include <bertha/tokenizer/stored_strings.hpp>
 #include <bertha/tokenizer/trie.hpp>
 #include <bertha/tokenizer/unicode.hpp>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string>
@@ -42,6 +44,28 @@ void split_words(std::string_view text, Word&& word) {
     at += size;
   }
   end_word();
+}
+
+/// Where ASCII letters and digits end that begin at byte `at` of a text, at < text.size(). Eight bytes at a time.
+inline std::size_t end_of_ascii_word(std::string_view text, std::size_t at) {
+  constexpr std::uint64_t kEach = 0x0101010101010101u, kHigh = 0x80 * kEach;
+  constexpr std::size_t kEight = sizeof kEach;
+  const auto above = [](std::uint64_t bits, unsigned char byte) { return bits + (0x7Fu - byte) * kEach; };
+  for (; text.size() >= kEight; at += kEight) {
+    const std::size_t lacking = kEight - std::min(text.size() - at, kEight);  // behind the text, as if they were 0
+    std::uint64_t eight;
+    std::memcpy(&eight, text.data() + at - lacking, kEight);
+    eight >>= 8 * lacking;
+    const std::uint64_t bits = eight & ~kHigh, lower = bits | 0x20 * kEach;
+    const std::uint64_t letters = above(lower, 'a' - 1) & ~above(lower, 'z');
+    const std::uint64_t digits = above(bits, '0' - 1) & ~above(bits, '9');
+    const std::uint64_t others = (eight | ~(letters | digits)) & kHigh;
+    if (others != 0) return at + static_cast<std::size_t>(std::countr_zero(others)) / 8;
+    if (text.size() - at == kEight) return text.size();
+  }
+  const auto is_letter = [](char c) { return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z'); };
+  while (at < text.size() && is_letter(text[at])) ++at;
+  return at;
 }
 
 /// Cuts words into the longest pieces that the vocabulary has, from left to right; pieces after the first carry a

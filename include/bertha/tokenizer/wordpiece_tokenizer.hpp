@@ -5,12 +5,13 @@
 
 #pragma once
 
-#include <array>
+#include <algorithm>
 #include <bertha/config.hpp>
 #include <bertha/runtime/pool.hpp>
 #include <bertha/tokenizer/normalizer.hpp>
 #include <bertha/tokenizer/step_normalizer.hpp>
 #include <bertha/tokenizer/stop_meter.hpp>
+#include <bertha/tokenizer/token_batch.hpp>
 #include <bertha/tokenizer/word_cache.hpp>
 #include <bertha/tokenizer/wordpiece.hpp>
 #include <cstddef>
@@ -26,13 +27,27 @@ BERTHA_NAMESPACE_BEGIN
 
 /// BERT's parts of a tokenizer, but for added tokens. Immutable: several threads may use one at once.
 class WordPieceTokenizer {
+  static constexpr std::size_t kAtOnce = 32;          // parts that are looked up together
+  static constexpr std::uint32_t kBorders = 0x10000;  // code points whose Border is kept
+
+  // Bytes [from, to) of a text without a border, if there are any, and the border behind them, which ends at `end`.
+  struct Part {
+    std::uint32_t from, to, end;
+    std::uint32_t border;
+    bool has_other;  // characters than ASCII letters and digits
+    WordCache::Lookup lookup;
+  };
+
   struct Memory {
     NormalizedText normalized;  // a word's or part's, while it is looked at
     std::string lowered;        // likewise
     BertNormalizer::Scratch marks;
     WordPiece::Scratch word;
     WordCache cache;
-    std::vector<std::uint32_t> borders;  // by code point: Border of what has been seen
+    // By code point: Border of what has been seen.
+    std::vector<std::uint32_t> borders = std::vector<std::uint32_t>(kBorders);
+    Part parts[kAtOnce];
+    TokenBatch<kAtOnce> tokens;  // what goes to the end of a run's next
   };
 
   // What a character is to words, or, from kWord on, the token that it is as a word of its own.
@@ -73,7 +88,9 @@ class WordPieceTokenizer {
    public:
     /// `text` is valid UTF-8 and, as `stop`, lives as long.
     Run(const WordPieceTokenizer& tokenizer, std::string_view text, const Stop& stop)
-        : its_(tokenizer), text_(text), stop_(stop), memory_(tokenizer.memory_.take()) {}
+        : its_(tokenizer), text_(text), stop_(stop), memory_(tokenizer.memory_.take()) {
+      memory_->tokens.clear();  // a call before may have ended in mid-run
+    }
 
     /// Appends an added token that was found at `origin`, white space that it took included.
     void append_added_token(std::uint32_t id, Span origin) {
@@ -87,36 +104,15 @@ class WordPieceTokenizer {
         its_.steps_(text_.substr(from, to - from), static_cast<std::uint32_t>(from), memory_->normalized);
         return append_normalized(memory_->normalized, 0, memory_->normalized.text().size());
       }
-      for (std::size_t at = from; at < to && !tokens_.is_full();) {
-        const std::size_t begin = at;
-        bool has_upper = false, has_other = false;
-        std::uint32_t border = kPart;
-        std::size_t size = 0;
-        while (at < to) {
-          const Kind kind = kKinds[static_cast<unsigned char>(text_[at])];
-          size = 1;
-          if (kind <= kUpper) {
-            has_upper |= kind == kUpper;
-          } else if (kind == kBlank) {
-            border = kSpace;
-            break;
-          } else {
-            const utf8::CodePoint next = utf8::decode(text_, at);
-            size = next.size;
-            border = border_at(next.value);
-            if (border != kPart) break;
-            has_other = true;
-          }
-          at += size;
-        }
-        if (begin < at) append_part(begin, at, has_upper, has_other);
-        stop_.pass(at - begin + 1);
-        if (at == to) return;
-        if (border >= kWord) {
-          tokens_.append(border - kWord, {static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(at + size)},
-                         word_++);
-        }
-        at += size;
+      for (std::size_t at = from; at < to && !is_full();) {
+        const std::size_t first = at;
+        Part* const parts = memory_->parts;
+        std::size_t n = 0;
+        for (; n < kAtOnce && at < to; at = parts[n++].end) find_part(at, to, parts[n]);
+        for (std::size_t i = 0; i < n; ++i) memory_->cache.find(parts[i].lookup);
+        for (std::size_t i = 0; i < n && !is_full(); ++i) append_part(parts[i]);
+        memory_->tokens.move_to(tokens_);
+        stop_.pass(at - first);
       }
     }
 
@@ -130,9 +126,10 @@ class WordPieceTokenizer {
           its_.word_piece_(word, memory_->word, put);
           return true;
         };
-        memory_->cache(word, kNormalized, make, [&](std::uint32_t id, std::size_t first, std::size_t last) {
-          tokens_.append(id, part.origin(from + begin + first, from + begin + last), word_);
-        });
+        memory_->cache(part.text(), from + begin, from + end, kNormalized, make,
+                       [&](std::uint32_t id, std::size_t first, std::size_t last) {
+                         tokens_.append(id, part.origin(from + begin + first, from + begin + last), word_);
+                       });
         ++word_;
       });
     }
@@ -142,14 +139,49 @@ class WordPieceTokenizer {
    private:
     enum Way : unsigned { kRaw, kNormalized };  // which a word of the cache is
 
+    bool is_full() const { return tokens_.size() + memory_->tokens.size() >= tokens_.limit; }
+
+    // Finds the part that begins at byte `at` of the text, and no further than `to`.
+    void find_part(std::size_t at, std::size_t to, Part& part) {
+      const auto byte_at = [&](std::size_t i) { return static_cast<unsigned char>(text_[i]); };
+      const auto skip_letters = [&] {
+        if (at < to && byte_at(at) < 0x80) at = std::min(end_of_ascii_word(text_, at), to);
+      };
+      const std::uint32_t* const borders = memory_->borders.data();
+      while (at < to && text_[at] == ' ') ++at;
+      part.from = static_cast<std::uint32_t>(at);
+      part.has_other = false;
+      part.border = kPart;
+      std::size_t size = 0;
+      for (skip_letters(); at < to; skip_letters()) {
+        if (text_[at] == ' ') {  // nearly always
+          part.border = kSpace;
+          size = 1;
+          break;
+        }
+        const utf8::CodePoint next = utf8::decode(text_, at);
+        size = next.size;
+        part.border = border_at(next.value);
+        if (part.border != kPart) break;
+        part.has_other = true;
+        at += size;
+        size = 0;
+        while (at < to && byte_at(at) >= 0xC2 && byte_at(at) < 0xE0 &&  // letters of two bytes come together
+               borders[(byte_at(at) & 0x1Fu) << 6 | (byte_at(at + 1) & 0x3Fu)] == kPart) {
+          at += 2;
+        }
+      }
+      part.to = static_cast<std::uint32_t>(at);
+      part.end = static_cast<std::uint32_t>(at + size);
+      part.lookup.start(text_, part.from, part.to, kRaw);
+    }
+
     // The Border of a code point: kPart of what the normaliser changes or moves, but for spaces.
     std::uint32_t border_at(std::uint32_t code_point) {
-      constexpr std::uint32_t kEnd = 0x10000;
-      if (code_point >= kEnd) return kPart;
-      auto& borders = memory_->borders;
-      if (borders.empty()) borders.resize(kEnd);
-      if (borders[code_point] == kUnseen) borders[code_point] = find_border(code_point);
-      return borders[code_point];
+      if (code_point >= kBorders) return kPart;
+      std::uint32_t& border = memory_->borders[code_point];
+      if (border == kUnseen) border = find_border(code_point);
+      return border;
     }
 
     std::uint32_t find_border(std::uint32_t code_point) {
@@ -168,21 +200,33 @@ class WordPieceTokenizer {
       return kWord + token;
     }
 
-    // Bytes [from, to) of the text, which are a word of ASCII characters, or words that have others.
-    void append_part(std::size_t from, std::size_t to, bool has_upper, bool has_other) {
-      const std::string_view part = text_.substr(from, to - from);
+    void append_part(const Part& part) {
+      const std::uint32_t size = part.to - part.from;
+      if (const WordCache::Line* line = memory_->cache.line_of(part.lookup)) {
+        memory_->tokens.append(*line, size, part.from, word_++);
+      } else if (size > 0) {
+        make_part(part);
+      }
+      if (part.border >= kWord) memory_->tokens.append(part.border - kWord, {part.to, part.end}, word_++);
+    }
+
+    // Appends the tokens of a part that the cache lacks: a word of ASCII characters, or words that have others.
+    void make_part(const Part& its) {
+      memory_->tokens.move_to(tokens_);
+      const std::string_view part = text_.substr(its.from, its.to - its.from);
       const std::uint32_t first_word = word_;
       std::uint32_t n_words = 1;
       const auto make = [&](PutToken put) {
-        if (has_other) {
+        if (its.has_other) {
           n_words = make_words(part, put);
         } else {
-          its_.word_piece_(has_upper && its_.normalizer_.options().lowercase ? lower(part) : part, memory_->word, put);
+          its_.word_piece_(its_.normalizer_.options().lowercase ? lower(part) : part, memory_->word, put);
         }
         return n_words == 1;
       };
-      memory_->cache(part, kRaw, make, [&](std::uint32_t id, std::size_t begin, std::size_t end) {
-        tokens_.append(id, {static_cast<std::uint32_t>(from + begin), static_cast<std::uint32_t>(from + end)}, word_);
+      memory_->cache.make(its.lookup, make, [&](std::uint32_t id, std::size_t begin, std::size_t end) {
+        const auto byte = [&](std::size_t i) { return its.from + static_cast<std::uint32_t>(i); };
+        tokens_.append(id, {byte(begin), byte(end)}, word_);
       });
       word_ = first_word + n_words;
     }
@@ -236,21 +280,6 @@ class WordPieceTokenizer {
   };
 
  private:
-  // What a byte of raw text is to the fast path.
-  enum Kind : std::uint8_t { kLetter, kUpper, kBlank, kOther };
-  static constexpr std::array<Kind, 256> kKinds = [] {
-    std::array<Kind, 256> kind{};
-    for (std::size_t i = 0; i < 256; ++i) {
-      const bool is_letter_or_digit = (i >= 'a' && i <= 'z') || (i >= '0' && i <= '9');
-      if (i == ' ' || i == '\t' || i == '\n' || i == '\r') {
-        kind[i] = kBlank;
-      } else {
-        kind[i] = i >= 'A' && i <= 'Z' ? kUpper : is_letter_or_digit ? kLetter : kOther;
-      }
-    }
-    return kind;
-  }();
-
   BertNormalizer normalizer_;
   WordPiece word_piece_;
   bool decoder_cleanup_, trim_offsets_;

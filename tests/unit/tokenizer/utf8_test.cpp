@@ -49,6 +49,27 @@ TEST(Utf8, RefusesOverlongFormsSurrogatesAndNumbersTooLarge) {
   }
 }
 
+// Which bytes may follow which, wherever a block of the search begins: as table 3-7 of the standard says, unit by unit.
+TEST(Utf8, JudgesEachPairOfBytesInEveryPlaceAsUnitByUnit) {
+  const auto find_slowly = [](const std::string& text) {
+    for (std::size_t at = 0; at < text.size();) {
+      const utf8::Unit unit = utf8::unit_at(text, at);
+      if (!unit.valid) return at;
+      at += unit.size;
+    }
+    return std::string::npos;
+  };
+  for (const std::string before : {"", "\xE0", "\xE4", "\xED", "\xF0", "\xF1", "\xF4", "\xF0\x9F", "\xF4\x8F"}) {
+    for (unsigned pair = 0; pair < 0x10000; ++pair) {
+      const std::string bytes = before + static_cast<char>(pair >> 8) + static_cast<char>(pair & 0xFF);
+      const std::size_t n = 12 + pair % 7;  // bytes before them, so that they lie across the edge of a block
+      const std::string text = std::string(n, 'a') + bytes + std::string(20, 'z');
+      ASSERT_EQ(utf8::find_invalid(text), find_slowly(text)) << pair;
+      ASSERT_EQ(utf8::find_invalid(bytes), find_slowly(bytes)) << pair;
+    }
+  }
+}
+
 TEST(Utf8, ReplacesEachMaximalSubpartOnce) {
   const std::string mark = "\xEF\xBF\xBD";
   EXPECT_EQ(replace_invalid_utf8("a\xF0\x9F\x98"), "a" + mark);

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <bertha/tokenizer/token_batch.hpp>
 #include <bertha/tokenizer/word_cache.hpp>
 #include <cstdint>
 #include <random>
@@ -25,16 +26,21 @@ struct Answer {
   bool made = false;
 };
 
+// Every second word is the end of a text, behind which nothing may be read.
 Answer ask(WordCache& cache, std::string_view word, const Tokens& tokens, unsigned way = 0, bool may_keep = true) {
+  static std::size_t n_asked = 0;
+  const std::string before = "before";
+  const std::string text = before + std::string(word) + (n_asked++ % 2 == 0 ? "" : std::string(40, 'x'));
   Answer answer;
   const auto make = [&](auto&& put) {
     answer.made = true;
     for (const Token& token : tokens) put(token.id, token.begin, token.end);
     return may_keep;
   };
-  cache(word, way, make, [&](std::uint32_t id, std::size_t begin, std::size_t end) {
-    answer.tokens.push_back({id, begin, end});
-  });
+  cache(text, before.size(), before.size() + word.size(), way, make,
+        [&](std::uint32_t id, std::size_t begin, std::size_t end) {
+          answer.tokens.push_back({id, begin, end});
+        });
   return answer;
 }
 
@@ -121,6 +127,62 @@ TEST(WordCache, GivesWhatWasMadeHoweverManyWordsThereAre) {
   }
   EXPECT_LT(n_made, 330000u);
   EXPECT_GT(n_made, 290000u);
+}
+
+TEST(WordCache, HasNoLineOfAnEmptyWord) {
+  WordCache cache;
+  for (int round = 0; round < 3; ++round) {
+    for (const std::string& text : {std::string(), std::string(30, 'a')}) {
+      WordCache::Lookup lookup;
+      lookup.start(text, 0, 0, 0);
+      cache.find(lookup);
+      EXPECT_EQ(cache.line_of(lookup), nullptr) << round;
+    }
+    ask(cache, "word", of_one("word"));
+  }
+}
+
+// Words of one to eleven tokens, each step taken with all.
+TEST(WordCache, GivesToABatchWhatItGivesOneByOne) {
+  std::string text;
+  std::vector<bertha::Span> words;
+  for (std::uint32_t size = 1; size <= 11; ++size) {
+    words.push_back({static_cast<std::uint32_t>(text.size()), static_cast<std::uint32_t>(text.size() + 2 * size)});
+    text += std::string(2 * size, 'a') + " ";
+  }
+  WordCache cache;
+  bertha::TokenBatch<11> batch;
+  for (int round = 0; round < 3; ++round) {
+    bertha::TokenSequence expected, found;
+    std::vector<WordCache::Lookup> lookups(words.size());
+    for (std::size_t w = 0; w < words.size(); ++w) lookups[w].start(text, words[w].start, words[w].end, 0);
+    for (auto& lookup : lookups) cache.find(lookup);
+    for (std::uint32_t w = 0; w < words.size(); ++w) {
+      const auto size = words[w].end - words[w].start;
+      for (std::uint32_t i = 0; i < size; i += 2) {
+        expected.append(100 * w + i, {words[w].start + i, words[w].start + i + 2}, w);
+      }
+      const WordCache::Line* line = cache.line_of(lookups[w]);
+      EXPECT_EQ(line != nullptr, round == 2 && w < 10) << w;
+      if (line != nullptr) {
+        batch.append(*line, size, words[w].start, w);
+        continue;
+      }
+      batch.move_to(found);
+      const auto make = [&](auto&& put) {
+        for (std::uint32_t i = 0; i < size; i += 2) put(100 * w + i, std::size_t{i}, std::size_t{i} + 2);
+        return true;
+      };
+      cache.make(lookups[w], make, [&](std::uint32_t id, std::size_t begin, std::size_t end) {
+        const auto first = static_cast<std::uint32_t>(begin), last = static_cast<std::uint32_t>(end);
+        found.append(id, {words[w].start + first, words[w].start + last}, w);
+      });
+    }
+    batch.move_to(found);
+    EXPECT_EQ(found.ids, expected.ids);
+    EXPECT_EQ(found.offsets, expected.offsets);
+    EXPECT_EQ(found.words, expected.words);
+  }
 }
 
 }  // namespace
