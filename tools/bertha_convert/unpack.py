@@ -131,6 +131,17 @@ def _buckets(tensors: Tensors, config: Json, family: Family, rows: int) -> Tenso
     return {family.buckets.tensor: table}
 
 
+def relative_tables(tensors: Tensors, config: Json) -> Tensors:
+    """Relative keys and queries [layers, heads, rows, size], those that there are, and the row of each distance."""
+    heads, size, of = config["num_attention_heads"], config["hidden_size"] // config["num_attention_heads"], config["disentangled"]
+    found: Tensors = {"relative_rows": tensors["encoder.relative_rows"][: 2 * of["reach"] + 1].astype(np.int64)}
+    for name in ("relative_keys", "relative_queries"):
+        if of[name]:
+            rows = len(tensors[f"encoder.{name}.weight"])
+            found[name] = _table(tensors, f"encoder.{name}", rows, size).reshape(-1, heads, of["rows"], size)
+    return found
+
+
 def reference_state(path: Path, family: Family, raw: Json) -> Tensors:
     """The float32 weights that a model file stands for, under transformers' names, which depend on its config.json."""
     tensors, config = read_tensors(path), read_metadata(path)["config"]

@@ -1,5 +1,6 @@
 """The tiny models: their sizes, their vocabularies and their random weights."""
 
+import functools
 import json
 import math
 import sys
@@ -66,6 +67,7 @@ class Tiny(NamedTuple):
     padded: bool = False  # also texts with a padding token written out
     windows: bool = False  # also a golden of texts that are read in windows
     zero_shot: bool = False  # also a golden of labels that requests name
+    vocabulary: str = ""  # the key of TOKENIZERS, where it isn't the family's
 
 
 BFLOAT16: Json = {"precision": "bfloat16", "selftest": True}
@@ -167,6 +169,9 @@ def deberta(*terms: str, **sizes: Any) -> Json:
     """What a DeBERTa is given beside its sizes."""
     own = {"type_vocab_size": 0, "relative_attention": True, "pos_att_type": list(terms), "position_biased_input": False}
     return {"family": "deberta", "cased": True, "every": 3, "sizes": own | {"layer_norm_eps": 1e-7} | sizes}
+
+
+DEBERTA_MASKED: Json = {**deberta_v2("c2p", "p2c"), "vocabulary": "deberta-v2, each token once"}
 
 
 MODELS = (
@@ -344,6 +349,21 @@ MODELS = (
     ),
     Tiny("deberta_1_answers", QUESTION, 1, 32, 4, 40, selftest=True, **deberta("c2p", max_relative_positions=300)),
     Tiny("masked_deberta_1", MASKED, 1, 28, 2, 40, selftest=True, **deberta("p2c", "c2p")),
+    Tiny("deberta_int8", TOKEN, 2, 36, 3, 52, labels=BIO, seed=4, precision="int8", selftest=True, **deberta_v2("c2p", "p2c")),
+    Tiny(
+        "deberta_bfloat16",
+        TOKEN,
+        2,
+        32,
+        2,
+        48,
+        labels=BIO,
+        seed=4,
+        **BFLOAT16,
+        **deberta_v2("c2p", "p2c", share_att_key=False, position_biased_input=True, max_position_embeddings=130),
+    ),
+    Tiny("masked_deberta", MASKED, 1, 28, 2, 40, selftest=True, **DEBERTA_MASKED),
+    Tiny("masked_deberta_v3", MASKED, 1, 32, 2, 48, **{**DEBERTA_MASKED, "sizes": DEBERTA_MASKED["sizes"] | {"legacy": False}}),
     Tiny("masked", MASKED, 2, 32, 4, 48, "gelu_new", selftest=True),
     Tiny("masked_untied", MASKED, 1, 28, 2, 40, "relu", cased=True, selftest=True, sizes={"tie_word_embeddings": False}),
     Tiny("masked_int8", MASKED, 2, 36, 3, 52, precision="int8", selftest=True),
@@ -556,10 +576,11 @@ def write_modern(folder: Path, cased: bool) -> int:
     return engine.get_vocab_size()
 
 
-def write_deberta_v2(folder: Path, _: bool) -> int:
-    """DeBERTa-v2's tokenizer.json."""
+def write_deberta_v2(folder: Path, cased: bool, each_once: bool = False) -> int:
+    """DeBERTa-v2's tokenizer.json. The texts have special tokens written out, so that pieces are such too, but for `each_once`."""
     start = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
-    engine = unigram([*((token, 0.0) for token in start), *pieces(), ("[MASK]", 0.0)], 3)
+    found = [(piece, score) for piece, score in pieces() if not (each_once and piece in start)]
+    engine = unigram([*((token, 0.0) for token in start), *found, ("[MASK]", 0.0)], 3)
     engine.normalizer = tokenizers.normalizers.Sequence([tokenizers.normalizers.Strip(), engine.normalizer])
     engine.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
     engine.post_processor = tokenizers.processors.TemplateProcessing(
@@ -589,12 +610,13 @@ TOKENIZERS = {  # the class, and what writes its vocabulary
     "megatron-bert": ("BertTokenizer", write_word_pieces),
     "ernie": ("BertTokenizer", write_word_pieces),
     "jina_bert": ("BertTokenizer", write_word_pieces),
+    "deberta-v2, each token once": ("DebertaV2Tokenizer", functools.partial(write_deberta_v2, each_once=True)),
 }
 
 
 def write_model(folder: Path, tiny: Tiny) -> None:
     """A Hugging Face folder with random weights, large enough that the logits spread."""
-    name, write_vocabulary = TOKENIZERS[tiny.family]
+    name, write_vocabulary = TOKENIZERS[tiny.vocabulary or tiny.family]
     config = raw_config(tiny, write_vocabulary(folder, tiny.cased) + 3)
     options = {"do_lower_case": not tiny.cased, "model_max_length": tiny.max_length, "tokenizer_class": name}
     if tiny.family == "modernbert":
