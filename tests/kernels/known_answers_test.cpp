@@ -169,6 +169,41 @@ TEST_P(KnownAnswers, OfAttention) {
   EXPECT_EQ(rounded.value(), 6598865296962334172u);
 }
 
+TEST_P(KnownAnswers, OfAttentionWithRelativeKeysAndQueries) {
+  const std::size_t length = 83, size = 36, width = 48, rows = 61;
+  Random random(7);
+  Guarded<float> projected(length * 3 * width), key(rows * width), query(rows * width), context(length * size);
+  for (auto* numbers : {&projected, &key, &query}) numbers->fill(random, 2.0f);
+  std::vector<std::uint32_t> row_of;  // near distances have rows of their own
+  for (std::size_t i = 0; i < length - 1 + kernels::round_up(length, 32); ++i)
+    row_of.push_back(static_cast<std::uint32_t>(i < 60    ? i / 4
+                                                : i < 100 ? i - 45
+                                                          : std::min<std::size_t>(55 + (i - 100) / 8, 60)));
+  Guarded<std::uint8_t> scratch(kernels::attention_scratch(length, size, rows));
+  kernels::Attention op;
+  op.query = projected.data(), op.key = projected.data() + width, op.value = projected.data() + 2 * width;
+  op.stride = 3 * width, op.length = length, op.head_size = size, op.scale = 0.11f;
+  op.context = context.data(), op.context_stride = size;
+  op.scratch = reinterpret_cast<std::byte*>(scratch.data());
+  op.relative_row = row_of.data() + length - 1;
+  op.relative_key = key.data(), op.relative_query = query.data(), op.relative_stride = width;
+  Fingerprint f32, s8;
+  level().attention_f32(op);
+  f32.add(context.data(), length, size, size);
+  EXPECT_EQ(f32.value(), 16048900072444942163u);
+  for (const bool fine : {false, true}) {
+    op.fine = fine;
+    level().attention_s8(op);
+    s8.add(context.data(), length, size, size);
+  }
+  EXPECT_EQ(s8.value(), 13542192567529175087u);
+  if (has_own_order(level())) return;
+  Fingerprint rounded;
+  level().attention_bf16(op);
+  rounded.add(context.data(), length, size, size);
+  EXPECT_EQ(rounded.value(), 16588114403297093998u);
+}
+
 TEST_P(KnownAnswers, OfEmbeddingsAndLayerNorm) {
   const std::size_t rows = 6, size = 77, stride = 80, wide = 128;
   Random random(4);

@@ -126,11 +126,23 @@ TEST_P(RandomDraws, OfAttention) {
         found(length * out_stride, random.below(16));
     fill(rows, random, odd);
     fill(bias, random, odd);
-    Guarded<std::byte> scratch(kernels::attention_scratch(length, size));
+    std::vector<std::uint32_t> row_of;  // of distances, each the one before or the next
+    for (std::size_t i = 0, step = 1 + random.below(9); i < length - 1 + kernels::round_up(length, 32); ++i)
+      row_of.push_back(i == 0 ? 0 : row_of.back() + (random.below(step) == 0));
+    const std::size_t relative_rows = row_of.back() + std::size_t{1}, relative_stride = kernels::padded(size);
+    Guarded<float> relative_key(relative_rows * relative_stride), relative_query(relative_rows * relative_stride);
+    fill(relative_key, random, odd);
+    fill(relative_query, random, odd);
+    Guarded<std::byte> scratch(kernels::attention_scratch(length, size, relative_rows));
     kernels::Attention op;
     op.query = rows.data(), op.key = rows.data() + kernels::padded(size), op.value = op.key + kernels::padded(size);
     op.stride = stride, op.length = length, op.head_size = size, op.scale = kernels::attention_scale(size);
-    op.bias = random.below(3) ? nullptr : bias.data() + length - 1;
+    const std::size_t scheme = random.below(6);  // biases, relative keys, queries, both, or none of them
+    op.bias = scheme < 2 ? bias.data() + length - 1 : nullptr;
+    if (scheme >= 2 && scheme < 5) op.relative_row = row_of.data() + length - 1;
+    if (scheme == 2 || scheme == 4) op.relative_key = relative_key.data();
+    if (scheme == 3 || scheme == 4) op.relative_query = relative_query.data();
+    op.relative_stride = relative_stride;
     op.window = random.below(3) ? 0 : 1 + random.below(length);
     op.fine = random.below(2) != 0;
     op.context_stride = out_stride;

@@ -69,8 +69,7 @@ struct Relative {
   std::size_t first, count;
   float* by_query;  // [kQueryBlockBf16, stride]: the block's queries times relative keys
   std::size_t stride;
-  float* by_key;  // [kRelativeRows, 32]: relative queries times the keys of two panels
-  float* turned;  // [kQueryBlockBf16 + 15, 16]
+  float* by_key;  // [kRelativeRows, 16]: relative queries times the keys of a panel
 
   BERTHA_LANE_INLINE Relative(const Attention& op, ScratchArrays& scratch) : count(0) {
     if (op.relative_row == nullptr) return;
@@ -78,15 +77,14 @@ struct Relative {
     count = op.relative_row[round_up(op.length, 32) - 1] - first + 1;
     stride = padded(count) + kLanes;
     by_query = scratch.take<float>(kQueryBlockBf16 * stride);
-    by_key = scratch.take<float>(kRelativeRows * 2 * kLanes);
-    turned = scratch.take<float>((kQueryBlockBf16 + kLanes) * kLanes);
+    by_key = scratch.take<float>(kRelativeRows * kLanes);
   }
   /// Rows of a product at a time, of blocks of `rows` queries.
   BERTHA_LANE_INLINE std::size_t rows_at_once(std::size_t rows) const { return count > 0 ? kRelativeRows : rows; }
-  /// The rows of the distances from queries [query, query + rows) to keys [keys.begin, keys.end), in whole panels.
+  /// The rows of the distances from queries [query, query + rows) to keys [keys.begin, keys.end).
   BERTHA_LANE_INLINE KeyRange rows_of(const Attention& op, std::size_t query, std::size_t rows, KeyRange keys) const {
     const std::uint32_t* to_key = op.relative_row - query;
-    return {(to_key[keys.begin + 1 - rows] - first) / kLanes * kLanes, padded(to_key[keys.end - 1] - first + 1)};
+    return {to_key[keys.begin + 1 - rows] - first, to_key[keys.end - 1] - first + 1};
   }
 };
 
@@ -101,33 +99,59 @@ BERTHA_NOINLINE void add_by_query(const Attention& op, const Relative& relative,
   }
 }
 
-/// The same for sixteen keys from `key` on, whose columns of by_key begin at `numbers`, row `from` of all. The number
-/// of key + l is that l distances further than the number of `key`: by the bits of l, lanes take what is 8, 4, 2 and 1
-/// further. turned[u] is of the distance to `key` that is u above the last query's.
-BERTHA_NOINLINE void add_by_key(const Attention& op, const Relative& relative, std::size_t query, std::size_t rows,
-                                std::size_t key, std::size_t from, const float* numbers, float* scores,
-                                std::size_t score_stride) {
-  const std::uint32_t* row = op.relative_row + key - (query + rows - 1);
-  float* turned = relative.turned;
-  numbers -= (relative.first + from) * 2 * kLanes;
-  for (std::size_t u = 0; u < rows + kLanes - 1; ++u) store(turned + u * kLanes, load(numbers + row[u] * 2 * kLanes));
-  for (std::size_t bit = 0, shift = kLanes / 2; shift > 0; ++bit, shift /= 2) {
-    const Mask16 further = less(broadcast(0.0f), load(kLanesWithBit[bit]));
-    for (float* at = turned; at < turned + (rows + shift - 1) * kLanes; at += kLanes)
-      store(at, select(further, load(at + shift * kLanes), load(at)));
+/// Numbers for a panel of keys by the distance to its first key, from a least one on.
+struct NumbersOfDistances {
+  const float* by_key;
+  const std::uint32_t* row_of;  // of these distances
+  std::size_t last;             // more are not read
+  BERTHA_LANE_INLINE F32x16 operator()(std::size_t u) const {
+    return load(by_key + row_of[smaller(u, last)] * kLanes);
   }
-  for (std::size_t r = 0; r < rows; ++r) {
-    float* score = scores + r * score_stride + key;
-    store(score, add(load(score), load(turned + (rows - 1 - r) * kLanes)));
+};
+struct TurnedRows {
+  const F32x16* rows;
+  BERTHA_LANE_INLINE F32x16 operator()(std::size_t u) const { return rows[u]; }
+};
+
+/// turned[u] has of each lane what row u + kShift has where the lane's number has that bit, else what row u has.
+template <std::size_t kShift, std::size_t kRows, class Rows>
+BERTHA_LANE_INLINE void turn(const float (&lanes_with_bit)[kLanes], Rows row, F32x16 (&turned)[kRows]) {
+  const Mask16 further = less(broadcast(0.0f), load(lanes_with_bit));
+  BERTHA_UNROLL
+  for (std::size_t u = 0; u < kRows; ++u) turned[u] = select(further, row(u + kShift), row(u));
+}
+
+/// The same for sixteen keys from `key` on, row `from` of by_key being its first. The number of key + l is that l
+/// distances further than the number of `key`: by the bits of l, lanes take what is 8, 4, 2 and 1 further.
+BERTHA_NOINLINE void add_by_key(const Attention& op, const Relative& relative, std::size_t query, std::size_t rows,
+                                std::size_t key, std::size_t from, float* scores, std::size_t score_stride) {
+  constexpr std::size_t kTurned = kLanes / 2;  // rows at a time
+  const float* numbers = relative.by_key - (relative.first + from) * kLanes;
+  for (std::size_t r = 0; r < rows; r += kTurned) {
+    const std::size_t last = smaller(kTurned, rows - r) - 1;
+    F32x16 by8[kTurned + 7], by4[kTurned + 3], by2[kTurned + 1], by1[kTurned];
+    turn<8>(kLanesWithBit[0],
+            NumbersOfDistances{numbers, op.relative_row + key - (query + r + last), last + kLanes - 1}, by8);
+    turn<4>(kLanesWithBit[1], TurnedRows{by8}, by4);
+    turn<2>(kLanesWithBit[2], TurnedRows{by4}, by2);
+    turn<1>(kLanesWithBit[3], TurnedRows{by2}, by1);
+    BERTHA_UNROLL
+    for (std::size_t u = 0; u < kTurned; ++u) {
+      if (u > last) break;
+      float* score = scores + (r + last - u) * score_stride + key;
+      store(score, add(load(score), by1[u]));
+    }
   }
 }
 
-/// The products of relative keys and queries in one precision: `by_query` is of a block's queries and those relative
-/// keys, `by_key` of those relative queries and the keys of `panels` panels from `key` on; both go to `Relative`.
+/// The products of relative keys and queries in one precision: `by_query` is of a block's queries and relative keys, in
+/// whole panels, `by_key` of relative queries, from a multiple of `unit` on, and the keys of the panel that begins with
+/// `key`; both go to `Relative`.
 struct RelativeProducts {
   void (*by_query)(const void* operands, KeyRange used);
-  void (*by_key)(const void* operands, KeyRange used, std::size_t key, std::size_t panels);
+  void (*by_key)(const void* operands, KeyRange used, std::size_t key);
   const void* operands;
+  std::size_t unit;
 };
 
 /// scores[r, j] += query + r times the relative key of the distance to j, scaled, then j times the relative query.
@@ -135,16 +159,16 @@ BERTHA_NOINLINE void add_relative(const Attention& op, const Relative& relative,
                                   KeyRange keys, float* scores, std::size_t score_stride,
                                   const RelativeProducts& products) {
   if (op.relative_key) {
-    products.by_query(products.operands, relative.rows_of(op, query, rows, keys));
+    const KeyRange used = relative.rows_of(op, query, rows, keys);
+    products.by_query(products.operands, {used.begin / kLanes * kLanes, padded(used.end)});
     add_by_query(op, relative, query, rows, keys, scores, score_stride);
   }
   if (op.relative_query == nullptr) return;
-  for (std::size_t j = keys.begin, end; j < keys.end; j = end) {
-    end = smaller(j + 2 * kLanes, padded(keys.end));
-    const KeyRange used = relative.rows_of(op, query, rows, {j, end});
-    products.by_key(products.operands, used, j, (end - j) / kLanes);
-    for (std::size_t key = j; key < end; key += kLanes)
-      add_by_key(op, relative, query, rows, key, used.begin, relative.by_key + (key - j), scores, score_stride);
+  for (std::size_t key = keys.begin; key < keys.end; key += kLanes) {
+    KeyRange used = relative.rows_of(op, query, rows, {key, key + kLanes});
+    used.begin = used.begin / products.unit * products.unit;
+    products.by_key(products.operands, used, key);
+    add_by_key(op, relative, query, rows, key, used.begin, scores, score_stride);
   }
 }
 
@@ -202,13 +226,12 @@ struct RelativeF32 {
                      of.relative_panels + used.begin * op.head_size, op.head_size, used.size() / kLanes, op.scale,
                      of.relative.by_query + used.begin, of.relative.stride, of.sums});
   }
-  static void by_key(const void* operands, KeyRange used, std::size_t key, std::size_t panels) {
+  static void by_key(const void* operands, KeyRange used, std::size_t key) {
     const RelativeF32& of = *static_cast<const RelativeF32*>(operands);
     const Attention& op = of.op;
     const std::size_t begin = of.relative.first + used.begin;
-    multiply_scaled({op.relative_query + begin * op.relative_stride, op.relative_stride,
-                     smaller(used.end, of.relative.count) - used.begin, of.key_panels + key * op.head_size,
-                     op.head_size, panels, 1.0f, of.relative.by_key, 2 * kLanes, of.sums});
+    multiply_scaled({op.relative_query + begin * op.relative_stride, op.relative_stride, used.size(),
+                     of.key_panels + key * op.head_size, op.head_size, 1, 1.0f, of.relative.by_key, kLanes, of.sums});
   }
 };
 
@@ -246,7 +269,7 @@ inline void attention_f32(const Attention& op) {
     if (relative.count > 0) {
       const RelativeF32 operands{op, relative, key_panels, relative_panels, i, rows, sums};
       add_relative(op, relative, i, rows, block, scores, score_stride,
-                   {RelativeF32::by_query, RelativeF32::by_key, &operands});
+                   {RelativeF32::by_query, RelativeF32::by_key, &operands, 1});
     }
     for (std::size_t r = 0; r < rows; ++r) factor[r] = 1.0f / exponentials(op, i + r, block, scores + r * score_stride);
     const bool whole = block.size() == op.length;  // else the panels of a product don't follow each other

@@ -31,13 +31,12 @@ struct RelativeBf16 {
     product.n_panels = used.size() / kLanes;
     of.multiply(product);
   }
-  static void by_key(const void* operands, KeyRange used, std::size_t key, std::size_t panels) {
+  static void by_key(const void* operands, KeyRange used, std::size_t key) {
     const RelativeBf16& of = *static_cast<const RelativeBf16*>(operands);
     GemmBf16 product = of.of_keys;
     product.a += used.begin * product.a_stride;
     product.panels += key * product.k;
-    product.rows = smaller(used.end, of.relative.count) - used.begin;
-    product.n_panels = panels;
+    product.rows = used.size();
     of.multiply(product);
   }
 };
@@ -114,11 +113,12 @@ BERTHA_NOINLINE void attend_bf16(const Attention& op, void (*pack)(const RoundRo
                                    .a_stride = size,
                                    .panels = key_panels,
                                    .out = relative.by_key,
-                                   .out_stride = 2 * kLanes,
+                                   .out_stride = kLanes,
                                    .k = size,
+                                   .n_panels = 1,
                                    .scratch = product}};
       add_relative(op, relative, i, rows, block, scores, score_stride,
-                   {RelativeBf16::by_query, RelativeBf16::by_key, &operands});
+                   {RelativeBf16::by_query, RelativeBf16::by_key, &operands, kTileRows});
     }
     for (std::size_t r = 0; r < rows; ++r) factor[r] = 1.0f / exponentials(op, i + r, block, scores + r * score_stride);
     pack({.x = scores + block.begin,

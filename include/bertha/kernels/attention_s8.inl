@@ -96,15 +96,14 @@ struct RelativeS8 {
     product.n_panels = used.size() / kLanes;
     of.multiply(product);
   }
-  static void by_key(const void* operands, KeyRange used, std::size_t key, std::size_t panels) {
+  static void by_key(const void* operands, KeyRange used, std::size_t key) {
     const RelativeS8& of = *static_cast<const RelativeS8*>(operands);
     GemmS8 product = of.of_keys;
     product.a += used.begin * product.a_stride;
     product.a_scale += used.begin;
     product.panels += key * product.k;
     product.scale += key;
-    product.rows = smaller(used.end, of.relative.count) - used.begin;
-    product.n_panels = panels;
+    product.rows = used.size();
     of.multiply(product);
   }
 };
@@ -201,11 +200,12 @@ BERTHA_NOINLINE void attend_s8(const Attention& op, void (*pack)(const QuantiseR
                                  .panels = key_panels,
                                  .scale = key_scale,
                                  .out = relative.by_key,
-                                 .out_stride = 2 * kLanes,
+                                 .out_stride = kLanes,
                                  .k = width,
+                                 .n_panels = 1,
                                  .scratch = product}};
       add_relative(op, relative, i, rows, block, scores, score_stride,
-                   {RelativeS8::by_query, RelativeS8::by_key, &operands});
+                   {RelativeS8::by_query, RelativeS8::by_key, &operands, kTileRows});
     }
     // In three loops over the rows, of which each has many short chains: a fold is one long one.
     for (std::size_t r = 0; r < rows; ++r) {

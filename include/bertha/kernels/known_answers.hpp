@@ -22,6 +22,7 @@ namespace detail {
 /// Inputs from a seed, and the bits of outputs as one number. Sizes are odd, so that every kernel has a ragged edge.
 struct KnownAnswers {
   static constexpr std::size_t kRows = 13, kSize = 37, kWide = 64, kN = 32, kStride = 48;
+  static constexpr std::size_t kRelative = 15;  // rows of relative keys and queries
   static constexpr std::size_t kManyRows = 32;  // more than any tile has, as those of int8 may be another product
 
   std::uint32_t state = 1;
@@ -30,7 +31,7 @@ struct KnownAnswers {
   alignas(64) std::int8_t q[kRows * kWide], packed[kManyRows * kMostQuantisedBytes * kWide], q_panels[kN * kWide];
   alignas(64) bf16 rounded[padded(kRows) * 2 * kWide], rounded_panels[kN * 2 * kWide];
   alignas(64) std::int32_t sum[kN], zero[kRows + 3];
-  alignas(64) std::byte scratch[attention_scratch(kRows, kSize)], product[product_scratch(kManyRows)];
+  alignas(64) std::byte scratch[attention_scratch(kRows, kSize, kRelative)], product[product_scratch(kManyRows)];
 
   template <std::size_t N>
   void fill(float (&numbers)[N]) {
@@ -263,6 +264,18 @@ void known_answers(const Table& table, const Check& check) {
     table.gemm_s8(multiply);
     check("gemm_s8", Known::hash(k->out, number, stride, n));
   }
+  // Three distances share a row of relative keys and queries.
+  std::uint32_t relative_rows[3 * Known::kRelative];
+  for (std::uint32_t i = 0; i < std::size(relative_rows); ++i) relative_rows[i] = i / 3;
+  attention.fine = false;
+  attention.relative_row = relative_rows + rows - 1;
+  attention.relative_key = k->y;
+  attention.relative_query = k->y + stride;
+  attention.relative_stride = 2 * stride;
+  table.attention_f32(attention);
+  check("attention_f32", Known::hash(k->out, rows, stride, size));
+  table.attention_s8(attention);
+  check("attention_s8", Known::hash(k->out, rows, stride, size));
 }
 
 /// Throws Error{self_test} naming the operation of `table` whose bits are not those that every build must come to. The
@@ -284,7 +297,8 @@ inline void require_known_answers(const Table& table) {
       {"embed_f32", 15926492453797610520u},      {"embed_s8", 10223466795203778925u},
       {"round_rows", 5819441580727689750u},      {"embed_bf16", 10650807531880031481u},
       {"quantise_rows", 827875724416552598u},    {"gemm_s8", 182748915995643002u},
-      {"gemm_s8", 1221596285220251952u},         {"gemm_s8", 9058994619276973115u}};
+      {"gemm_s8", 1221596285220251952u},         {"gemm_s8", 9058994619276973115u},
+      {"attention_f32", 173238127765133458u},    {"attention_s8", 8298485859087628002u}};
   const Answer* next = kAnswers;
   known_answers(table, [&](std::string_view operation, std::uint64_t number) {
     if (next->operation != operation || next->number != number)

@@ -324,8 +324,8 @@ inline constexpr std::size_t kQueryBlock = 48;
 
 inline constexpr std::size_t kQueryBlockBf16 = 64;  // whole tiles of AMX
 
-/// Relative queries that the keys of two panels are multiplied with for a block, in whole panels.
-inline constexpr std::size_t kRelativeRows = kQueryBlockBf16 + 48;
+/// Relative queries that the keys of a panel are multiplied with for a block, and those of a tile before them.
+inline constexpr std::size_t kRelativeRows = kQueryBlockBf16 + 32;
 
 /// Bytes of scratch that any attention needs for a sequence of `length`; the same on every level.
 /// Keys and values in panels, a block's score rows and rounded or quantised probabilities, queries, scales, and what
@@ -335,7 +335,7 @@ constexpr std::size_t attention_scratch(std::size_t length, std::size_t head_siz
   const std::size_t keys = round_up(length, 32), size = round_up(head_size, 32);
   const std::size_t reached = padded(relative_rows < 2 * keys ? relative_rows : 2 * keys);
   const std::size_t relative =
-      reached * (2 * size + 2 + kQueryBlockBf16) + kLanes * (2 * kQueryBlockBf16 + 4 * kRelativeRows + kLanes);
+      reached * (2 * size + 2 + kQueryBlockBf16) + kLanes * (kQueryBlockBf16 + 3 * kRelativeRows);
   return sizeof(float) * (2 * keys * size + kQueryBlockBf16 * (2 * keys + kLanes + 2 * size) + keys + 3 * size +
                           (reached > 0 ? relative : 0)) +
          product_scratch(reached > 0 ? kRelativeRows : kQueryBlockBf16);
