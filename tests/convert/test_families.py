@@ -306,6 +306,16 @@ class Configuration(FolderTest):
         self.convert()
         self.assertNotIn("embedding_projection", self.config())
 
+    def test_deberta_refuses_its_convolution_and_its_projection_by_name(self) -> None:
+        for changes, pattern in (
+            ({"conv_kernel_size": 3, "conv_act": "gelu"}, "conv_kernel_size: a convolution beside the first layer.*expected 0; got 3"),
+            ({"embedding_size": 8}, "embedding_size is not hidden_size: .* projects embeddings before their norm.*got 8"),
+            ({"attention_head_size": 5}, "attention_head_size is no hidden_size / num_attention_heads.*got 5"),
+        ):
+            folders.write_folder(self.folder, family="deberta-v2", **changes)
+            with self.subTest(changes=changes):
+                self.assert_refused(pattern)
+
     def test_every_family_refuses_what_the_encoder_can_not_do(self) -> None:
         bad = {
             "position_embedding_type": "relative_key",

@@ -85,7 +85,7 @@ std::size_t small(Input& input) { return input.flag() ? input.byte() : 0; }
 void classify(Input& input) {
   constexpr const char* kModels[] = {"classify_two",         "classify_multi_label", "roberta_classify",
                                      "xlm_roberta_classify", "classify_regression",  "next_sentence",
-                                     "modern_classify"};
+                                     "modern_classify",      "nomic_classify",       "deberta_classify"};
   constexpr bertha::FunctionToApply kFunctions[] = {bertha::FunctionToApply::automatic,
                                                     bertha::FunctionToApply::softmax, bertha::FunctionToApply::sigmoid,
                                                     bertha::FunctionToApply::none};
@@ -109,8 +109,8 @@ void classify(Input& input) {
 }
 
 void entities(Input& input) {
-  constexpr const char* kModels[] = {"entities", "entities_bioes", "roberta_entities", "xlm_roberta_entities",
-                                     "albert_entities"};
+  constexpr const char* kModels[] = {"entities",        "entities_bioes",  "roberta_entities", "xlm_roberta_entities",
+                                     "albert_entities", "modern_entities", "deberta_entities", "mpnet_entities"};
   const auto& pipeline = load<bertha::EntityRecognizer>(input.one_of(kModels));
   bertha::EntityOptions options;
   options.aggregation_strategy = static_cast<bertha::AggregationStrategy>(input.below(6));
@@ -138,7 +138,8 @@ void entities(Input& input) {
 }
 
 void answers(Input& input) {
-  constexpr const char* kModels[] = {"answers", "answers_cased", "roberta_answers", "xlm_roberta_answers"};
+  constexpr const char* kModels[] = {"answers",        "answers_cased",  "roberta_answers", "xlm_roberta_answers",
+                                     "modern_answers", "deberta_answers"};
   const auto& pipeline = load<bertha::QuestionAnswerer>(input.one_of(kModels));
   bertha::AnswerOptions options;
   options.top_k = input.byte() % 20;
@@ -223,8 +224,8 @@ void fill_mask(Input& input) {
   }
   options.truncation = input.flag();
   options.max_length = small(input);
-  const bool byte_bpe = input.flag();
-  const auto& fill = byte_bpe ? load<bertha::FillMask>("masked_roberta") : load<bertha::FillMask>("masked");
+  constexpr const char* kModels[] = {"masked", "masked_roberta", "masked_deberta"};
+  const auto& fill = load<bertha::FillMask>(input.one_of(kModels));
   auto texts = texts_of(input);
   for (std::string& text : texts)
     if (input.flag() || text.size() % 2 == 0) text += fill.mask_token();

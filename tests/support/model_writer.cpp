@@ -220,6 +220,7 @@ void ModelWriter::describe(const TinyOptions& o) {
                    {"gating", o.modern},
                    {"bias", !o.modern},
                    {"position_scheme", o.modern          ? "rotary"
+                                       : o.disentangled  ? "disentangled"
                                        : o.distance_bias ? "distance_bias"
                                                          : "absolute"},
                    {"key_window", 0},
@@ -234,6 +235,10 @@ void ModelWriter::describe(const TinyOptions& o) {
         config["key_windows"].push_back(i % 2 * 3);
         config["rotary_tables"].push_back(i % 2);
       }
+    }
+    if (o.disentangled) {
+      config["disentangled"] = {{"rows", 5}, {"reach", 2}, {"relative_keys", true}, {"relative_queries", true}};
+      config["score_terms"] = 3;
     }
     if (o.embedding_projection) config["embedding_projection"] = true;
     if (!o.layer_weights.empty()) config["layer_weights"] = o.layer_weights;
@@ -336,6 +341,14 @@ void ModelWriter::add_angles(const std::string& name, std::size_t positions, std
   add_rows(name + ".sin", sin, positions);
 }
 
+void ModelWriter::add_relative(std::size_t heads, std::size_t head_size) {
+  std::vector<std::uint32_t> rows = {0, 1, 2, 3, 4};
+  rows.resize(16);
+  add("encoder.relative_rows", "U32", {16}, rows);
+  for (const char* name : {"encoder.relative_keys", "encoder.relative_queries"})
+    add_table(name, random(heads * 5 * head_size), heads * 5, precision_);
+}
+
 void ModelWriter::add_random_linear(const std::string& name, std::size_t n, std::size_t k,
                                     const std::string& precision) {
   const auto weights = random(n * k);
@@ -374,6 +387,7 @@ void ModelWriter::add_encoder(const TinyOptions& o) {
   }
   const auto& shared = o.layer_weights;
   const std::size_t stored = shared.empty() ? o.num_hidden_layers : 1 + *std::max_element(shared.begin(), shared.end());
+  if (o.disentangled) add_relative(stored * o.num_attention_heads, h / o.num_attention_heads);
   for (std::size_t i = 0; i < stored; ++i) {
     const std::string layer = "encoder.layer." + std::to_string(i);
     add_query_key_value(layer + ".attention.query_key_value", h, o.num_attention_heads);

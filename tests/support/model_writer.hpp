@@ -45,6 +45,7 @@ struct TinyOptions {
   std::size_t type_vocab_size = 2;
   std::optional<std::uint32_t> position_padding_id = {};  // positions are counted from it
   bool distance_bias = false;                             // attention adds a number for the distance from query to key
+  bool disentangled = false;  // attention has relative keys and queries, of a row for each distance from -2 to 2
   // Norms are before blocks (the first layer has none before attention) and behind the last layer; feed-forward
   // networks are gated; there are few biases and no position table: queries and keys are turned, in every other layer,
   // which sees a window of 3, by other angles.
@@ -112,6 +113,8 @@ class ModelWriter : public ContainerWriter {
   void remove(const std::string& name);
 
   void add_angles(const std::string& name, std::size_t positions, std::size_t head_size, double base);
+
+  void add_relative(std::size_t heads, std::size_t head_size);
 
   void add_random_linear(const std::string& name, std::size_t n, std::size_t k, const std::string& precision);
 

@@ -104,6 +104,9 @@ def sizes(config: Config, family: Family, path: Path) -> Config:
     if family.disentangled and config.get("attention_head_size", head_size) != head_size:
         what = "attention_head_size is no hidden_size / num_attention_heads"
         raise fail(what, where=path, expected=head_size, got=config["attention_head_size"])
+    if family.disentangled and result["embedding_size"] != result["hidden_size"]:
+        what = "embedding_size is not hidden_size: this family projects embeddings before their norm, bertha behind it only"
+        raise fail(what, where=path, expected=result["hidden_size"], got=result["embedding_size"])
     return result
 
 

@@ -157,6 +157,33 @@ TEST(Quantize, GainsWhereInputsHaveOutliersAndReportsIt) {
   EXPECT_NE(read(folder.file("out")).find("\"format\":\"2\""), std::string::npos);
 }
 
+TEST(Quantize, RoundsRelativeKeysAndQueriesAsTheConverterDoes) {
+  TinyOptions options = options_of("token-classification");
+  options.disentangled = true;
+  ModelWriter writer = with_outliers(options);
+  writer.format = "2";
+  const TempFile in(writer.bytes());
+  options.precision = "int8";
+  ModelWriter expected = ModelWriter::tiny(options);
+  const Folder folder;
+  for (const bool plain : {true, false}) {
+    const QuantizeReport report = bertha::quantize(in.path(), folder.file("out"), {.texts = kTexts, .plain = plain});
+    const auto file = WeightFile::open(folder.file("out"));
+    const std::string bytes = read(folder.file("out"));
+    std::size_t found = 0;
+    for (const auto& tensor : file.tensors()) {
+      if (!tensor.name.starts_with("encoder.relative_")) continue;
+      ++found;
+      EXPECT_EQ(bytes.substr(tensor.offset, tensor.size), expected.tensor(tensor.name).bytes) << tensor.name;
+    }
+    EXPECT_EQ(found, 5u);  // rows of distances, and two tables with scales
+    bertha::Model<bertha::TokenClassification>::load(folder.file("out"));
+    if (!plain) {
+      EXPECT_LT(report.calibrated.logits, 0.8 * report.plain.logits);
+    }
+  }
+}
+
 TEST(Quantize, GivesAttentionFineProbabilitiesWhereTheyGain) {
   std::string text;
   for (int i = 0; i < 100; ++i) text += i % 7 == 0 ? " the" : i % 3 == 0 ? " cat" : " sat";
