@@ -1,4 +1,4 @@
-"""The same random BERT in the format of every engine, in one folder.
+"""The same random model in the format of every engine, in one folder.
 
 checkpoint/ of Hugging Face, bertha.safetensors, exported.onnx and fused.onnx (ONNX Runtime's fusions), openvino.xml,
 ctranslate2/ and classifier.npz. In int8: bertha-int8.safetensors; dynamic.onnx, dynamic_reduced.onnx and static.onnx by
@@ -7,19 +7,49 @@ can't be made, for want of a package, is left out with a message.
 """
 
 import contextlib
+import json
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import tokenizers
 import torch
 import transformers
 
 CONVERT = Path(__file__).resolve().parents[1] / "convert.py"
-SHAPES = {"base": (12, 768, 12, 3072), "minilm": (6, 384, 12, 1536)}  # layers, hidden, attention heads, intermediate
+
+
+class Shape(NamedTuple):
+    """A family, by the begin of transformers' class names, and what its configuration has beside its defaults."""
+
+    family: str
+    sizes: dict[str, Any]
+
+
+DEBERTA_V3 = {
+    "vocab_size": 128100,
+    "hidden_size": 768,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "relative_attention": True,
+    "position_buckets": 256,
+    "norm_rel_ebd": "layer_norm",
+    "share_att_key": True,
+    "pos_att_type": ["p2c", "c2p"],
+    "position_biased_input": False,
+}
+SHAPES = {
+    "base": Shape("Bert", {}),
+    "minilm": Shape("Bert", {"num_hidden_layers": 6, "hidden_size": 384, "intermediate_size": 1536}),
+    "mpnet": Shape("MPNet", {"max_position_embeddings": 514}),
+    "modernbert": Shape("ModernBert", {}),
+    "deberta": Shape("DebertaV2", {**DEBERTA_V3, "num_hidden_layers": 12}),
+    "deberta-small": Shape("DebertaV2", {**DEBERTA_V3, "num_hidden_layers": 6}),
+}
 
 
 class Logits(torch.nn.Module):
@@ -36,24 +66,39 @@ class Logits(torch.nn.Module):
 
 
 def checkpoint(folder: Path, shape: str) -> None:
-    """A random BERT, saved as a Hugging Face folder."""
-    layers, hidden, heads, intermediate = SHAPES[shape]
+    """A random model, saved as a Hugging Face folder."""
+    family, sizes = SHAPES[shape]
     torch.manual_seed(1)
-    config = transformers.BertConfig(
-        num_hidden_layers=layers,
-        hidden_size=hidden,
-        num_attention_heads=heads,
-        intermediate_size=intermediate,
-        num_labels=3,
-        position_embedding_type="absolute",  # CTranslate2's converter reads it
-    )
-    model = transformers.BertForSequenceClassification(config).eval()
+    # CTranslate2's converter reads position_embedding_type
+    own = {"position_embedding_type": "absolute"} if family == "Bert" else {}
+    config = getattr(transformers, f"{family}Config")(num_labels=3, **own, **sizes)
+    model = transformers.AutoModelForSequenceClassification.from_config(config).eval()
     model.save_pretrained(folder / "checkpoint")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     words += [f"word{i}" for i in range(config.vocab_size - len(words))]
     (folder / "checkpoint" / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
-    weight, bias = model.classifier.weight.detach().numpy(), model.classifier.bias.detach().numpy()
-    np.savez(folder / "classifier.npz", weight=weight, bias=bias)
+    if family == "ModernBert":  # whose tokenizer has no other file
+        tokenizers.BertWordPieceTokenizer({word: index for index, word in enumerate(words)}).save(
+            str(folder / "checkpoint" / "tokenizer.json")
+        )
+    options = {f"{word[1:-1].lower()}_token": word for word in words[:5]} | {"tokenizer_class": "BertTokenizer"}
+    (folder / "checkpoint" / "tokenizer_config.json").write_text(json.dumps(options), encoding="utf-8")
+    if family == "Bert":
+        weight, bias = model.classifier.weight.detach().numpy(), model.classifier.bias.detach().numpy()
+        np.savez(folder / "classifier.npz", weight=weight, bias=bias)
+
+
+def longest(folder: Path) -> int:
+    """Tokens that a sequence may have."""
+    return int(transformers.AutoConfig.from_pretrained(folder / "checkpoint").max_position_embeddings)
+
+
+def loaded(folder: Path, attention: str, **options: Any) -> Any:
+    """The checkpoint by transformers; attention in one operation where the family has it so."""
+    config = transformers.AutoConfig.from_pretrained(folder / "checkpoint")
+    if config.model_type not in ("deberta-v2", "mpnet"):
+        options["attn_implementation"] = attention
+    return transformers.AutoModelForSequenceClassification.from_pretrained(folder / "checkpoint", **options).eval()
 
 
 def bertha_file(folder: Path, precision: str) -> Path:
@@ -78,12 +123,12 @@ def calibration() -> list[dict[str, np.ndarray]]:
 
 def exportable(folder: Path) -> tuple[Logits, tuple[torch.Tensor, torch.Tensor]]:
     """The model with attention in plain operations, which the fusions of ONNX Runtime and OpenVINO know; an example."""
-    model = transformers.BertForSequenceClassification.from_pretrained(folder / "checkpoint", attn_implementation="eager")
+    model = loaded(folder, "eager")
     ids = torch.ones(2, 16, dtype=torch.long)
     return Logits(model), (ids, torch.ones_like(ids))
 
 
-def onnx(folder: Path, shape: str) -> None:
+def onnx(folder: Path) -> None:
     """The exported graph, and that with ONNX Runtime's fusions for BERT."""
     model, example = exportable(folder)
     axes = {name: {0: "batch", 1: "length"} for name in ("input_ids", "attention_mask")}
@@ -92,8 +137,9 @@ def onnx(folder: Path, shape: str) -> None:
 
     from onnxruntime.transformers import optimizer
 
-    _, hidden, heads, _ = SHAPES[shape]
-    optimizer.optimize_model(path, "bert", num_heads=heads, hidden_size=hidden).save_model_to_file(str(folder / "fused.onnx"))
+    config = transformers.AutoConfig.from_pretrained(folder / "checkpoint")
+    sizes = {"num_heads": config.num_attention_heads, "hidden_size": config.hidden_size}
+    optimizer.optimize_model(path, "bert", **sizes).save_model_to_file(str(folder / "fused.onnx"))
 
 
 def onnx_int8(folder: Path) -> None:
@@ -139,7 +185,7 @@ def openvino(folder: Path) -> None:
     """From PyTorch directly, with the attention operation that PyTorch has."""
     import openvino as ov
 
-    model = transformers.BertForSequenceClassification.from_pretrained(folder / "checkpoint", attn_implementation="sdpa")
+    model = loaded(folder, "sdpa")
     ids = torch.ones(2, 16, dtype=torch.long)
     example = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     found = ov.convert_model(Logits(model), example_input=example, input=[("input_ids", [-1, -1]), ("attention_mask", [-1, -1])])
@@ -173,7 +219,9 @@ def make(folder: Path, shape: str, precisions: list[str]) -> None:
     warnings.filterwarnings("ignore")  # of the exporters, about Python's values in a trace
     checkpoint(folder, shape)
     bertha(folder)
-    makers: list[Callable[[], None]] = [lambda: onnx(folder, shape), lambda: openvino(folder), lambda: ctranslate2(folder)]
+    makers: list[Callable[[], None]] = [lambda: onnx(folder), lambda: openvino(folder)]
+    if SHAPES[shape].family == "Bert":  # of these CTranslate2 has no other
+        makers.append(lambda: ctranslate2(folder))
     if "int8" in precisions:
         makers += [lambda: onnx_int8(folder), lambda: openvino_int8(folder)]
     for maker in makers:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times bertha against PyTorch, ONNX Runtime, OpenVINO and CTranslate2: `python3 tools/bench/peers.py build/bertha`.
 
-A BERT with random weights is made in the format of each engine. All run the same token ids, from ids to logits, each in a
+A model with random weights is made in the format of each engine. All run the same token ids, from ids to logits, each in a
 process of its own that stays for the whole run, in turn: every engine has one turn at every workload in every round.
 Workloads are batch x length, and
 
@@ -54,6 +54,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--tune", action="store_true", help="find the best settings of each peer first")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="use those that an earlier run with --tune put into FILE")
+    parser.add_argument("--models", type=Path, metavar="FOLDER", help="make the models there, and take those that are")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where everything goes that was measured")
     return parser.parse_args()
 
@@ -136,12 +137,16 @@ def main() -> int:
     print(f"{cpu()}, {os.cpu_count()} CPUs, {datetime.date.today()}" + (f", kept to {options.isa}" if options.isa else ""))
     results: list[dict[str, Any]] = []
     for shape in options.shape:
-        with tempfile.TemporaryDirectory() as name:
-            models.make(Path(name), shape, options.precision)
-            references = reference(Path(name), workloads)
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = (options.models or Path(temporary)) / shape
+            if not folder.exists():
+                folder.mkdir(parents=True)
+                models.make(folder, shape, options.precision)
+            fitting = [each for each in workloads if max(map(len, each.sequences)) <= models.longest(folder)]
+            references = reference(folder, fitting)
             for precision in options.precision:
                 for threads in options.threads:
-                    found = measure(Group(Path(name), shape, precision, threads, options.isa), options, workloads, references)
+                    found = measure(Group(folder, shape, precision, threads, options.isa), options, fitting, references)
                     if not found:
                         continue
                     print("\n" + table(found), flush=True)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FULL = {"1x16": (1, 16), "1x128": (1, 128), "1x384": (1, 384), "8x128": (8, 128), "32x128": (32, 128)}  # batch x length
+LENGTHS = {"1": (16, 128, 384, 512, 4096), "8": (128,), "32": (128,)}  # by batch
+FULL = {f"{batch}x{length}": (int(batch), length) for batch, lengths in LENGTHS.items() for length in lengths}
 MIXED = {"mixed": False, "sorted": True}  # whether peers get their batches sorted by length
 NAMES = [*FULL, *MIXED]
 BATCH = 32  # of peers, where lengths are mixed

@@ -1,4 +1,4 @@
-"""PyTorch, by transformers' own BERT."""
+"""PyTorch, by transformers' own classes."""
 
 from pathlib import Path
 from typing import Any
@@ -27,16 +27,14 @@ class PyTorch(Peer):
         ]
 
     def __init__(self, folder: Path, precision: str, threads: int, settings: Settings):
+        import models
         import torch
-        import transformers
 
         if precision == "int8":
             raise Unavailable(f"{self.name} has no int8 encoder that its documentation still recommends")
         self.torch = torch
         torch.set_num_threads(threads)
-        model = transformers.BertForSequenceClassification.from_pretrained(
-            folder / "checkpoint", dtype=getattr(torch, precision), attn_implementation=settings["attention"]
-        ).eval()
+        model = models.loaded(folder, settings["attention"], dtype=getattr(torch, precision))
         if settings["compile"] != "no":
             import torch._inductor.config
 
