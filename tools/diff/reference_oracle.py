@@ -51,9 +51,40 @@ def albert(head, **more):
     return getattr(transformers, f"AlbertFor{head}")(config)
 
 
+def mpnet():
+    """sentence-transformers/all-mpnet-base-v2, with 3 labels."""
+    config = transformers.MPNetConfig(max_position_embeddings=514, layer_norm_eps=1e-5, initializer_range=0.04,
+                                      **labels(FINBERT), **BERT_BASE)
+    return transformers.MPNetForSequenceClassification(config)
+
+
+def deberta():
+    """microsoft/deberta-v3-base, with 7 labels of tokens."""
+    config = transformers.DebertaV2Config(
+        vocab_size=128100, relative_attention=True, position_buckets=256, norm_rel_ebd="layer_norm", share_att_key=True,
+        pos_att_type=["p2c", "c2p"], position_biased_input=False, type_vocab_size=0, initializer_range=0.04,
+        **labels(TURKISH), **BERT_BASE)
+    return transformers.DebertaV2ForTokenClassification(config)
+
+
+def modernbert():
+    """answerdotai/ModernBERT-base, with 3 labels."""
+    return transformers.ModernBertForSequenceClassification(transformers.ModernBertConfig(
+        pad_token_id=1, bos_token_id=0, cls_token_id=0, eos_token_id=2, sep_token_id=2, initializer_range=0.04,
+        **labels(FINBERT)))
+
+
+def nomic():
+    """nomic-ai/nomic-embed-text-v1.5, with 3 labels."""
+    config = transformers.NomicBertConfig(vocab_size=30528, max_position_embeddings=8192, initializer_range=0.04,
+                                          **labels(FINBERT), **BERT_BASE)
+    return transformers.NomicBertForSequenceClassification(config)
+
+
 def spread_head(model):
     """Scales the head so that its logits differ as a trained model's do."""
     head = model.classifier if hasattr(model, "classifier") else model.qa_outputs
+    head = getattr(head, "out_proj", head)
     ids = torch.randint(1000, 20000, (16, 64), generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
         output = model(ids)
@@ -96,6 +127,49 @@ def save_albert(model, folder):
     (folder / "tokenizer_config.json").write_text('{"model_max_length": 512}')
 
 
+def save_mpnet(model, folder):
+    """MPNet's special tokens around the words of BERT."""
+    model.save_pretrained(folder)
+    words = (folder / "vocab.txt").read_text(encoding="utf-8")
+    (folder / "vocab.txt").write_text("<s>\n<pad>\n</s>\n<unk>\n" + words.rstrip("\n") + "\n<mask>\n", encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(
+        '{"do_lower_case": true, "model_max_length": 512, "tokenizer_class": "MPNetTokenizer"}')
+
+
+def save_deberta(model, folder):
+    """A SentencePiece model under the name that the family has for it."""
+    model.save_pretrained(folder)
+    (folder / "spiece.model").rename(folder / "spm.model")
+    (folder / "tokenizer_config.json").write_text(
+        '{"model_max_length": 512, "tokenizer_class": "DebertaV2Tokenizer", "unk_token": "<unk>", "pad_token": "<pad>"}')
+
+
+def save_modernbert(model, folder):
+    """A tokenizer.json: byte-level BPE in BERT's template."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+    model.save_pretrained(folder)
+    tokens = {"cls": "<s>", "pad": "<pad>", "sep": "</s>", "unk": "<unk>"}
+    engine = Tokenizer(models.BPE.from_file(str(folder / "vocab.json"), str(folder / "merges.txt")))
+    engine.normalizer = normalizers.NFC()
+    engine.pre_tokenizer, engine.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    engine.add_special_tokens([*tokens.values(), AddedToken("<mask>", lstrip=True, special=True)])
+    engine.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    engine.save(str(folder / "tokenizer.json"))
+    options = {f"{name}_token": token for name, token in {**tokens, "mask": "<mask>"}.items()}
+    (folder / "tokenizer_config.json").write_text(json.dumps(
+        {**options, "model_max_length": 8192, "tokenizer_class": "PreTrainedTokenizerFast",
+         "model_input_names": ["input_ids", "attention_mask"]}))
+
+
+def save_nomic(model, folder):
+    """BERT's tokenizer for longer texts."""
+    model.save_pretrained(folder)
+    (folder / "tokenizer_config.json").write_text(
+        '{"do_lower_case": true, "model_max_length": 8192, "tokenizer_class": "BertTokenizer"}')
+
+
 USES = {  # how to make it, how to save it, the files of its vocabulary, the task of its pipeline
     "finbert": (finbert, save_finbert, ["vocab.txt"], "text-classification"),
     "turkish": (turkish, save_turkish, ["vocab.txt"], "ner"),
@@ -104,7 +178,12 @@ USES = {  # how to make it, how to save it, the files of its vocabulary, the tas
                         "text-classification"),
     "albert-ner": (lambda: albert("TokenClassification", **labels(TURKISH)), save_albert, ["spiece.model"], "ner"),
     "albert-qa": (lambda: albert("QuestionAnswering"), save_albert, ["spiece.model"], "question-answering"),
+    "mpnet": (mpnet, save_mpnet, ["vocab.txt"], "text-classification"),
+    "deberta": (deberta, save_deberta, ["spiece.model"], "ner"),
+    "modernbert": (modernbert, save_modernbert, ["vocab.json", "merges.txt"], "text-classification"),
+    "nomic": (nomic, save_nomic, ["vocab.txt"], "text-classification"),
 }
+LONGEST = {"modernbert": 8192, "nomic": 8192}  # tokens; of the others 512
 
 
 def make(use, vocabulary, folder):
@@ -121,14 +200,14 @@ def make(use, vocabulary, folder):
     save(model, folder)
 
 
-def fitting(tokenizer, item):
+def fitting(tokenizer, item, longest):
     """The item with its last text halved until it fits the model: what the logits are compared on."""
     key = "context" if "context" in item else "text"
     texts = {"text": item.get("question", item.get("text"))}
     if key == "context":
         texts["text_pair"] = item["context"]
     last = list(texts)[-1]
-    while len(tokenizer(**texts)["input_ids"]) > 512:
+    while len(tokenizer(**texts)["input_ids"]) > longest:
         texts[last] = texts[last][: len(texts[last]) // 2]
     return texts
 
@@ -144,7 +223,7 @@ def logits_of(model, tokenizer, texts):
 
 def answer(use, folder):
     """A line for each line of standard input: what the pipeline says, and logits with the texts they are of."""
-    task = USES[use][3]
+    task, longest = USES[use][3], LONGEST.get(use, 512)
     # Without a tokenizer.json both versions make the fast tokenizer of the vocabulary's files.
     run = transformers.pipeline(task, model=str(folder), tokenizer=str(folder), device="cpu", dtype=torch.float32)
     for line in sys.stdin:
@@ -154,10 +233,10 @@ def answer(use, folder):
         elif task == "ner":
             found = run(item["text"])
         else:
-            found = run(item["text"], top_k=None)
+            found = run(item["text"], top_k=None, truncation=True, max_length=longest)
         found = found if isinstance(found, list) else [found]
         found = [{key: value.item() if hasattr(value, "item") else value for key, value in each.items()} for each in found]
-        texts = fitting(run.tokenizer, item)
+        texts = fitting(run.tokenizer, item, longest)
         print(json.dumps({"found": found, "texts": texts, "logits": logits_of(run.model, run.tokenizer, texts)}))
 
 

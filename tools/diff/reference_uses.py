@@ -3,15 +3,18 @@
 
     python3 tools/diff/reference_uses.py PROGRAM TEXTS --finbert FOLDER --turkish FOLDER --squad FOLDER
         --albert-classify FOLDER --albert-ner FOLDER --albert-qa FOLDER
+        --mpnet FOLDER --deberta FOLDER --modernbert FOLDER --nomic FOLDER
         [--python PYTHON] [--qa-python PYTHON] [--count N] [--keep FOLDER]
 
 They have the shape and the files of ProsusAI/finbert, savasy/bert-base-turkish-ner-cased, deepset/roberta-base-squad2 and
 albert/albert-base-v2 with three heads, and random weights. The FOLDERs hold the vocabularies: vocab.txt of
 bert-base-uncased, vocab.txt of dbmdz/bert-base-turkish-cased, vocab.json and merges.txt of roberta-base, spiece.model of
-albert-base-v2, which transformers 4 reads with sentencepiece and protobuf only. TEXTS is any text, a text a line. --python has
+albert-base-v2, which transformers 4 reads with sentencepiece and protobuf only. The last four have the shape of
+all-mpnet-base-v2, deberta-v3-base, ModernBERT-base and nomic-embed-text-v1.5, with labels of texts or (deberta) of tokens, and
+the vocabularies of bert-base-uncased, albert-base-v2, roberta-base and bert-base-uncased. TEXTS is any text, a text a line. --python has
 torch and transformers 5, --qa-python torch and transformers 4.57.6, the last version line that answers questions.
 
-For each use N texts (200), or a quarter as many pairs of a question and a context of 20 to 2,000 words: compared are
+For each use N texts (200; of the last four from 3 to 2,000 tokens, and one of the longest that they take), or a quarter as many pairs of a question and a context of 20 to 2,000 words: compared are
 logits, labels, entities and answers. Prints a JSON line for each use. Exit status 1 if anything differs.
 """
 
@@ -27,6 +30,8 @@ HERE = Path(__file__).resolve().parent
 CLASSIFY, NER, QA = ["classify", "--top-k", "all"], ["ner"], ["qa", "--top-k", "3"]
 COMMANDS = {"finbert": CLASSIFY, "turkish": NER, "squad": QA,
             "albert-classify": CLASSIFY, "albert-ner": NER, "albert-qa": QA}
+LONG = {"mpnet": 512, "deberta": 512, "modernbert": 8192, "nomic": 8192}  # tokens that they take
+COMMANDS |= {use: [*CLASSIFY, "--truncation"] for use in LONG} | {"deberta": [*NER, "--truncation"]}
 SCORE = 1e-4  # what bertha promises of scores
 LOGIT = 2e-4  # and of logits, times max(1, abs logit)
 TIE = 1e-5  # answers whose scores are nearer than this may come in either order
@@ -37,6 +42,11 @@ def texts_for(use, lines, count):
     """The items of one use, as the program reads them."""
     rng = random.Random(use)
     lines = [line for line in lines if line.strip()]
+    if use in LONG:
+        text = " ".join(rng.sample(lines, len(lines)))
+        sizes = [4 * round(3 * (2000 / 3) ** (i / (count - 2))) for i in range(count - 1)] + [6 * LONG[use]]  # characters
+        starts = [rng.randrange(len(text) - size) for size in sizes]
+        return [{"text": text[start : start + size]} for start, size in zip(starts, sizes)]
     if COMMANDS[use] is not QA:
         return [{"text": line[:400]} for line in rng.choices(lines, k=count)]
     words = [word for line in rng.sample(lines, len(lines)) for word in line.split(" ")]
