@@ -136,13 +136,14 @@ def same_if(head: str, found: list[Json]) -> list[Any]:
 def stored(model: Any, file: Path) -> Any:
     """The model with the weights that a file of another precision stands for."""
     raw = model.config.to_dict()
-    state = reference_state(file, family_of(raw, file), raw)
+    family = family_of(raw, file)
+    state = reference_state(file, family, raw)
     state = {name: torch.from_numpy(values.copy()) for name, values in state.items()}
     missing, unexpected = model.load_state_dict(state, strict=False)
-    not_there = ("position_ids", "pooler") + (LEFT_OUT if FAMILIES[model.config.model_type].disentangled else ())
+    not_there = ("position_ids", "pooler") + (LEFT_OUT if family.disentangled else ())
     left = [name for name in missing if not any(part in name for part in not_there)]
     if left or unexpected:
         raise ValueError(f"{file}: weights missing {left}, not expected {unexpected}")
-    if FAMILIES[model.config.model_type].disentangled:
+    if family.disentangled:
         take_relative_tables(model, file)
     return model

@@ -78,6 +78,7 @@ class SelfAttention {
     team.chunk().context.matrix(size.rows, hidden_size());
     for (ThreadMemory& memory : team.members(num_attention_heads_)) {
       memory.query_key_value.matrix(size.rows, 3 * padded_head_size_);
+      positions_->reserve(memory);
       memory.attention.reserve(kernels::attention_scratch(size.longest, head_size_, positions_->relative_rows()));
     }
     query_key_value_.reserve(team, size.rows, num_attention_heads_);
@@ -128,7 +129,7 @@ class SelfAttention {
                                           kernels::attention_scratch(length, head_size_, positions_->relative_rows())),
                                       .fine = fine_,
                                       .window = sight.window};
-      positions_->prepare({stored_layer_, attention_head, sight.rotary}, query, attention);
+      positions_->prepare({stored_layer_, attention_head, sight.rotary}, query, attention, memory);
       P::attend(query_key_value_.weight(), attention_head, attention);
     }
   }

@@ -52,12 +52,6 @@ class EmbeddingTable {
   const std::int8_t* quantised() const { return quantised_.data(); }
   const float* scale() const { return scale_.data(); }
 
-  /// The rows in float32 [V, E']: where the file has them, or made of what it has.
-  Weights<float> float32_rows(std::size_t rows, std::size_t size) const {
-    if (dtype_ == DType::f32) return values_;
-    return Weights<float>(dtype_ == DType::bf16 ? widened_rows(rows, size) : dequantised_rows(rows, size));
-  }
-
  private:
   void quantise(const float* values, std::size_t rows, std::size_t size) {
     const std::size_t stride = detail::table_stride<std::int8_t>(size);
@@ -91,14 +85,6 @@ class EmbeddingTable {
     AlignedBuffer<float> values(rows * to);
     for (std::size_t r = 0; r < rows; ++r)
       for (std::size_t i = 0; i < to; ++i) values.data()[r * to + i] = widened(rounded_.data()[r * from + i]);
-    return values;
-  }
-  AlignedBuffer<float> dequantised_rows(std::size_t rows, std::size_t size) const {
-    const std::size_t from = detail::table_stride<std::int8_t>(size), to = detail::table_stride<float>(size);
-    AlignedBuffer<float> values(rows * to);
-    for (std::size_t r = 0; r < rows; ++r)
-      for (std::size_t i = 0; i < to; ++i)
-        values.data()[r * to + i] = static_cast<float>(quantised_.data()[r * from + i]) * scale_.data()[r];
     return values;
   }
 

@@ -32,20 +32,31 @@ class PositionTables {
   struct Reader {
     std::size_t stored_layer, attention_head, rotary;
   };
+  /// Memory for `prepare`: then it doesn't allocate.
+  void reserve(ThreadMemory& memory) const {
+    if (widens_) memory.relative.reserve(2 * relative_rows_ * head_stride_);
+  }
   /// Says what `attention` reads of these tables, and turns its queries, from `query` on, and the keys behind each by
-  /// the angles of their places, where the scheme has angles.
-  void prepare(const Reader& reader, float* query, kernels::Attention& attention) const;
+  /// the angles of their places, where the scheme has angles. What the file has in another precision than float32 is
+  /// widened in `memory`, as far as the sequence reaches.
+  void prepare(const Reader& reader, float* query, kernels::Attention& attention, ThreadMemory& memory) const;
 
  private:
   struct Angles {
     Weights<float> cos, sin;  // [P, (D / 2)']
   };
 
+  /// Rows of a table that those of an attention head begin with in it; in `memory` where they are widened.
+  const float* relative(const EmbeddingTable& table, std::size_t first, const kernels::Attention& attention,
+                        float* memory) const;
+
   std::size_t positions_, attention_heads_, bias_stride_, head_stride_, angle_stride_ = 0, relative_rows_ = 0;
   Weights<float> distance_bias_;                     // [A, (2 P - 1)'], or none
   std::vector<Angles> rotary_;                       // or none
   std::vector<std::uint32_t> row_of_distance_;       // 1 - P to P rounded up to 32, less 1; or none
-  Weights<float> relative_keys_, relative_queries_;  // [N A R, D'], or none
+  EmbeddingTable relative_keys_, relative_queries_;  // [N A R, D], or none, as the file has them
+  std::vector<std::uint32_t> row_numbers_;           // 0, 1, 2 and so on, of these tables where they are widened
+  bool widens_ = false, has_relative_keys_ = false, has_relative_queries_ = false;
 };
 
 #if defined(BERTHA_DEFINES_FUNCTIONS)
@@ -95,15 +106,31 @@ BERTHA_FUNCTION PositionTables::PositionTables(WeightFile& file, const ModelConf
   if (config.position_scheme != PositionScheme::disentangled) return;
   relative_rows_ = config.disentangled.rows;
   row_of_distance_ = detail::take_rows_of_distances(file, config.disentangled, positions_);
+  const std::size_t rows = config.stored_layers() * attention_heads_ * relative_rows_;
   const auto take = [&](const char* name) {
-    const std::size_t rows = config.stored_layers() * attention_heads_ * relative_rows_, size = config.head_size();
-    return EmbeddingTable(file, name, rows, size, PrecisionKind::float32).float32_rows(rows, size);
+    EmbeddingTable table(file, name, rows, config.head_size(), PrecisionKind::float32);
+    widens_ = widens_ || table.dtype() != DType::f32;
+    return table;
   };
-  if (config.disentangled.relative_keys) relative_keys_ = take("encoder.relative_keys");
-  if (config.disentangled.relative_queries) relative_queries_ = take("encoder.relative_queries");
+  has_relative_keys_ = config.disentangled.relative_keys;
+  has_relative_queries_ = config.disentangled.relative_queries;
+  if (has_relative_keys_) relative_keys_ = take("encoder.relative_keys");
+  if (has_relative_queries_) relative_queries_ = take("encoder.relative_queries");
+  for (std::size_t i = 0; widens_ && i < rows; ++i) row_numbers_.push_back(static_cast<std::uint32_t>(i));
 }
 
-BERTHA_FUNCTION void PositionTables::prepare(const Reader& reader, float* query, kernels::Attention& attention) const {
+BERTHA_FUNCTION const float* PositionTables::relative(const EmbeddingTable& table, std::size_t first,
+                                                      const kernels::Attention& attention, float* memory) const {
+  if (table.dtype() == DType::f32) return table.values() + first * head_stride_;
+  const std::size_t begin = attention.relative_row[1 - static_cast<std::ptrdiff_t>(attention.length)];
+  const std::size_t end = attention.relative_row[kernels::round_up(attention.length, 32) - 1] + std::size_t{1};
+  const MatrixView<float> rows{memory, relative_rows_, attention.head_size, head_stride_};
+  detail::embed(table, {}, {}, {row_numbers_.data() + first + begin, nullptr, nullptr, rows.middle_rows(begin, end)});
+  return memory;
+}
+
+BERTHA_FUNCTION void PositionTables::prepare(const Reader& reader, float* query, kernels::Attention& attention,
+                                             ThreadMemory& memory) const {
   if (distance_bias_.size() > 0)
     attention.bias = distance_bias_.data() + reader.attention_head * bias_stride_ + positions_ - 1;
   if (!rotary_.empty()) {
@@ -119,10 +146,13 @@ BERTHA_FUNCTION void PositionTables::prepare(const Reader& reader, float* query,
   }
   if (relative_rows_ == 0) return;
   const std::size_t head = reader.stored_layer * attention_heads_ + reader.attention_head;
-  const std::size_t first = head * relative_rows_ * head_stride_;
+  const std::size_t first = head * relative_rows_;
   attention.relative_row = row_of_distance_.data() + positions_ - 1;
-  if (relative_keys_.size() > 0) attention.relative_key = relative_keys_.data() + first;
-  if (relative_queries_.size() > 0) attention.relative_query = relative_queries_.data() + first;
+  reserve(memory);
+  float* widened = memory.relative.data();
+  if (has_relative_keys_) attention.relative_key = relative(relative_keys_, first, attention, widened);
+  if (has_relative_queries_)
+    attention.relative_query = relative(relative_queries_, first, attention, widened + relative_rows_ * head_stride_);
   attention.relative_stride = head_stride_;
 }
 

@@ -51,6 +51,7 @@ struct ChunkMemory {
 struct ThreadMemory {
   AlignedBuffer<float> query_key_value;  // [rows, 3 D'] of one attention head
   AlignedBuffer<std::byte> attention;    // kernels::attention_scratch
+  AlignedBuffer<float> relative;         // [2, R, D'], where PositionTables widens relative keys and queries
   AlignedBuffer<bf16> split_panels;      // panels that are split for one product
   AlignedBuffer<std::byte> product;      // kernels::product_scratch
   AlignedBuffer<float> sums;             // kernels::product_sums
