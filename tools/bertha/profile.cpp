@@ -54,16 +54,19 @@ bool nearer(std::size_t size, std::size_t to, std::size_t than) {
 
 /// By what distinguishes the linear layers of one model: a residual is added to two of them, which differ in the number
 /// of inputs (rounded up in some precisions: where both become the same, both count as `output`); an activation follows
-/// one, and perhaps the head's.
+/// one, and perhaps the head's. Of a gated network the factors come first, in parts of another size than an attention
+/// head.
 template <class Gemm>
 Stage stage_of_product(const Gemm& args) {
   const bertha::ModelConfig& config = notes.config;
+  if (args.gated) return kIntermediate;
   if (args.residual) return nearer(args.k, config.intermediate_size, config.hidden_size) ? kOutput : kAttentionOutput;
   if (args.activation == config.hidden_act) return kIntermediate;
   const std::size_t width = 3 * bertha::kernels::padded(config.head_size());
   if (args.activation != bertha::Activation::none) return kHead;
   if (nearer(args.k, config.embedding_size, config.hidden_size)) return kEmbeddings;
-  return args.n_panels * 16 % width == 0 ? kQueryKeyValue : kHead;
+  if (args.n_panels * 16 == width) return kQueryKeyValue;
+  return config.gating && args.rows > 1 ? kIntermediate : kHead;
 }
 
 /// The stage of a kernel's operands, and the floating-point (or integer) operations of their products.
@@ -73,6 +76,8 @@ std::pair<Stage, std::uint64_t> describe(const Operands& args, const Rest&...) {
     return {stage_of_product(args), std::uint64_t{2} * args.rows * args.k * args.n_panels * 16};
   else if constexpr (requires { args.query; })
     return {kAttention, std::uint64_t{4} * args.length * args.length * args.head_size};
+  else if constexpr (requires { args.angle_stride; })
+    return {kAttention, 0};
   else if constexpr (requires { args.word; })
     return {kEmbeddings, 0};
   else if constexpr (requires { args.gamma; })

@@ -104,9 +104,7 @@ struct NumbersOfDistances {
   const float* by_key;
   const std::uint32_t* row_of;  // of these distances
   std::size_t last;             // more are not read
-  BERTHA_LANE_INLINE F32x16 operator()(std::size_t u) const {
-    return load(by_key + row_of[smaller(u, last)] * kLanes);
-  }
+  BERTHA_LANE_INLINE F32x16 operator()(std::size_t u) const { return load(by_key + row_of[smaller(u, last)] * kLanes); }
 };
 struct TurnedRows {
   const F32x16* rows;
