@@ -138,6 +138,8 @@ constexpr const char* kGoldens[] = {
     "jina_bert_int8",
     "masked_jina_bert",
     "deberta_1_answers",
+    "deberta_1_bfloat16",
+    "deberta_1_int8",
     "deberta_1_classify",
     "deberta_1_entities",
     "masked_deberta_1",

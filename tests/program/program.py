@@ -26,7 +26,7 @@ WITH_SELF_TEST = {"classify_two", "classify_int8", "entities", "entities_int8", 
     "deberta_answers", "deberta_classify", "ernie_classify", "ernie_int8", "masked_ernie", "masked_megatron",
     "masked_prelayernorm", "megatron_classify", "prelayernorm_classify", "prelayernorm_int8",
     "jina_bert_classify", "jina_bert_int8",
-    "deberta_1_answers", "deberta_1_classify", "masked_deberta_1", "gte_bfloat16", "jina_bert_bfloat16", "nomic_bfloat16"}
+    "deberta_1_answers", "deberta_1_bfloat16", "deberta_1_classify", "deberta_1_int8", "masked_deberta_1", "gte_bfloat16", "jina_bert_bfloat16", "nomic_bfloat16"}
 CLASSIFIER, TAGGER, ASKER = (str(MODELS / f"{name}.safetensors") for name in ("classify_two", "entities", "answers"))
 THREE_LABELS = str(MODELS / "classify_multi_label.safetensors")
 # Turkish letters (two bytes each) and an emoji (four bytes, two UTF-16 units).

@@ -1,4 +1,4 @@
-"""DeBERTa-v2 as a model file of another precision stands for it: with the relative keys and queries that the file has, which
+"""DeBERTa, both versions, as a model file of another precision stands for it: with the relative keys and queries that the file has, which
 the converter rounds itself, not the layers that it makes them of."""
 
 from pathlib import Path
@@ -9,7 +9,7 @@ import torch
 from bertha_convert.container import read_tensors
 from bertha_convert.unpack import read_metadata, relative_tables
 
-LEFT_OUT = ("rel_embeddings.", "encoder.LayerNorm.", "pos_key_proj.", "pos_query_proj.")  # that nothing reads then
+LEFT_OUT = ("rel_embeddings.", "encoder.LayerNorm.", "pos_key_proj.", "pos_query_proj.", "pos_proj.", "pos_q_proj.")  # that nothing reads then
 
 
 def _rounded(x: torch.Tensor) -> torch.Tensor:
@@ -17,11 +17,21 @@ def _rounded(x: torch.Tensor) -> torch.Tensor:
     return x.bfloat16().to(x.dtype)
 
 
+def _projected(attention: Any, hidden: torch.Tensor) -> list[torch.Tensor]:
+    """Queries, keys and values [heads, tokens, size]; of the first version's one layer, whose biases are of two of them."""
+    heads = attention.num_attention_heads
+    if hasattr(attention, "in_proj"):
+        query, key, value = attention.in_proj(hidden)[0].unflatten(-1, (heads, -1)).transpose(0, 1).chunk(3, dim=-1)
+        biases = (each.view(heads, 1, -1) for each in (attention.q_bias, attention.v_bias))
+        return [query + next(biases), key, value + next(biases)]
+    layers = (attention.query_proj, attention.key_proj, attention.value_proj)
+    return [layer(hidden)[0].unflatten(-1, (heads, -1)).transpose(0, 1) for layer in layers]
+
+
 def _forward(attention: Any, hidden: torch.Tensor, mask: torch.Tensor, *_: Any, **__: Any) -> tuple[torch.Tensor, None]:
     """DisentangledSelfAttention's, of relative keys and queries [heads, rows, size] that are there, queries scaled."""
     heads, operand = attention.num_attention_heads, attention.operand
-    layers = (attention.query_proj, attention.key_proj, attention.value_proj)
-    query, key, value = (layer(hidden)[0].unflatten(-1, (heads, -1)).transpose(0, 1) for layer in layers)
+    query, key, value = _projected(attention, hidden)
     query, key = operand(query * attention.scale), operand(key)
     scores = query @ key.transpose(-2, -1)  # [heads, queries, keys]
     places = torch.arange(hidden.shape[1])

@@ -348,6 +348,8 @@ MODELS = (
         **deberta("p2c", position_biased_input=True, type_vocab_size=2, max_relative_positions=9),
     ),
     Tiny("deberta_1_answers", QUESTION, 1, 32, 4, 40, selftest=True, **deberta("c2p", max_relative_positions=300)),
+    Tiny("deberta_1_int8", TOKEN, 2, 32, 2, 48, labels=BIO, seed=2, precision="int8", selftest=True, **deberta("c2p", "p2c")),
+    Tiny("deberta_1_bfloat16", TOKEN, 2, 28, 2, 40, labels=BIO, seed=3, **BFLOAT16, **deberta("c2p", "p2c")),
     Tiny("masked_deberta_1", MASKED, 1, 28, 2, 40, selftest=True, **deberta("p2c", "c2p")),
     Tiny("deberta_int8", TOKEN, 2, 36, 3, 52, labels=BIO, seed=4, precision="int8", selftest=True, **deberta_v2("c2p", "p2c")),
     Tiny(
