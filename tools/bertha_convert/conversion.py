@@ -13,7 +13,7 @@ from . import FORMAT, VERSION, canonical, config as model_config, container, lay
 from . import adapter as lora, disentangled, rotary, sentence_transformers, task_adapters, tokenizer
 from .checkpoint import has_unread_weights, is_read_by_others, no_weights, other_files, read_checkpoint, weight_files
 from .errors import NOTHING, fail
-from .families import EMBEDDING, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, Family, Head
+from .families import EMBEDDING, MASKED, NEXT_SENTENCE, QUESTION, SAVED, SEQUENCE, Family, Head
 from .load_report import some
 from .source import AnyTensor, read_optional_json, sha256
 
@@ -132,6 +132,18 @@ def _transform(raw: Json, head: Head, config: Json, has_bias: bool, path: Path) 
     return {"token_layers": layers} if mode is None else {"pooling": {"modes": [mode], "layers": layers}}
 
 
+def _as_saved(family: Family, layers: Layers, stored: dict[str, AnyTensor]) -> tuple[Family, Layers]:
+    """The family and its layers by the names that the weights have: transformers saves some as they were published first."""
+    saved = SAVED.get(family.model_type, family)
+    begin = f"{saved.names.layers}."
+    found = {canonical.reference_name(name, family) for name in stored}
+    if saved is family or not any(name.startswith(begin) for name in found):
+        return family, layers
+    names = [begin + name.removeprefix(f"{family.names.layers}.") for name in layers.names]
+    masked = saved.masked if f"{saved.masked.norm}.weight" in found else family.masked
+    return family._replace(names=saved.names, masked=masked), layers._replace(names=names)
+
+
 def _masked_activation(raw: Json, family: Family, config: Json, folder: Path) -> str:
     """The activation of a masked-lm head."""
     activation = family.masked.activation or config["hidden_act"]
@@ -232,6 +244,7 @@ def _model_parts(
         stored, weights = lora.merge(adapter, stored, family), weights + adapter.files()
     bucket_rows = model_config.bucket_rows(raw, family, path)
     tie = raw.get("tie_word_embeddings", True) is not False
+    family, layers = _as_saved(family, layers, stored)
     *made, relative = layers
     task_rows = model_config.task_rows(raw, family, path)
     encoder = canonical.convert(stored, family, config, *made, folder, options.keep, bucket_rows, tie, relative, task_rows)

@@ -644,6 +644,12 @@ PUBLISHED = (  # folders whose config.json has that key with that value, or any,
     ("xlm-roberta", "use_flash_attn", ANY, XLM_ROBERTA_FLASH),
 )
 
+SAVED = {  # transformers gives tensors these families' names when it saves them, beside a config.json of its own
+    "nomic_bert": NOMIC_BERT_PUBLISHED,
+    "gte": GTE_PUBLISHED,
+    "jina_embeddings_v3": JINA_V3_PUBLISHED,
+}
+
 
 def unwrapped(name: str, own: str = "") -> tuple[str, set[str]]:
     """A tensor's name without what training puts into it, and those words; `own` is the family's prefix."""
