@@ -36,7 +36,7 @@ def make_deberta_folder(folder: Path, rng: random.Random) -> None:
         text = path.read_text(encoding="utf-8").replace("RobertaTokenizer", "DebertaTokenizer")
         for old, new in DEBERTA.items():
             text = text.replace(old, new)
-        path.write_text(text, encoding="utf-8", newline="")
+        path.write_bytes(text.encode())
     byte_folders.write_json(folder / "config.json", {"model_type": "deberta", "vocab_size": 999})
 
 
