@@ -232,13 +232,13 @@ BERTHA_FUNCTION void StepNormalizer::replace_runs(const Step& step, const Charac
 BERTHA_FUNCTION void StepNormalizer::normalize(std::string_view text, std::uint32_t base, Characters& characters,
                                                Characters& after) const {
   using Kind = NormalizerStep::Kind;
-  characters.clear();
-  characters.reserve(utf8::count(text));
+  characters.resize(utf8::count(text));
   bool is_ascii = true;
+  Character* next = characters.data();
   for (std::size_t at = 0; at < text.size();) {
     const auto [code_point, size] = utf8::decode(text, at);
     const auto start = base + static_cast<std::uint32_t>(at);
-    characters.push_back({code_point, {start, start + size}});
+    *next++ = {code_point, {start, start + size}};
     is_ascii = is_ascii && code_point < 0x80;
     at += size;
   }

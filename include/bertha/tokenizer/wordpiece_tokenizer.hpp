@@ -148,7 +148,8 @@ class WordPieceTokenizer {
         if (at < to && byte_at(at) < 0x80) at = std::min(end_of_ascii_word(text_, at), to);
       };
       const std::uint32_t* const borders = memory_->borders.data();
-      while (at < to && text_[at] == ' ') ++at;
+      const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; };
+      while (at < to && is_blank(text_[at])) ++at;
       part.from = static_cast<std::uint32_t>(at);
       part.has_other = false;
       part.border = kPart;
