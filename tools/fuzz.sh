@@ -5,6 +5,7 @@
 #   bash tools/fuzz.sh               60 seconds each
 #   bash tools/fuzz.sh 3600          an hour each, as many at once as there are CPUs
 #   bash tools/fuzz.sh 60 tokenizers
+#   bash tools/fuzz.sh --coverage    no new inputs: the share of lines of its part that those found so far reach
 #
 # Each begins with the inputs of tests/fuzz/seeds, and with what earlier runs have left in build-fuzz/corpus. An input
 # that something is wrong with stays in build-fuzz: `build-fuzz/tests/fuzz/fuzz_NAME FILE` runs it again.
@@ -15,20 +16,32 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
-case $seconds in *[!0-9]* | "") echo "usage: bash tools/fuzz.sh [SECONDS [FUZZER ...]]" && exit 2 ;; esac
+case $seconds in
+  --coverage) ;;
+  *[!0-9]* | "") echo "usage: bash tools/fuzz.sh [SECONDS|--coverage [FUZZER ...]]" && exit 2 ;;
+esac
 fuzzers=("$@")
 [ $# -eq 0 ] && fuzzers=(model_file tokenizers pipelines line_reader)
 
 out=build-fuzz
+corpora=$out/corpus
+flags="-O1 -g1"
+sanitize=address,undefined
+if [ "$seconds" = --coverage ]; then
+  need_packages llvm-14 || exit 1
+  out=build-fuzz-coverage
+  flags="-O1 -fprofile-instr-generate -fcoverage-mapping"
+  sanitize=
+fi
 need_packages clang-14 libclang-rt-14-dev cmake ninja-build nlohmann-json3-dev python3 || exit 1
 cmake -S . -B $out -G Ninja --log-level=WARNING -D CMAKE_CXX_COMPILER=clang++-14 -D CMAKE_BUILD_TYPE=Debug \
-  -D CMAKE_CXX_FLAGS_DEBUG="-O1 -g1" -D BERTHA_SANITIZE=address,undefined -D BERTHA_BUILD_FUZZERS=ON \
+  -D CMAKE_CXX_FLAGS_DEBUG="$flags" -D BERTHA_SANITIZE=$sanitize -D BERTHA_BUILD_FUZZERS=ON \
   -D BERTHA_BUILD_TOOLS=OFF -D BERTHA_BUILD_EXAMPLES=OFF -D BERTHA_INSTALL=OFF >/dev/null || exit 1
 cmake --build $out -j "$(nproc)" --target "${fuzzers[@]/#/fuzz_}" || exit 1
 
 # fuzz NAME: one line of what it did, or all that it said and status 1.
 fuzz() {
-  local corpus=$out/corpus/$1 log=$out/$1.log
+  local corpus=$corpora/$1 log=$out/$1.log
   python3 tests/fuzz/seeds.py unpack "tests/fuzz/seeds/$1.txt" "$corpus" || return 1
   if "$out/tests/fuzz/fuzz_$1" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=4096 -entropic=0 \
     -print_final_stats=1 -artifact_prefix="$out/$1-" "$corpus" >"$log" 2>&1; then
@@ -39,6 +52,40 @@ fuzz() {
     return 1
   fi
 }
+
+# part FUZZER: the sources that it is to reach.
+part() {
+  case $1 in
+    model_file) echo include/bertha/file ;;
+    tokenizers) echo include/bertha/tokenizer ;;
+    pipelines) echo include/bertha/pipelines include/bertha/heads ;;
+    line_reader) echo tools/bertha ;;
+  esac
+}
+
+# cover NAME: the share of lines that its inputs reach, of each source and of all.
+cover() {
+  local corpus=$corpora/$1 sources
+  python3 tests/fuzz/seeds.py unpack "tests/fuzz/seeds/$1.txt" "$corpus" || return 1
+  LLVM_PROFILE_FILE=$out/$1.profraw "$out/tests/fuzz/fuzz_$1" -runs=0 -timeout=20 "$corpus" >"$out/$1.log" 2>&1 || return 1
+  llvm-profdata-14 merge -sparse "$out/$1.profraw" -o "$out/$1.profdata" || return 1
+  read -ra sources < <(part "$1")
+  printf '\n%s: lines of %s\n' "$1" "${sources[*]}"
+  llvm-cov-14 export -summary-only -instr-profile "$out/$1.profdata" "$out/tests/fuzz/fuzz_$1" "${sources[@]/#/$PWD/}" |
+    python3 -c '
+import json, os, sys
+found = json.load(sys.stdin)["data"][0]
+for one in found["files"]:
+    lines = one["summary"]["lines"]
+    print("%6.1f %% of %4d  %s" % (lines["percent"], lines["count"], os.path.relpath(one["filename"])))
+lines = found["totals"]["lines"]
+print("%6.1f %% of %4d  in all" % (lines["percent"], lines["count"]))'
+}
+
+if [ "$seconds" = --coverage ]; then
+  for name in "${fuzzers[@]}"; do cover "$name" || exit 1; done
+  exit
+fi
 
 passed=0
 failed=0

@@ -82,9 +82,9 @@ BERTHA_FUNCTION void check_logits(const std::string& file, std::size_t index, st
   for (std::size_t j = 0; j < expected.size(); ++j) {
     const float bound = bfloat16 ? largest / 16.0f : 2e-4f * std::max(least, std::fabs(expected[j]));
     if (!(std::fabs(expected[j] - found[j]) <= bound))
-      self_test_failed(
-          file, index,
-          concat({"logit ", j, " is ", shown(found[j]), ", expected ", shown(expected[j]), " within ", shown(bound)}));
+      self_test_failed(file, index,
+                       concat({"logit ", j, " is ", shown(double{found[j]}), ", expected ", shown(double{expected[j]}),
+                               " within ", shown(double{bound})}));
   }
 }
 
