@@ -96,7 +96,12 @@ def sizes(config: Config, family: Family, path: Path) -> Config:
     if result["hidden_size"] % result["num_attention_heads"] != 0:
         got = f"{result['hidden_size']} / {result['num_attention_heads']}"
         raise fail("hidden_size is no multiple of num_attention_heads", where=path, got=got)
-    head_size = result["hidden_size"] // result["num_attention_heads"]
+    return result
+
+
+def check_sizes(config: Config, family: Family, sizes: Config, path: Path) -> None:
+    """Refuses sizes, checked one by one, that the family's layers would have other shapes with than bertha runs."""
+    head_size = sizes["hidden_size"] // sizes["num_attention_heads"]
     if family.angles and config.get("head_dim") not in (None, head_size):
         raise fail("head_dim is not supported", where=path, expected=f"{head_size}, or none", got=config["head_dim"])
     if family.angles and head_size % 2:
@@ -104,10 +109,9 @@ def sizes(config: Config, family: Family, path: Path) -> Config:
     if family.disentangled and config.get("attention_head_size", head_size) != head_size:
         what = "attention_head_size is no hidden_size / num_attention_heads"
         raise fail(what, where=path, expected=head_size, got=config["attention_head_size"])
-    if family.disentangled and result["embedding_size"] != result["hidden_size"]:
+    if family.disentangled and sizes["embedding_size"] != sizes["hidden_size"]:
         what = "embedding_size is not hidden_size: this family projects embeddings before their norm, bertha behind it only"
-        raise fail(what, where=path, expected=result["hidden_size"], got=result["embedding_size"])
-    return result
+        raise fail(what, where=path, expected=sizes["hidden_size"], got=sizes["embedding_size"])
 
 
 def layers(config: Config, family: Family, count: int, path: Path) -> list[str]:

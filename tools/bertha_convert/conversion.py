@@ -73,6 +73,7 @@ def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> 
         raise fail(f"{family.model_type} has no {head} head", where=path, expected=f"a BERT, or another --head than {head}")
     labels = model_config.labels(raw, head, path)
     sizes = model_config.sizes(raw, family, path)
+    model_config.check_sizes(raw, family, sizes, path)
     padding_id = model_config.padding_id(raw, family, sizes, path)
     names = model_config.layers(raw, family, sizes["num_hidden_layers"], path)
     places = rotary.places(raw, family, len(names), path)
