@@ -81,10 +81,11 @@ BERTHA_FUNCTION void check_logits(const std::string& file, std::size_t index, st
   const float least = embeddings ? largest : 1.0f;
   for (std::size_t j = 0; j < expected.size(); ++j) {
     const float bound = bfloat16 ? largest / 16.0f : 2e-4f * std::max(least, std::fabs(expected[j]));
+    const auto decimal = [](float number) { return shown(static_cast<double>(number)); };
     if (!(std::fabs(expected[j] - found[j]) <= bound))
       self_test_failed(file, index,
-                       concat({"logit ", j, " is ", shown(double{found[j]}), ", expected ", shown(double{expected[j]}),
-                               " within ", shown(double{bound})}));
+                       concat({"logit ", j, " is ", decimal(found[j]), ", expected ", decimal(expected[j]), " within ",
+                               decimal(bound)}));
   }
 }
 
