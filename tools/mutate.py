@@ -55,8 +55,9 @@ def code_lines(path, text):
         bare = re.sub(r'"""(?:.|\n)*?"""', lambda found: re.sub(r"[^\n]", " ", found.group()), text)
         bare = re.sub(r'"(?:\\.|[^"\\\n])*"|#[^\n]*', lambda found: " " * len(found.group()), bare)
     else:
-        bare = re.sub(r'//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'',
-                      lambda found: " " * len(found.group()) if not found.group()[0].isdigit() else found.group(), text)
+        # A quote between digits is a separator, not a literal.
+        bare = re.sub(r'//[^\n]*|"(?:\\.|[^"\\\n])*"|(?<![0-9a-fA-F])\'(?:\\.|[^\'\\\n])+\'',
+                      lambda found: " " * len(found.group()), text)
     for number, line in enumerate(bare.split("\n")):
         if line.strip() and not NO_CODE.match(line) and "throw_error" not in line and "concat(" not in line:
             yield number, line

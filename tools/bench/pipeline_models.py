@@ -21,7 +21,9 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 def of_base_size(folder: Path, out: Path, task: str) -> None:
     """A checkpoint with the tokenizer and the labels of `folder`, and random weights."""
     config = transformers.AutoConfig.from_pretrained(folder)
-    config.num_hidden_layers, config.hidden_size, config.num_attention_heads, config.intermediate_size = SHAPES["base"]
+    base = transformers.BertConfig(**SHAPES["base"].sizes)
+    for size in ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size"):
+        setattr(config, size, getattr(base, size))
     torch.manual_seed(1)
     model = getattr(transformers, f"AutoModelFor{HEADS[task]}").from_config(config, dtype=torch.float32)
     model.save_pretrained(out)

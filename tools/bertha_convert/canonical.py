@@ -254,15 +254,14 @@ def _relative(source: Checkpoint, relative: Relative, layers: Sequence[str], con
     hidden, heads, names = config["hidden_size"], config["num_attention_heads"], source.family.disentangled
     embeddings, scale = _relative_embeddings(source, relative, config), 1 / math.sqrt(hidden // heads * config["score_terms"])
     tensors = {"encoder.relative_rows": layout.stored(layout.vector(relative.rows))}
-    for wanted, target, own, shared, factor in (
-        (relative.keys, "relative_keys", names.key, source.family.names.key, 1.0),
-        (relative.queries, "relative_queries", names.query, source.family.names.query, scale),
+    for wanted, target, own, shared, has_bias, factor in (
+        (relative.keys, "relative_keys", names.key, source.family.names.key, names.key_bias, 1.0),
+        (relative.queries, "relative_queries", names.query, source.family.names.query, True, scale),
     ):
         if not wanted:
             continue
         linears = [f"{layer}.{shared if relative.shared else own}" for layer in layers]
         matrices = [source.find(f"{name}.weight", hidden, hidden) for name in linears]
-        has_bias = target != "relative_keys" or names.key_bias
         biases = [source.take_vector(f"{name}.bias", hidden) if has_bias else 0 for name in linears]
 
         def blocks(matrices: Any = matrices, biases: Any = biases, factor: float = factor) -> Iterator[np.ndarray]:

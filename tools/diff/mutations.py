@@ -183,15 +183,7 @@ def mutations(folder: Path, family: str, head: str) -> Iterator[str]:
         yield what
 
 
-SIZES: Json = {
-    "vocab_size": 17,
-    "hidden_size": 12,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 3,
-    "intermediate_size": 20,
-    "max_position_embeddings": 40,
-    "pad_token_id": 0,
-}
+SIZES: Json = {key: value for key, value in folders.CONFIG.items() if key not in ("model_type", "type_vocab_size")} | {"pad_token_id": 0}
 CLASSES = {head: name.removeprefix("Bert") for head, name in folders.ARCHITECTURES.items()} | {"masked-lm": "ForMaskedLM"}
 OTHERS: dict[str, Json] = {  # families that tests' folders don't make: what config.json has beside SIZES
     "modernbert": {
