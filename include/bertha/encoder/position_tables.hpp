@@ -46,9 +46,10 @@ class PositionTables {
     Weights<float> cos, sin;  // [P, (D / 2)']
   };
 
-  /// Rows of a table that those of an attention head begin with in it; in `memory` where they are widened.
+  /// Rows of a table that those of an attention head begin with in it; where they are widened, in `memory` as those of
+  /// its table number 0 or 1.
   const float* relative(const EmbeddingTable& table, std::size_t first, const kernels::Attention& attention,
-                        float* memory) const;
+                        ThreadMemory& memory, std::size_t number) const;
 
   std::size_t positions_, attention_heads_, bias_stride_, head_stride_, angle_stride_ = 0, relative_rows_ = 0;
   Weights<float> distance_bias_;                     // [A, (2 P - 1)'], or none
@@ -120,13 +121,15 @@ BERTHA_FUNCTION PositionTables::PositionTables(WeightFile& file, const ModelConf
 }
 
 BERTHA_FUNCTION const float* PositionTables::relative(const EmbeddingTable& table, std::size_t first,
-                                                      const kernels::Attention& attention, float* memory) const {
+                                                      const kernels::Attention& attention, ThreadMemory& memory,
+                                                      std::size_t number) const {
   if (table.dtype() == DType::f32) return table.values() + first * head_stride_;
+  float* widened = memory.relative.data() + number * relative_rows_ * head_stride_;
   const std::size_t begin = attention.relative_row[1 - static_cast<std::ptrdiff_t>(attention.length)];
   const std::size_t end = attention.relative_row[kernels::round_up(attention.length, 32) - 1] + std::size_t{1};
-  const MatrixView<float> rows{memory, relative_rows_, attention.head_size, head_stride_};
+  const MatrixView<float> rows{widened, relative_rows_, attention.head_size, head_stride_};
   detail::embed(table, {}, {}, {row_numbers_.data() + first + begin, nullptr, nullptr, rows.middle_rows(begin, end)});
-  return memory;
+  return widened;
 }
 
 BERTHA_FUNCTION void PositionTables::prepare(const Reader& reader, float* query, kernels::Attention& attention,
@@ -149,10 +152,8 @@ BERTHA_FUNCTION void PositionTables::prepare(const Reader& reader, float* query,
   const std::size_t first = head * relative_rows_;
   attention.relative_row = row_of_distance_.data() + positions_ - 1;
   reserve(memory);
-  float* widened = memory.relative.data();
-  if (has_relative_keys_) attention.relative_key = relative(relative_keys_, first, attention, widened);
-  if (has_relative_queries_)
-    attention.relative_query = relative(relative_queries_, first, attention, widened + relative_rows_ * head_stride_);
+  if (has_relative_keys_) attention.relative_key = relative(relative_keys_, first, attention, memory, 0);
+  if (has_relative_queries_) attention.relative_query = relative(relative_queries_, first, attention, memory, 1);
   attention.relative_stride = head_stride_;
 }
 

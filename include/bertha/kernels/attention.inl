@@ -83,8 +83,8 @@ struct Relative {
   BERTHA_LANE_INLINE std::size_t rows_at_once(std::size_t rows) const { return count > 0 ? kRelativeRows : rows; }
   /// The rows of the distances from queries [query, query + rows) to keys [keys.begin, keys.end).
   BERTHA_LANE_INLINE KeyRange rows_of(const Attention& op, std::size_t query, std::size_t rows, KeyRange keys) const {
-    const std::uint32_t* to_key = op.relative_row - query;
-    return {to_key[keys.begin + 1 - rows] - first, to_key[keys.end - 1] - first + 1};
+    const std::uint32_t *from_first = op.relative_row - query, *from_last = from_first - (rows - 1);
+    return {from_last[keys.begin] - first, from_first[keys.end - 1] - first + 1};
   }
 };
 
