@@ -263,6 +263,7 @@ def ranked(pipe, module, options, question, contexts):
     for w, s, e, score in spans:
         passage, context, encoding, _ = windows[w]
         start, end = pipe.get_indices(encoding, s, e, 1, align)
+        end = max(start, end)
         text = context[start:end]
         same = [a for a in answers if a["passage"] == passage and a["answer"].lower() == text.lower()]
         entry = {"score": score, "start": start, "end": end, "answer": text, "passage": passage}
@@ -295,7 +296,9 @@ def answers(pipe, options, item, old=None):
     if rule == "hf_4_52":
         pipe = old
     found = pipe(question=item["question"], context=contexts[0], **options)
-    return found if isinstance(found, list) else [found]
+    found = found if isinstance(found, list) else [found]
+    # An answer that ends before it starts is an empty one: its text is.
+    return [answer | {"end": max(answer["start"], answer["end"])} for answer in found]
 
 
 def fillings(pipe, options, item):

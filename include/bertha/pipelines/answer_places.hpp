@@ -26,7 +26,14 @@ class AnswerPlaces {
         context_(context, OffsetUnit::code_point) {}
 
   /// The bytes of the context that a span covers: of its words, when both of its ends are in words, else of its tokens.
+  /// Of a span that ends before it starts, which transformers gives with score 0 for want of others, nothing.
   std::pair<std::size_t, std::size_t> operator()(const Encoding& window, const TokenSpan& span) const {
+    const auto [start, end] = ends_of(window, span);
+    return {start, std::max(start, end)};
+  }
+
+ private:
+  std::pair<std::size_t, std::size_t> ends_of(const Encoding& window, const TokenSpan& span) const {
     if (align_to_words_) {
       const auto first = word_of(window, span.start), last = word_of(window, span.end);
       if (first.size() > 0 && last.size() > 0)
@@ -36,7 +43,6 @@ class AnswerPlaces {
             in_context(window, span.end, window.offsets[span.end].end)};
   }
 
- private:
   /// The tokens of the word that `token` belongs to; the word's number is looked up in the context even when the token
   /// itself is in the question (where somebody wrote "[CLS]" into it).
   static TokenRange word_of(const Encoding& window, std::size_t token) {

@@ -304,6 +304,20 @@ TEST(QuestionAnswerer, AddsNothingUpByTheRuleOfTransformers452) {
   EXPECT_NEAR(static_cast<double>(twice[0].score), 0.25, 1e-3);
 }
 
+TEST(QuestionAnswerer, NamesTheTextOfEveryAnswerInTheContext) {
+  const Loaded model;
+  for (const auto rule : {bertha::ScoreRule::hf_4_57, bertha::ScoreRule::hf_4_52, bertha::ScoreRule::best})
+    for (const bool align : {true, false}) {
+      // More than there are spans: pairs of tokens whose end comes before their start are among the candidates too.
+      const auto result =
+          model.ask.run("who", "both w Both", {.top_k = 50, .align_to_words = align, .score_rule = rule});
+      for (const bertha::Answer& answer : result) {
+        ASSERT_LE(answer.start, answer.end);
+        EXPECT_EQ(std::string("both w Both").substr(answer.start, answer.end - answer.start), answer.text);
+      }
+    }
+}
+
 TEST(QuestionAnswerer, SharesOneProbabilityOutToAllSpansWhenCalibrated) {
   const Loaded model;
   const auto run = [&](std::string_view context, std::size_t top_k = 10'000) {
