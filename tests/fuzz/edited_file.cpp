@@ -16,11 +16,45 @@ using bertha_test::Json;
 using bertha_test::ModelWriter;
 using bertha_test::TinyOptions;
 
+/// Two cases of a self-test that a file of its head may have: with all that is recorded, and with as little as may be.
+/// The tokens are those of WordPiece.
+Json right_cases(const TinyOptions& options) {
+  const std::string head = options.head;
+  const bool asks = head == "question-answering", fills = head == "masked-lm";
+  const std::size_t rows = fills ? 2 : asks || head == "token-classification" ? 4 : 1;
+  const std::size_t columns = fills ? 3 : head == "embedding" ? options.embedding_size : options.labels.size();
+  Json one = {{"text", "the cat"},
+              {"text_pair", asks ? Json("the cat") : Json(nullptr)},
+              {"ids", {2, 12, 13, 3}},
+              {"type_ids", {0, 0, 0, 0}},
+              {"offsets", {{0, 0}, {0, 3}, {4, 7}, {0, 0}}},
+              {"logits", nullptr},
+              {"logits_bytes", nullptr},
+              {"answer", nullptr}};
+  if (fills) one.update({{"positions", {1, 2}}, {"columns", {0, 5, 12}}});
+  Json least = one;
+  one["logits"] = Json(rows, Json(columns, 0.25));
+  if (options.precision == "int8") one["logits_bytes"] = std::string(8 * rows * columns, '0');
+  if (head == "sequence-classification") one["answer"] = R"([{"label":"negative","score":0.5}])";
+  if (head == "token-classification")
+    one["answer"] = R"([{"entity":"B-PER","score":0.5,"index":1,"word":"the","start":0,"end":3}])";
+  if (asks) one["answer"] = R"({"score":0.5,"start":0,"end":3,"answer":"the"})";
+  if (fills) {
+    const std::string filled = R"([{"score":0.5,"token":12,"token_str":"the","sequence":"the cat"}])";
+    one["answer"] = "[" + filled + "," + filled + "]";
+  }
+  return {std::move(one), std::move(least)};
+}
+
 std::vector<ModelWriter> right_files() {
-  std::vector<ModelWriter> files = {ModelWriter::tiny()};
+  std::vector<ModelWriter> files;
   const auto add = [&](const TinyOptions& options) -> ModelWriter& {
-    return files.emplace_back(ModelWriter::tiny(options));
+    ModelWriter& model = files.emplace_back(ModelWriter::tiny(options));
+    if (options.kind == "model" && options.vocabulary == TinyOptions().vocabulary)
+      model.selftest = right_cases(options);
+    return model;
   };
+  add({});
   add({.precision = "bfloat16", .head = "token-classification", .labels = {"O", "B-PER", "I-PER"}, .pooler = ""});
   add({.precision = "int8", .calibrated = true}).format = "2";
   add({.head = "question-answering", .labels = {"start", "end"}, .pooler = "", .type_vocab_size = 0});

@@ -1,4 +1,4 @@
-// The program's reading of lines, and of JSON in them, from a pipe.
+// The program's reading of lines, and of JSON in them, from a pipe, and its writing of lines.
 //
 // Input: the bytes of standard input.
 
@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "../../tools/bertha/json_line.hpp"
+#include "../../tools/bertha/streams.hpp"
 #include "input.hpp"
 
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,30 @@ std::vector<std::string> lines_of(std::string text) {
   return lines;
 }
 
+/// What the program writes of these lines: all at once, and each in parts.
+void check_output(const std::vector<std::string>& lines) {
+  static std::FILE* const file = std::tmpfile();
+  bertha_fuzz::require(file != nullptr, "there is a file");
+  const int descriptor = fileno(file);
+  bertha_fuzz::require(ftruncate(descriptor, 0) == 0 && lseek(descriptor, 0, SEEK_SET) == 0, "it is empty");
+  program::Output out(descriptor);
+  std::string expected;
+  for (const std::string& line : lines) {
+    out.line(line);
+    std::size_t at = 0;
+    out.long_line([&](std::string& part) {
+      part = line.substr(at, 7);
+      at += part.size();
+      return at < line.size();
+    });
+    expected += line + '\n' + line + '\n';
+  }
+  out.flush();
+  std::string found(expected.size() + 1, '\0');
+  const ssize_t size = pread(descriptor, found.data(), found.size(), 0);
+  bertha_fuzz::require(size >= 0 && found.substr(0, static_cast<std::size_t>(size)) == expected, "what was written");
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -44,11 +70,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     bertha_fuzz::require(reader.ready(), "all is there");
     bertha_fuzz::require(reader.next(line), "a line for each");
     bertha_fuzz::require(line == its, "the line's bytes");
-    for (const auto second : {program::Second::optional, program::Second::required, program::Second::list}) {
-      const program::Line read = program::parse_line(line, {.second = second, .list = program::List::pair});
-      bertha_fuzz::require(read.error || !program::is_blank(line), "a blank line is no object");
+    for (const auto second :
+         {program::Second::optional, program::Second::required, program::Second::refused, program::Second::list}) {
+      for (const auto list : {program::List::none, program::List::text, program::List::pair}) {
+        const program::Line read = program::parse_line(line, {.second = second, .list = list});
+        bertha_fuzz::require(read.error || !program::is_blank(line), "a blank line is no object");
+        if (read.error || read.others.empty()) continue;
+        const auto others = nlohmann::json::parse("{" + read.others + "}");
+        const auto whole = nlohmann::json::parse(line);
+        for (const auto& [key, value] : others.items())
+          bertha_fuzz::require(whole.contains(key) && whole[key] == value, "other members are those of the line");
+      }
     }
   }
+  check_output(expected);
   bertha_fuzz::require(!reader.next(line), "and no more");
   close(ends[0]);
   return 0;

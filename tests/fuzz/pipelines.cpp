@@ -123,18 +123,30 @@ void entities(Input& input) {
   options.label_scheme = static_cast<bertha::LabelScheme>(input.below(3));
   options.decoding = static_cast<bertha::LabelDecoding>(input.below(3));
   options.top_k = small(input);
-  const auto texts = texts_of(input);
-  compare(pipeline, std::vector<bertha::EntityInput>(texts.begin(), texts.end()), options,
-          [&](std::size_t i, const auto& a, const auto& b) {
-            require(a.size() == b.size(), "as many entities");
-            for (std::size_t e = 0; e < a.size(); ++e) {
-              require(a[e].label == b[e].label && a[e].score == b[e].score && a[e].start == b[e].start &&
-                          a[e].end == b[e].end && a[e].word == b[e].word,
-                      "the same entities, to the bit");
-              require(is_probability(a[e].score), "scores are probabilities");
-              check_range(texts[i], a[e].start, a[e].end);
-            }
-          });
+  const bool in_words = input.flag();
+  auto texts = texts_of(input);
+  std::vector<bertha::SplitText> split;
+  for (std::string& text : texts) {
+    std::vector<std::string> words;
+    for (std::size_t begin = 0, end = 0; begin <= text.size(); begin = end + 1) {
+      end = std::min(text.find('/', begin), text.size());
+      words.push_back(text.substr(begin, end - begin));
+    }
+    split.emplace_back(words);
+    if (in_words) text = split.back().text;
+  }
+  std::vector<bertha::EntityInput> inputs(texts.begin(), texts.end());
+  if (in_words) inputs.assign(split.begin(), split.end());
+  compare(pipeline, inputs, options, [&](std::size_t i, const auto& a, const auto& b) {
+    require(a.size() == b.size(), "as many entities");
+    for (std::size_t e = 0; e < a.size(); ++e) {
+      require(a[e].label == b[e].label && a[e].score == b[e].score && a[e].start == b[e].start &&
+                  a[e].end == b[e].end && a[e].word == b[e].word,
+              "the same entities, to the bit");
+      require(is_probability(a[e].score), "scores are probabilities");
+      check_range(texts[i], a[e].start, a[e].end);
+    }
+  });
 }
 
 void answers(Input& input) {
@@ -189,6 +201,10 @@ void embed(Input& input) {
           [&](std::size_t, const auto& a, const auto& b) {
             require(a.rows == b.rows && a.cols == b.cols && a.values == b.values, "the same vector, to the bit");
             for (const float value : a.values) require(std::isfinite(value), "elements are numbers");
+            if (a.rows != 1) return;
+            for (const auto measure : {bertha::Similarity::cosine, bertha::Similarity::dot,
+                                       bertha::Similarity::euclidean, bertha::Similarity::manhattan})
+              require(std::isfinite(similarity(measure, a.values, b.values)), "similarities are numbers");
           });
 }
 

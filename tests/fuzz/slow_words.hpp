@@ -39,6 +39,9 @@ class SlowWords {
   std::optional<std::vector<std::uint32_t>> operator()(const std::string& word) const {
     if (const auto* options = std::get_if<bertha::WordPieceOptions>(&model_))
       return longest_first(word, options->continuing_subword_prefix);
+    const auto* bpe = std::get_if<bertha::BpeOptions>(&model_);
+    if (const auto whole = ids_.find(word); bpe != nullptr && bpe->ignore_merges && whole != ids_.end())
+      return Ids{whole->second};
     return scores_.empty() ? merged(word) : best(word);
   }
 

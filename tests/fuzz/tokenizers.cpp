@@ -2,12 +2,13 @@
 //
 // Input: the number of a tokenizer, options, then a text, and behind a NUL its pair.
 
-#include "../support/model_writer.hpp"
+#include "further_tokenizers.hpp"
 #include "input.hpp"
-#include "marked_vocabulary.hpp"
 #include "slow_words.hpp"
 
+#include <bertha/tokenizer/offsets.hpp>
 #include <bertha/tokenizer/tokenizer.hpp>
+#include <bertha/tokenizer/word_tokens.hpp>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -42,11 +43,10 @@ std::vector<Kind> kinds() {
        {"entities", "entities_cased", "roberta_entities", "xlm_roberta_entities", "camembert_entities",
         "albert_entities", "albert_classify", "mpnet_classify", "masked_roberta"})
     all.emplace_back(bertha::WeightFile::open(std::string(BERTHA_TEST_DATA "/golden/models/") + name + ".safetensors"));
-  auto model = bertha_test::ModelWriter::tiny({.kind = "tokenizer", .vocabulary = bertha_fuzz::marked_vocabulary()});
-  model.format = "2";
-  model.make_character_bpe({{6, 7}, {9, 8}, {5, 6}, {6, 6}});
-  static const bertha_test::TempFile characters(model.bytes());
-  all.emplace_back(bertha::WeightFile::open(characters.path()));
+  for (const auto& model : bertha_fuzz::further_tokenizers()) {
+    const bertha_test::TempFile file(model.bytes());  // which may go: it stays mapped
+    all.emplace_back(bertha::WeightFile::open(file.path()));
+  }
   return all;
 }
 
@@ -98,6 +98,7 @@ void check_words(const Kind& kind, const bertha::TokenSequence& tokens) {
       std::string_view token = kind.tokenizer.token(id);
       whole = whole && id != special.unk_token_id && id < kind.tokenizer.strings().size();
       for (const auto& added : special.added_tokens) whole = whole && added.id != id;
+      whole = whole && !token.starts_with("<0x");  // the name of a byte
       if (end > begin && !prefix.empty() && token.starts_with(prefix)) token.remove_prefix(prefix.size());
       word += token;
     }
@@ -106,6 +107,64 @@ void check_words(const Kind& kind, const bertha::TokenSequence& tokens) {
     require(slow && std::equal(slow->begin(), slow->end(), tokens.ids.begin() + static_cast<std::ptrdiff_t>(begin),
                                tokens.ids.begin() + static_cast<std::ptrdiff_t>(end)),
             "the tokens of a word are those of the definition");
+  }
+}
+
+/// Words that are given come out as they are alone, each at its place in the text.
+void check_given_words(const Tokenizer& tokenizer, const std::string& text, const EncodeOptions& options) {
+  std::vector<bertha::Span> words;
+  for (std::uint32_t begin = 0, end = 0; begin <= text.size(); begin = end + 1) {
+    end = static_cast<std::uint32_t>(std::min(text.find(' ', begin), text.size()));
+    words.push_back({begin, end});
+  }
+  const auto tokens = bertha::word_tokens(tokenizer, text, words, options);
+  for (std::size_t begin = 0, end = 0, w = 0; w < words.size(); ++w, begin = end) {
+    const auto alone = tokenizer.tokens(text.substr(words[w].start, words[w].end - words[w].start), options);
+    end = begin + alone.size();
+    require(end <= tokens.size() && (begin == end || tokens.words[begin] == w), "a word has its tokens, in its place");
+    require(std::equal(alone.ids.begin(), alone.ids.end(), tokens.ids.begin() + static_cast<std::ptrdiff_t>(begin)),
+            "and they are those that it has alone");
+  }
+  check(tokenizer.encode(tokens, options), tokenizer, text, {});
+}
+
+/// Ids and their strings, and offsets in other units, say the same.
+void check_names(const Tokenizer& tokenizer, const Encoding& encoding, std::string_view text) {
+  for (const std::uint32_t id : encoding.ids) {
+    const auto& added = tokenizer.special_tokens().added_tokens;
+    const auto its = std::find_if(added.begin(), added.end(), [&](const auto& token) { return token.id == id; });
+    const std::string_view name = its == added.end() ? tokenizer.token(id) : its->content;
+    const auto found = tokenizer.id(name);
+    require(found && (*found == id || tokenizer.token(*found) == name), "a token is found by its string");
+  }
+  const bertha::OffsetConverter code_points(text, bertha::OffsetUnit::code_point),
+      utf16(text, bertha::OffsetUnit::utf16);
+  for (std::size_t at = 0, before = 0, units = 0; at <= text.size(); ++at) {
+    if (!is_border(text, at)) continue;
+    require(code_points(at) == before && utf16(at) == units, "offsets in other units");
+    ++before;
+    units += at < text.size() && static_cast<unsigned char>(text[at]) >= 0xF0 ? 2 : 1;
+  }
+}
+
+/// Byte-level tokens give back the text that they are made of, all of it together and each its part.
+void check_text_of_bytes(const Kind& kind, const bertha::TokenSequence& tokens, std::string_view text) {
+  const auto& config = kind.file.tokenizer();
+  if (!std::holds_alternative<bertha::ByteBpeOptions>(config.model) || !config.normalizer.empty()) return;
+  const auto is_own = [&](std::uint32_t id) {
+    const auto& special = kind.tokenizer.special_tokens();
+    return id != special.unk_token_id && std::none_of(special.added_tokens.begin(), special.added_tokens.end(),
+                                                      [&](const auto& added) { return added.id == id; });
+  };
+  if (!std::all_of(tokens.ids.begin(), tokens.ids.end(), is_own)) return;
+  const std::string decoded = kind.tokenizer.decode(tokens.ids, false);
+  require(decoded == text || decoded == " " + std::string(text), "the tokens decode to the text");
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const std::string its = kind.tokenizer.decode(std::span(&tokens.ids[i], 1), false);
+    const auto [start, end] = tokens.offsets[i];
+    require(
+        its.find("\xEF\xBF\xBD") != std::string::npos || its.find(text.substr(start, end - start)) != std::string::npos,
+        "what a token covers is what it decodes to");
   }
 }
 
@@ -132,6 +191,8 @@ void check_windows(const Kind& kind, const std::string& text, const EncodeOption
   }
   require(found == expected, "windows have all tokens of the text");
   require(windows[0].ids == kind.tokenizer.encode(text, options).ids, "the first window is what truncation keeps");
+  const auto again = kind.tokenizer.encode_windows(kind.tokenizer.tokens(text, options), options);
+  require(std::equal(windows.begin(), windows.end(), again.begin(), again.end(), equal), "windows of its tokens");
 }
 
 void check_text(const Kind& kind, const std::string& text, const std::string& pair, const EncodeOptions& options) {
@@ -143,6 +204,9 @@ void check_text(const Kind& kind, const std::string& text, const std::string& pa
   const Encoding alone = tokenizer.encode(text, plain);
   check(alone, tokenizer, text, {});
   require(equal(alone, tokenizer.encode(tokens, plain)), "an encoding is that of its tokens");
+  check_names(tokenizer, alone, text);
+  check_text_of_bytes(kind, tokens, text);
+  check_given_words(tokenizer, text, plain);
   static Encoding again;  // with what other texts and tokenizers have left in it
   tokenizer.encode_into(again, text, std::nullopt, plain);
   require(equal(alone, again), "memory that is used again changes nothing");
