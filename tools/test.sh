@@ -3,8 +3,8 @@
 #
 #   bash tools/test.sh          g++: the sources' rules, all tests of a Release build, the unit tests under
 #                               AddressSanitizer and UndefinedBehaviorSanitizer. Within 25 minutes on two cores.
-#   bash tools/test.sh --full   and more: -Os, every header alone, clang 14, ThreadSanitizer, valgrind, and aarch64 under
-#                               qemu where that can be installed.
+#   bash tools/test.sh --full   and more: -Os, every header alone, clang 14, ThreadSanitizer, valgrind, further compilers
+#                               and dialects and musl, and aarch64 under qemu where these can be installed.
 #
 # On Debian 12 it installs what is missing; with everything there it needs no network. Builds go to build-test-*.
 
@@ -150,6 +150,28 @@ if [ $full = yes ]; then
     passed=$((passed + 1))
   }
   stage "valgrind" 600 valgrind_golden
+
+  # A million generated texts through tokenizers of every kind, beside `tokenizers`.
+  parity() {
+    local made=$PWD/$out-tokenizers
+    "$python" -c "import transformers, sentencepiece, google.protobuf" 2>/dev/null ||
+      { echo "Without transformers: nothing is compared with it" && return 0; }
+    "$python" tests/convert/tokenizer_folders.py "$made" &&
+      "$python" tools/diff/parity.py "$made"/* --count 80000 --ways 1000 --bertha "$out-release/bertha" 2>/dev/null &&
+      passed=$((passed + 1))
+  }
+  stage "tokenizers beside tokenizers" 1200 parity
+
+  # Further compilers, C libraries and dialects.
+  platforms() {
+    local log=$PWD/$out-platforms.log good bad
+    bash tools/platforms.sh | tee "$log"
+    read -r good bad < <(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log")
+    passed=$((passed + ${good:-0}))
+    failed=$((failed + ${bad:-0}))
+    [ -n "${good:-}" ]
+  }
+  stage "platforms" 600 platforms
 
   # aarch64, under qemu, without the models of real size. A child of fork() can't start threads there: qemu 7.2 stops at
   # an assertion of its own. GoogleTest is built from Debian's sources of it.

@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include <bertha/version.hpp>  // first: where bertha can't be, it says so before a header that isn't there does
+
 #include <bertha/pipelines/embedder.hpp>
 #include <bertha/pipelines/entity_recognizer.hpp>
 #include <bertha/pipelines/fill_mask.hpp>

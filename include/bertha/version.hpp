@@ -13,6 +13,9 @@
 #if !defined(__GNUC__)
 #error "bertha needs g++ 12 or clang 14, or newer: its kernels are compiled per function for several instruction sets."
 #define BERTHA_STOP
+#elif __SIZEOF_POINTER__ < 8
+#error "bertha is for 64-bit systems, where whole models have addresses: compile without -m32 and -mx32."
+#define BERTHA_STOP
 #elif !defined(__linux__) || !(defined(__x86_64__) || defined(__aarch64__))
 #error \
     "bertha is tested on Linux, x86-64 and aarch64. Other systems stop here until somebody runs the test suite there."

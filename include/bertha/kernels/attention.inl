@@ -135,7 +135,7 @@ BERTHA_NOINLINE void add_by_key(const Attention& op, const Relative& relative, s
     turn<1>(kLanesWithBit[3], TurnedRows{by2}, by1);
     BERTHA_UNROLL
     for (std::size_t u = 0; u < kTurned; ++u) {
-      if (u > last) break;
+      if (u > last) continue;  // a break would keep clang 22 from unrolling
       float* score = scores + (r + last - u) * score_stride + key;
       store(score, add(load(score), by1[u]));
     }
