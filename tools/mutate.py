@@ -1,25 +1,29 @@
 #!/usr/bin/env python3
 """Tests of the tests: changes the sources at random, one place at a time, and sees whether a test notices.
 
-    python3 tools/mutate.py [--count 300] [--seed 1] [--only 'include/bertha/heads/*']
+    python3 tools/mutate.py [--count 300] [--seed 1] [--jobs 2] [--only 'include/bertha/heads/*']
 
 A mutation is one operator, bound, constant or sign changed in one line of the library or of the converter. What doesn't
-compile is none, and another is drawn. It is killed when a test that depends on the line fails, or takes far longer than
-before: the tests of the file's own name are asked first, then those of its folder, then those that run whole models. What
-all of them let pass has survived: either nothing depends on the difference, or a test is missing.
+compile is none, and another is drawn. It is killed when a test that depends on the line fails, or does not end: the tests of
+the file's own name are asked first, then those of its folder, then those that run whole models. What all of them let pass has
+survived: either nothing depends on the difference, or a test is missing.
 
-Works on a copy of the tracked files in build-mutate. Results are kept there in results.jsonl as they come, and a run goes on
-where the last one with the same seed ended. The last line counts.
+Works on copies of the tracked files in build-mutate, one for each job. Results are kept there in results.jsonl as they come,
+and a run goes on where the last one with the same seed ended. The last line counts.
 """
 
 import argparse
+import collections
+import concurrent.futures
 import fnmatch
 import json
+import queue
 import random
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -37,6 +41,7 @@ SWAPS = [(" < ", " <= "), (" <= ", " < "), (" > ", " >= "), (" >= ", " > "), (" 
 NO_CODE = re.compile(r"\s*(#|//|/?\*|using |template|requires|namespace|static_assert|import |from |\"\"\"|BERTHA_|friend )")
 WHOLE = ("unit_model", "golden_models", "kernels_known_answers")  # they run whole models
 MOST_PROGRAMS = 12  # that are asked about one mutation
+LONGEST = 200  # seconds that a test may take
 
 
 def run(*command, timeout=None, folder=None):
@@ -74,47 +79,31 @@ def changes(line):
             yield found.start(), found.end(), str(int(found.group()) - 1)
 
 
-class Tree:
-    """A copy of the project, built without optimisation, whose tests all pass as it is."""
+class Tests:
+    """The test programs that mutations are shown to: what each is made of, and which pass as the project is."""
 
-    def __init__(self, folder):
-        self.source, self.build = folder / "source", folder / "build"
-        self.seconds = {}
-        tracked = run("git", "ls-files", "-z", folder=ROOT)[1].split("\0")
-        for name in filter(None, tracked):
-            target = self.source / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if not target.exists() or target.read_bytes() != (ROOT / name).read_bytes():
-                shutil.copy2(ROOT / name, target)
-        self.must("cmake", "-S", self.source, "-B", self.build, "-G", "Ninja", "--log-level=WARNING", "-D", "CMAKE_BUILD_TYPE=Debug",
-                  "-D", "CMAKE_CXX_FLAGS_DEBUG=-O0", "-D", "BERTHA_BUILD_TESTS=ON", "-D", "BERTHA_BUILD_EXAMPLES=OFF",
-                  "-D", f"Python3_EXECUTABLE={sys.executable}")
-        self.must("cmake", "--build", self.build, "--target", "bertha_unit_tests", "bertha_kernels_tests",
-                  "bertha_golden_tests", "bertha")
-        self.programs = sorted(path.name for path in (self.build / "tests").iterdir()
-                               if re.match(r"(unit|kernels|golden)_", path.name) and path.suffix == ""
-                               and not path.name.endswith(("_O0", "_Os", "_native")) and path.is_file())
-        self.headers = self.included()
+    def __init__(self):
+        text = (ROOT / "tests/CMakeLists.txt").read_text(encoding="utf-8")
+        self.sources = {name: f"tests/{source}" for name, source in re.findall(r"bertha_test\((\w+) (\S+) LABEL", text)
+                        if "sentencepiece" not in name}
+        self.headers = {name: self.included(source) for name, source in self.sources.items()}
+        self.passes = {}  # by name, of those that have been tried
+        self.trying = threading.Lock()
 
-    def must(self, *command):
-        status, output = run(*command)
-        if status != 0:
-            sys.exit(f"{' '.join(map(str, command))}\n{output[-4000:]}")
-
-    def included(self):
-        """The library's headers that each test program is compiled from."""
-        headers, target = {}, ""
-        for line in run("ninja", "-C", self.build, "-t", "deps")[1].split("\n"):
-            if found := re.match(r"tests/CMakeFiles/(\w+)\.dir/.*: #deps", line):
-                target = found.group(1)
-            elif line and line[0] != " ":
-                target = ""
-            elif target and (found := re.search(r"(include/bertha/\S+)", line)):
-                headers.setdefault(target, set()).add(found.group(1))
-        return headers
+    def included(self, source):
+        """The library's headers that a source reaches."""
+        found, to_read = set(), [ROOT / source]
+        while to_read:
+            path = to_read.pop()
+            for name in re.findall(r'#include [<"]([^>"]+)[>"]', path.read_text(encoding="utf-8")):
+                for place in (ROOT / "include" / name, path.parent / name):
+                    if place.is_file() and place.resolve() not in found:
+                        found.add(place.resolve())
+                        to_read.append(place)
+        return {str(path.relative_to(ROOT)) for path in found if path.is_relative_to(ROOT / "include")}
 
     def asked(self, name):
-        """The test programs to ask about a header, most likely ones first."""
+        """Those to ask about a header, most likely ones first."""
         parts = Path(name).with_suffix("").parts[2:]
         own = "_".join(parts)
         folder = parts[0] if len(parts) > 1 else ""
@@ -124,42 +113,81 @@ class Tree:
             return (plain != own, own not in plain and plain not in own, folder == "" or folder not in program,
                     program not in WHOLE, program)
 
-        users = [program for program in self.programs
-                 if name in self.headers.get(program, ()) or (folder == "kernels" and program.startswith("kernels_"))]
-        nearest = sorted({*users, *WHOLE} & {*self.programs}, key=distance)[:MOST_PROGRAMS - len(WHOLE)]
+        users = [program for program, headers in self.headers.items() if name in headers and self.passes.get(program, True)]
+        nearest = sorted({*users, *WHOLE} & {*self.sources}, key=distance)[:MOST_PROGRAMS - len(WHOLE)]
         return [*nearest, *(program for program in WHOLE if program not in nearest)]
 
+
+class Tree:
+    """A copy of the project that is changed, one place at a time. Compiled without optimisation, each test for itself."""
+
+    def __init__(self, folder, tests):
+        self.folder, self.tests = folder, tests
+        for name in filter(None, run("git", "ls-files", "-z", folder=ROOT)[1].split("\0")):
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists() or target.read_bytes() != (ROOT / name).read_bytes():
+                shutil.copy2(ROOT / name, target)
+        self.support = []
+        for source in ["tests/test_main.cpp", *sorted(run("git", "ls-files", "tests/support/*.cpp", folder=ROOT)[1].split())]:
+            made = folder / (Path(source).stem + ".o")
+            if not self.compile(source, made, "-c"):
+                sys.exit(f"{source} does not compile")
+            self.support.append(made)
+
+    def compile(self, source, made, *flags):
+        """Whether it compiles."""
+        command = ["g++", "-std=c++20", "-O0", "-w", *flags, f"-I{self.folder / 'include'}", "-I/usr/include/eigen3",
+                   f'-DBERTHA_TEST_DATA="{self.folder / "tests"}"', self.folder / source, "-o", made]
+        return run(*command, timeout=1200)[0] == 0
+
     def fails(self, program):
-        """Whether a built test program fails. It may take ten times as long as it did in the unchanged tree."""
-        limit = 20 + 10 * self.seconds[program] if program in self.seconds else None
-        begin = time.monotonic()
-        status, output = run(self.build / "tests" / program, "--gtest_brief=1", "--gtest_filter=-*demo_*", timeout=limit)
-        if program not in self.seconds:
-            if status != 0:
-                sys.exit(f"{program} fails in the unchanged tree:\n{output[-4000:]}")
-            self.seconds[program] = time.monotonic() - begin
-        return status != 0
+        """Whether a test program fails or takes more than LONGEST; None if it doesn't compile."""
+        made = self.folder / program
+        if not self.compile(self.tests.sources[program], made, *self.support, "-lgtest", "-pthread"):
+            return None
+        return run(made, "--gtest_brief=1", "--gtest_filter=-*demo_*", timeout=LONGEST, folder=self.folder)[0] != 0
 
-    def measure(self, name):
-        """Sees that all tests that will be asked pass, and how long they take."""
-        for program in self.asked(name):
-            if program not in self.seconds:
-                self.must("cmake", "--build", self.build, "--target", program)
-                self.fails(program)
+    def killer(self, mutation):
+        """The first test that notices a mutation; "" if none does, None if it doesn't compile."""
+        name = mutation["file"]
+        path = self.folder / name
+        original = path.read_text(encoding="utf-8")
+        lines = original.split("\n")
+        lines[mutation["line"] - 1] = mutation["after"]
 
-    def killer(self, name):
-        """The first test that notices what has become of the file; "" if none does, None if it doesn't compile."""
+        def judge(act, *given):
+            path.write_text("\n".join(lines), encoding="utf-8")
+            try:
+                return act(*given)
+            finally:
+                path.write_text(original, encoding="utf-8")
+
         if name.endswith(".py"):
-            if run(sys.executable, "-m", "py_compile", self.source / name)[0] != 0:
+            return judge(self.killer_of_python, name)
+        for program in self.tests.asked(name):
+            failed = judge(self.fails, program)
+            if failed is None:
                 return None
-            status, output = run("ctest", "--test-dir", self.build, "-L", "convert", "--stop-on-failure", timeout=1200)
-            failed = re.search(r"\d+ - (\S+) \(", output)
-            return "" if status == 0 else failed.group(1) if failed else "convert"
-        for program in self.asked(name):
-            if run("cmake", "--build", self.build, "--target", program, timeout=1200)[0] != 0:
-                return None
-            if self.fails(program):
+            if not failed:
+                continue
+            with self.tests.trying:
+                if program not in self.tests.passes:
+                    self.tests.passes[program] = self.fails(program) is False
+                    if not self.tests.passes[program]:
+                        print(f"{program} fails as it is, and is not asked", file=sys.stderr)
+            if self.tests.passes[program]:
                 return program
+        return ""
+
+    def killer_of_python(self, name):
+        """The same of the converter, by its tests: those of the module's own name first."""
+        if run(sys.executable, "-m", "py_compile", self.folder / name)[0] != 0:
+            return None
+        tests = sorted((self.folder / "tests/convert").glob("test_*.py"), key=lambda test: (Path(name).stem not in test.stem, test.name))
+        for test in tests:
+            if run(sys.executable, "-B", test, timeout=LONGEST, folder=self.folder)[0] != 0:
+                return test.stem
         return ""
 
 
@@ -188,43 +216,49 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1, help="mutations at a time")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="of the files' names")
     options = parser.parse_args()
 
     folder = ROOT / "build-mutate"
-    tree = Tree(folder)
-    files = mutable_files(options.only)
-    rng = random.Random(options.seed)
+    tests, trees = Tests(), queue.SimpleQueue()
+    for number in range(options.jobs):
+        trees.put(Tree(folder / str(number), tests))
     log = folder / "results.jsonl"
     known = [json.loads(line) for line in log.read_text().split("\n") if line] if log.exists() else []
     known = {(one["file"], one["line"], one["after"]): one for one in known if one["seed"] == options.seed}
-    killed, survived = 0, []
-    while killed + len(survived) < options.count:
-        mutation = draw(rng, files)
-        name = mutation["file"]
-        result = known.get((name, mutation["line"], mutation["after"]))
-        if result is None or result["before"] != mutation["before"]:
-            if name.endswith(".hpp") or name.endswith(".inl"):
-                tree.measure(name)
-            path = tree.source / name
-            original = path.read_text(encoding="utf-8")
-            lines = original.split("\n")
-            lines[mutation["line"] - 1] = mutation["after"]
-            try:
-                path.write_text("\n".join(lines), encoding="utf-8")
-                killer = tree.killer(name)
-            finally:
-                path.write_text(original, encoding="utf-8")
-            result = {"seed": options.seed, **mutation, "killer": killer}
-            with log.open("a") as out:
-                out.write(json.dumps(result) + "\n")
-        if result["killer"] is None:
-            continue
-        killed += result["killer"] != ""
-        if result["killer"] == "":
-            survived.append(result)
-        print(f"{killed + len(survived):4} {name}:{result['line']} {result['killer'] or 'SURVIVED'}\n"
-              f"       {result['before'].strip()}\n       {result['after'].strip()}", flush=True)
+    writing = threading.Lock()
+
+    def judge(mutation):
+        """The mutation with its killer."""
+        result = known.get((mutation["file"], mutation["line"], mutation["after"]))
+        if result is not None and result["before"] == mutation["before"]:
+            return result
+        tree = trees.get()
+        try:
+            result = {"seed": options.seed, **mutation, "killer": tree.killer(mutation)}
+        finally:
+            trees.put(tree)
+        with writing, log.open("a") as out:
+            out.write(json.dumps(result) + "\n")
+        return result
+
+    files, rng = mutable_files(options.only), random.Random(options.seed)
+    killed, survived, running = 0, [], collections.deque()
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        while killed + len(survived) < options.count:
+            while len(running) < 2 * options.jobs:
+                running.append(pool.submit(judge, draw(rng, files)))
+            result = running.popleft().result()
+            if result["killer"] is None:
+                continue
+            killed += result["killer"] != ""
+            if result["killer"] == "":
+                survived.append(result)
+            print(f"{killed + len(survived):4} {result['file']}:{result['line']} {result['killer'] or 'SURVIVED'}\n"
+                  f"       {result['before'].strip()}\n       {result['after'].strip()}", flush=True)
+        for one in running:
+            one.cancel()
     print("\nSurvived:")
     for one in survived:
         print(f"{one['file']}:{one['line']}\n    {one['before'].strip()}\n    {one['after'].strip()}")
