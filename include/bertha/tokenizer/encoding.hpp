@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <bertha/version.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -101,37 +102,35 @@ struct Encoding {
     truncated = false;
   }
 
-  /// Makes room for `n` tokens.
-  void reserve(std::size_t n) {
-    ids.reserve(n);
-    type_ids.reserve(n);
-    offsets.reserve(n);
-    words.reserve(n);
-    sequences.reserve(n);
-    special.reserve(n);
+  /// Becomes `n` tokens, of which new ones are all zero.
+  void resize(std::size_t n) {
+    ids.resize(n);
+    type_ids.resize(n);
+    offsets.resize(n);
+    words.resize(n);
+    sequences.resize(n);
+    special.resize(n);
   }
 
-  /// Appends a token of the template.
-  void append_special(std::uint32_t id, std::uint32_t type_id) {
-    ids.push_back(id);
-    type_ids.push_back(type_id);
-    offsets.push_back({0, 0});
-    words.push_back(kNone);
-    sequences.push_back(kNone);
-    special.push_back(1);
+  /// Makes a new token one of the template.
+  void put_special(std::size_t at, std::uint32_t id, std::uint32_t type_id) {
+    ids[at] = id;
+    type_ids[at] = type_id;
+    words[at] = kNone;
+    sequences[at] = kNone;
+    special[at] = 1;
   }
 
-  /// Appends tokens [begin, end) of a text, which is number `sequence`.
-  void append(const TokenSequence& tokens, std::size_t begin, std::size_t end, std::uint32_t type_id,
-              std::uint32_t sequence) {
-    const std::size_t first = size();
-    ids.insert(ids.end(), tokens.ids.data() + begin, tokens.ids.data() + end);
-    offsets.insert(offsets.end(), tokens.offsets.data() + begin, tokens.offsets.data() + end);
-    if (begin < end && !tokens.offsets_as_first.empty()) offsets[first] = tokens.offsets_as_first[begin];
-    words.insert(words.end(), tokens.words.data() + begin, tokens.words.data() + end);
-    type_ids.resize(size(), type_id);
-    sequences.resize(size(), sequence);
-    special.resize(size(), 0);
+  /// Makes new tokens from `at` on tokens [begin, end) of a text, which is number `sequence`.
+  void put(std::size_t at, const TokenSequence& tokens, std::size_t begin, std::size_t end, std::uint32_t type_id,
+           std::uint32_t sequence) {
+    const std::size_t n = end - begin;
+    std::copy_n(tokens.ids.data() + begin, n, ids.data() + at);
+    std::copy_n(tokens.offsets.data() + begin, n, offsets.data() + at);
+    if (n > 0 && !tokens.offsets_as_first.empty()) offsets[at] = tokens.offsets_as_first[begin];
+    std::copy_n(tokens.words.data() + begin, n, words.data() + at);
+    if (type_id != 0) std::fill_n(type_ids.data() + at, n, type_id);
+    if (sequence != 0) std::fill_n(sequences.data() + at, n, sequence);
   }
 };
 

@@ -37,8 +37,8 @@ BERTHA_FUNCTION std::size_t count_special(const std::vector<TemplatePiece>& piec
 /// other, or the stride could never do, whatever the texts are.
 BERTHA_FUNCTION std::size_t room_of(const std::vector<TemplatePiece>& pieces, const EncodeOptions& options);
 
-/// Appends parts of two sequences, with the special tokens around them if `with_special`.
-BERTHA_FUNCTION void append_template(const std::vector<TemplatePiece>& pieces, const SequencePair& sequences,
+/// Puts parts of two sequences into an empty encoding, with the special tokens around them if `with_special`.
+BERTHA_FUNCTION void put_template(const std::vector<TemplatePiece>& pieces, const SequencePair& sequences,
                                      const TokenRange (&ranges)[2], bool with_special, std::uint32_t unknown,
                                      Encoding& result);
 
@@ -80,21 +80,23 @@ BERTHA_FUNCTION std::size_t room_of(const std::vector<TemplatePiece>& pieces, co
   return room;
 }
 
-BERTHA_FUNCTION void append_template(const std::vector<TemplatePiece>& pieces, const SequencePair& sequences,
+BERTHA_FUNCTION void put_template(const std::vector<TemplatePiece>& pieces, const SequencePair& sequences,
                                      const TokenRange (&ranges)[2], bool with_special, std::uint32_t unknown,
                                      Encoding& result) {
-  result.reserve(ranges[0].size() + ranges[1].size() + pieces.size());
+  result.resize(ranges[0].size() + ranges[1].size() + (with_special ? count_special(pieces) : 0));
+  std::size_t at = 0;
   for (const TemplatePiece& piece : pieces) {
     if (piece.kind == TemplatePiece::Kind::special) {
-      if (with_special) result.append_special(piece.id, piece.type_id);
+      if (with_special) result.put_special(at++, piece.id, piece.type_id);
       continue;
     }
     const std::uint32_t which = piece.kind == TemplatePiece::Kind::sequence_a ? 0 : 1;
     const TokenSequence& its = which == 0 ? sequences.text : *sequences.pair;
-    result.append(its, ranges[which].begin, ranges[which].end, piece.type_id, which);
+    const auto [begin, end] = ranges[which];
+    result.put(at, its, begin, end, piece.type_id, which);
+    at += end - begin;
     const std::uint32_t* ids = its.ids.data();
-    for (std::size_t i = ranges[which].begin; i < ranges[which].end; ++i)
-      result.n_unknown += static_cast<std::size_t>(ids[i] == unknown);
+    for (std::size_t i = begin; i < end; ++i) result.n_unknown += static_cast<std::size_t>(ids[i] == unknown);
   }
 }
 
@@ -113,7 +115,7 @@ BERTHA_FUNCTION void put_first_window(const std::vector<TemplatePiece>& pieces, 
     check_stride(all.first, kept.first, options.stride);
     check_stride(all.second, kept.second, options.stride);
   }
-  append_template(pieces, sequences, {{0, kept.first}, {0, kept.second}}, options.add_special_tokens, unknown,
+  put_template(pieces, sequences, {{0, kept.first}, {0, kept.second}}, options.add_special_tokens, unknown,
                   encoding);
   encoding.truncated = kept != all;
 }
@@ -134,7 +136,7 @@ BERTHA_FUNCTION std::vector<Encoding> all_windows(const std::vector<TemplatePiec
   const auto& other = b_leads ? a : b;
   std::vector<Encoding> result;
   const auto add_window = [&](TokenRange l, TokenRange o) {
-    append_template(pieces, sequences, {b_leads ? o : l, b_leads ? l : o}, options.add_special_tokens, unknown,
+    put_template(pieces, sequences, {b_leads ? o : l, b_leads ? l : o}, options.add_special_tokens, unknown,
                     result.emplace_back());
   };
   add_window(leading[0], other[0]);

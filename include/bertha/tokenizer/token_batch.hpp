@@ -21,17 +21,17 @@ class TokenBatch {
     words_[n_++] = word;
   }
 
-  /// Appends the tokens of a word of `size` bytes that stands at byte `start` of the text and is number `word` of it.
+  /// Appends the tokens of a word that stands at byte `start` of the text and is number `word` of it.
   /// A second token is foreseen badly, so behind the first all are written that there might be.
-  void append(const WordCache::Line& line, std::uint32_t size, std::uint32_t start, std::uint32_t word) {
-    const std::size_t n = line.count(size);
+  void append(const WordCache::Line& line, std::uint32_t start, std::uint32_t word) {
+    const std::size_t n = line.count();
     ids_[n_] = line.id(0);
-    offsets_[n_] = {start, start + line.end(0)};
+    offsets_[n_] = {start + line.begin(0, 0), start + line.end(0)};
     words_[n_] = word;
     if (n > 1) {
       for (std::size_t i = 1; i < kMost; ++i) {
         ids_[n_ + i] = line.id(i);
-        offsets_[n_ + i] = {start + line.end(i - 1), start + line.end(i)};
+        offsets_[n_ + i] = {start + line.begin(i, line.end(i - 1)), start + line.end(i)};
         words_[n_ + i] = word;
       }
     }
@@ -39,6 +39,9 @@ class TokenBatch {
   }
 
   std::size_t size() const { return n_; }
+
+  /// Whether there is room for one more word and one token.
+  bool has_room() const { return n_ + kMost < kRoom; }
 
   /// Drops all.
   void clear() { n_ = 0; }

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bertha/error.hpp>
 #include <cstddef>
@@ -135,21 +136,30 @@ inline constexpr std::array<std::uint64_t, 256> kRows = [] {
 
 /// True for valid UTF-8.
 inline bool is_valid(std::string_view text) {
-  std::uint64_t state = automaton::kWhole;
-  std::size_t at = 0;
-  const auto step = [&] { state = automaton::kRows[static_cast<unsigned char>(text[at++])] >> (state & 63); };
+  // Two halves at once, as a step waits for the one before it.
+  std::size_t half = text.size() / 2;
+  while (half < text.size() && is_continuation(text[half])) ++half;
+  std::uint64_t states[2] = {automaton::kWhole, automaton::kWhole};
+  const char* const halves[2] = {text.data(), text.data() + half};
+  const auto step = [&](int which, std::size_t at) {
+    states[which] = automaton::kRows[static_cast<unsigned char>(halves[which][at])] >> (states[which] & 63);
+  };
   constexpr std::size_t kBlock = 16;
-  while (text.size() - at >= kBlock) {
-    std::uint64_t halves[2];
-    std::memcpy(halves, text.data() + at, kBlock);
-    if (((halves[0] | halves[1]) & 0x8080808080808080u) == 0 && (state & 63) == automaton::kWhole) {
-      at += kBlock;
-      continue;
+  std::size_t at = 0;
+  for (const std::size_t both = std::min(half, text.size() - half); both - at >= kBlock; at += kBlock) {
+    std::uint64_t bits[4];
+    std::memcpy(bits, halves[0] + at, kBlock);
+    std::memcpy(bits + 2, halves[1] + at, kBlock);
+    const std::uint64_t is_whole = static_cast<std::uint64_t>(((states[0] | states[1]) & 63) == automaton::kWhole);
+    if (is_whole != 0 && ((bits[0] | bits[1] | bits[2] | bits[3]) & 0x8080808080808080u) == 0) continue;
+    for (std::size_t i = at; i < at + kBlock; ++i) {
+      step(0, i);
+      step(1, i);
     }
-    for (std::size_t i = 0; i < kBlock; ++i) step();
   }
-  while (at < text.size()) step();
-  return (state & 63) == automaton::kWhole;
+  for (std::size_t i = at; i < half; ++i) step(0, i);
+  for (std::size_t i = at; i < text.size() - half; ++i) step(1, i);
+  return ((states[0] | states[1]) & 63) == automaton::kWhole;
 }
 
 /// The position of the first byte that is not UTF-8, or npos.

@@ -19,28 +19,24 @@ BERTHA_NAMESPACE_BEGIN
 /// thread.
 class WordCache {
   static constexpr std::size_t kLongest = 23, kTokens = 10, kWays = 4;
-  static constexpr unsigned kSetBits = 12, kTagBits = 16, kSeenBits = 19, kIdBits = 24;
-  static constexpr std::uint32_t kMaxId = (1u << kIdBits) - 1;
+  static constexpr unsigned kSetBits = 12, kTagBits = 16, kSeenBits = 19, kIdBits = 24, kGapBits = 3;
+  static constexpr std::uint32_t kMaxId = (1u << kIdBits) - 1, kMaxGap = (1u << kGapBits) - 1;
 
   // The bytes of a word, zeros behind them, and how many they are.
   struct Key {
     std::uint64_t parts[3] = {};
 
-    // No branch depends on the word's size, which the processor could not foresee, unless the text ends here.
-    void assign(std::string_view text, std::size_t begin, std::size_t n, unsigned way) {
+    // Of bytes that are followed by others, as many as there may be. No branch depends on the word's size, which the
+    // processor could not foresee.
+    void assign(const char* data, std::size_t n) {
       static constexpr struct {
         std::uint64_t ones[3] = {~std::uint64_t{0}, ~std::uint64_t{0}, ~std::uint64_t{0}};
         std::uint64_t zeros[3] = {};
       } kKeep;
       std::uint64_t keep[3];
-      if (text.size() - begin >= sizeof parts) {
-        std::memcpy(parts, text.data() + begin, sizeof parts);
-        std::memcpy(keep, reinterpret_cast<const char*>(&kKeep) + sizeof keep - n, sizeof keep);
-        for (int i = 0; i < 3; ++i) parts[i] &= keep[i];
-      } else {
-        assign_last(text.data() + begin, n);
-      }
-      parts[2] |= (std::uint64_t{2 * n} + way + 1) << 56;
+      std::memcpy(parts, data, sizeof parts);
+      std::memcpy(keep, reinterpret_cast<const char*>(&kKeep) + sizeof keep - n, sizeof keep);
+      for (int i = 0; i < 3; ++i) parts[i] &= keep[i];
     }
 
     // The same, of bytes behind which nothing may be read.
@@ -62,6 +58,9 @@ class WordCache {
       }
     }
 
+    // The same word in another way.
+    void mark(std::size_t n, unsigned way) { parts[2] |= (std::uint64_t{2 * n} + way + 1) << 56; }
+
     std::uint64_t hash() const {
       const std::uint64_t sum =
           parts[0] * 0x9E3779B97F4A7C15u + parts[1] * 0xC2B2AE3D27D4EB4Fu + parts[2] * 0x165667B19E3779F9u;
@@ -72,6 +71,8 @@ class WordCache {
   };
 
  public:
+  static constexpr std::size_t kReadable = sizeof(Key);  ///< bytes of a word that are read in one go
+
   /// A word and its tokens.
   class alignas(64) Line {
    public:
@@ -79,36 +80,52 @@ class WordCache {
 
     std::uint32_t id(std::size_t token) const { return tokens_[token] & kMaxId; }
 
-    /// Where a token ends in the word. Those behind the last have any id and end somewhere.
-    std::uint32_t end(std::size_t token) const { return tokens_[token] >> kIdBits; }
+    /// Where a token ends in the word, if it is one of them.
+    std::uint32_t end(std::size_t token) const { return tokens_[token] >> (kIdBits + kGapBits); }
 
-    /// How many tokens the word has, which has `size` bytes.
-    std::size_t count(std::size_t size) const {
-      if (end(0) == size) return 1;  // most words
+    /// Where it begins, if `last` is where the one before ends.
+    std::uint32_t begin(std::size_t token, std::uint32_t last) const {
+      return last + (tokens_[token] >> kIdBits & kMaxGap);
+    }
+
+    /// How many tokens the word has.
+    std::size_t count() const {
+      if (tokens_[1] == kNone) return 1;  // most words
       std::size_t n = 1;
-      for (std::size_t i = 0; i + 1 < kTokens; ++i) n += static_cast<std::size_t>(end(i) < size);
+      for (std::size_t i = 1; i < kTokens; ++i) n += static_cast<std::size_t>(tokens_[i] != kNone);
       return n;
     }
 
    private:
     friend WordCache;
+    static constexpr std::uint32_t kNone = ~std::uint32_t{0};
     Key key_;                             // all zero: of no word
-    std::uint32_t tokens_[kTokens] = {};  // ids, and above them where the tokens end
+    std::uint32_t tokens_[kTokens] = {};  // ids, above them the bytes before that are of none, and where they end
   };
 
   /// A word that is looked up. Who has several takes each step with all of them, so that the processor waits for the
   /// memory of all at once.
   class Lookup {
    public:
-    /// The first step, for bytes [begin, end) of `text`. The same bytes that are tokenised in another way have another
-    /// `way`, 0 or 1.
-    void start(std::string_view text, std::size_t begin, std::size_t end, unsigned way) {
-      size_ = end - begin;
-      if (size_ <= kLongest) {
-        key_.assign(text, begin, size_, way);
+    /// The first step, for the word of the first `size` bytes of `data`, behind which kReadable may be read at least,
+    /// or else for bytes [begin, end) of a text. The same bytes that are tokenised in another way have another `way`,
+    /// 0 or 1.
+    void start(const char* data, std::size_t size, unsigned way) {
+      size_ = size;
+      if (size <= kLongest) {
+        key_.assign(data, size);
+        key_.mark(size, way);
       } else {
         key_ = {{0, 0, ~std::uint64_t{0}}};  // of no line
       }
+      hash_ = key_.hash();
+    }
+    void start(std::string_view text, std::size_t begin, std::size_t end, unsigned way) {
+      if (text.size() - begin >= kReadable || end - begin > kLongest)
+        return start(text.data() + begin, end - begin, way);
+      size_ = end - begin;
+      key_.assign_last(text.data() + begin, size_);
+      key_.mark(size_, way);
       hash_ = key_.hash();
     }
 
@@ -148,20 +165,21 @@ class WordCache {
     }
     Line made;
     made.key_ = its.key_;
-    std::fill_n(made.tokens_, kTokens, ~std::uint32_t{0});
+    std::fill_n(made.tokens_, kTokens, Line::kNone);
     std::size_t n = 0, done = 0;
     const auto put = [&](std::uint32_t id, std::size_t begin, std::size_t end) {
       token(id, begin, end);
-      // Only the first may have no bytes, and each begins where the one before ends.
-      if (n < kTokens && begin == done && (end > begin || n == 0) && id <= kMaxId) {
-        made.tokens_[n++] = static_cast<std::uint32_t>(end) << kIdBits | id;
+      // Only the first may have no bytes, and few may be of none: accents that are dropped.
+      if (n < kTokens && begin >= done && begin - done <= kMaxGap && (end > begin || n == 0) && id <= kMaxId) {
+        const auto edges = static_cast<std::uint32_t>(end << kGapBits | (begin - done));
+        made.tokens_[n++] = edges << kIdBits | id;
         done = end;
       } else {
         n = kTokens + 1;
       }
     };
     const bool may_keep = make(PutToken(put));
-    if (may_keep && n <= kTokens && done == its.size_) keep(made, its.hash_);
+    if (may_keep && n - 1 < kTokens) keep(made, its.hash_);
   }
 
   /// All steps for one word.
@@ -172,10 +190,11 @@ class WordCache {
     find(its);
     const Line* line = line_of(its);
     if (line == nullptr) return this->make(its, make, token);
-    for (std::size_t i = 0, first = 0; first < end - begin; ++i) {
-      const std::size_t last = line->end(i);
-      token(line->id(i), first, last);
-      first = last;
+    std::uint32_t last = 0;
+    for (std::size_t i = 0, n = line->count(); i < n; ++i) {
+      const std::uint32_t first = line->begin(i, last);
+      last = line->end(i);
+      token(line->id(i), std::size_t{first}, std::size_t{last});
     }
   }
 

@@ -5,13 +5,14 @@
 
 #pragma once
 
-#include <algorithm>
 #include <bertha/config.hpp>
 #include <bertha/runtime/pool.hpp>
+#include <bertha/tokenizer/ascii_parts.hpp>
 #include <bertha/tokenizer/normalizer.hpp>
 #include <bertha/tokenizer/step_normalizer.hpp>
 #include <bertha/tokenizer/stop_meter.hpp>
 #include <bertha/tokenizer/token_batch.hpp>
+#include <bertha/tokenizer/word_borders.hpp>
 #include <bertha/tokenizer/word_cache.hpp>
 #include <bertha/tokenizer/wordpiece.hpp>
 #include <cstddef>
@@ -27,14 +28,12 @@ BERTHA_NAMESPACE_BEGIN
 
 /// BERT's parts of a tokenizer, but for added tokens. Immutable: several threads may use one at once.
 class WordPieceTokenizer {
-  static constexpr std::size_t kAtOnce = 32;          // parts that are looked up together
-  static constexpr std::uint32_t kBorders = 0x10000;  // code points whose Border is kept
+  static_assert(WordCache::kReadable <= AsciiParts::kReadable);
+  static constexpr std::size_t kAtOnce = 32;  // parts that are looked up together
 
-  // Bytes [from, to) of a text without a border, if there are any, and the border behind them, which ends at `end`.
+  // Bytes [from, to) of a text, which AsciiParts has found.
   struct Part {
-    std::uint32_t from, to, end;
-    std::uint32_t border;
-    bool has_other;  // characters than ASCII letters and digits
+    std::uint32_t from, to;
     WordCache::Lookup lookup;
   };
 
@@ -44,14 +43,10 @@ class WordPieceTokenizer {
     BertNormalizer::Scratch marks;
     WordPiece::Scratch word;
     WordCache cache;
-    // By code point: Border of what has been seen.
-    std::vector<std::uint32_t> borders = std::vector<std::uint32_t>(kBorders);
+    WordBorders borders;
     Part parts[kAtOnce];
     TokenBatch<kAtOnce> tokens;  // what goes to the end of a run's next
   };
-
-  // What a character is to words, or, from kWord on, the token that it is as a word of its own.
-  enum Border : std::uint32_t { kUnseen, kPart, kSpace, kWord };
 
  public:
   /// `steps`, if any, are done in place of BERT's normaliser.
@@ -98,21 +93,27 @@ class WordPieceTokenizer {
     }
 
     /// Appends the tokens of bytes [from, to) of the text. White space and punctuation end a word whatever the options,
-    /// and nothing moves across them in BERT's normaliser: so each part between them is looked at alone.
+    /// and nothing moves across them in BERT's normaliser: so each part between them is looked at alone. What the cache
+    /// has is a word, so borders that aren't ASCII are looked for only where it lacks something.
     void append_raw(std::size_t from, std::size_t to) {
       if (!its_.steps_.empty()) {
         its_.steps_(text_.substr(from, to - from), static_cast<std::uint32_t>(from), memory_->normalized);
         return append_normalized(memory_->normalized, 0, memory_->normalized.text().size());
       }
-      for (std::size_t at = from; at < to && !is_full();) {
-        const std::size_t first = at;
-        Part* const parts = memory_->parts;
-        std::size_t n = 0;
-        for (; n < kAtOnce && at < to; at = parts[n++].end) find_part(at, to, parts[n]);
+      Part* const parts = memory_->parts;
+      AsciiParts::Part found;
+      AsciiParts all(text_, from, to, stop_);
+      for (std::size_t n = kAtOnce; n == kAtOnce && !is_full();) {
+        for (n = 0; n < kAtOnce && all.next(found); ++n) {
+          parts[n].from = static_cast<std::uint32_t>(found.from);
+          parts[n].to = static_cast<std::uint32_t>(found.to);
+          parts[n].lookup.start(found.bytes, found.to - found.from, kRaw);
+        }
         for (std::size_t i = 0; i < n; ++i) memory_->cache.find(parts[i].lookup);
-        for (std::size_t i = 0; i < n && !is_full(); ++i) append_part(parts[i]);
+        for (std::size_t i = 0; i < n && !is_full(); ++i) {
+          if (!append_known(parts[i])) append_unknown(parts[i]);
+        }
         memory_->tokens.move_to(tokens_);
-        stop_.pass(at - first);
       }
     }
 
@@ -141,91 +142,60 @@ class WordPieceTokenizer {
 
     bool is_full() const { return tokens_.size() + memory_->tokens.size() >= tokens_.limit; }
 
-    // Finds the part that begins at byte `at` of the text, and no further than `to`.
-    void find_part(std::size_t at, std::size_t to, Part& part) {
-      const auto byte_at = [&](std::size_t i) { return static_cast<unsigned char>(text_[i]); };
-      const auto skip_letters = [&] {
-        if (at < to && byte_at(at) < 0x80) at = std::min(end_of_ascii_word(text_, at), to);
-      };
-      const std::uint32_t* const borders = memory_->borders.data();
-      const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; };
-      while (at < to && is_blank(text_[at])) ++at;
-      part.from = static_cast<std::uint32_t>(at);
-      part.has_other = false;
-      part.border = kPart;
-      std::size_t size = 0;
-      for (skip_letters(); at < to; skip_letters()) {
-        if (text_[at] == ' ') {  // nearly always
-          part.border = kSpace;
-          size = 1;
-          break;
-        }
-        const utf8::CodePoint next = utf8::decode(text_, at);
-        size = next.size;
-        part.border = border_at(next.value);
-        if (part.border != kPart) break;
-        part.has_other = true;
-        at += size;
-        size = 0;
-        while (at < to && byte_at(at) >= 0xC2 && byte_at(at) < 0xE0 &&  // letters of two bytes come together
-               borders[(byte_at(at) & 0x1Fu) << 6 | (byte_at(at + 1) & 0x3Fu)] == kPart) {
-          at += 2;
-        }
-      }
-      part.to = static_cast<std::uint32_t>(at);
-      part.end = static_cast<std::uint32_t>(at + size);
-      part.lookup.start(text_, part.from, part.to, kRaw);
+    // Appends the tokens of a part that the cache has; false: it doesn't.
+    bool append_known(const Part& part) {
+      const WordCache::Line* line = memory_->cache.line_of(part.lookup);
+      if (line != nullptr) memory_->tokens.append(*line, part.from, word_++);
+      return line != nullptr;
     }
 
-    // The Border of a code point: kPart of what the normaliser changes or moves, but for spaces.
-    std::uint32_t border_at(std::uint32_t code_point) {
-      if (code_point >= kBorders) return kPart;
-      std::uint32_t& border = memory_->borders[code_point];
-      if (border == kUnseen) border = find_border(code_point);
-      return border;
-    }
-
-    std::uint32_t find_border(std::uint32_t code_point) {
-      using namespace unicode;
-      const BertNormalizer::Options& options = its_.normalizer_.options();
-      const Properties its = properties(code_point);
-      if (its.combining != 0 || (its.flags & (kDecomposes | kNonspacing | kLowers)) != 0) return kPart;
-      if (options.clean_text && (its.flags & kRemoved) != 0) return kPart;
-      if ((its.flags & kWhiteSpace) != 0 || (options.clean_text && (its.flags & kCleanSpace) != 0)) return kSpace;
-      const bool is_chinese = options.handle_chinese_chars && (its.flags & kChinese) != 0;
-      if (!is_chinese && (its.flags & kPunctuation) == 0) return kPart;
-      char bytes[4];
-      std::uint32_t token = 0;
-      its_.word_piece_({bytes, utf8::encode(code_point, bytes)}, memory_->word,
-                       [&](std::uint32_t id, std::size_t, std::size_t) { token = id; });
-      return kWord + token;
-    }
-
-    void append_part(const Part& part) {
-      const std::uint32_t size = part.to - part.from;
-      if (const WordCache::Line* line = memory_->cache.line_of(part.lookup)) {
-        memory_->tokens.append(*line, size, part.from, word_++);
-      } else if (size > 0) {
-        make_part(part);
-      }
-      if (part.border >= kWord) memory_->tokens.append(part.border - kWord, {part.to, part.end}, word_++);
-    }
-
-    // Appends the tokens of a part that the cache lacks: a word of ASCII characters, or words that have others.
-    void make_part(const Part& its) {
+    // Appends the tokens of a part that the cache lacks. There may be borders in it, which there are not in what the
+    // cache has.
+    void append_unknown(const Part& part) {
       memory_->tokens.move_to(tokens_);
-      const std::string_view part = text_.substr(its.from, its.to - its.from);
+      std::uint32_t passed = part.from;
+      for (std::uint32_t at = part.from; at < part.to;) {
+        const WordBorders::Piece piece =
+            memory_->borders.find(text_.substr(0, part.to), at, its_.normalizer_.options(),
+                                  [&](std::string_view word) { return token_of(word); });
+        at = piece.end;
+        if (piece.to - piece.from == part.to - part.from) {
+          make_piece(piece, part.lookup);
+        } else if (piece.from < piece.to) {
+          Part its{piece.from, piece.to, {}};
+          its.lookup.start(text_, its.from, its.to, kRaw);
+          memory_->cache.find(its.lookup);
+          if (!append_known(its)) make_piece(piece, its.lookup);
+        }
+        if (piece.token) memory_->tokens.append(*piece.token, {piece.to, piece.end}, word_++);
+        if (memory_->tokens.has_room() && at < part.to) continue;
+        memory_->tokens.move_to(tokens_);
+        if (at == part.to || is_full()) return;
+        stop_.pass(at - std::exchange(passed, at));
+      }
+    }
+
+    std::uint32_t token_of(std::string_view word) {
+      std::uint32_t token = 0;
+      its_.word_piece_(word, memory_->word, [&](std::uint32_t id, std::size_t, std::size_t) { token = id; });
+      return token;
+    }
+
+    // Appends the tokens of a piece that the cache lacks: a word of ASCII characters, or words that have others.
+    void make_piece(const WordBorders::Piece& its, const WordCache::Lookup& lookup) {
+      memory_->tokens.move_to(tokens_);
+      const std::string_view piece = text_.substr(its.from, its.to - its.from);
       const std::uint32_t first_word = word_;
       std::uint32_t n_words = 1;
       const auto make = [&](PutToken put) {
         if (its.has_other) {
-          n_words = make_words(part, put);
+          n_words = make_words(piece, put);
         } else {
-          its_.word_piece_(its_.normalizer_.options().lowercase ? lower(part) : part, memory_->word, put);
+          its_.word_piece_(its_.normalizer_.options().lowercase ? lower(piece) : piece, memory_->word, put);
         }
         return n_words == 1;
       };
-      memory_->cache.make(its.lookup, make, [&](std::uint32_t id, std::size_t begin, std::size_t end) {
+      memory_->cache.make(lookup, make, [&](std::uint32_t id, std::size_t begin, std::size_t end) {
         const auto byte = [&](std::size_t i) { return its.from + static_cast<std::uint32_t>(i); };
         tokens_.append(id, {byte(begin), byte(end)}, word_);
       });

@@ -63,7 +63,7 @@ TEST(WordCache, KeepsWordsOfUpTo23BytesThatCameTwice) {
   }
 }
 
-TEST(WordCache, KeepsUpToTenTokensThatFollowEachOther) {
+TEST(WordCache, KeepsUpToTenTokens) {
   const std::string word = "abcdefghijk";
   Tokens tokens;
   for (std::size_t i = 0; i < 9; ++i) tokens.push_back({static_cast<std::uint32_t>(i), i, i + 1});
@@ -72,7 +72,7 @@ TEST(WordCache, KeepsUpToTenTokensThatFollowEachOther) {
   tokens.back() = {1u << 24, 9, 11};
   expect(word, tokens, false);
   tokens.back() = {9, 9, 10};
-  expect(word, tokens, false);  // it doesn't end where the word ends
+  expect(word, tokens, true);
   tokens.push_back({10, 10, 11});
   expect(word, tokens, false);  // eleven
 }
@@ -81,8 +81,19 @@ TEST(WordCache, KeepsATokenWithoutBytesInFrontOnly) {
   expect("ab", {{1, 0, 0}, {2, 0, 2}}, true);
   expect("ab", {{1, 0, 1}, {2, 1, 1}, {3, 1, 2}}, false);
   expect("ab", {{1, 0, 2}, {2, 0, 2}}, false);
-  expect("ab", {{1, 1, 2}}, false);
   expect("ab", {}, false);
+}
+
+// As where accents are dropped.
+TEST(WordCache, KeepsTokensThatLeaveBytesOutIfTheyAreFew) {
+  const std::string word = "abcdefghijklmnopqrstuvw";
+  for (std::size_t gap = 0; gap <= 10; ++gap) {
+    expect(word, {{1, gap, 12}, {2, 12, 13}}, gap <= 7);
+    expect(word, {{1, 0, 12}, {2, 12 + gap, 23}}, gap <= 7);
+    expect(word, {{1, 0, 12}, {2, 12, 23 - gap}}, true);
+  }
+  expect(word, {{1, 7, 9}, {2, 16, 20}}, true);
+  expect(word, {{1, 3, 9}, {2, 8, 20}}, false);  // not one behind the other
 }
 
 TEST(WordCache, KeepsNothingThatItMayNot) { expect("ab", of_one("ab"), false, false); }
@@ -165,7 +176,7 @@ TEST(WordCache, GivesToABatchWhatItGivesOneByOne) {
       const WordCache::Line* line = cache.line_of(lookups[w]);
       EXPECT_EQ(line != nullptr, round == 2 && w < 10) << w;
       if (line != nullptr) {
-        batch.append(*line, size, words[w].start, w);
+        batch.append(*line, words[w].start, w);
         continue;
       }
       batch.move_to(found);
