@@ -152,16 +152,21 @@ class Merges {
   // The same for a long word, in windows. Tokens are what merges make of it if those of each two neighbours are, as the
   // first merge across a border between them would come first in those two alone as well. So a window begins with the
   // last token that is kept, and if it makes that token again, what it makes behind it is kept too; if not, it begins
-  // further back. Windows grow as they reach further back, so that this doesn't show.
+  // further back. Windows grow as they reach further back, so that this doesn't show. One like the one before, as in a
+  // run of one letter, is merged already.
   std::size_t merge_long(Scratch& scratch) const {
     const std::span<const Symbol> symbols = scratch.symbols;
     auto& [all, window, kept, firsts] = scratch;
     kept.clear();
     firsts.clear();
     std::size_t n_windowed = 0, overlap = kOverlap;
+    std::span<const Symbol> merged;  // those of the window
+    const auto is_alike = [](const Symbol& a, const Symbol& b) { return a.id == b.id && a.size == b.size; };
     for (std::size_t begin = 0, end = 0; end < symbols.size();) {
       const std::size_t next_end = std::min(symbols.size(), end + std::max(kWindow, overlap));
-      merge(symbols.subspan(begin, next_end - begin), window);
+      const auto its = symbols.subspan(begin, next_end - begin);
+      if (!std::equal(its.begin(), its.end(), merged.begin(), merged.end(), is_alike)) merge(its, window);
+      merged = its;
       n_windowed += next_end - begin;
       const bool goes_on = !kept.empty();
       if (goes_on && (window.ids[0] != kept.back().id || window.sizes[0] != kept.back().size)) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <bertha/config.hpp>
 #include <bertha/tokenizer/unicode.hpp>
 #include <cstddef>
@@ -18,6 +19,14 @@ BERTHA_NAMESPACE_BEGIN
 
 /// What stands for a space: U+2581.
 inline constexpr std::string_view kMetaspace = "\xE2\x96\x81";
+
+/// The bytes that white space and the mark may begin with.
+inline constexpr std::array<bool, 256> kMaySplit = [] {
+  std::array<bool, 256> bytes{};
+  for (std::size_t byte = 0; byte <= 0x20; ++byte) bytes[byte] = true;
+  for (const std::size_t first : {0xC2u, 0xE1u, 0xE2u, 0xE3u}) bytes[first] = true;
+  return bytes;
+}();
 
 /// One word of a text with its spaces as marks, and the way back to the text.
 class MetaspaceWord {
@@ -84,10 +93,10 @@ void split_metaspace(std::string_view text, const Options& options, AtStart&& at
   const auto is_mark_at = [&](std::size_t at) {
     return text[at] == ' ' || (text[at] == kMetaspace[0] && text.substr(at).starts_with(kMetaspace));
   };
-  const auto split = [&](std::size_t begin, std::size_t end) {
+  const auto split = [&](std::size_t begin, std::size_t end, bool has_marks) {
     bool with_mark = options.prepend_scheme != PrependScheme::never && !is_mark_at(begin) &&
                      (options.prepend_scheme == PrependScheme::always || at_start(begin));
-    for (std::size_t at = begin + 1; options.split && at < end; ++at) {
+    for (std::size_t at = begin + 1; options.split && has_marks && at < end; ++at) {
       if (!is_mark_at(at)) continue;
       word(MetaspaceWord::Range{begin, at}, with_mark);
       with_mark = false;
@@ -96,20 +105,23 @@ void split_metaspace(std::string_view text, const Options& options, AtStart&& at
     word(MetaspaceWord::Range{begin, end}, with_mark);
   };
   if (!options.whitespace_split) {
-    if (!text.empty()) split(0, text.size());
+    if (!text.empty()) split(0, text.size(), true);
     return;
   }
+  bool has_marks = false;
   for (std::size_t begin = 0, at = 0; at < text.size();) {
-    if (text[at] > ' ' && text[at] <= '~' && at + 1 < text.size()) {  // nearly all of most texts
+    if (!kMaySplit[static_cast<unsigned char>(text[at])]) {  // nearly all of most texts
       ++at;
-      continue;
+    } else {
+      const auto [code_point, size] = utf8::decode(text, at);
+      const bool is_space = (unicode::properties(code_point).flags & unicode::kWhiteSpace) != 0;
+      has_marks = has_marks || is_mark_at(at);
+      if (is_space && begin < at) split(begin, at, has_marks);
+      at += size;
+      if (is_space) begin = at;
+      if (is_space) has_marks = false;
     }
-    const auto [code_point, size] = utf8::decode(text, at);
-    const bool is_space = (unicode::properties(code_point).flags & unicode::kWhiteSpace) != 0;
-    if (is_space && begin < at) split(begin, at);
-    at += size;
-    if (is_space) begin = at;
-    if (at == text.size() && begin < at) split(begin, at);
+    if (at == text.size() && begin < at) split(begin, at, has_marks);
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bertha/tokenizer/character.hpp>
 #include <bertha/tokenizer/encoding.hpp>
 #include <bertha/tokenizer/utf8.hpp>
 #include <cstddef>
@@ -17,6 +18,12 @@ BERTHA_NAMESPACE_BEGIN
 /// is normalised it only refers to the original.
 class NormalizedText {
  public:
+  /// Memory of who makes it step by step, to be used again.
+  struct Scratch {
+    Characters characters, after;
+  };
+  Scratch scratch;
+
   /// Becomes empty; its memory is used again.
   void clear() {
     raw_ = {};

@@ -277,7 +277,7 @@ BERTHA_FUNCTION void StepNormalizer::operator()(std::string_view text, std::uint
   if (still_.end_of_run(text, 0) == text.size()) return out.refer_to(text, base);
   out.clear();
   out.reserve(text.size());
-  Characters characters, after;
+  auto& [characters, after] = out.scratch;
   for (std::size_t begin = 0; begin < text.size();) {
     auto [rest, end] = still_.next_part(text, begin);
     out.append(text.substr(begin, rest - begin), base + static_cast<std::uint32_t>(begin));

@@ -19,7 +19,7 @@ BERTHA_NAMESPACE_BEGIN
 /// thread.
 class WordCache {
   static constexpr std::size_t kLongest = 23, kTokens = 10, kWays = 4;
-  static constexpr unsigned kSetBits = 12, kTagBits = 16, kSeenBits = 19, kIdBits = 24, kGapBits = 3;
+  static constexpr unsigned kSetBits = 13, kTagBits = 16, kSeenBits = 19, kIdBits = 24, kGapBits = 3;
   static constexpr std::uint32_t kMaxId = (1u << kIdBits) - 1, kMaxGap = (1u << kGapBits) - 1;
 
   // The bytes of a word, zeros behind them, and how many they are.

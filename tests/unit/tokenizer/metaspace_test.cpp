@@ -31,6 +31,16 @@ TEST(Metaspace, SplitsAtWhiteSpaceAndMarks) {
   EXPECT_EQ(words("", {}), Words{});
 }
 
+TEST(Metaspace, SplitsAtAllWhiteSpace) {
+  for (std::uint32_t code_point = 1; code_point < 0xD800; ++code_point) {
+    const bool is_space = (unicode::properties(code_point).flags & unicode::kWhiteSpace) != 0;
+    char bytes[4];
+    const std::string middle(bytes, utf8::encode(code_point, bytes));
+    const bool is_mark = middle == bertha::kMetaspace;
+    ASSERT_EQ(words("a" + middle + "b", {}).size(), is_space || is_mark ? 2u : 1u) << code_point;
+  }
+}
+
 TEST(Metaspace, KeepsEverySpaceWhereWhiteSpaceDoesNotSplit) {
   const UnigramOptions options{.whitespace_split = false};
   EXPECT_EQ(words(" a  b\n ", options), (Words{"\u2581a", "\u2581", "\u2581b\n", "\u2581"}));
