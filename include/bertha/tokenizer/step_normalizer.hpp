@@ -232,6 +232,7 @@ BERTHA_FUNCTION void StepNormalizer::replace_runs(const Step& step, const Charac
 BERTHA_FUNCTION void StepNormalizer::normalize(std::string_view text, std::uint32_t base, Characters& characters,
                                                Characters& after) const {
   using Kind = NormalizerStep::Kind;
+  if (characters.capacity() > after.capacity()) characters.swap(after);  // what becomes of a text may be longer
   characters.resize(utf8::count(text));
   bool is_ascii = true;
   Character* next = characters.data();
