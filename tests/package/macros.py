@@ -24,7 +24,7 @@ WORDS = {
 }
 
 # Headers of one machine, which a compiler for another may have and not bear.
-MACHINES = {"arm_neon.h": "__aarch64__", "immintrin.h": "__x86_64__"}
+MACHINES = {"arm_neon.h": "__aarch64__", "emmintrin.h": "__x86_64__", "immintrin.h": "__x86_64__"}
 
 
 def main(arguments):
