@@ -143,7 +143,7 @@ void check_names(const Tokenizer& tokenizer, const Encoding& encoding, std::stri
     if (!is_border(text, at)) continue;
     require(code_points(at) == before && utf16(at) == units, "offsets in other units");
     ++before;
-    units += at < text.size() && static_cast<unsigned char>(text[at]) >= 0xF0 ? 2 : 1;
+    units += at < text.size() && static_cast<unsigned char>(text[at]) >= 0xF0 ? 2u : 1u;
   }
 }
 
