@@ -169,6 +169,11 @@ TEST_P(RandomDraws, OfRows) {
     for (auto* numbers : {&x, &gamma, &beta, &smoothing}) fill(*numbers, random, odd);
     kernels::LayerNormRows norm{x.data(), stride,          rows,  size, gamma.data(), beta.data(),
                                 1e-12f,   expected.data(), stride};
+    norm.centred = random.below(2) != 0;
+    if (random.below(2) != 0) {
+      norm.beta = x.data();
+      norm.beta_stride = stride;
+    }
     scalar().layer_norm(norm);
     norm.y = found.data();
     level().layer_norm(norm);

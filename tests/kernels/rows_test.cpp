@@ -47,6 +47,41 @@ TEST_P(Rows, LayerNormStaysNearDoublePrecision) {
     EXPECT_NEAR(double{y[i]}, (double{x[i]} - mean) / std::sqrt(variance + double{1e-5f}) * 1.5 - 0.25, 0x1p-20);
 }
 
+// RMSNorm, added to what a block reads.
+TEST_P(Rows, LayerNormThatIsNotCentredIsTheContractAndAddsToItsRows) {
+  Random random(4);
+  for (std::size_t size : {1u, 15u, 16u, 77u, 300u}) {
+    const std::size_t rows = 3, stride = kernels::padded(size) + 16;
+    Guarded<float> x(rows * stride), y(rows * stride, 2), gamma(kernels::padded(size));
+    for (std::size_t i = 0; i < size; ++i) gamma[i] = random.number();
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t i = 0; i < size; ++i) {
+        x[r * stride + i] = random.number(8.0f) + 3.0f;
+        y[r * stride + i] = random.number(2.0f);
+      }
+    std::vector<float> before(y.data(), y.data() + rows * stride);
+    kernels::LayerNormRows op{x.data(), stride, rows, size, gamma.data(), y.data(), 1e-6f, y.data(), stride};
+    op.centred = false;
+    op.beta_stride = stride;
+    level().layer_norm(op);
+    for (std::size_t r = 0; r < rows; ++r) {
+      float lanes[16] = {};
+      for (std::size_t i = 0; i < size; ++i)
+        lanes[i % 16] = std::fma(x[r * stride + i], x[r * stride + i], lanes[i % 16]);
+      for (std::size_t half = 8; half > 0; half /= 2)
+        for (std::size_t j = 0; j < half; ++j) lanes[j] += lanes[j + half];
+      const float factor = 1.0f / std::sqrt(lanes[0] / static_cast<float>(size) + 1e-6f);
+      for (std::size_t i = 0; i < size; ++i) {
+        volatile float scaled = x[r * stride + i] * factor;  // rounded before it is multiplied
+        EXPECT_TRUE(same(y[r * stride + i], std::fma(scaled, gamma[i], before[r * stride + i]))) << size << ' ' << i;
+      }
+      for (std::size_t i = size; i < kernels::padded(size); ++i) EXPECT_EQ(y[r * stride + i], 0.0f);
+      EXPECT_TRUE(untouched(y[r * stride + stride - 1]));
+    }
+    EXPECT_TRUE(y.guards_intact());
+  }
+}
+
 TEST_P(Rows, LayerNormOfEqualNumbersIsBetaAndOfNanIsNan) {
   std::vector<float> x(32, 3.0f), gamma(16, 2.0f), beta(16, 0.5f);
   x[16 + 5] = kNan;

@@ -87,7 +87,7 @@ inline MatrixView<const bf16> rounded_rows(MatrixView<const float> x, std::size_
 
 }  // namespace detail
 
-/// binary32 weights and activations; products by fused multiply-add, k ascending.
+/// binary32 weights and activations; products by fused multiply-add, k ascending, in parts.
 struct Float32 {
   static constexpr PrecisionKind kind = PrecisionKind::float32;
   static constexpr std::size_t kMostKeys = detail::kAnyNumber;

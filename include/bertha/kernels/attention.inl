@@ -180,7 +180,7 @@ BERTHA_NOINLINE void put_in_panels(const float* x, std::size_t stride, std::size
   }
 }
 
-/// out[r, n] = (a[r] . row n of panels, one chain of fma, k ascending) * scale, for the n of n_panels panels.
+/// out[r, n] = (a[r] . row n of panels, in parts of kPartF32, k ascending) * scale, for the n of n_panels panels.
 struct ScaledProduct {
   const float* a;
   std::size_t a_stride, rows;
@@ -233,10 +233,10 @@ struct RelativeF32 {
   }
 };
 
-/// scores[i, j] = (q[i] . k[j], one chain of fma, d ascending) * scale + bias, or, with m = relative_row[j - i],
+/// scores[i, j] = (q[i] . k[j], in parts of kPartF32, d ascending) * scale + bias, or, with m = relative_row[j - i],
 /// ((q[i] . k[j]) * scale + (q[i] . relative_key[m]) * scale) + k[j] . relative_query[m], the products likewise;
 /// e = exp(score - max of the row), stored;
-/// context[i, d] = (one chain of fma(e[j], v[j, d]), j ascending) * (1 / sum of e).
+/// context[i, d] = (sum of e[j] v[j, d] likewise, from the first key of the block on) * (1 / sum of e).
 /// NaN and +inf among the scores give a row of NaN. Keys and values lie in panels, like weights.
 inline void attention_f32(const Attention& op) {
   const std::size_t keys = padded(op.length), size = op.head_size;

@@ -1,8 +1,7 @@
 // Matrix products on tiles, written once on sixteen lanes; each level includes it inside its region, after rows.inl and
 // tiles.inl, in its namespace.
 //
-// A panel's sums wait in the caller's scratch until its last tile is done; then the epilogue goes over them. k is not
-// cut: rows are, so that what a block reads of `a` stays in L2.
+// A panel's sums wait in the caller's scratch until its last tile is done; then the epilogue goes over them. Rows are cut, so that what a block reads of `a` stays in L2.
 
 inline constexpr std::size_t kRowBlock = 192;        // rows whose sums wait
 inline constexpr std::size_t kBlockBytes = 524'288;  // of `a` in a block of rows: what stays in L2 beside the weights
@@ -15,6 +14,7 @@ struct ProductF32 {
   using Accumulator = F32x16;
   using Stored = float;
   static constexpr std::size_t kGroup = PanelRow<Weight>::kGroup, kRows = kTileRowsF32, kPairRows = kPairRowsF32;
+  static constexpr std::size_t kPart = kPartF32;
   static BERTHA_LANE_INLINE Accumulator start(const std::int32_t*, std::size_t) { return broadcast(0.0f); }
   static BERTHA_LANE_INLINE F32x16 operand(const Element* a) { return broadcast(*a); }
   static BERTHA_LANE_INLINE F32x16 row(const Weight* w) { return load(w); }

@@ -276,6 +276,19 @@ void known_answers(const Table& table, const Check& check) {
   check("attention_f32", Known::hash(k->out, rows, stride, size));
   table.attention_s8(attention);
   check("attention_s8", Known::hash(k->out, rows, stride, size));
+  std::memcpy(k->out, k->y, sizeof k->y);
+  table.layer_norm({.x = k->x,
+                    .stride = stride,
+                    .rows = rows,
+                    .size = size,
+                    .gamma = k->vector,
+                    .beta = k->out,
+                    .eps = 1e-6f,
+                    .y = k->out,
+                    .y_stride = stride,
+                    .centred = false,
+                    .beta_stride = stride});
+  check("layer_norm", Known::hash(k->out, rows, stride, size));
 }
 
 /// Throws Error{self_test} naming the operation of `table` whose bits are not those that every build must come to. The
@@ -298,7 +311,8 @@ inline void require_known_answers(const Table& table) {
       {"round_rows", 5819441580727689750u},      {"embed_bf16", 10650807531880031481u},
       {"quantise_rows", 827875724416552598u},    {"gemm_s8", 182748915995643002u},
       {"gemm_s8", 1221596285220251952u},         {"gemm_s8", 9058994619276973115u},
-      {"attention_f32", 173238127765133458u},    {"attention_s8", 8298485859087628002u}};
+      {"attention_f32", 173238127765133458u},    {"attention_s8", 8298485859087628002u},
+      {"layer_norm", 8327588901499975633u}};
   const Answer* next = kAnswers;
   known_answers(table, [&](std::string_view operation, std::uint64_t number) {
     if (next->operation != operation || next->number != number)

@@ -30,6 +30,10 @@ static_assert(kMostKeysS8 * 32767 <= 0x7fffffff);  // the sum of fine probabilit
 inline constexpr std::size_t kMostShiftedInputsS8 = 65'536;
 static_assert(kMostShiftedInputsS8 * 254 * 128 <= 0x7fffffff);
 
+/// In float32 a sum of products is made of the sums of so many at a time, each one chain of fma from 0, k ascending,
+/// added up in their order: a rounding error of a chain grows with the root of its length.
+inline constexpr std::size_t kPartF32 = 384;
+
 /// out[r, n] = activation(sum_k a[r, k] w[n, k] + bias[n]) + residual[r, n], for the n of n_panels panels; gated, the
 /// residual is a factor. In float32 k' is k. In bfloat16 k' is k rounded up to 32, rows are zero-filled, and sums are
 /// float32: acc = fma(a[r, k + 1], w[n, k + 1], acc), then acc = fma(a[r, k], w[n, k], acc), for k = 0, 2, 4, ..., from
@@ -151,7 +155,8 @@ struct EmbedS8 {
   std::size_t size = 0;
 };
 
-/// y = (x - mean) / sqrt(var + eps) * gamma + beta over the `size` elements of each row.
+/// y = (x - mean) / sqrt(var + eps) * gamma + beta over the `size` elements of each row. Not centred, the mean is 0, so
+/// that var is the mean of squares: RMSNorm. With a stride beta has a row for each row: what a block adds its result to.
 struct LayerNormRows {
   const float* x = nullptr;  // [rows, size]
   std::size_t stride = 0;
@@ -160,8 +165,10 @@ struct LayerNormRows {
   const float* gamma = nullptr;  // [size rounded up to 16]
   const float* beta = nullptr;
   float eps = 0;
-  float* y = nullptr;  // [rows, size], writable up to size rounded up to 16, and 0 there afterwards; may be x
+  float* y = nullptr;  // [rows, size], writable up to size rounded up to 16, and 0 there afterwards; may be x or beta
   std::size_t y_stride = 0;
+  bool centred = true;
+  std::size_t beta_stride = 0;
 };
 
 /// q = round_even(x * (127 / m)) clamped to [-127, 127], scale = m / 127, m = max abs x of the row; what is past size

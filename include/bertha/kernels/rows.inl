@@ -208,13 +208,17 @@ inline void layer_norm(const LayerNormRows& op) {
   for (std::size_t row = 0; row < op.rows; ++row) {
     const float* x = op.x + row * op.stride;
     float* y = op.y + row * op.y_stride;
-    Sum total{broadcast(0.0f)};
-    over_row(x, op.size, total);
-    const F32x16 mean = broadcast(fold_add(total.sum) / count);
+    F32x16 mean = broadcast(0.0f);
+    if (op.centred) {
+      Sum total{broadcast(0.0f)};
+      over_row(x, op.size, total);
+      mean = broadcast(fold_add(total.sum) / count);
+    }
     SquaresAbout squares{mean, broadcast(0.0f)};
     over_row(x, op.size, squares);
     const float variance = fold_add(squares.sum) / count;
-    Normalised normalised{y, op.gamma, op.beta, mean, broadcast(1.0f / __builtin_sqrtf(variance + op.eps))};
+    Normalised normalised{y, op.gamma, op.beta + row * op.beta_stride, mean,
+                          broadcast(1.0f / __builtin_sqrtf(variance + op.eps))};
     over_row(x, op.size, normalised);
   }
 }

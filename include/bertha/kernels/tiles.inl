@@ -7,7 +7,8 @@
 //     ...                                               ...
 //
 // A tile is what a level's registers hold. Every output has one accumulator and k ascends, whatever the tile, so a
-// row's bits don't depend on the rows around it. A Product has an `operand`: kGroup numbers of a, side by side for one
+// row's bits don't depend on the rows around it. A product that has `kPart` begins anew after as many k, and adds up
+// such sums in their order: a long chain of roundings would be off by more. A Product has an `operand`: kGroup numbers of a, side by side for one
 // output; and a `row` of a panel, used with every row of a.
 //
 // Up to kRows rows take one panel at a time, so that weights stream from memory in order: for 16 rows that is a quarter
@@ -38,15 +39,20 @@ struct Fetch {
   std::size_t step;
 };
 
+template <class Product>
+inline constexpr bool kHasParts = requires { Product::kPart; };
+
+/// Where the part of a panel that begins with w ends, of a panel that ends with `last`.
+template <class Product, class Weight>
+BERTHA_LANE_INLINE const Weight* end_of_part(const Weight* w, const Weight* last) {
+  if constexpr (kHasParts<Product>)
+    if (static_cast<std::size_t>(last - w) > Product::kPart * kLanes) return w + Product::kPart * kLanes;
+  return last;
+}
+
 /// `work` of Rows rows from `first` on, and Panels panels.
 template <class Product, std::size_t Rows, std::size_t Panels>
 BERTHA_INLINE void tile(const TileWork<Product>& work, std::size_t first, Fetch& fetch) {
-  typename Product::Accumulator acc[Rows][Panels];
-  BERTHA_UNROLL
-  for (std::size_t r = 0; r < Rows; ++r) {
-    BERTHA_UNROLL
-    for (std::size_t p = 0; p < Panels; ++p) acc[r][p] = Product::start(work.starts, first + r);
-  }
   // One pointer for three rows, which an address of base and scaled stride reaches: more pointers than registers would
   // go to the stack. The empty assembly keeps the compiler from making a pointer for each row after all.
   const std::size_t a_stride = work.a_stride;
@@ -54,28 +60,43 @@ BERTHA_INLINE void tile(const TileWork<Product>& work, std::size_t first, Fetch&
   BERTHA_UNROLL
   for (std::size_t r = 0; r < Rows; r += 3) third[r / 3] = work.a + (first + r) * a_stride;
   const std::size_t panel = work.k * kLanes;
-  for (const typename Product::Weight *w = work.w, *const end = w + panel; w != end; w += Product::kGroup * kLanes) {
-    BERTHA_UNROLL
-    for (std::size_t r = 0; r < Rows; r += 3) __asm__("" : "+r"(third[r / 3]));
-    decltype(Product::row(w)) row[Panels];
-    BERTHA_UNROLL
-    for (std::size_t p = 0; p < Panels; ++p) row[p] = Product::row(w + p * panel);
-    __builtin_prefetch(fetch.from);
-    fetch.from += fetch.step;
+  const typename Product::Weight *w = work.w, *const last = w + panel;
+  do {
+    typename Product::Accumulator acc[Rows][Panels];
     BERTHA_UNROLL
     for (std::size_t r = 0; r < Rows; ++r) {
-      const auto operand = Product::operand(third[r / 3] + r % 3 * a_stride);
       BERTHA_UNROLL
-      for (std::size_t p = 0; p < Panels; ++p) acc[r][p] = Product::step(acc[r][p], operand, row[p]);
+      for (std::size_t p = 0; p < Panels; ++p) acc[r][p] = Product::start(work.starts, first + r);
+    }
+    const typename Product::Weight *const begin = w, *const end = end_of_part<Product>(w, last);
+    for (; w != end; w += Product::kGroup * kLanes) {
+      BERTHA_UNROLL
+      for (std::size_t r = 0; r < Rows; r += 3) __asm__("" : "+r"(third[r / 3]));
+      decltype(Product::row(w)) row[Panels];
+      BERTHA_UNROLL
+      for (std::size_t p = 0; p < Panels; ++p) row[p] = Product::row(w + p * panel);
+      __builtin_prefetch(fetch.from);
+      fetch.from += fetch.step;
+      BERTHA_UNROLL
+      for (std::size_t r = 0; r < Rows; ++r) {
+        const auto operand = Product::operand(third[r / 3] + r % 3 * a_stride);
+        BERTHA_UNROLL
+        for (std::size_t p = 0; p < Panels; ++p) acc[r][p] = Product::step(acc[r][p], operand, row[p]);
+      }
+      BERTHA_UNROLL
+      for (std::size_t r = 0; r < Rows; r += 3) third[r / 3] += Product::kGroup;
     }
     BERTHA_UNROLL
-    for (std::size_t r = 0; r < Rows; r += 3) third[r / 3] += Product::kGroup;
-  }
-  BERTHA_UNROLL
-  for (std::size_t r = 0; r < Rows; ++r) {
-    BERTHA_UNROLL
-    for (std::size_t p = 0; p < Panels; ++p) store(work.sums + (p * work.sums_rows + first + r) * kLanes, acc[r][p]);
-  }
+    for (std::size_t r = 0; r < Rows; ++r) {
+      BERTHA_UNROLL
+      for (std::size_t p = 0; p < Panels; ++p) {
+        typename Product::Stored* const sums = work.sums + (p * work.sums_rows + first + r) * kLanes;
+        if constexpr (kHasParts<Product>)
+          if (begin != work.w) acc[r][p] = add(load(sums), acc[r][p]);
+        store(sums, acc[r][p]);
+      }
+    }
+  } while (w != last);
 }
 
 /// `work` of Least to Rows rows from `first` on: the tile of their number.
