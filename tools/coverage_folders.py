@@ -75,7 +75,20 @@ KINDS: dict[str, tuple[str, Json]] = {  # what a class begins with -> model_type
             "decoder_attention_heads": 2,
         },
     ),
-    "Gemma3Text": ("gemma3_text", {"num_key_value_heads": 1, "head_dim": 8}),
+    "Gemma3Text": (
+        "gemma3_text",
+        {
+            "num_key_value_heads": 1,
+            "head_dim": 8,
+            "query_pre_attn_scalar": 8,
+            "use_bidirectional_attention": True,
+            "sliding_window": 16,
+            "_sliding_window_pattern": 6,
+            "layer_types": ["sliding_attention", "full_attention"],
+            "rope_theta": 1000000.0,
+            "rope_local_base_freq": 10000.0,
+        },
+    ),
     "EuroBert": ("eurobert", {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}),
 }
 QKV = 3 * HIDDEN
@@ -135,11 +148,6 @@ PUBLISHED: dict[str, tuple[str, Json, Json]] = (
                 "mlp.wo": (HIDDEN, INNER),
                 "mlp.layernorm": (HIDDEN,),
             },
-        ),
-        "NeoBERTLMHead": (
-            "neobert",
-            {**SIZES, "norm_eps": 1e-5, "max_length": POSITIONS},
-            {"qkv": (QKV, HIDDEN), "wo": (HIDDEN, HIDDEN), "ffn.w12": (2 * INNER, HIDDEN), "ffn.w3": (HIDDEN, INNER)},
         ),
     }
 )
@@ -326,6 +334,16 @@ def published(row: Row, count: int) -> tuple[Json, Tensors]:
     return {"model_type": model_type, "auto_map": code, "vocab_size": count, **config, **experts}, random(shapes)
 
 
+def neobert(count: int) -> tuple[Json, Tensors]:
+    """config.json and weights of NeoBERT, whose masked-lm class has another name than the reference's."""
+    code = {"AutoConfig": "model.NeoBERTConfig", "AutoModelForMaskedLM": "model.NeoBERTLMHead"}
+    sizes = {key: value for key, value in SIZES.items() if key != "max_position_embeddings"}
+    config = {"model_type": "neobert", "auto_map": code, "vocab_size": count, **sizes, "norm_eps": 1e-5, "max_length": POSITIONS}
+    with torch.device("meta"):
+        model = models.REFERENCES["NeoBERTForMaskedLM"](transformers.CONFIG_MAPPING["neobert"](**config))
+    return config, random({name: tuple(values.shape) for name, values in model.named_parameters()})
+
+
 def native(row: Row, count: int) -> tuple[Json, Tensors]:
     """config.json and weights of a class of transformers."""
     name = max((name for name in KINDS if row.architecture.startswith(name)), key=len)
@@ -341,7 +359,7 @@ def native(row: Row, count: int) -> tuple[Json, Tensors]:
         model = getattr(transformers, row.architecture)(transformers.CONFIG_MAPPING[model_type](**config))
     if found:
         config["id2label"] = {str(index): label for index, label in enumerate(found)}
-    tied = model._tied_weights_keys if config.get("tie_word_embeddings", True) else None
+    tied = model._tied_weights_keys if getattr(model.config, "tie_word_embeddings", True) else None
     parameters = dict(model.named_parameters(remove_duplicate=False))
     return config, random(
         {name: tuple(values.shape) for name, values in parameters.items() if name not in (tied or {})}
@@ -357,16 +375,17 @@ def other(row: Row, count: int) -> tuple[Json, Tensors]:
     encoder, tensors = native(
         row._replace(architecture="BertModel" if row.architecture == "SpanMarkerModel" else "DebertaV2Model"), count
     )
+    if row.architecture == "CustomModel":  # config.json has the sizes only where they are not those of `base_model`
+        count = int(row.fact("labels") or 1)
+        head = random({"fc.weight": (count, HIDDEN), "fc.bias": (count,)})
+        names = {f"LABEL_{index}": index for index in range(count)}
+        config = {"base_model": "microsoft/deberta-v3-base", "fc_dropout": 0.2, "label2id": names}
+        config |= {"id2label": {str(index): name for name, index in names.items()}}
+        small = {key: encoder[key] for key in (*SIZES, "vocab_size", "position_buckets")}
+        return config | small, {f"model.{name}": values for name, values in tensors.items()} | head
     tensors = {f"encoder.{name}": values for name, values in tensors.items()} | random(
         {"classifier.weight": (3, HIDDEN)}
     )
-    if row.architecture == "CustomModel":
-        return {
-            "base_model": "microsoft/deberta-v3-base",
-            "fc_dropout": 0.2,
-            "id2label": {"0": "News"},
-            "label2id": {"News": 0},
-        }, tensors
     return {"model_type": "span-marker", "encoder": encoder, "vocab_size": count}, tensors
 
 
@@ -374,7 +393,7 @@ def write_modules(row: Row, folder: Path, tensors: Tensors) -> None:
     """What sentence-transformers has beside the encoder."""
     listed = (
         ["Transformer", "Pooling"]
-        + ["Dense"] * (row.fact("dense") is not None)
+        + ["Dense"] * {None: 0, "tanh": 1, "none": 2}[row.fact("dense")]
         + ["Normalize"] * (row.fact("normalize") is not None)
     )
     entries = []
@@ -390,7 +409,14 @@ def write_modules(row: Row, folder: Path, tensors: Tensors) -> None:
     modes = {"cls": "cls_token", "mean": "mean_tokens", "max": "max_tokens", "mean_sqrt_len": "mean_sqrt_len_tokens"}
     pooling = {f"pooling_mode_{name}": row.fact("pool") == mode for mode, name in modes.items()}
     write_json(folder / "1_Pooling/config.json", {"word_embedding_dimension": HIDDEN, **pooling})
-    if "Dense" in listed:
+    if row.fact("dense") == "none":  # one to more numbers and one back
+        activation = "torch.nn.modules.linear.Identity"
+        for index, (inputs, outputs) in enumerate(((HIDDEN, 2 * HIDDEN), (2 * HIDDEN, HIDDEN)), 2):
+            sizes = {"in_features": inputs, "out_features": outputs, "bias": False, "activation_function": activation}
+            write_json(folder / f"{index}_Dense/config.json", sizes)
+            weights = random({"linear.weight": (outputs, inputs)})
+            safetensors.numpy.save_file(weights, folder / f"{index}_Dense/model.safetensors")
+    elif "Dense" in listed:
         activation = "torch.nn.modules.activation.Tanh"
         write_json(
             folder / "2_Dense/config.json",
@@ -443,7 +469,9 @@ def write_folder(row: Row, folder: Path) -> None:
         )
         shape = {"token_rep_layer.bert_layer.model.embeddings.word_embeddings.weight": (count, HIDDEN)}
         return torch_writer.write(folder / "pytorch_model.bin", random(shape))
-    if row.architecture in PUBLISHED:
+    if row.architecture == "NeoBERTLMHead":
+        config, tensors = neobert(count)
+    elif row.architecture in PUBLISHED:
         config, tensors = published(row, count)
     elif row.architecture in ("HF_ColBERT", "SpanMarkerModel", "CustomModel"):
         config, tensors = other(row, count)

@@ -47,8 +47,12 @@ struct DisentangledConfig {
   bool relative_queries = false;
 };
 
-/// Where the norms of a layer are: behind the sum of a block and what it read, or before the block.
-enum class NormPlace : std::uint8_t { post, pre };
+/// Where the norms of a layer are: behind the sum of a block and what it read, before the block, or before it and behind
+/// it, of what it makes alone.
+enum class NormPlace : std::uint8_t { post, pre, around };
+
+/// What the encoder's norms are: of numbers about their mean, or of numbers as they are, without a bias.
+enum class NormKind : std::uint8_t { layer_norm, rms_norm };
 
 /// What one encoder layer is made of.
 struct LayerConfig {
@@ -88,6 +92,8 @@ struct ModelConfig {
   DisentangledConfig disentangled;  ///< where position_scheme is that
   std::size_t score_terms = 1;      ///< scores are divided by the root of that times the head size
   NormPlace norm_place = NormPlace::post;
+  NormKind norm_kind = NormKind::layer_norm;
+  bool query_key_norms = false;  ///< each attention head's queries and keys go through norms of their own
   bool needs_bias = true;      ///< as in LayerConfig
   bool gating = false;         ///< feed-forward networks multiply the activation by a second product
   std::size_t key_window = 0;  ///< of every layer, where they don't differ

@@ -81,10 +81,15 @@ struct PoolerLayer {
 struct PoolerConfig {
   std::vector<PoolingMode> modes;   ///< their vectors, one after the other
   std::vector<PoolerLayer> layers;  ///< what these go through, in this order
+  std::vector<PoolerLayer> token_layers = {};  ///< what each token goes through before: one at most
 
   /// Elements of the vector, for hidden states of `hidden_size`.
   std::size_t size(std::size_t hidden_size) const {
-    std::size_t size = modes.size() * hidden_size;
+    return behind(layers, modes.size() * behind(token_layers, hidden_size));
+  }
+
+ private:
+  static std::size_t behind(const std::vector<PoolerLayer>& layers, std::size_t size) {
     for (const PoolerLayer& layer : layers)
       if (!layer.norm_eps) size = layer.outputs;
     return size;
@@ -99,7 +104,8 @@ enum class Similarity : std::uint8_t { cosine, dot, euclidean, manhattan };
 
 /// What a masked-lm head is, beside the sizes.
 struct MaskedLmConfig {
-  Activation activation = Activation::gelu;  ///< after its dense layer
+  bool transform = true;                     ///< a dense layer and a norm stand before its decoder
+  Activation activation = Activation::gelu;  ///< after the dense layer
   bool tied = true;                          ///< its decoder is the word table
 };
 

@@ -529,7 +529,7 @@ class Configuration(FolderTest):
             "vocab_size": {16: other_shape, 18: other_shape, 12: "token 'e' has no row|" + other_shape},
             "type_vocab_size": {1: other_shape, 3: other_shape},
             "layer_norm_eps": "layer_norm_eps is no valid number; expected above 0, below 1; got",
-            "model_type": {"distilbert": "is missing", "eurobert": "'eurobert' is not converted: it has norms", 3: "'3' is not conv"},
+            "model_type": {"distilbert": "is missing", "bart": "'bart' is not converted: it has a decoder", 3: "'3' is not conv"},
         }
         bad = {
             "hidden_act": ["gelu_10", "quick_gelu", None, 3, ["gelu"]],
@@ -538,7 +538,7 @@ class Configuration(FolderTest):
             "add_cross_attention": [True],
             "quantization_config": [{"load_in_8bit": True}],
             "pruned_heads": [{"0": [1]}],
-            "model_type": ["distilbert", "eurobert", 3],
+            "model_type": ["distilbert", "bart", 3],
             "architectures": ["BertModel", {"a": 1}],
             "hidden_size": [0, -12, 12.0, "12", None, True, 2**25, 13, 24],
             "num_attention_heads": [0, 5, "3"],

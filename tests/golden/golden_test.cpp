@@ -146,6 +146,23 @@ constexpr const char* kGoldens[] = {
     "gte_bfloat16",
     "jina_bert_bfloat16",
     "nomic_bfloat16",
+    "hub_deberta_classify",
+    "hub_deberta_int8",
+    "neobert_classify",
+    "neobert_encoder",
+    "neobert_int8",
+    "neobert_bfloat16",
+    "masked_neobert",
+    "eurobert_classify",
+    "eurobert_first",
+    "eurobert_mean",
+    "eurobert_entities",
+    "eurobert_int8",
+    "eurobert_bfloat16",
+    "masked_eurobert",
+    "masked_eurobert_tied",
+    "gemma_encoder",
+    "gemma_layers",
 };
 
 const std::string kFolder = BERTHA_TEST_DATA "/golden/";
@@ -647,7 +664,7 @@ TEST_P(Embeddings, AreNearInBFloat16) {
 }
 
 INSTANTIATE_TEST_SUITE_P(SentenceTransformers, Embeddings,
-                         testing::Values("embed_bert", "embed_distilbert", "embed_xlm_roberta"),
+                         testing::Values("embed_bert", "embed_distilbert", "embed_gemma", "embed_xlm_roberta"),
                          [](const auto& named) { return std::string(named.param); });
 
 TEST(Reranking, IsThatOfSentenceTransformers) {

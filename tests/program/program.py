@@ -18,7 +18,7 @@ WITH_SELF_TEST = {"classify_two", "classify_int8", "entities", "entities_int8", 
     f"{family}_{kind}" for family in ("roberta", "distilbert", "electra") for kind in ("classify", "answers", "int8")} | {
     "xlm_roberta_classify", "xlm_roberta_entities", "xlm_roberta_answers", "camembert_classify", "camembert_answers",
     "albert_classify", "albert_entities", "albert_answers", "albert_bfloat16", "albert_int8",
-    "embed_bert", "embed_distilbert", "embed_xlm_roberta", "rerank", "masked", "masked_untied", "masked_int8",
+    "embed_bert", "embed_distilbert", "embed_gemma", "embed_xlm_roberta", "rerank", "masked", "masked_untied", "masked_int8",
     "mpnet_classify", "mpnet_answers", "mpnet_int8", "masked_bfloat16", "masked_distilbert", "masked_electra", "masked_mpnet", "masked_roberta",
     "masked_xlm_roberta", "gte_classify", "jina_classify", "masked_gte", "masked_jina", "masked_modern",
     "masked_nomic", "modern_answers", "modern_bfloat16", "modern_classify", "modern_entities", "modern_int8",
@@ -27,7 +27,9 @@ WITH_SELF_TEST = {"classify_two", "classify_int8", "entities", "entities_int8", 
     "ernie_classify", "ernie_int8", "masked_ernie", "masked_megatron",
     "masked_prelayernorm", "megatron_classify", "prelayernorm_classify", "prelayernorm_int8",
     "jina_bert_classify", "jina_bert_int8",
-    "deberta_1_answers", "deberta_1_bfloat16", "deberta_1_classify", "deberta_1_int8", "masked_deberta_1", "gte_bfloat16", "jina_bert_bfloat16", "nomic_bfloat16"}
+    "deberta_1_answers", "deberta_1_bfloat16", "deberta_1_classify", "deberta_1_int8", "masked_deberta_1", "gte_bfloat16", "jina_bert_bfloat16", "nomic_bfloat16",
+    "eurobert_classify", "eurobert_entities", "eurobert_int8", "eurobert_bfloat16", "masked_eurobert",
+    "hub_deberta_classify", "hub_deberta_int8", "neobert_classify", "neobert_int8", "neobert_bfloat16"}
 CLASSIFIER, TAGGER, ASKER = (str(MODELS / f"{name}.safetensors") for name in ("classify_two", "entities", "answers"))
 THREE_LABELS = str(MODELS / "classify_multi_label.safetensors")
 # Turkish letters (two bytes each) and an emoji (four bytes, two UTF-16 units).

@@ -47,9 +47,12 @@ def reference_name(name: str, family: Family) -> str:
 class Checkpoint:
     """The tensors of a checkpoint under their reference names, each taken once."""
 
-    def __init__(self, stored: dict[str, AnyTensor], family: Family, biases: dict[str, bool]) -> None:
+    def __init__(
+        self, stored: dict[str, AnyTensor], family: Family, biases: dict[str, bool], key_value_heads: int | None = None
+    ) -> None:
         self.family = family
         self.biases = biases
+        self.key_value_heads = key_value_heads  # None: as many as attention heads
         self.names: dict[str, str] = {}  # reference name -> name in the checkpoint
         for name in stored:
             reference = reference_name(name, family)
@@ -110,7 +113,8 @@ class Checkpoint:
     def take_norm(self, target: str, name: str, size: int) -> layout.Tensors:
         """A LayerNorm's vectors, under their canonical names."""
         parts = ("weight", "bias") if self.biases.get("norm", True) else ("weight",)
-        found = {part: layout.vector(self.take_vector(f"{name}.{part}", size)) for part in parts}
+        more = np.float32(self.family.norms_from_one)
+        found = {part: layout.vector(self.take_vector(f"{name}.{part}", size) + more) for part in parts}
         return {f"{target}.{part}": layout.stored(values) for part, values in found.items()}
 
 
@@ -125,12 +129,20 @@ def _query_key_value(source: Checkpoint, old: str, hidden: int, heads: int) -> t
         whole = source.take_bias(f"{old}.{names.query_key_value}", 3 * hidden, "attention")
         biases = None if whole is None else np.split(whole, 3)
     else:
-        matrices = [f"{old}.{name}" for name in (names.query, names.key, names.value)]
-        weights = [source.take_rows(f"{name}.weight", hidden, hidden) for name in matrices]
-        found = [source.take_bias(name, hidden, "attention") for name in matrices]
-        biases = None if found[0] is None else found
+        groups = heads // (source.key_value_heads or heads)
+        matrices = [(f"{old}.{names.query}", 1), *((f"{old}.{name}", groups) for name in (names.key, names.value))]
+        weights = [_repeated(source.take_rows(f"{name}.weight", hidden // n, hidden), n) for name, n in matrices]
+        found = [source.take_bias(name, hidden // n, "attention") for name, n in matrices]
+        biases = None if found[0] is None else [
+            np.repeat(bias.reshape(heads // n, -1), n, axis=0).reshape(-1) for bias, (_, n) in zip(found, matrices)
+        ]
     weight = layout.by_attention_head(weights, heads, hidden)
     return weight, None if biases is None else _biases_by_head(biases, heads)
+
+
+def _repeated(by_rows: Callable[[int], Iterator[np.ndarray]], times: int) -> Callable[[int], Iterator[np.ndarray]]:
+    """A matrix each of whose blocks comes several times."""
+    return lambda step: (block for block in by_rows(step) for _ in range(times))
 
 
 def _biases_by_head(biases: Sequence[np.ndarray], heads: int) -> np.ndarray:
@@ -139,12 +151,20 @@ def _biases_by_head(biases: Sequence[np.ndarray], heads: int) -> np.ndarray:
     return np.concatenate([layout.attention_head(*parts) for parts in by_head])
 
 
-def _by_head(source: Checkpoint, old: str, hidden: int, heads: int) -> tuple[layout.Rows, np.ndarray]:
-    """The same of a matrix that is in this order already, without padding; biases are queries' and values'."""
+def _by_head(source: Checkpoint, old: str, hidden: int, heads: int) -> tuple[layout.Rows, np.ndarray | None]:
+    """The same of a matrix that is in this order already, without padding; biases, if any, are queries' and values'."""
     names, size = source.family.names, hidden // heads
     name, tensor = source.find(f"{old}.{names.query_key_value}.weight", 3 * hidden, hidden)
-    blocks = lambda: (layout.attention_head(*np.split(block, 3)) for block in rows(name, tensor, 3 * size))  # noqa: E731
+    order = np.r_[0:size:2, 1:size:2] if names.neighbours else np.arange(size)
+
+    def blocks() -> Iterator[np.ndarray]:
+        for block in rows(name, tensor, 3 * size):
+            query, key, value = np.split(block, 3)
+            yield layout.attention_head(query[order], key[order], value)
+
     weight = layout.Rows(3 * layout.round_up(size, layout.PANEL) * heads, hidden, blocks)
+    if names.query_bias is None:
+        return weight, None
     query, value = (source.take_vector(f"{old}.{bias}", hidden) for bias in (names.query_bias, names.value_bias))
     return weight, _biases_by_head([query, np.zeros_like(query), value], heads)
 
@@ -178,16 +198,20 @@ def _layer(source: Checkpoint, index: int, old: str, config: Config, precision: 
     def linear(target: str, values: tuple[layout.Rows, np.ndarray | None]) -> layout.Tensors:
         return layout.linear(f"{layer}.{target}", *values, precision)
 
-    def norm(target: str, name: str) -> layout.Tensors:
-        return source.take_norm(f"{layer}.{target}", f"{old}.{name}", hidden)
+    def norm(target: str, name: str | None, size: int = hidden) -> layout.Tensors:
+        return source.take_norm(f"{layer}.{target}", f"{old}.{name}", size) if name else {}
 
+    behind = (names.attention_result_norm, names.output_result_norm) if before else (names.attention_norm, names.output_norm)
     tensors = norm("attention.norm", names.attention_norm) if before and (index > 0 or family.first_norm) else {}
     tensors |= linear("attention.query_key_value", _query_key_value(source, old, hidden, heads))
+    tensors |= norm("attention.query.norm", names.query_norm, hidden // heads)
+    tensors |= norm("attention.key.norm", names.key_norm, hidden // heads)
     tensors |= linear("attention.output", source.take_linear(f"{old}.{names.attention_output}", hidden, hidden, "attention"))
-    tensors |= norm("norm", names.output_norm) if before else norm("attention.output.norm", names.attention_norm)
+    tensors |= norm("attention.output.norm", behind[0])
+    tensors |= norm("norm", names.output_norm) if before else {}
     tensors |= linear("intermediate", _intermediate(source, old, config))
     tensors |= linear("output", source.take_linear(f"{old}.{names.output}", hidden, inner, "output"))
-    return tensors if before else tensors | norm("output.norm", names.output_norm)
+    return tensors | norm("output.norm", behind[1])
 
 
 def tables(names: Names, config: Config) -> list[tuple[str, str, int]]:
@@ -205,6 +229,11 @@ def _moved(values: layout.Rows, by: np.ndarray) -> layout.Rows:
     return values._replace(blocks=lambda: (block + by for block in values.blocks()))
 
 
+def _scaled(values: layout.Rows, by: np.float32) -> layout.Rows:
+    """A matrix that is multiplied by a number."""
+    return values._replace(blocks=lambda: (block * by for block in values.blocks()))
+
+
 def _embeddings(source: Checkpoint, config: Config, precision: str, task_rows: int | None) -> layout.Tensors:
     """The tables, the LayerNorm after them, and the projection where there is one. A task's embedding, which is the same for
     all tokens, is added to those of token types."""
@@ -214,6 +243,8 @@ def _embeddings(source: Checkpoint, config: Config, precision: str, task_rows: i
     for name, old, count in tables(names, config):
         values = source.take_matrix(f"{old}.weight", count, width)
         values = _moved(values, task) if task is not None and name == "token_type" else values
+        if name == "word" and source.family.scales_words:
+            values = _scaled(values, np.float32(math.sqrt(hidden)))
         tensors |= layout.table(f"embeddings.{name}", values, precision)
     if names.norm:
         tensors |= source.take_norm("embeddings.norm", names.norm, width)
@@ -320,16 +351,21 @@ def _head(source: Checkpoint, head: Head, config: Config, where: Path) -> layout
     check_trained(kind, needed, source.names, where)
     tensors = _dense(source, head.dense, hidden) if head.dense else {}
     if head.transform:
-        target = "pooler" if "pooling" in config else "head"
+        target = "head" if "pooling" not in config else "pooler" if config["pooling"]["layers"] else "pooler.token"
         dense = source.take_linear(head.transform.dense, hidden, hidden, "head")
         tensors |= layout.linear(f"{target}.0", *dense, "float32")
-        tensors |= source.take_norm(f"{target}.1", head.transform.norm, hidden)
+        if head.transform.norm:
+            tensors |= source.take_norm(f"{target}.1", head.transform.norm, hidden)
     return tensors | _output(source, head.output, len(config["labels"]), hidden)
 
 
 def _transform_parts(source: Checkpoint, transform: Transform | MaskedHead) -> list[str]:
-    """The names of the tensors of a head's dense layer and norm."""
+    """The names of the tensors of a head's dense layer and norm, as far as it has them."""
+    if transform.dense is None:
+        return []
     names = _parts(transform.dense) if source.biases.get("head", True) else [f"{transform.dense}.weight"]
+    if transform.norm is None:
+        return names
     return names + (_parts(transform.norm) if source.biases.get("norm", True) else [f"{transform.norm}.weight"])
 
 
@@ -354,7 +390,7 @@ def _masked(source: Checkpoint, head: MaskedHead, config: Config, tie: bool, whe
     """
     hidden, width, count = config["hidden_size"], config["embedding_size"], config["vocab_size"]
     weight, bias, word = f"{head.decoder}.weight", f"{head.decoder}.bias", f"{source.family.names.word}.weight"
-    tie = tie or head.always_tied
+    tie = (tie or head.always_tied) and not head.never_tied
     tied = tie and (not source.has(weight) or _same(source, word, weight, (count, width)))
     if tie and not source.has(bias):
         bias = head.bias
@@ -363,8 +399,10 @@ def _masked(source: Checkpoint, head: MaskedHead, config: Config, tie: bool, whe
     has_bias = source.biases.get("decoder", True)
     needed = [*_transform_parts(source, head), *([] if tied else [weight]), *([bias] if has_bias else [])]
     check_trained(config["head"], needed, source.names, where)
-    tensors = layout.linear("head.dense", *source.take_linear(head.dense, width, hidden, "head"), "float32")
-    tensors |= source.take_norm("head.norm", head.norm, width)
+    tensors: layout.Tensors = {}
+    if head.dense:
+        tensors = layout.linear("head.dense", *source.take_linear(head.dense, width, hidden, "head"), "float32")
+        tensors |= source.take_norm("head.norm", head.norm, width)
     if not tied:
         tensors |= layout.table("head.output", source.take_matrix(weight, count, width), "float32")
     values = source.take_vector(bias, count) if has_bias else np.zeros(count, np.float32)
@@ -389,18 +427,19 @@ def convert(
     tie: bool = True,
     relative: Relative | None = None,
     task_rows: int | None = None,
+    key_value_heads: int | None = None,
 ) -> Encoder:
     """The canonical tensors of a checkpoint, matrices not read yet, by a config that is already in the form of tools/format.md.
 
     `layers` are the checkpoint's names of those that are stored, `biases` says which parts have them, `bucket_rows` the rows
     of its table of distances, `tie` is config.json's tie_word_embeddings, `relative` what disentangled attention has,
-    `task_rows` the rows of its table of tasks.
+    `task_rows` the rows of its table of tasks, `key_value_heads` the heads that keys and values have.
     """
-    source = Checkpoint(stored, family, biases)
+    source = Checkpoint(stored, family, biases, key_value_heads)
     kind, precision = config["head"], config["precision"]
     decoder = f"{family.masked.decoder}.weight"
     word = f"{family.names.word}.weight"
-    if kind == MASKED and tie and not source.has(word) and source.has(decoder):  # some write a tied table there only
+    if kind == MASKED and tie and not family.masked.never_tied and not source.has(word) and source.has(decoder):  # some write a tied table there only
         source.names[word] = source.names.pop(decoder)
     tensors = _embeddings(source, config, precision, task_rows)
     tensors |= places.tensors(config["max_position_embeddings"], config["hidden_size"] // config["num_attention_heads"])

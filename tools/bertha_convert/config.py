@@ -8,7 +8,7 @@ from typing import Any
 
 from .disentangled import flag
 from .errors import fail
-from .families import ANY, EMBEDDING, FAMILIES, MASKED, NEXT_SENTENCE, NOT_RUN, PARTS, PUBLISHED, QUESTION, SEQUENCE, TOKEN
+from .families import ANY, BASE_MODELS, EMBEDDING, FAMILIES, MASKED, NEXT_SENTENCE, NOT_RUN, PARTS, PUBLISHED, QUESTION, SEQUENCE, TOKEN
 from .families import Family, Head, Size
 from .load_report import some
 
@@ -18,6 +18,7 @@ ENDINGS = {
     "ForQuestionAnswering": QUESTION,
     "ForNextSentencePrediction": NEXT_SENTENCE,
     "ForMaskedLM": MASKED,
+    "LMHead": MASKED,  # NeoBERT's
 }
 ACTIVATIONS = {
     "gelu": "gelu",
@@ -36,6 +37,12 @@ PROBLEM_TYPES = (None, "regression", "single_label_classification", "multi_label
 LARGEST_SIZE = 2**24
 LONGEST = 65536  # tokens of a sequence without a position table, which is no limit: as many as int8 sums are exact for
 Config = dict[str, Any]
+
+
+def completed(config: Config) -> Config:
+    """config.json with what it leaves to that of another checkpoint, which it names."""
+    base = config.get("base_model")
+    return {**BASE_MODELS[base], **config} if isinstance(base, str) and base in BASE_MODELS else config
 
 
 def family(config: Config, path: Path) -> Family:
@@ -68,6 +75,9 @@ def family(config: Config, path: Path) -> Family:
     for key, value, what in family.refused:
         if config.get(key, value) not in (value, None):
             raise fail(f"{key}: {what} is not supported", where=path, expected=value, got=config[key])
+    for key, value, what in family.required:
+        if config.get(key) != value:
+            raise fail(f"{key}: {what} is not supported", where=path, expected=value, got=config.get(key))
     if config.get("quantization_config"):
         do = "Take the checkpoint that it was made from."
         raise fail("quantization_config: quantised checkpoints are not supported", where=path, do=do)
@@ -87,7 +97,7 @@ def size_of(config: Config, size: Size, path: Path) -> int:
     value = config[given[-1]] if given else size.default
     if given and (type(value) is not int or not size.least <= value <= LARGEST_SIZE):
         raise fail(f"{given[-1]} is no valid size", where=path, expected=f"{size.least} to {LARGEST_SIZE}", got=value)
-    return value
+    return size.made(value) if size.made else value
 
 
 def sizes(config: Config, family: Family, path: Path) -> Config:
@@ -102,8 +112,11 @@ def sizes(config: Config, family: Family, path: Path) -> Config:
 def check_sizes(config: Config, family: Family, sizes: Config, path: Path) -> None:
     """Refuses sizes, checked one by one, that the family's layers would have other shapes with than bertha runs."""
     head_size = sizes["hidden_size"] // sizes["num_attention_heads"]
-    if family.angles and config.get("head_dim") not in (None, head_size):
-        raise fail("head_dim is not supported", where=path, expected=f"{head_size}, or none", got=config["head_dim"])
+    given = config.get("head_dim")
+    if family.angles and (family.head_dim if given is None else given) not in (None, head_size):
+        raise fail("head_dim is not supported", where=path, expected=f"{head_size}, hidden_size / num_attention_heads", got=given)
+    if family.head_dim and (scalar := config.get("query_pre_attn_scalar", family.head_dim)) != head_size:
+        raise fail("query_pre_attn_scalar is not supported", where=path, expected=head_size, got=scalar)
     if family.angles and head_size % 2:
         raise fail("attention heads are turned in pairs of numbers", where=path, expected="an even size", got=head_size)
     if family.disentangled and config.get("attention_head_size", head_size) != head_size:
@@ -142,6 +155,18 @@ def padding_id(config: Config, family: Family, sizes: Config, path: Path) -> int
     return value
 
 
+def key_value_heads(config: Config, family: Family, sizes: Config, path: Path) -> int:
+    """How many heads keys and values have, each of which is that of as many attention heads."""
+    heads = sizes["num_attention_heads"]
+    own = family.key_value_heads
+    if own is None or (own.default == 0 and config.get(own.names[0]) is None):
+        return heads
+    count = size_of(config, own, path)
+    if heads % count:
+        raise fail(f"{own.names[0]} is no divisor of num_attention_heads", where=path, expected=f"a divisor of {heads}", got=count)
+    return count
+
+
 def bucket_rows(config: Config, family: Family, path: Path) -> int | None:
     """The rows of the table of buckets of distances; None: the family has none."""
     if family.buckets is None:
@@ -160,9 +185,9 @@ def task_rows(config: Config, family: Family, path: Path) -> int | None:
     return size_of(config, family.tasks.rows, path)
 
 
-def activation(config: Config, key: str, default: str, path: Path, known: dict[str, str] = ACTIVATIONS) -> str:
+def activation(config: Config, key: str | None, default: str, path: Path, known: dict[str, str] = ACTIVATIONS) -> str:
     """An activation that config.json chooses, under bertha's name."""
-    name = config.get(key, default)
+    name = default if key is None else config.get(key, default)
     if not isinstance(name, str) or name not in known:
         expected, do = " or ".join(known), "Any other function would give other results."
         raise fail(f"{key} is not supported", where=path, expected=expected, got=name, do=do)
@@ -180,7 +205,7 @@ def biases(config: Config, family: Family, path: Path) -> dict[str, bool]:
             if not isinstance(chosen, bool):
                 raise fail(f"{name} is neither true nor false", where=path, got=chosen)
         result[part] = chosen
-    return result
+    return result | ({"norm": False} if family.rms_norms else {})
 
 
 def pooling(config: Config, head: Head, path: Path) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import FORMAT, VERSION, canonical, config as model_config, container, layout, load_report, not_carried, onnx_file, selftest
-from . import adapter as lora, disentangled, rotary, sentence_transformers, task_adapters, tokenizer
+from . import adapter as lora, disentangled, loaded_names, rotary, sentence_transformers, task_adapters, tokenizer
 from .checkpoint import has_unread_weights, is_read_by_others, no_weights, other_files, read_checkpoint, weight_files
 from .errors import NOTHING, fail
 from .families import EMBEDDING, MASKED, NEXT_SENTENCE, QUESTION, SAVED, SEQUENCE, Family, Head
@@ -64,6 +64,7 @@ class Layers(NamedTuple):
     places: rotary.Places
     biases: dict[str, bool]
     relative: disentangled.Relative | None
+    key_value_heads: int
 
 
 def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> tuple[Json, Layers]:
@@ -104,7 +105,7 @@ def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> 
         "layer_norm_eps": model_config.layer_norm_eps(raw, family, path),
         "position_offset": _position_offset(padding_id),
         "position_padding_id": padding_id,
-        "norm_place": "pre" if family.norms_before else "post",
+        "norm_place": "around" if family.norms_around else "pre" if family.norms_before else "post",
         "gating": family.names.factor is not None,
         "bias": all(has for part, has in biases.items() if part != "decoder"),
         "position_scheme": "disentangled" if relative else "distance_bias" if family.buckets or family.slopes else "rotary" if family.angles else "absolute",
@@ -119,18 +120,29 @@ def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> 
         **of_places,
         **({} if family.position_table else {"position_table": False}),
     }
+    if family.rms_norms:
+        config["norm_kind"] = "rms_norm"
+    if family.names.query_norm:
+        config["query_key_norms"] = True
     if (chosen := family.heads.get(head)) and chosen.transform:
         config |= _transform(raw, chosen, config, biases["head"], path)
-    return config, Layers(list(stored), places, biases, relative)
+    elif chosen and chosen.dense is None and head == SEQUENCE:
+        config["pooling"] = {"modes": ["first"], "layers": []}
+    return config, Layers(list(stored), places, biases, relative, model_config.key_value_heads(raw, family, sizes, path))
 
 
 def _transform(raw: Json, head: Head, config: Json, has_bias: bool, path: Path) -> Json:
     """The field that describes the layers which a head begins with."""
-    activation = model_config.activation(raw, *head.transform.activation, path)
+    chosen = head.transform.activation
+    activation = chosen if isinstance(chosen, str) else model_config.activation(raw, *chosen, path)
     dense = {"kind": "dense", "outputs": config["hidden_size"], "activation": activation, "bias": has_bias}
-    layers = [dense, {"kind": "norm", "eps": config["layer_norm_eps"]}]
+    layers = [dense, *([{"kind": "norm", "eps": config["layer_norm_eps"]}] if head.transform.norm else [])]
     mode = model_config.pooling(raw, head, path)
-    return {"token_layers": layers} if mode is None else {"pooling": {"modes": [mode], "layers": layers}}
+    if mode is None:
+        return {"token_layers": layers}
+    if head.late is not None and raw.get(head.pooling[0], head.late) == head.late:
+        return {"pooling": {"modes": [mode], "layers": [], "token_layers": layers}}
+    return {"pooling": {"modes": [mode], "layers": layers}}
 
 
 def _as_saved(family: Family, layers: Layers, stored: dict[str, AnyTensor]) -> tuple[Family, Layers]:
@@ -211,6 +223,7 @@ def _model_parts(
         own = next((name for name in OWN_CONFIGS if (folder / name).is_file()), None)
         got = f"{own} of a model whose head is not converted" if own else NOTHING
         raise fail("there is no config.json", where=folder, expected="the model's configuration", got=got)
+    raw = model_config.completed(raw)
     family = model_config.family(raw, path)
     adapter = lora.read(options.adapter) if options.adapter else None
     raw, warnings = lora.configured(adapter, raw, family) if adapter else (raw, [])
@@ -242,16 +255,20 @@ def _model_parts(
     stored, told_of_tasks = task_adapters.merge(stored, raw, options.task, path)
     warnings += told_of_tasks
     if adapter:
-        stored, weights = lora.merge(adapter, stored, family), weights + adapter.files()
+        stored = lora.merge(adapter, loaded_names.as_loaded(stored, family), family)
+        weights = weights + adapter.files()
     bucket_rows = model_config.bucket_rows(raw, family, path)
-    tie = raw.get("tie_word_embeddings", True) is not False
+    tie = raw.get("tie_word_embeddings", family.ties) is not False
     family, layers = _as_saved(family, layers, stored)
-    *made, relative = layers
+    *made, relative, key_value_heads = layers
     task_rows = model_config.task_rows(raw, family, path)
-    encoder = canonical.convert(stored, family, config, *made, folder, options.keep, bucket_rows, tie, relative, task_rows)
+    encoder = canonical.convert(
+        stored, family, config, *made, folder, options.keep, bucket_rows, tie, relative, task_rows, key_value_heads
+    )
     config["pooler"] = encoder.pooler
     if config["head"] == MASKED:
-        config["masked_lm"] = {"activation": _masked_activation(raw, family, config, folder), "tied": encoder.tied}
+        head = {"activation": _masked_activation(raw, family, config, folder)} if family.masked.dense else {"transform": False}
+        config["masked_lm"] = head | {"tied": encoder.tied}
     tensors = tokenizer.tensors(resolved) | encoder.tensors | sentence_transformers.tensors(modules.layers)
     weights = weights + [path for layer in modules.layers for path in layer.files()]
     left_out = sorted([*encoder.left_out, *dropped])
@@ -265,7 +282,7 @@ def _tokenizer_parts(options: Options, raw: Json | None) -> Parts:
     folder = options.folder
     positions, types = model_config.LARGEST_SIZE, True
     if raw is not None:
-        path = folder / "config.json"
+        raw, path = model_config.completed(raw), folder / "config.json"
         family = model_config.family(raw, path)
         sizes = model_config.sizes(raw, family, path)
         offset = _position_offset(model_config.padding_id(raw, family, sizes, path))

@@ -6,6 +6,7 @@ and 4.57.6, which agree.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 WRAPPERS = {  # what training puts into names, in any order, and where it comes from; all but the last before any part
@@ -31,6 +32,7 @@ class Size(NamedTuple):
     names: tuple[str, ...]
     default: int
     least: int = 1
+    made: Callable[[int], int] | None = None  # what the model makes of it
 
 
 class Dense(NamedTuple):
@@ -46,8 +48,8 @@ class Transform(NamedTuple):
     """What heads begin with in some families: a linear layer, an activation, a LayerNorm; config.json chooses the activation."""
 
     dense: str
-    norm: str
-    activation: tuple[str, str]  # its name in config.json, and the default
+    norm: str | None
+    activation: str | tuple[str, str]  # a tuple: its name in config.json, and the default
 
 
 class Head(NamedTuple):
@@ -57,18 +59,20 @@ class Head(NamedTuple):
     dense: Dense | None = None
     transform: Transform | None = None
     pooling: tuple[str, dict[str, str]] | None = None  # before `transform`: the name in config.json, modes by its values
+    late: str | None = None  # the value of that by which `transform` comes before the mean
 
 
 class MaskedHead(NamedTuple):
     """A head that says which token stands behind a mask: a linear layer, its activation, a LayerNorm, and a product with
-    the word table, or with a table of the head's own, and a bias for each token."""
+    the word table, or with a table of the head's own, and a bias for each token. Without `dense` it is the product alone."""
 
-    dense: str
-    norm: str
+    dense: str | None
+    norm: str | None
     decoder: str
     bias: str  # its tensor, where the decoder hasn't one
     activation: str | tuple[str, str] | None = None  # None: the encoder's; a tuple: its name in config.json, and the default
     always_tied: bool = False  # whatever config.json has
+    never_tied: bool = False
 
 
 class Names(NamedTuple):
@@ -82,6 +86,7 @@ class Names(NamedTuple):
     by_head: bool = False  # of that matrix: attention head by attention head, without biases but those of:
     query_bias: str | None = None
     value_bias: str | None = None
+    neighbours: bool = False  # of that matrix: numbers that are turned as a pair stand side by side, not half a head apart
     query: str = "attention.self.query"
     key: str = "attention.self.key"
     value: str = "attention.self.value"
@@ -94,6 +99,10 @@ class Names(NamedTuple):
     output_norm: str = "output.LayerNorm"
     projection: str = "embeddings_project"  # the linear layer after the embeddings
     last_norm: str | None = None  # behind the last layer, where norms are before blocks
+    query_norm: str | None = None  # of each attention head's queries
+    key_norm: str | None = None
+    attention_result_norm: str | None = None  # of what a block makes, before it is added, where there are such norms
+    output_result_norm: str | None = None
 
 
 class Groups(NamedTuple):
@@ -130,8 +139,9 @@ class Angles(NamedTuple):
     base's name in older files, its default."""
 
     kind: str | None
-    old_name: str
+    old_name: str | None
     base: float
+    old_rule: bool = True  # older files' rope_scaling is for this kind
 
 
 class Local(NamedTuple):
@@ -139,7 +149,8 @@ class Local(NamedTuple):
 
     window: Size  # both sides together
     kinds: str  # the list of kinds, one for each layer
-    every: Size  # without it: every so many layers, from the first on, one sees all
+    every: Size  # without it: of so many layers each the first one sees all
+    last: bool = False  # the last one of them
 
 
 class Disentangled(NamedTuple):
@@ -166,7 +177,7 @@ class Family(NamedTuple):
     heads: dict[str, Head]
     masked: MaskedHead
     unused: tuple[str, ...]  # beginnings of tensors of other heads
-    activation: str = "hidden_act"  # its name in config.json
+    activation: str | None = "hidden_act"  # its name in config.json; None: it is always the default
     default_activation: str = "gelu"
     activations: dict[str, str] = {}  # words for them, where they are a family's own
     layer_norm_eps: str | None = "layer_norm_eps"  # its name in config.json; None: it is always the default
@@ -184,6 +195,14 @@ class Family(NamedTuple):
     names: Names = Names()
     groups: Groups | None = None
     norms_before: bool = False  # blocks; else behind them
+    norms_around: bool = False  # before them and of what they make, before it is added
+    rms_norms: bool = False  # norms subtract no mean and have no bias
+    norms_from_one: bool = False  # one is added to their weights
+    scales_words: bool = False  # the word table is multiplied by the root of hidden_size
+    key_value_heads: Size | None = None  # keys and values have, each for as many of the attention heads; None: as many
+    head_dim: int | None = None  # default of that, where it isn't hidden_size / num_attention_heads
+    ties: bool = True  # default of tie_word_embeddings
+    required: tuple[tuple[str, Any, str], ...] = ()  # keys of config.json, what each must be, and what it is otherwise or without
     first_norm: bool = True  # before the first block, where norms are before blocks
     angles: tuple[Angles, ...] = ()  # of layers that see all, and of others
     local: Local | None = None
@@ -621,20 +640,172 @@ DEBERTA = DEBERTA_V2._replace(
         value_bias="attention.self.v_bias",
     ),
 )
+HUB_DEBERTA = DEBERTA_V2._replace(  # classes of PyTorchModelHubMixin: an encoder that config.json names, and one layer
+    published=True, class_name="HubDebertaV2", prefix="model.", heads={SEQUENCE: Head("fc")}, unused=("fc.",)
+)
+_DEBERTA_V3 = {
+    "model_type": "deberta-v2",
+    "architectures": ["HubDebertaV2ForSequenceClassification"],
+    "vocab_size": 128100,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "type_vocab_size": 0,
+    "relative_attention": True,
+    "position_buckets": 256,
+    "norm_rel_ebd": "layer_norm",
+    "share_att_key": True,
+    "pos_att_type": "p2c|c2p",
+    "max_relative_positions": -1,
+    "position_biased_input": False,
+}
+BASE_MODELS: dict[str, dict[str, Any]] = {  # what config.json of encoders has that others name as theirs
+    "microsoft/deberta-v3-xsmall": _DEBERTA_V3 | {"hidden_size": 384, "num_attention_heads": 6, "intermediate_size": 1536},
+    "microsoft/deberta-v3-small": _DEBERTA_V3 | {"num_hidden_layers": 6},
+    "microsoft/deberta-v3-base": _DEBERTA_V3,
+    "microsoft/deberta-v3-large": _DEBERTA_V3
+    | {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096},
+    "microsoft/mdeberta-v3-base": _DEBERTA_V3 | {"vocab_size": 251000},
+}
+
+
+def _two_thirds(size: int) -> int:
+    """Numbers between the two products of NeoBERT's gated networks, which have as many weights as two of that size."""
+    return 8 * -(-int(2 * size / 3) // 8)
+
+
+NEOBERT = Family(
+    published=True,
+    model_type="neobert",
+    class_name="NeoBERT",
+    prefix="model.",
+    sizes=_sizes(num_hidden_layers=28)
+    | {
+        "intermediate_size": Size(("intermediate_size",), 3072, made=_two_thirds),
+        "max_position_embeddings": Size(("max_length",), 1024),
+        "type_vocab_size": Size((), 0),
+    },
+    heads={SEQUENCE: Head("classifier", Dense("dense", "tanh"))},
+    masked=MaskedHead(None, None, "decoder", "decoder.bias", never_tied=True),
+    unused=("decoder.", "dense.", "classifier."),
+    activation=None,
+    default_activation="silu",
+    layer_norm_eps="norm_eps",
+    default_layer_norm_eps=1e-6,
+    pooler=None,
+    names=Names(
+        layers="transformer_encoder",
+        word="encoder",
+        norm=None,
+        query_key_value="qkv",
+        by_head=True,
+        neighbours=True,
+        attention_output="wo",
+        attention_norm="attention_norm",
+        intermediate="ffn.w12",
+        factor="ffn.w12",
+        output="ffn.w3",
+        output_norm="ffn_norm",
+        last_norm="layer_norm",
+    ),
+    norms_before=True,
+    rms_norms=True,
+    angles=(Angles(None, None, 10_000.0),),
+    position_table=False,
+    biases={"attention": False, "intermediate": False, "output": False},
+)
+_DECODER_NAMES = _ROTARY_NAMES._replace(
+    word="embed_tokens",
+    norm=None,
+    attention_norm="input_layernorm",
+    output_norm="post_attention_layernorm",
+    last_norm="norm",
+)
+EUROBERT = Family(
+    model_type="eurobert",
+    class_name="EuroBert",
+    prefix="model.",
+    sizes=_sizes(vocab_size=128256, max_position_embeddings=8192) | {"type_vocab_size": Size((), 0)},
+    heads={
+        SEQUENCE: Head(
+            "classifier",
+            transform=Transform("dense", None, "gelu"),
+            pooling=("classifier_pooling", {"late": "mean", "bos": "first", "mean": "mean"}),
+            late="late",
+        ),
+        TOKEN: Head("classifier"),
+    },
+    masked=MaskedHead(None, None, "lm_head", "lm_head.bias"),
+    unused=("lm_head.", "dense.", "classifier."),
+    default_activation="silu",
+    layer_norm_eps="rms_norm_eps",
+    default_layer_norm_eps=1e-5,
+    pooler=None,
+    names=_DECODER_NAMES,
+    norms_before=True,
+    rms_norms=True,
+    key_value_heads=Size(("num_key_value_heads",), 0),
+    ties=False,
+    angles=(Angles(None, "rope_theta", 10_000.0),),
+    position_table=False,
+    biases={
+        "attention": ("attention_bias", False),
+        "intermediate": ("mlp_bias", False),
+        "output": ("mlp_bias", False),
+        "decoder": ("mlp_bias", False),
+    },
+)
+GEMMA_3 = EUROBERT._replace(  # EmbeddingGemma
+    model_type="gemma3_text",
+    class_name="Gemma3Text",
+    sizes=_sizes(
+        vocab_size=262208,
+        hidden_size=2304,
+        num_hidden_layers=26,
+        num_attention_heads=8,
+        intermediate_size=9216,
+        max_position_embeddings=131072,
+    )
+    | {"type_vocab_size": Size((), 0)},
+    heads={},
+    unused=("lm_head.",),
+    activation="hidden_activation",
+    default_activation="gelu_pytorch_tanh",
+    default_layer_norm_eps=1e-6,
+    names=_DECODER_NAMES._replace(
+        output_norm="pre_feedforward_layernorm",
+        query_norm="self_attn.q_norm",
+        key_norm="self_attn.k_norm",
+        attention_result_norm="post_attention_layernorm",
+        output_result_norm="post_feedforward_layernorm",
+    ),
+    norms_around=True,
+    norms_from_one=True,
+    scales_words=True,
+    key_value_heads=Size(("num_key_value_heads",), 4),
+    head_dim=256,
+    ties=True,
+    required=(("use_bidirectional_attention", True, "tokens that see those before them alone"),),
+    refused=(("attn_logit_softcapping", None, "scores between limits"),),
+    angles=(
+        Angles("full_attention", "rope_theta", 1_000_000.0),
+        Angles("sliding_attention", "rope_local_base_freq", 10_000.0, old_rule=False),
+    ),
+    local=Local(Size(("sliding_window",), 4096), "layer_types", Size(("sliding_window_pattern",), 6), last=True),
+    biases={"attention": ("attention_bias", False), "intermediate": False, "output": False},
+)
 FAMILIES = {
     family.model_type: family
     for family in (
         *(BERT, ROBERTA, XLM_ROBERTA, CAMEMBERT, DISTILBERT, ELECTRA, ALBERT, MPNET),
         *(MODERNBERT, NOMIC_BERT, GTE, GTE_PUBLISHED, JINA_V3, DEBERTA_V2),
-        *(ROBERTA_PRELAYERNORM, MEGATRON_BERT, ERNIE, DEBERTA),
+        *(ROBERTA_PRELAYERNORM, MEGATRON_BERT, ERNIE, DEBERTA, NEOBERT, EUROBERT, GEMMA_3),
     )
 }
 NOT_RUN = {  # families whose checkpoints people have, and what of them the encoder or a head can't do
     "bart": "a decoder behind the encoder",
     "t5": "a decoder behind the encoder",
-    "eurobert": "norms that subtract no mean (RMSNorm)",
-    "neobert": "norms that subtract no mean (RMSNorm)",
-    "gemma3_text": "norms that subtract no mean (RMSNorm), and keys that several attention heads share",
     "span-marker": "a head that scores spans of words",
 }
 PUBLISHED = (  # folders whose config.json has that key with that value, or any, have other tables
@@ -642,6 +813,7 @@ PUBLISHED = (  # folders whose config.json has that key with that value, or any,
     ("bert", "position_embedding_type", "alibi", JINA_BERT),
     ("xlm-roberta", "position_embedding_type", "rotary", JINA_V3_PUBLISHED),
     ("xlm-roberta", "use_flash_attn", ANY, XLM_ROBERTA_FLASH),
+    ("deberta-v2", "base_model", ANY, HUB_DEBERTA),
 )
 
 SAVED = {  # transformers gives tensors these families' names when it saves them, beside a config.json of its own

@@ -85,9 +85,10 @@ def _rule(config: Config, angles: Angles, path: Path) -> Rule:
     """The rule of one kind of layer."""
     whole = _object(config.get("rope_parameters"), "rope_parameters", path)
     given = _object(whole.get(angles.kind), f"rope_parameters.{angles.kind}", path) if angles.kind else whole
-    if not whole:
+    if not whole and angles.old_rule:
         given = _object(config.get("rope_scaling"), "rope_scaling", path)
-    base = _number(given, "rope_theta", _number(config, angles.old_name, angles.base, path), path)
+    base = _number(config, angles.old_name, angles.base, path) if angles.old_name else angles.base
+    base = _number(given, "rope_theta", base, path)
     if (part := given.get("partial_rotary_factor", config.get("partial_rotary_factor", 1))) not in (1, None):
         raise fail("partial_rotary_factor is not supported", where=path, expected=1, got=part, do=DO)
     kind = given.get("rope_type", given.get("type", "default")) or "default"
@@ -109,7 +110,7 @@ def _sees_all(config: Config, family: Family, count: int, path: Path) -> list[bo
     kinds = config.get(local.kinds)
     if kinds is None:
         every = size_of(config, local.every, path)
-        return [index % every == 0 for index in range(count)]
+        return [(index + local.last) % every == 0 for index in range(count)]
     all_keys, window = (angles.kind for angles in family.angles)
     if not isinstance(kinds, list) or len(kinds) != count or not set(map(str, kinds)) <= {all_keys, window}:
         expected = f"{all_keys} or {window} for each of num_hidden_layers, {count}"

@@ -244,6 +244,8 @@ def _rounded_attention(query: Any, key: Any, value: Any, attn_mask: Any = None, 
         return x.bfloat16().float()
 
     scale = options.get("scale") or query.size(-1) ** -0.5
+    if (shared := query.size(-3) // key.size(-3)) > 1:
+        key, value = key.repeat_interleave(shared, dim=-3), value.repeat_interleave(shared, dim=-3)
     scores = rounded(query * scale) @ rounded(key).transpose(-2, -1)
     if attn_mask is not None:
         unseen = torch.finfo(torch.float32).min
@@ -268,7 +270,8 @@ def as_bfloat16(model: Any) -> None:
     for module in linears:
         module.register_forward_pre_hook(lambda _, inputs: (inputs[0].bfloat16().float(),))
     for module in linears + [module for module in model.modules() if isinstance(module, torch.nn.Embedding)]:
-        module.weight.data = module.weight.data.bfloat16().float()
+        factor = getattr(module, "scalar_embed_scale", 1.0)  # which a file's tables are multiplied by
+        module.weight.data = (module.weight.data * factor).bfloat16().float() / factor
 
 
 def as_split(model: Any) -> None:

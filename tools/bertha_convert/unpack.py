@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from safetensors.numpy import safe_open
 
 from . import layout
 from .canonical import tables
-from .config import bucket_rows, layers, sizes, task_rows
+from .config import bucket_rows, key_value_heads, layers, sizes, task_rows
 from .container import read_tensors
 from .distances import bucket_of
 from .families import MASKED, Family
@@ -90,7 +91,12 @@ def _halves(tensors: Tensors, name: str, inner: int, hidden: int) -> list[tuple[
     return [(weight[i : i + inner], None if bias is None else bias[i : i + inner]) for i in starts]
 
 
-def _layer(tensors: Tensors, index: int, new: str, config: Json, family: Family) -> Tensors:
+def _each(values: np.ndarray, heads: int, shared: int) -> np.ndarray:
+    """What attention heads have, of so many neighbours that share it once."""
+    return values.reshape(heads, -1, *values.shape[1:])[::shared].reshape(-1, *values.shape[1:])
+
+
+def _layer(tensors: Tensors, index: int, new: str, config: Json, family: Family, groups: int) -> Tensors:
     """One encoder layer under the reference names, which begin with `new`."""
     hidden, inner, names = config["hidden_size"], config["intermediate_size"], family.names
     layer, heads = f"encoder.layer.{index}", config["num_attention_heads"]
@@ -98,14 +104,16 @@ def _layer(tensors: Tensors, index: int, new: str, config: Json, family: Family)
     projections = _projections(tensors, layer, config)
     if names.by_head:
         parts = [part.reshape(heads, -1, hidden) for part, _ in projections]
+        if names.neighbours:
+            parts = [part.reshape(heads, 2, -1, hidden).swapaxes(1, 2).reshape(part.shape) for part in parts[:2]] + parts[2:]
         result[f"{new}.{names.query_key_value}.weight"] = np.concatenate(parts, axis=1).reshape(3 * hidden, hidden)
         for name, (_, bias) in ((names.query_bias, projections[0]), (names.value_bias, projections[2])):
-            result[f"{new}.{name}"] = bias
+            result |= {f"{new}.{name}": bias} if name else {}
     elif names.query_key_value:
         result |= _named(f"{new}.{names.query_key_value}", _joined(projections))
     else:
-        for name, values in zip((names.query, names.key, names.value), projections):
-            result |= _named(f"{new}.{name}", values)
+        for name, shared, values in zip((names.query, names.key, names.value), (1, groups, groups), projections):
+            result |= _named(f"{new}.{name}", tuple(None if each is None else _each(each, heads, shared) for each in values))
     result |= _named(f"{new}.{names.attention_output}", _linear(tensors, f"{layer}.attention.output", hidden, hidden))
     if names.factor is None:
         result |= _named(f"{new}.{names.intermediate}", _linear(tensors, f"{layer}.intermediate", inner, hidden))
@@ -116,9 +124,14 @@ def _layer(tensors: Tensors, index: int, new: str, config: Json, family: Family)
         result |= _named(f"{new}.{names.intermediate}", _joined(in_order) if same else halves[0])
         result |= {} if same else _named(f"{new}.{names.factor}", halves[1])
     result |= _named(f"{new}.{names.output}", _linear(tensors, f"{layer}.output", hidden, inner))
-    norms = (".attention.norm", ".norm") if family.norms_before else (".attention.output.norm", ".output.norm")
-    for norm, name in zip(norms, (names.attention_norm, names.output_norm)):
-        result |= _norm(tensors, f"{layer}{norm}", f"{new}.{name}", hidden)
+    norms = {".attention.output.norm": names.attention_norm, ".output.norm": names.output_norm}
+    if family.norms_before:
+        behind = {".attention.output.norm": names.attention_result_norm, ".output.norm": names.output_result_norm}
+        norms = {".attention.norm": names.attention_norm, ".norm": names.output_norm} | behind
+    for norm, name in norms.items():
+        result |= _norm(tensors, f"{layer}{norm}", f"{new}.{name}", hidden) if name else {}
+    for part, name in (("query", names.query_norm), ("key", names.key_norm)):
+        result |= _norm(tensors, f"{layer}.attention.{part}.norm", f"{new}.{name}", hidden // heads) if name else {}
     return result
 
 
@@ -160,8 +173,13 @@ def reference_state(path: Path, family: Family, raw: Json) -> Tensors:
     if family.buckets:
         encoder |= _buckets(tensors, config, family, bucket_rows(raw, family, path))
     count = sizes(raw, family, path)["num_hidden_layers"]
+    groups = config["num_attention_heads"] // key_value_heads(raw, family, sizes(raw, family, path), path)
     for index, name in enumerate(dict.fromkeys(layers(raw, family, count, path))):
-        encoder |= _layer(tensors, index, name, config, family)
+        encoder |= _layer(tensors, index, name, config, family, groups)
+    if family.norms_from_one:
+        encoder |= {name: values - np.float32(1) for name, values in encoder.items() if name.endswith("norm.weight")}
+    if family.scales_words:
+        encoder[f"{family.names.word}.weight"] /= np.float32(math.sqrt(hidden))
     head = family.heads.get(config["head"])
     outside: Tensors = {}
     if config["pooler"]:
@@ -170,8 +188,9 @@ def reference_state(path: Path, family: Family, raw: Json) -> Tensors:
         (encoder if dense == family.pooler or dense.inside else outside).update(values)
     if config["head"] == MASKED:
         masked = family.masked
-        outside = _named(masked.dense, _linear(tensors, "head.dense", width, hidden))
-        outside |= _norm(tensors, "head.norm", masked.norm, width)
+        if masked.dense:
+            outside = _named(masked.dense, _linear(tensors, "head.dense", width, hidden))
+            outside |= _norm(tensors, "head.norm", masked.norm, width)
         bias, table = tensors["head.bias"][: config["vocab_size"]], encoder[f"{family.names.word}.weight"]
         outside[f"{masked.decoder}.weight"] = table if config["masked_lm"]["tied"] else tensors["head.output.weight"][:, :width]
         outside |= {f"{masked.decoder}.bias": bias, masked.bias: bias}
@@ -179,9 +198,9 @@ def reference_state(path: Path, family: Family, raw: Json) -> Tensors:
     if not head:
         return encoder
     if head.transform:
-        first = "pooler" if "pooling" in config else "head"
+        first = next(name for name in ("pooler", "pooler.token", "head") if f"{name}.0.weight" in tensors)
         outside |= _named(head.transform.dense, _linear(tensors, f"{first}.0", hidden, hidden))
-        outside |= _norm(tensors, f"{first}.1", head.transform.norm, hidden)
+        outside |= _norm(tensors, f"{first}.1", head.transform.norm, hidden) if head.transform.norm else {}
     outside[f"{head.output}.weight"] = tensors["head.output.weight"][:, :hidden]
     outside[f"{head.output}.bias"] = tensors["head.output.bias"][: len(config["labels"])]
     return {family.prefix + name: values for name, values in encoder.items()} | outside

@@ -19,7 +19,7 @@ from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, LayerNorm, Normalize, Pooling, Transformer
 
 from .inputs import GOLDEN, TEXTS
-from .models import DISTILBERT, NONE, XLM_ROBERTA, Tiny, write_model
+from .models import DISTILBERT, NONE, XLM_ROBERTA, Tiny, gemma, write_model
 
 Json = dict[str, Any]
 ORACLE = "6.2.0"
@@ -53,6 +53,13 @@ def pipelines(folder: Path, hidden: int) -> dict[str, list[Any]]:
             layer(Dense(20, 9, bias=False), 3),
             Normalize(),
         ],
+        "embed_gemma": [
+            Transformer(str(folder)),
+            Pooling(hidden, "mean"),
+            layer(Dense(hidden, 40, bias=False, activation_function=torch.nn.Identity()), 1),
+            layer(Dense(40, hidden, bias=False, activation_function=torch.nn.Identity()), 2),
+            Normalize(),
+        ],
     }
 
 
@@ -60,6 +67,7 @@ MODELS = {
     "embed_bert": Tiny("embed_bert", NONE, 2, 32, 4, 48),
     "embed_xlm_roberta": Tiny("embed_xlm_roberta", NONE, 2, 28, 2, 40, **XLM_ROBERTA),
     "embed_distilbert": Tiny("embed_distilbert", NONE, 2, 32, 2, 40, cased=True, **DISTILBERT),
+    "embed_gemma": Tiny("embed_gemma", NONE, 4, 32, 4, 48, "gelu_pytorch_tanh", **gemma(8)),
 }
 
 

@@ -15,9 +15,9 @@ import tokenizers
 import torch
 import transformers
 from bertha_convert.config import family as family_of
-from bertha_convert.families import FAMILIES, JINA_BERT, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN, Family
+from bertha_convert.families import FAMILIES, HUB_DEBERTA, JINA_BERT, MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, TOKEN, Family
 
-from . import jina_bert
+from . import hub_deberta, jina_bert, neobert
 from .inputs import TEXTS
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "tests" / "data"))
@@ -39,7 +39,9 @@ INFERENCE = ("contradiction", "neutral", "entailment")
 BERT_SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MIXED = ("B-PER", "I-PER", "LOC", "E-ORG", "S-ORG", "B-MISC-X", "I-MISC-X", "O")
 
-TABLES = FAMILIES | {"jina_bert": JINA_BERT}
+TABLES = FAMILIES | {"jina_bert": JINA_BERT, "hub_deberta": HUB_DEBERTA}
+REFERENCES = jina_bert.CLASSES | hub_deberta.CLASSES | neobert.CLASSES
+transformers.AutoConfig.register("neobert", neobert.NeoBERTConfig)
 
 Json = dict[str, Any]
 
@@ -133,6 +135,34 @@ JINA: Json = {
 JINA_BERT_2: Json = {"family": "jina_bert", "every": 3, "sizes": {"position_embedding_type": "alibi"}}
 
 
+NEOBERT: Json = {"family": "neobert", "every": 3, "sizes": {"norm_eps": 1e-5}}
+EUROBERT: Json = {"family": "eurobert", "cased": True, "every": 3, "sizes": {"num_key_value_heads": 2}}
+GEMMA: Json = {
+    "family": "gemma3_text",
+    "cased": True,
+    "every": 3,
+    "sizes": {
+        "use_bidirectional_attention": True,
+        "num_key_value_heads": 1,
+        "sliding_window": 8,
+        "sliding_window_pattern": 2,
+        "rope_theta": 90.0,
+        "rope_local_base_freq": 30.0,
+        "rms_norm_eps": 1e-6,
+    },
+}
+
+
+def gemma(head_dim: int, **sizes: Any) -> Json:
+    """A Gemma 3 that sees both sides, as EmbeddingGemma does, with heads of that size."""
+    return {**GEMMA, "sizes": GEMMA["sizes"] | {"head_dim": head_dim, "query_pre_attn_scalar": head_dim} | sizes}
+
+
+def eurobert(**sizes: Any) -> Json:
+    """A EuroBERT with other values in config.json."""
+    return {**EUROBERT, "sizes": EUROBERT["sizes"] | sizes}
+
+
 def modern(**sizes: Any) -> Json:
     """The same with other values in config.json."""
     return {**MODERN, "sizes": MODERN["sizes"] | sizes}
@@ -171,6 +201,7 @@ def deberta(*terms: str, **sizes: Any) -> Json:
     return {"family": "deberta", "cased": True, "every": 3, "sizes": own | {"layer_norm_eps": 1e-7} | sizes}
 
 
+HUB: Json = {**deberta_v2("c2p", "p2c", base_model="microsoft/deberta-v3-base"), "family": "hub_deberta", "vocabulary": "deberta-v2"}
 DEBERTA_MASKED: Json = {**deberta_v2("c2p", "p2c"), "vocabulary": "deberta-v2, each token once"}
 
 
@@ -366,6 +397,23 @@ MODELS = (
     ),
     Tiny("masked_deberta", MASKED, 1, 28, 2, 40, selftest=True, **DEBERTA_MASKED),
     Tiny("masked_deberta_v3", MASKED, 1, 32, 2, 48, **{**DEBERTA_MASKED, "sizes": DEBERTA_MASKED["sizes"] | {"legacy": False}}),
+    Tiny("hub_deberta_classify", SEQUENCE, 2, 32, 4, 48, labels=tuple("abc"), selftest=None, **HUB),
+    Tiny("hub_deberta_int8", SEQUENCE, 2, 36, 3, 52, labels=tuple("abc"), precision="int8", selftest=None, **HUB),
+    Tiny("neobert_classify", SEQUENCE, 2, 32, 4, 48, labels=tuple("abc"), selftest=None, **NEOBERT),
+    Tiny("neobert_encoder", NONE, 3, 36, 3, 50, **{**NEOBERT, "sizes": {"norm_eps": 0.01}}),
+    Tiny("neobert_int8", SEQUENCE, 2, 32, 2, 72, labels=YES_NO, precision="int8", selftest=None, **NEOBERT),
+    Tiny("neobert_bfloat16", SEQUENCE, 2, 32, 2, 48, labels=YES_NO, **{**BFLOAT16, "selftest": None}, **NEOBERT),
+    Tiny("masked_neobert", MASKED, 2, 28, 2, 40, **NEOBERT),
+    Tiny("eurobert_classify", SEQUENCE, 2, 32, 4, 48, "silu", labels=tuple("abc"), selftest=True, **EUROBERT),
+    Tiny("eurobert_first", SEQUENCE, 2, 36, 6, 40, "gelu", labels=YES_NO, **eurobert(classifier_pooling="bos", attention_bias=True)),
+    Tiny("eurobert_mean", SEQUENCE, 1, 28, 2, 40, "silu", labels=YES_NO, **eurobert(classifier_pooling="mean", mlp_bias=True, num_key_value_heads=None)),
+    Tiny("eurobert_entities", TOKEN, 2, 32, 4, 40, "silu", labels=BIO, seed=2, selftest=True, **eurobert(num_key_value_heads=1, attention_bias=True, mlp_bias=True)),
+    Tiny("eurobert_int8", TOKEN, 2, 32, 4, 48, "silu", labels=BIO, seed=3, precision="int8", selftest=True, **EUROBERT),
+    Tiny("eurobert_bfloat16", TOKEN, 2, 32, 4, 48, "silu", labels=BIO, seed=3, **BFLOAT16, **EUROBERT),
+    Tiny("masked_eurobert", MASKED, 2, 28, 2, 40, "silu", selftest=True, **EUROBERT),
+    Tiny("masked_eurobert_tied", MASKED, 1, 32, 4, 40, "silu", **eurobert(tie_word_embeddings=True, mlp_bias=True)),
+    Tiny("gemma_encoder", NONE, 4, 32, 4, 48, "gelu_pytorch_tanh", **gemma(8)),
+    Tiny("gemma_layers", NONE, 3, 36, 2, 40, "silu", **gemma(18, layer_types=["full_attention", "sliding_attention", "full_attention"], attention_bias=True, num_key_value_heads=2)),
     Tiny("masked", MASKED, 2, 32, 4, 48, "gelu_new", selftest=True),
     Tiny("masked_untied", MASKED, 1, 28, 2, 40, "relu", cased=True, selftest=True, sizes={"tie_word_embeddings": False}),
     Tiny("masked_int8", MASKED, 2, 36, 3, 52, precision="int8", selftest=True),
@@ -431,7 +479,7 @@ def raw_config(tiny: Tiny, vocab_size: int) -> Json:
         "architectures": [family.class_name + CLASSES[tiny.head]],
         "model_type": family.model_type,
         **{family.sizes[field].names[0]: value for field, value in sizes.items() if family.sizes[field].names},
-        family.activation: tiny.act,
+        family.activation or "hidden_act": tiny.act,
         family.layer_norm_eps or "layer_norm_eps": 1e-12,
         "pad_token_id": 0,
         **tiny.sizes,
@@ -447,7 +495,7 @@ def raw_config(tiny: Tiny, vocab_size: int) -> Json:
 def model_class(family: Family, head: str) -> Any:
     """The class of transformers, or the reference."""
     name = family.class_name + CLASSES[head]
-    return jina_bert.CLASSES.get(name) or getattr(transformers, name)
+    return REFERENCES.get(name) or getattr(transformers, name)
 
 
 def write_word_pieces(folder: Path, cased: bool, specials: tuple[str, ...] = BERT_SPECIALS) -> int:
@@ -612,6 +660,9 @@ TOKENIZERS = {  # the class, and what writes its vocabulary
     "megatron-bert": ("BertTokenizer", write_word_pieces),
     "ernie": ("BertTokenizer", write_word_pieces),
     "jina_bert": ("BertTokenizer", write_word_pieces),
+    "neobert": ("BertTokenizer", write_word_pieces),
+    "eurobert": ("PreTrainedTokenizerFast", write_modern),
+    "gemma3_text": ("PreTrainedTokenizerFast", write_modern),
     "deberta-v2, each token once": ("DebertaV2Tokenizer", functools.partial(write_deberta_v2, each_once=True)),
 }
 
@@ -621,7 +672,7 @@ def write_model(folder: Path, tiny: Tiny) -> None:
     name, write_vocabulary = TOKENIZERS[tiny.vocabulary or tiny.family]
     config = raw_config(tiny, write_vocabulary(folder, tiny.cased) + 3)
     options = {"do_lower_case": not tiny.cased, "model_max_length": tiny.max_length, "tokenizer_class": name}
-    if tiny.family == "modernbert":
+    if write_vocabulary is write_modern:
         options |= {f"{key}_token": f"[{key.upper()}]" for key in ("unk", "cls", "sep", "pad", "mask")}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (folder / "tokenizer_config.json").write_text(json.dumps(options), encoding="utf-8")
@@ -632,7 +683,8 @@ def write_model(folder: Path, tiny: Tiny) -> None:
     state = {}
     for name, parameter in sorted(model.named_parameters()):
         values = rng.normal(0, spread(name, tiny.layers), tuple(parameter.shape)).astype(np.float32)
-        state[name] = values + np.float32(1) if name.lower().endswith(("norm.weight", ".ln.weight")) else values
+        ones = name.lower().endswith(("norm.weight", ".ln.weight")) and not family.norms_from_one
+        state[name] = values + np.float32(1) if ones else values
     safetensors.numpy.save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
 
 

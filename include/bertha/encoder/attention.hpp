@@ -8,8 +8,9 @@
 // j - i alone, as `compute_position_bias` in .../mpnet/modeling_mpnet.py makes it, or is (q_a[i] pk_a[j - i] + k_a[j]
 // pq_a[j - i]) / sqrt(D n), relative keys and queries of the distance as `DisentangledSelfAttention` in
 // .../deberta_v2/modeling_deberta_v2.py has them, n score_terms, 1 elsewhere. Where there are angles, q and k are
-// turned first, as `apply_rotary_pos_emb` in .../modernbert/modeling_modernbert.py does it. With a window, keys that
-// are further than that from a query take no part. Equals `BertSelfAttention` +
+// turned first, as `apply_rotary_pos_emb` in .../modernbert/modeling_modernbert.py does it, and where they have norms of
+// their own, over D, these come before that, as `Gemma3Attention` in .../gemma3/modeling_gemma3.py has it. With a
+// window, keys that are further than that from a query take no part. Equals `BertSelfAttention` +
 // `BertSelfOutput` in transformers/models/bert/modeling_bert.py (5.23.0), without dropout and without the norm, which
 // is the layer's. A sequence sees only its own rows: sequences lie one after the other, so there is no mask. An
 // attention head's projection is computed and used while it is in cache.
@@ -17,8 +18,10 @@
 #pragma once
 
 #include <algorithm>
+#include <bertha/encoder/layer_norm.hpp>
 #include <bertha/encoder/linear.hpp>
 #include <bertha/encoder/position_tables.hpp>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -62,6 +65,8 @@ class SelfAttention {
                                  layer.weights + ".attention")),
         query_key_value_(file, layer.weights + ".attention.query_key_value",
                          3 * padded_head_size_ * num_attention_heads_, config.hidden_size, layer.needs_bias),
+        query_norm_(take_norm(file, config, layer, ".attention.query")),
+        key_norm_(take_norm(file, config, layer, ".attention.key")),
         output_(file, layer.weights + ".attention.output", config.hidden_size, config.hidden_size, layer.needs_bias) {}
 
   /// visit(linear) for each linear layer.
@@ -85,10 +90,12 @@ class SelfAttention {
     output_.reserve(team, size.rows);
   }
 
-  /// Adds to `hidden` [T, H] what it makes of x [T, H], which may be `hidden` itself. Returns the rows that it made:
-  /// `hidden`, or those of first tokens, which are moved to its begin.
-  MatrixView<float> operator()(MatrixView<const float> x, MatrixView<float> hidden, SequenceStarts starts,
-                               const LayerSight& sight, LayerTokens tokens, const Team& team) const {
+  /// Adds to `hidden` [T, H] what it makes of x [T, H], which may be `hidden` itself, or writes that alone to `apart`
+  /// where it has rows; x may be these. Returns `hidden`, or the rows of first tokens, which are moved to its begin;
+  /// `apart` has as many then.
+  MatrixView<float> operator()(MatrixView<const float> x, MatrixView<float> hidden, MatrixView<float> apart,
+                               SequenceStarts starts, const LayerSight& sight, LayerTokens tokens,
+                               const Team& team) const {
     auto context = team.chunk().context.matrix(hidden.rows, hidden.cols);  // [T, H]
     const auto operand = query_key_value_.prepare(x, team);
     team.split(num_attention_heads_, [&](std::size_t begin, std::size_t end, ThreadMemory& memory) {
@@ -101,17 +108,33 @@ class SelfAttention {
       context = detail::first_rows(context, starts);
       hidden = detail::first_rows(hidden, starts);
     }
-    output_(context, hidden, team, {.residual = hidden});
+    if (apart.rows > 0)
+      output_(context, apart.middle_rows(0, hidden.rows), team);
+    else
+      output_(context, hidden, team, {.residual = hidden});
     return hidden;
   }
 
  private:
+  static std::optional<LayerNorm> take_norm(WeightFile& file, const ModelConfig& config, const LayerConfig& layer,
+                                            const char* of) {
+    if (!config.query_key_norms) return std::nullopt;
+    return LayerNorm(file, concat({layer.weights, of, ".norm"}), config.head_size(), config.layer_norm_eps,
+                     layer.needs_bias, config.norm_kind);
+  }
+
   void attend(const typename Linear<P>::Operand& operand, std::size_t attention_head, MatrixView<float> context,
               SequenceStarts starts, const LayerSight& sight, ThreadMemory& memory) const {
     const std::size_t width = 3 * padded_head_size_;
     const auto projected = memory.query_key_value.matrix(context.rows, width);  // [T, 3 D']: query, key, value
     const std::size_t panels = width / 16;
     query_key_value_.product(operand, {attention_head * panels, (attention_head + 1) * panels}, projected, memory);
+    if (query_norm_) {
+      const MatrixView<float> queries{projected.data, projected.rows, head_size_, projected.stride};
+      const MatrixView<float> keys{projected.data + padded_head_size_, projected.rows, head_size_, projected.stride};
+      (*query_norm_)(queries, queries);
+      (*key_norm_)(keys, keys);
+    }
     for (std::size_t s = 0; s + 1 < starts.size(); ++s) {
       const std::size_t first = starts[s] - starts[0];
       const std::size_t length = starts[s + 1] - starts[s];
@@ -140,6 +163,7 @@ class SelfAttention {
   float scale_;
   bool fine_;                  // in int8
   Linear<P> query_key_value_;  // [A 3 D', H]
+  std::optional<LayerNorm> query_norm_, key_norm_;
   Linear<P> output_;           // [H, H]
 };
 

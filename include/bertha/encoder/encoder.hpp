@@ -92,7 +92,7 @@ class Encoder {
       throw_error(ErrorCode::unsupported,
                   {file.name(), ": 'max_position_embeddings' is ", config.max_position_embeddings,
                    "; attention in this precision is exact up to ", P::kMostKeys, " tokens; run the model in float32"});
-    if (config.norm_place == NormPlace::pre)
+    if (config.norm_place != NormPlace::post)
       final_norm_ = take_norm(file, config, "encoder.norm", config.hidden_size, config.needs_bias);
     for (std::size_t i = 0; i < config.num_hidden_layers; ++i)
       if (config.stored_layer(i) == layers_.size()) layers_.emplace_back(file, config, config.layer(i), *positions_);

@@ -45,8 +45,10 @@ class FeedForward {
     contract_.reserve(team, size.rows);
   }
 
-  /// Adds to `hidden` [T, H] what it makes of x [T, H], which may be `hidden` itself.
-  void operator()(MatrixView<const float> x, MatrixView<float> hidden, const Team& team) const {
+  /// Adds to `hidden` [T, H] what it makes of x [T, H], which may be `hidden` itself, or writes that alone to `apart`
+  /// where it has rows; x may be these.
+  void operator()(MatrixView<const float> x, MatrixView<float> hidden, MatrixView<float> apart,
+                  const Team& team) const {
     const auto widened = team.chunk().intermediate.matrix(hidden.rows, intermediate_size_);  // [T, F]
     team.check_stop();
     if (gating_)
@@ -54,7 +56,10 @@ class FeedForward {
     else
       expand_(x, widened, team, {.activation = activation_});
     team.check_stop();
-    contract_(widened, hidden, team, {.residual = hidden});
+    if (apart.rows > 0)
+      contract_(widened, apart, team);
+    else
+      contract_(widened, hidden, team, {.residual = hidden});
   }
 
  private:

@@ -1,10 +1,13 @@
-// One encoder layer: attention, then feed-forward, each with its residual and norm, behind them or before.
+// One encoder layer: attention, then feed-forward, each with its residual and norm, behind them, before, or both.
 //
-//     post: h = LayerNorm(x + attention(x))      pre: h = x + attention(LayerNorm(x))
-//           y = LayerNorm(h + feed_forward(h))        y = h + feed_forward(LayerNorm(h))
+//     post:   h = LayerNorm(x + attention(x))      pre: h = x + attention(LayerNorm(x))
+//             y = LayerNorm(h + feed_forward(h))        y = h + feed_forward(LayerNorm(h))
+//     around: h = x + LayerNorm(attention(LayerNorm(x)))
+//             y = h + LayerNorm(feed_forward(LayerNorm(h)))
 //
-// Shapes: x, h, y [T, H]. Equals `BertLayer` in transformers/models/bert/modeling_bert.py (5.23.0), and
-// `ModernBertEncoderLayer` in .../modernbert/modeling_modernbert.py.
+// Shapes: x, h, y [T, H]. Equals `BertLayer` in transformers/models/bert/modeling_bert.py (5.23.0),
+// `ModernBertEncoderLayer` in .../modernbert/modeling_modernbert.py and `Gemma3DecoderLayer` in
+// .../gemma3/modeling_gemma3.py.
 
 #pragma once
 
@@ -22,9 +25,9 @@ class EncoderLayer {
   EncoderLayer(WeightFile& file, const ModelConfig& config, const LayerConfig& layer, const PositionTables& positions)
       : norm_place_(config.norm_place),
         attention_(file, config, layer, positions),
-        attention_norm_(take(file, config, layer, ".attention")),
+        attention_norms_(take(file, config, layer, ".attention")),
         feed_forward_(file, config, layer),
-        feed_forward_norm_(take(file, config, layer, "")) {}
+        feed_forward_norms_(take(file, config, layer, "")) {}
 
   /// visit(linear) for each linear layer.
   template <class Visit>
@@ -37,44 +40,59 @@ class EncoderLayer {
   void reserve(const Team& team, const ChunkSize& size) const {
     attention_.reserve(team, size);
     feed_forward_.reserve(team, size);
-    if (norm_place_ == NormPlace::pre) team.chunk().normed.matrix(size.rows, attention_.hidden_size());
+    if (norm_place_ != NormPlace::post) team.chunk().normed.matrix(size.rows, attention_.hidden_size());
   }
 
   /// In place on the rows of one chunk: `hidden` [T, H] is x before and y after. Returns y: `hidden`, or the rows of
   /// first tokens, which are at its begin then.
   MatrixView<float> operator()(MatrixView<float> hidden, SequenceStarts starts, const LayerSight& sight,
                                LayerTokens tokens, const Team& team) const {
-    hidden = attention_(before(attention_norm_, hidden, team), hidden, starts, sight, tokens, team);
-    behind(attention_norm_, hidden, team);
-    feed_forward_(before(feed_forward_norm_, hidden, team), hidden, team);
-    behind(feed_forward_norm_, hidden, team);
+    const MatrixView<float> apart =
+        norm_place_ == NormPlace::around ? normed(hidden, team) : MatrixView<float>{};  // what a block makes
+    hidden = attention_(before(attention_norms_, hidden, team), hidden, apart, starts, sight, tokens, team);
+    behind(attention_norms_, hidden, apart, team);
+    feed_forward_(before(feed_forward_norms_, hidden, team), hidden, apart.middle_rows(0, apart.rows ? hidden.rows : 0),
+                  team);
+    behind(feed_forward_norms_, hidden, apart, team);
     return hidden;
   }
 
  private:
   using Norm = std::optional<LayerNorm>;  // [H]
+  struct Norms {
+    Norm before, behind;
+  };
 
-  static Norm take(WeightFile& file, const ModelConfig& config, const LayerConfig& layer, std::string_view block) {
-    const std::string_view end = config.norm_place == NormPlace::pre ? ".norm" : ".output.norm";
-    return take_norm(file, config, concat({layer.weights, block, end}), config.hidden_size, layer.needs_bias);
+  static Norms take(WeightFile& file, const ModelConfig& config, const LayerConfig& layer, std::string_view block) {
+    const auto norm = [&](NormPlace without, std::string_view end) {
+      if (config.norm_place == without) return Norm();
+      return take_norm(file, config, concat({layer.weights, block, end}), config.hidden_size, layer.needs_bias);
+    };
+    Norm before = norm(NormPlace::post, ".norm");
+    return {std::move(before), norm(NormPlace::pre, ".output.norm")};
   }
 
+  static MatrixView<float> normed(MatrixView<float> hidden, const Team& team) {
+    return team.chunk().normed.matrix(hidden.rows, hidden.cols);
+  }
   /// What a block reads.
-  MatrixView<const float> before(const Norm& norm, MatrixView<float> hidden, const Team& team) const {
-    if (norm_place_ == NormPlace::post || !norm) return hidden;
-    const auto normed = team.chunk().normed.matrix(hidden.rows, hidden.cols);
-    (*norm)(hidden, normed, team);
-    return normed;
+  MatrixView<const float> before(const Norms& norms, MatrixView<float> hidden, const Team& team) const {
+    if (!norms.before) return hidden;
+    (*norms.before)(hidden, normed(hidden, team), team);
+    return normed(hidden, team);
   }
-  void behind(const Norm& norm, MatrixView<float> hidden, const Team& team) const {
-    if (norm_place_ == NormPlace::post) (*norm)(hidden, team);
+  void behind(const Norms& norms, MatrixView<float> hidden, MatrixView<float> apart, const Team& team) const {
+    if (norm_place_ == NormPlace::around)
+      norms.behind->add(apart.middle_rows(0, hidden.rows), hidden, team);
+    else if (norms.behind)
+      (*norms.behind)(hidden, team);
   }
 
   NormPlace norm_place_;
   SelfAttention<P> attention_;
-  Norm attention_norm_;
+  Norms attention_norms_;
   FeedForward<P> feed_forward_;
-  Norm feed_forward_norm_;
+  Norms feed_forward_norms_;
 };
 
 BERTHA_NAMESPACE_END

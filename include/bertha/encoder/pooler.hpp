@@ -19,10 +19,12 @@ class Pooler {
  public:
   /// Without layers.
   Pooler(std::vector<PoolingMode> modes, std::size_t hidden_size)
-      : modes_(std::move(modes)), layers_(modes_.size() * hidden_size) {}
+      : modes_(std::move(modes)), token_layers_(hidden_size), layers_(modes_.size() * hidden_size) {}
   /// Takes the tensors of the layers. Throws Error{missing_tensor | shape}.
   Pooler(WeightFile& file, const PoolerConfig& config, std::size_t hidden_size)
-      : modes_(config.modes), layers_(file, config.layers, modes_.size() * hidden_size) {}
+      : modes_(config.modes),
+        token_layers_(file, config.token_layers, hidden_size),
+        layers_(file, config.layers, modes_.size() * token_layers_.size()) {}
 
   /// Elements of a vector.
   std::size_t size() const { return layers_.size(); }
@@ -35,6 +37,7 @@ class Pooler {
   MatrixView<const float> operator()(MatrixView<const float> hidden, std::span<const std::size_t> starts,
                                      Workspace& work, std::size_t skipped = 0) const {
     const Team team = work.team();
+    hidden = token_layers_(hidden, work);  // of one layer not in `pooled`
     const std::size_t n = starts.size() - 1, size = hidden.cols;
     const MatrixView<float> pooled = work.pooled.matrix(n, modes_.size() * size);
     const auto pool_some = [&](std::size_t begin, std::size_t end) {
@@ -53,7 +56,7 @@ class Pooler {
 
  private:
   std::vector<PoolingMode> modes_;
-  DenseLayers layers_;
+  DenseLayers token_layers_, layers_;
 };
 
 BERTHA_NAMESPACE_END

@@ -41,6 +41,9 @@ class Weights {
   std::span<const T> view_;
 };
 
+/// A bias of a norm or linear layer of `size` outputs that has none.
+BERTHA_FUNCTION Weights<float> zeros(std::size_t size);
+
 /// Takes the bias `<name>.bias` [N'] of a linear layer or norm of `size` outputs: zeros where the file has none and
 /// `needed` is false. Throws Error{missing_tensor | shape}.
 BERTHA_FUNCTION Weights<float> take_bias(WeightFile& file, const std::string& name, std::size_t size, bool needed);
@@ -51,13 +54,15 @@ BERTHA_FUNCTION Weights<float> take_smoothing(WeightFile& file, const std::strin
 
 #if defined(BERTHA_DEFINES_FUNCTIONS)
 
+BERTHA_FUNCTION Weights<float> zeros(std::size_t size) {
+  AlignedBuffer<float> made(kernels::padded(size));
+  std::fill_n(made.data(), kernels::padded(size), 0.0f);
+  return Weights<float>(std::move(made));
+}
+
 BERTHA_FUNCTION Weights<float> take_bias(WeightFile& file, const std::string& name, std::size_t size, bool needed) {
   const std::string bias = name + ".bias";
-  const std::size_t padded = kernels::padded(size);
-  if (needed || file.has(bias)) return Weights<float>(file, bias, {padded});
-  AlignedBuffer<float> zeros(padded);
-  std::fill_n(zeros.data(), padded, 0.0f);
-  return Weights<float>(std::move(zeros));
+  return needed || file.has(bias) ? Weights<float>(file, bias, {kernels::padded(size)}) : zeros(size);
 }
 
 BERTHA_FUNCTION Weights<float> take_smoothing(WeightFile& file, const std::string& name, std::size_t inputs) {

@@ -9,6 +9,7 @@
 #include <bertha/error.hpp>
 #include <bertha/file/json.hpp>
 #include <bertha/file/json_object.hpp>
+#include <bertha/file/layers_json.hpp>
 #include <bertha/file/pooling_json.hpp>
 #include <charconv>
 #include <cstddef>
@@ -34,18 +35,6 @@ inline std::vector<std::string> read_strings(JsonObject& json, std::string_view 
   return strings;
 }
 
-inline std::vector<std::uint32_t> read_ids(JsonObject& json, std::string_view key,
-                                           std::string_view what = "a list of token ids or types") {
-  const Json list = json.list(key);
-  std::vector<std::uint32_t> ids;
-  ids.reserve(list.size());
-  for (const auto [index, item] : list.items()) {
-    if (!item.is_natural() || item.natural() > kMaxSize) json.refuse(key, what);
-    ids.push_back(static_cast<std::uint32_t>(item.natural()));
-  }
-  return ids;
-}
-
 /// The `source` part: its own text, once it is known to be what section 2 asks for.
 inline std::string read_source(std::string text, const std::string& where) {
   const JsonDocument document = parse_json(text, where);
@@ -62,61 +51,6 @@ inline std::string read_source(std::string text, const std::string& where) {
   return text;
 }
 
-/// A number for each layer, if the field is there.
-inline std::vector<std::uint32_t> read_of_layers(JsonObject& json, std::string_view key, std::size_t layers) {
-  if (!json.has(key)) return {};
-  std::vector<std::uint32_t> numbers = read_ids(json, key, "a list of numbers, one for each layer");
-  if (numbers.size() != layers) json.refuse(key, concat({"a number for each of num_hidden_layers, ", layers}));
-  return numbers;
-}
-
-/// For each layer the number of the one of several things that it uses, which are numbered by their first use.
-inline std::vector<std::uint32_t> read_uses(JsonObject& json, std::string_view key, std::size_t layers) {
-  std::vector<std::uint32_t> uses = read_of_layers(json, key, layers);
-  std::uint32_t next = 0;
-  for (const std::uint32_t used : uses) {
-    if (used > next) json.refuse(key, concat({"numbered by first use: ", next, " comes before ", used}));
-    if (used == next) ++next;
-  }
-  return uses;
-}
-
-inline DisentangledConfig read_disentangled(Json value, std::string where) {
-  JsonObject json(value, std::move(where));
-  const DisentangledConfig config{json.integer("rows", 1, kMaxSize), json.integer("reach", 1, kMaxSize),
-                                  json.boolean("relative_keys"), json.boolean("relative_queries")};
-  if (!config.relative_keys && !config.relative_queries) json.refuse("relative_queries", "true without relative keys");
-  json.finish();
-  return config;
-}
-
-/// What a family's layers are made of, and what they make of places.
-inline void read_layers(JsonObject& json, ModelConfig& config) {
-  config.norm_place = json.choice<NormPlace>("norm_place", {{"post", NormPlace::post}, {"pre", NormPlace::pre}});
-  config.gating = json.boolean("gating");
-  config.needs_bias = json.boolean("bias");
-  config.position_scheme =
-      json.choice<PositionScheme>("position_scheme", {{"absolute", PositionScheme::absolute},
-                                                      {"distance_bias", PositionScheme::distance_bias},
-                                                      {"rotary", PositionScheme::rotary},
-                                                      {"disentangled", PositionScheme::disentangled}});
-  if (config.position_scheme == PositionScheme::disentangled)
-    config.disentangled = read_disentangled(json.get("disentangled"), json.where() + ".disentangled");
-  if (json.has("score_terms")) config.score_terms = json.integer("score_terms", 2, 16);
-  if (json.has("position_table") && (config.position_table = json.boolean("position_table")))
-    json.refuse("position_table", "false where it is given");
-  if (!config.position_table && config.position_offset > 0)
-    json.refuse("position_offset", "0 where there is no position table");
-  config.key_window = json.integer("key_window", 0, kMaxSize);
-  config.key_windows = read_of_layers(json, "key_windows", config.num_hidden_layers);
-  if (!config.key_windows.empty() && config.key_window != 0) json.refuse("key_window", "0 beside 'key_windows'");
-  if (config.position_scheme != PositionScheme::rotary) return;
-  config.rotary_tables = read_uses(json, "rotary_tables", config.num_hidden_layers);
-  if (config.head_size() % 2 != 0)
-    json.refuse("position_scheme",
-                concat({"none of pairs where an attention head has ", config.head_size(), " numbers"}));
-}
-
 /// `pooler`, a layer on the first token, or in its place `pooling`, what becomes of all of them.
 inline void read_pooling(JsonObject& json, ModelConfig& config) {
   if (!json.get("pooler").is_null()) {
@@ -128,6 +62,9 @@ inline void read_pooling(JsonObject& json, ModelConfig& config) {
   if (config.pooler) json.refuse("pooler", "null beside 'pooling'");
   JsonObject pooling(json.get("pooling"), json.where() + ".pooling");
   config.pooler = read_pooler(pooling, "pooler.", config.needs_bias);
+  if (pooling.has("token_layers"))
+    config.pooler->token_layers = read_layer_list(pooling, "token_layers", "pooler.token.", config.needs_bias);
+  if (config.pooler->token_layers.size() > 1) pooling.refuse("token_layers", "a list of one layer");
   pooling.finish();
 }
 
@@ -253,10 +190,12 @@ inline void check_head(JsonObject& json, const ModelConfig& config, bool kind_is
   }
 }
 
-inline MaskedLmConfig read_masked_lm(Json value, std::string where) {
+inline MaskedLmConfig read_masked_lm(Json value, std::string where, bool may_read_hidden) {
   JsonObject json(value, std::move(where));
   MaskedLmConfig config;
-  config.activation = read_activation(json, "activation");
+  config.transform = !json.has("transform") || json.boolean("transform");
+  if (!config.transform && !may_read_hidden) json.refuse("transform", "true where embedding_size is not hidden_size");
+  if (config.transform) config.activation = read_activation(json, "activation");
   config.tied = json.boolean("tied");
   json.finish();
   return config;
@@ -284,7 +223,8 @@ inline ModelConfig read_config(std::string_view text, const std::string& where) 
       config.token_layers = read_layer_list(json, "token_layers", "head.", config.needs_bias);
     if (config.head == HeadKind::embedding) config.embedding = read_embedding(json.get("embedding"), json.where());
     if (config.head == HeadKind::masked_lm)
-      config.masked_lm = read_masked_lm(json.get("masked_lm"), json.where() + ".masked_lm");
+      config.masked_lm = read_masked_lm(json.get("masked_lm"), json.where() + ".masked_lm",
+                                        config.embedding_size == config.hidden_size);
     if (config.precision == PrecisionKind::int8) read_calibration(json, config);
     // Each token takes a row of the position table, so no sequence may be longer than what is left of it.
     config.max_length = json.integer("max_length", 1, config.positions());

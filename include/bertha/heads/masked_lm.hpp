@@ -1,5 +1,5 @@
-// logits [T, V] = norm(activation(hidden W^T + b)) D^T + c, for T masked tokens and V of the vocabulary; D is the word
-// table, or where the file says so a table of its own.
+// logits [T, V] = norm(activation(hidden W^T + b)) D^T + c, or hidden D^T + c, for T masked tokens and V of the
+// vocabulary; D is the word table, or where the file says so a table of its own.
 
 #pragma once
 
@@ -8,6 +8,7 @@
 #include <bertha/heads/head.hpp>
 #include <bertha/heads/table_product.hpp>
 #include <bertha/runtime/sorted_indices.hpp>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -36,10 +37,12 @@ class MaskedLm {
   Logits operator()(const EncoderOutput& output, Workspace& work) const {
     const FloatEnvironment environment;
     const Team team = work.team();
-    const MatrixView<float> x = work.logits.matrix(output.hidden.rows, size_);  // [rows, E]
-    if (x.rows > 0) {
-      dense_(output.hidden, x, team, {.activation = activation_});
-      norm_(x, team);
+    MatrixView<const float> x = output.hidden;
+    if (transform_ && x.rows > 0) {
+      const MatrixView<float> y = work.logits.matrix(x.rows, size_);  // [rows, E]
+      transform_->dense(x, y, team, {.activation = transform_->activation});
+      transform_->norm(y, team);
+      x = y;
     }
     Logits logits = decoder_(x, team);
     return top_k_ == 0 ? logits : best(logits, team);
@@ -50,18 +53,28 @@ class MaskedLm {
 
   MaskedLm(WeightFile& file, const ModelConfig& config)
       : size_(config.embedding_size),
-        activation_(config.masked_lm->activation),
-        dense_(file, "head.dense", size_, config.hidden_size, config.needs_bias),
-        norm_(file, "head.norm", size_, config.layer_norm_eps, config.needs_bias),
+        transform_(take_transform(file, config)),
         decoder_(config.masked_lm->tied
                      ? EmbeddingTable(file, "embeddings.word", config.vocab_size, size_, config.precision, true)
                      : EmbeddingTable(file, "head.output", config.vocab_size, size_, PrecisionKind::float32),
                  config.vocab_size, size_, take_bias(file, "head", config.vocab_size, true)) {}
 
+  /// What stands before the decoder.
+  struct Transform {
+    Linear<Float32> dense;  // [E, H]
+    Activation activation;
+    LayerNorm norm;
+  };
+  static std::optional<Transform> take_transform(WeightFile& file, const ModelConfig& config) {
+    if (!config.masked_lm->transform) return std::nullopt;
+    const std::size_t size = config.embedding_size;
+    return Transform{
+        Linear<Float32>(file, "head.dense", size, config.hidden_size, config.needs_bias), config.masked_lm->activation,
+        LayerNorm(file, "head.norm", size, config.layer_norm_eps, config.needs_bias, config.norm_kind)};
+  }
+
   std::size_t size_;
-  Activation activation_;
-  Linear<Float32> dense_;  // [E, H]
-  LayerNorm norm_;
+  std::optional<Transform> transform_;
   TableProduct decoder_;   // [V, E]
   std::size_t top_k_ = 0;  // 0: give the logits
   std::vector<std::uint32_t> candidates_;

@@ -189,6 +189,31 @@ TEST(ConfigJson, ReadsWhatLayersAreMadeOf) {
   EXPECT_EQ(config.sight(1).rotary, 0u);
   EXPECT_EQ(config.sight(0).window, 0u);
   EXPECT_EQ(config.sight(2).window, 3u);
+  EXPECT_TRUE(config.norm_kind == bertha::NormKind::layer_norm && !config.query_key_norms);
+  json.update({{"norm_place", "around"}, {"norm_kind", "rms_norm"}, {"query_key_norms", true}});
+  config = read_config(json);
+  EXPECT_EQ(config.norm_place, bertha::NormPlace::around);
+  EXPECT_TRUE(config.norm_kind == bertha::NormKind::rms_norm && config.query_key_norms);
+}
+
+TEST(ConfigJson, ReadsALayerOfTokensBeforePoolingAndDecodersWithoutOne) {
+  Json json = tiny().config;
+  const Json dense = {{"kind", "dense"}, {"outputs", 20}, {"activation", "gelu"}, {"bias", true}};
+  json.update({{"pooler", nullptr}, {"pooling", {{"modes", {"mean"}}, {"layers", Json::array()}}}});
+  json["pooling"]["token_layers"] = Json::array({dense});
+  const ModelConfig config = read_config(json);
+  ASSERT_EQ(config.pooler->token_layers.size(), 1u);
+  EXPECT_EQ(config.pooler->token_layers[0].name, "pooler.token.0");
+  EXPECT_EQ(config.pooled_size(), 20u);
+  json["pooling"]["token_layers"].push_back(dense);
+  expect_error(ErrorCode::format, {"token_layers", "a list of one layer"}, [&] { read_config(json); });
+
+  json = ModelWriter::tiny({.head = "masked-lm"}).config;
+  EXPECT_TRUE(read_config(json).masked_lm->transform);
+  json["masked_lm"] = {{"transform", false}, {"tied", true}};
+  EXPECT_FALSE(read_config(json).masked_lm->transform);
+  json["embedding_size"] = 20;
+  expect_error(ErrorCode::format, {"transform"}, [&] { read_config(json); });
 }
 
 TEST(ConfigJson, ReadsLayersOfTokensWhereTheHeadReadsTokens) {
@@ -211,6 +236,9 @@ TEST(ConfigJson, RefusesLayersThatDoNotAgree) {
     json.update(more);
     return json;
   };
+  expect_config(ErrorCode::format, with({{"norm_place", "around"}}), {"'norm_place'", "rms_norm"});
+  expect_config(ErrorCode::unsupported, with({{"norm_kind", "layer_norm"}}), {"'norm_kind'"});
+  expect_config(ErrorCode::format, with({{"query_key_norms", false}}), {"'query_key_norms'"});
   expect_config(ErrorCode::format, with({{"rotary_tables", {0}}}), {"'rotary_tables'", "num_hidden_layers, 2"});
   expect_config(ErrorCode::format, with({{"rotary_tables", {1, 0}}}), {"'rotary_tables'", "0 comes before 1"});
   expect_config(ErrorCode::format, with({{"key_windows", {0, 1, 2}}}), {"'key_windows'", "num_hidden_layers, 2"});
