@@ -236,6 +236,25 @@ def write_words(folder: Path, name: str) -> int:
     return count
 
 
+LLAMA_3 = (  # what words of Llama 3's tokenizer are
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+def write_llama_3(folder: Path) -> int:
+    """Byte-level BPE behind an expression of its own, and tokens that no merges make."""
+    count = models.write_modern(folder, True)
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    split = {"type": "Split", "pattern": {"Regex": LLAMA_3}, "behavior": "Isolated", "invert": False}
+    tokenizer["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [split, level]}
+    tokenizer["model"]["ignore_merges"] = True
+    write_json(folder / "tokenizer.json", tokenizer)
+    named = {f"{key}_token": token for key, token in SPECIAL.items()}
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": POSITIONS, **named})
+    return count
+
+
 def write_tokenizer(row: Row, folder: Path) -> int:
     """Writes the tokenizer's files and returns the number of its tokens."""
     kind, _, of = row.tokenizer.partition(":")
@@ -247,6 +266,8 @@ def write_tokenizer(row: Row, folder: Path) -> int:
         tokenizer = getattr(character_folders, of)()
         character_folders.write_folder(folder, tokenizer)
         return len(tokenizer["model"]["vocab"])
+    if of == "llama3":
+        return write_llama_3(folder)
     if kind == "spm" or of == "deberta-v2":
         if kind == "spm":
             unigram_folders.write_model(folder, "DebertaV2Tokenizer")

@@ -15,8 +15,10 @@ from typing import Any
 import folders
 import numpy as np
 import torch_writer
+from bertha_convert import loaded_names
 from bertha_convert.conversion import Options, convert
 from bertha_convert.families import FAMILIES
+from bertha_convert.source import MadeTensor, load
 from bertha_convert.unpack import read_metadata, reference_state
 from test_conversion import FolderTest
 
@@ -319,6 +321,44 @@ class Adapters(FolderTest):
             r"got adapter_config.json .*Give the folder of its base model \('base'\), and this one by --adapter",
             adapter=None,
         )
+
+
+class LoadedNames(unittest.TestCase):
+    """Bases that transformers 5 saved under their families' first names; adapters name its modules."""
+
+    def test_matrices_are_taken_apart_and_renamed(self) -> None:
+        saved: dict[str, tuple[int, ...]] = {
+            "gte.encoder.layer.0.attention.qkv_proj.weight": (6, 2),
+            "gte.encoder.layer.0.attention.qkv_proj.bias": (6,),
+            "gte.encoder.layer.0.mlp.up_gate_proj.weight": (8, 2),
+            "gte.encoder.layer.0.attn_ln.weight": (2,),
+            "gte.embeddings.LayerNorm.weight": (2,),
+            "classifier.weight": (3, 2),
+        }
+        values = {name: np.arange(np.prod(shape), dtype=np.float32).reshape(shape) for name, shape in saved.items()}
+        stored = {name: MadeTensor(Path("x"), value.shape, lambda value=value: value) for name, value in values.items()}
+        found = loaded_names.as_loaded(stored, FAMILIES["gte"])
+        layer, qkv = "gte.layers.0", "gte.encoder.layer.0.attention.qkv_proj"
+        expected = {
+            **{
+                f"{layer}.self_attn.{part}_proj.{ending}": np.split(values[f"{qkv}.{ending}"], 3)[i]
+                for i, part in enumerate("qkv")
+                for ending in ("weight", "bias")
+            },
+            f"{layer}.mlp.up_proj.weight": values["gte.encoder.layer.0.mlp.up_gate_proj.weight"][:4],
+            f"{layer}.mlp.gate_proj.weight": values["gte.encoder.layer.0.mlp.up_gate_proj.weight"][4:],
+            f"{layer}.post_attention_layernorm.weight": values["gte.encoder.layer.0.attn_ln.weight"],
+            "gte.embeddings.LayerNorm.weight": values["gte.embeddings.LayerNorm.weight"],
+            "classifier.weight": values["classifier.weight"],
+        }
+        self.assertEqual(sorted(found), sorted(expected))
+        for name, value in expected.items():
+            self.assertEqual(found[name].shape, value.shape, name)
+            np.testing.assert_array_equal(load(name, found[name]), value, name)
+
+    def test_families_with_one_set_of_names_stay_as_they_are(self) -> None:
+        stored = {"bert.encoder.layer.0.output.dense.weight": MadeTensor(Path("x"), (1, 1), lambda: np.zeros((1, 1)))}
+        self.assertIs(loaded_names.as_loaded(stored, FAMILIES["bert"]), stored)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,8 @@ std::size_t small(Input& input) { return input.flag() ? input.byte() : 0; }
 void classify(Input& input) {
   constexpr const char* kModels[] = {"classify_two",         "classify_multi_label", "roberta_classify",
                                      "xlm_roberta_classify", "classify_regression",  "next_sentence",
-                                     "modern_classify",      "nomic_classify",       "deberta_classify"};
+                                     "modern_classify",      "nomic_classify",       "deberta_classify",
+                                     "eurobert_classify",    "neobert_classify",     "hub_deberta_classify"};
   constexpr bertha::FunctionToApply kFunctions[] = {bertha::FunctionToApply::automatic,
                                                     bertha::FunctionToApply::softmax, bertha::FunctionToApply::sigmoid,
                                                     bertha::FunctionToApply::none};

@@ -216,7 +216,7 @@ void ModelWriter::describe(const TinyOptions& o) {
                    {"layer_norm_eps", 1e-12},
                    {"position_offset", o.position_padding_id ? *o.position_padding_id + 1 : 0},
                    {"position_padding_id", o.position_padding_id ? Json(*o.position_padding_id) : Json(nullptr)},
-                   {"norm_place", o.modern ? "pre" : "post"},
+                   {"norm_place", o.norms_around ? "around" : o.modern ? "pre" : "post"},
                    {"gating", o.modern},
                    {"bias", !o.modern},
                    {"position_scheme", o.modern          ? "rotary"
@@ -229,6 +229,10 @@ void ModelWriter::describe(const TinyOptions& o) {
                    {"labels", has_output(o) ? o.labels : std::vector<std::string>{}},
                    {"problem_type", nullptr}});
     if (o.precision == "float32") config["float32_split"] = o.float32_split;
+    if (o.norms_around) {
+      config["norm_kind"] = "rms_norm";
+      config["query_key_norms"] = true;
+    }
     if (o.modern) {
       config["position_table"] = false;
       for (std::size_t i = 0; i < o.num_hidden_layers; ++i) {
@@ -401,8 +405,14 @@ void ModelWriter::add_encoder(const TinyOptions& o) {
     if (!o.modern) continue;
     remove(layer + ".norm.bias");
     remove(layer + (i % 2 == 0 ? ".intermediate.bias" : ".attention.query_key_value.bias"));
+    if (!o.norms_around) continue;
+    for (const char* name : {".attention.output.norm", ".output.norm"}) add_norm(layer + name, h);
+    for (const char* name : {".attention.query.norm", ".attention.key.norm"})
+      add_norm(layer + name, h / o.num_attention_heads);
   }
   if (o.modern) add_norm("encoder.norm", h);
+  if (o.norms_around)
+    std::erase_if(tensors, [](const TensorData& tensor) { return tensor.name.ends_with("norm.bias"); });
   if (!o.pooler.empty()) add_random_linear("pooler.dense", h, h, "float32");
   if (o.head == "embedding") add_random_linear("head.0", 20, h, "float32");
   if (o.head == "masked-lm") {

@@ -50,6 +50,7 @@ struct TinyOptions {
   // networks are gated; there are few biases and no position table: queries and keys are turned, in every other layer,
   // which sees a window of 3, by other angles.
   bool modern = false;
+  bool norms_around = false;  // modern: of root mean squares, also of what blocks make, and of queries and keys
   std::vector<std::string> vocabulary = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a",   "b",   "c",  "##a",
                                          "##b",   "##c",   ".",     "the",   "cat",    "sat", "##s", "##t"};
   std::uint32_t seed = 1;

@@ -172,6 +172,13 @@ def _byte_bpe(engine: Tokenizer, vocabulary: dict[str, int], merges: int, unknow
     }, processor
 
 
+def _has_own_words(engine: Tokenizer) -> bool:
+    """Whether a pre-tokenizer of several steps ends with the byte level."""
+    state = state_of(engine.pre_tokenizer) or {}
+    parts = state.get("pretokenizers") or [{}]
+    return bool(parts[-1].get("type") == "ByteLevel" and len(parts) > 1)
+
+
 def _metaspace(splitter: Json) -> Json:
     """The fields of a pre-tokenizer that is Metaspace, behind a split at white space or not."""
     parts = splitter["pretokenizers"] if splitter["type"] == "Sequence" else [splitter]
@@ -279,6 +286,9 @@ def _describe(
     if isinstance(engine.model, models.WordPiece):
         kind, (fields, processor) = "wordpiece", _word_piece(engine, vocabulary)
         unknown = engine.model.unk_token
+    elif isinstance(engine.model, models.BPE) and _has_own_words(engine):
+        what = "words of the byte-level BPE are cut by an expression of its own, as Llama 3's are"
+        raise fail(what, where="tokenizer.json: pre_tokenizer", expected="GPT-2's, which ByteLevel has")
     elif isinstance(engine.model, models.BPE) and not isinstance(engine.pre_tokenizer, pre_tokenizers.ByteLevel):
         kind, (fields, processor) = "character_bpe", _character_bpe(engine, vocabulary, len(merges))
         unknown = unknown if engine.model.unk_token is None else engine.model.unk_token

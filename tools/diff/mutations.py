@@ -5,7 +5,8 @@
 
 Of each family a tiny checkpoint: every tensor is dropped, renamed, transposed, flattened, put into other element types and
 given prefixes; every value of config.json is removed and changed into others. What the converter takes is recorded with
-transformers and run by PROGRAM (`verify`). Prints a JSON line for each
+transformers and run by PROGRAM (`verify`). A family as it was first published has other names in config.json, which
+transformers doesn't know: what the converter makes of it must be what it makes of the same in transformers' names. Prints a JSON line for each
 family, with counts:
   refused      by the converter
   equal        taken, and equal to transformers
@@ -21,15 +22,17 @@ from __future__ import annotations
 
 import argparse
 import collections
+import functools
 import json
 import logging
+import shutil
 import subprocess
 import sys
 import tempfile
 import unittest.mock
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,10 +40,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "convert"), str(ROOT / "tools")]
 import folders  # noqa: E402
 import test_modern  # noqa: E402
+from bertha_convert.container import read_tensors  # noqa: E402
 from bertha_convert.conversion import Options, convert  # noqa: E402
 from bertha_convert.errors import ConvertError  # noqa: E402
 from bertha_convert.families import FAMILIES  # noqa: E402
 from bertha_convert.selftest import Mismatch  # noqa: E402
+from bertha_convert.source import read_header  # noqa: E402
 
 Json = dict[str, Any]
 Tensors = dict[str, np.ndarray]
@@ -161,10 +166,124 @@ def write_other(folder: Path, family: str, head: str) -> Tensors:
     return tensors
 
 
+class Published(NamedTuple):
+    """A family's folder as it was first published, beside what transformers has of it."""
+
+    family: str  # in transformers
+    config: Json  # beside what `keys` and SIZES have
+    keys: dict[str, str]  # names in config.json by those that transformers has
+    values: dict[str, dict[str, str]] = {}  # of those, words by words
+    prefix: str = ""  # of tensors, where it isn't the same
+
+
+PUBLISHED = {
+    "nomic_bert published": Published(
+        "nomic_bert",
+        {"model_type": "nomic_bert", "rotary_emb_fraction": 1.0, "prenorm": False, "qkv_proj_bias": False, "type_vocab_size": 2},
+        {
+            "hidden_size": "n_embd",
+            "num_hidden_layers": "n_layer",
+            "num_attention_heads": "n_head",
+            "intermediate_size": "n_inner",
+            "max_position_embeddings": "n_positions",
+            "hidden_act": "activation_function",
+            "layer_norm_eps": "layer_norm_epsilon",
+            "rope_theta": "rotary_emb_base",
+        },
+        {"hidden_act": {"silu": "swiglu", "gelu": "geglu"}},
+        "bert.",
+    ),
+    "gte published": Published(
+        "gte",
+        {"model_type": "new", "position_embedding_type": "rope", "layer_norm_type": "layer_norm", "pack_qkv": True, "type_vocab_size": 2},
+        {},
+        prefix="new.",
+    ),
+    "jina_embeddings_v3 published": Published(
+        "jina_embeddings_v3",
+        {"model_type": "xlm-roberta", "position_embedding_type": "rotary", "use_flash_attn": True, "type_vocab_size": 2},
+        {"rope_theta": "rotary_emb_base"},
+        prefix="roberta.",
+    ),
+}
+
+
+def write_published(folder: Path, name: str, head: str) -> Tensors:
+    """Such a folder, with the tensors' names that transformers gives them when it saves them."""
+    import torch
+    import transformers
+    from safetensors.numpy import load_file
+
+    its = PUBLISHED[name]
+    write_other(folder, its.family, head)
+    native = json.loads((folder / "config.json").read_text())
+    loaded = getattr(transformers, native["architectures"][0]).from_pretrained(str(folder), dtype=torch.float32)
+    model = type(loaded)(loaded.config)  # one that was loaded is saved under the names that it was loaded by
+    model.load_state_dict(loaded.state_dict())
+    with tempfile.TemporaryDirectory() as saved:
+        model.save_pretrained(saved)
+        tensors = load_file(Path(saved) / "model.safetensors")
+    own = FAMILIES[its.family].prefix
+    tensors = {its.prefix + name.removeprefix(own) if name.startswith(own) else name: v.copy() for name, v in tensors.items()}
+    whole = {**native, "hidden_act": "silu" if its.family == "nomic_bert" else "gelu", "layer_norm_eps": 1e-5, "rope_theta": 500.0}
+    for key in ("rope_parameters", "head_dim", "model_type", "architectures"):
+        whole.pop(key, None)
+    words = {key: its.values.get(key, {}).get(value, value) for key, value in whole.items() if not isinstance(value, (dict, list))}
+    config = {its.keys.get(key, key): value for key, value in words.items()} | its.config
+    config |= {key: value for key, value in whole.items() if isinstance(value, dict)}
+    folders.write_json(folder / "config.json", {**config, "architectures": native["architectures"]})
+    folders.write_safetensors(folder / "model.safetensors", tensors)
+    return tensors
+
+
+def as_published(folder: Path, name: str, program: Path) -> tuple[str, str]:
+    """What becomes of such a folder: the same as of one in transformers' names, whatever that is."""
+    its, file = PUBLISHED[name], folder.parent / "published.safetensors"
+    try:
+        convert(Options(folder, file, selftest=False))
+    except ConvertError as error:
+        return "refused", str(error)
+    except Exception as error:  # that's what is looked for
+        return "crashed", repr(error)
+    config = json.loads((folder / "config.json").read_text())
+    names = {published: key for key, published in its.keys.items()}
+    native = {names.get(key, key): value for key, value in config.items()}
+    for key, words in its.values.items():
+        back = {word: own for own, word in words.items()}
+        if isinstance(native.get(key), str):
+            native[key] = back.get(native[key], native[key])
+    native |= {"model_type": its.family, "position_embedding_type": "absolute"}
+    if "rope_theta" in native:
+        native["rope_parameters"] = {"rope_type": "default", "rope_theta": native.pop("rope_theta")}
+    other = folder.parent / "native"
+    shutil.rmtree(other, ignore_errors=True)
+    shutil.copytree(folder, other)
+    tensors = {name: (its.prefix, FAMILIES[its.family].prefix) for name in read_header(folder / "model.safetensors")}
+    rename(other / "model.safetensors", {n: to + n.removeprefix(of) for n, (of, to) in tensors.items() if of and n.startswith(of)})
+    folders.write_json(other / "config.json", native)
+    result, why = outcome(other, program)
+    if result in ("refused", "crashed"):
+        return ("different", f"refused in transformers' names: {why}")
+    same = read_tensors(file), read_tensors(folder.parent / "out.safetensors")
+    if not (same[0].keys() == same[1].keys() and all(np.array_equal(same[0][n], same[1][n]) for n in same[0])):
+        return "different", "other tensors than in transformers' names"
+    return result, why
+
+
+def rename(path: Path, names: dict[str, str]) -> None:
+    """Gives tensors of a file other names."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = {names.get(name, name): entry for name, entry in json.loads(data[8 : 8 + length]).items()}
+    folders.write_raw(path, json.dumps(header).encode(), data[8 + length :])
+
+
 def mutations(folder: Path, family: str, head: str) -> Iterator[str]:
     """Writes each changed folder, and says what was changed."""
 
     def whole() -> Tensors:
+        if family in PUBLISHED:
+            return write_published(folder, family, head)
         if family in OTHERS:
             return write_other(folder, family, head)
         layers = {"albert": 3, "roberta-prelayernorm": 2, "megatron-bert": 2}
@@ -178,7 +297,8 @@ def mutations(folder: Path, family: str, head: str) -> Iterator[str]:
         yield what
     whole()
     config = json.loads((folder / "config.json").read_text())
-    for what, changed in of_config({**DEFAULTS, **MORE.get(family, {}), **config}):
+    defaults = {} if family in PUBLISHED else {**DEFAULTS, **MORE.get(family, {})}
+    for what, changed in of_config({**defaults, **config}):
         folders.write_json(folder / "config.json", changed)
         yield what
 
@@ -202,6 +322,16 @@ OTHERS: dict[str, Json] = {  # families that tests' folders don't make: what con
     "nomic_bert": {"type_vocab_size": 2, "head_dim": 4, "rope_parameters": {"rope_type": "default", "rope_theta": 500.0}},
     "gte": {"type_vocab_size": 2, "head_dim": 4, "rope_parameters": {"rope_type": "default", "rope_theta": 500.0}},
     "jina_embeddings_v3": {"type_vocab_size": 2, "rope_parameters": {"rope_type": "default", "rope_theta": 500.0}},
+    "eurobert": {
+        "num_key_value_heads": 1,
+        "hidden_act": "silu",
+        "rms_norm_eps": 1e-5,
+        "classifier_pooling": "late",
+        "attention_bias": False,
+        "mlp_bias": False,
+        "tie_word_embeddings": False,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 500.0},
+    },
 }
 MORE: dict[str, Json] = {  # what config.json of a family may say beside DEFAULTS
     "deberta": {"talking_head": False, "position_biased_input": True, "pooler_hidden_act": "gelu", "pooler_hidden_size": 12},
@@ -235,18 +365,19 @@ def main() -> int:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", type=Path, help="build/bertha")
-    parser.add_argument("--family", choices=[*folders.FAMILIES, *OTHERS], action="append")
+    parser.add_argument("--family", choices=[*folders.FAMILIES, *OTHERS, *PUBLISHED], action="append")
     parser.add_argument("--head", choices=list(CLASSES), default="sequence-classification")
     parser.add_argument("--show", action="store_true", help="print what is not refused or equal")
     options = parser.parse_args()
     logging.disable(logging.ERROR)
     bad = 0
-    for family in options.family or [*folders.FAMILIES, *OTHERS]:
+    for family in options.family or [*folders.FAMILIES, *OTHERS, *PUBLISHED]:
         counts: collections.Counter[str] = collections.Counter()
         with tempfile.TemporaryDirectory() as name, unittest.mock.patch("os.fsync"):
             folder = Path(name) / "model"
             for what in mutations(folder, family, options.head):
-                result, why = outcome(folder, options.program)
+                judge = functools.partial(as_published, name=family) if family in PUBLISHED else outcome
+                result, why = judge(folder, program=options.program)
                 counts[result] += 1
                 if options.show and result not in ("refused", "equal"):
                     print(f"{result}: {family}: {what}: {why[:200]}", file=sys.stderr, flush=True)

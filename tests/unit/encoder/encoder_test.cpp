@@ -130,9 +130,10 @@ std::vector<Ids> several_chunks() {
 }
 
 template <class Precision>
-void expect_same_bits_in_any_batch(bool calibrated = false, bool modern = false) {
+void expect_same_bits_in_any_batch(bool calibrated = false, bool modern = false, bool around = false) {
   TinyOptions options = wide(36, 3);
   options.modern = modern;
+  options.norms_around = around;
   options.calibrated = calibrated;
   options.distance_bias = !calibrated && !modern;
   options.precision = bertha::to_string(Precision::kind);
@@ -190,10 +191,12 @@ void expect_same_bits_in_any_batch(bool calibrated = false, bool modern = false)
 TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInFloat32) {
   expect_same_bits_in_any_batch<bertha::Float32>();
   expect_same_bits_in_any_batch<bertha::Float32>(false, true);
+  expect_same_bits_in_any_batch<bertha::Float32>(false, true, true);
 }
 TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInBFloat16) {
   expect_same_bits_in_any_batch<bertha::BFloat16>();
   expect_same_bits_in_any_batch<bertha::BFloat16>(false, true);
+  expect_same_bits_in_any_batch<bertha::BFloat16>(false, true, true);
 }
 TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInInt8) {
   expect_same_bits_in_any_batch<bertha::Int8>();
@@ -203,6 +206,7 @@ TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInInt8) {
 TEST(Encoder, GivesTheSameBitsAloneAndInAnyBatchInCalibratedInt8) {
   expect_same_bits_in_any_batch<bertha::Int8>(true);
   expect_same_bits_in_any_batch<bertha::Int8>(true, true);
+  expect_same_bits_in_any_batch<bertha::Int8>(true, true, true);
 }
 
 double rms(const std::vector<float>& a, const std::vector<float>& b) {
