@@ -22,7 +22,19 @@ struct ProductF32 {
 };
 
 // One function for each product, so that the tiles are compiled once. tests/package/inner_loops.py looks at them.
-BERTHA_NOINLINE void tiles_f32(const TileWork<ProductF32>& work) { tiles(work); }
+BERTHA_NOINLINE void tiles_part_f32(const TileWork<ProductF32>& work) { tiles(work); }
+BERTHA_NOINLINE void tiles_f32(const TileWork<ProductF32>& work) {
+  TileWork<ProductF32> part = work;
+  part.panel_k = work.k;
+  for (std::size_t left = work.k;; left -= part.k) {
+    part.k = left < ProductF32::kPart ? left : ProductF32::kPart;
+    tiles_part_f32(part);
+    if (part.k == left) return;
+    part.adds = true;
+    part.a += part.k;
+    part.w += part.k * kLanes;
+  }
+}
 
 struct Identity {
   static BERTHA_LANE_INLINE F32x16 of(F32x16 x) { return x; }

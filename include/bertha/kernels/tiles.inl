@@ -31,6 +31,8 @@ struct TileWork {
   std::size_t sums_rows;
   const std::int32_t* starts = nullptr;  // where sums begin, as the product's `start` reads it
   const void* next = nullptr;            // what each tile of a product that kFetchesNext fetches, in place of weights
+  std::size_t panel_k = 0;               // of a product that has parts: k of the whole panels, `k` being that of a part
+  bool adds = false;                     // to what sums are: the part is not the first
 };
 
 /// What a tile fetches while it multiplies: `step` bytes further with every row of its panels.
@@ -42,61 +44,50 @@ struct Fetch {
 template <class Product>
 inline constexpr bool kHasParts = requires { Product::kPart; };
 
-/// Where the part of a panel that begins with w ends, of a panel that ends with `last`.
-template <class Product, class Weight>
-BERTHA_LANE_INLINE const Weight* end_of_part(const Weight* w, const Weight* last) {
-  if constexpr (kHasParts<Product>)
-    if (static_cast<std::size_t>(last - w) > Product::kPart * kLanes) return w + Product::kPart * kLanes;
-  return last;
-}
-
 /// `work` of Rows rows from `first` on, and Panels panels.
 template <class Product, std::size_t Rows, std::size_t Panels>
 BERTHA_INLINE void tile(const TileWork<Product>& work, std::size_t first, Fetch& fetch) {
+  typename Product::Accumulator acc[Rows][Panels];
+  BERTHA_UNROLL
+  for (std::size_t r = 0; r < Rows; ++r) {
+    BERTHA_UNROLL
+    for (std::size_t p = 0; p < Panels; ++p) acc[r][p] = Product::start(work.starts, first + r);
+  }
   // One pointer for three rows, which an address of base and scaled stride reaches: more pointers than registers would
   // go to the stack. The empty assembly keeps the compiler from making a pointer for each row after all.
   const std::size_t a_stride = work.a_stride;
   const typename Product::Element* third[(Rows + 2) / 3];
   BERTHA_UNROLL
   for (std::size_t r = 0; r < Rows; r += 3) third[r / 3] = work.a + (first + r) * a_stride;
-  const std::size_t panel = work.k * kLanes;
-  const typename Product::Weight *w = work.w, *const last = w + panel;
-  do {
-    typename Product::Accumulator acc[Rows][Panels];
+  const std::size_t panel = (kHasParts<Product> ? work.panel_k : work.k) * kLanes;
+  for (const typename Product::Weight *w = work.w, *const end = w + work.k * kLanes; w != end;
+       w += Product::kGroup * kLanes) {
+    BERTHA_UNROLL
+    for (std::size_t r = 0; r < Rows; r += 3) __asm__("" : "+r"(third[r / 3]));
+    decltype(Product::row(w)) row[Panels];
+    BERTHA_UNROLL
+    for (std::size_t p = 0; p < Panels; ++p) row[p] = Product::row(w + p * panel);
+    __builtin_prefetch(fetch.from);
+    fetch.from += fetch.step;
     BERTHA_UNROLL
     for (std::size_t r = 0; r < Rows; ++r) {
+      const auto operand = Product::operand(third[r / 3] + r % 3 * a_stride);
       BERTHA_UNROLL
-      for (std::size_t p = 0; p < Panels; ++p) acc[r][p] = Product::start(work.starts, first + r);
-    }
-    const typename Product::Weight *const begin = w, *const end = end_of_part<Product>(w, last);
-    for (; w != end; w += Product::kGroup * kLanes) {
-      BERTHA_UNROLL
-      for (std::size_t r = 0; r < Rows; r += 3) __asm__("" : "+r"(third[r / 3]));
-      decltype(Product::row(w)) row[Panels];
-      BERTHA_UNROLL
-      for (std::size_t p = 0; p < Panels; ++p) row[p] = Product::row(w + p * panel);
-      __builtin_prefetch(fetch.from);
-      fetch.from += fetch.step;
-      BERTHA_UNROLL
-      for (std::size_t r = 0; r < Rows; ++r) {
-        const auto operand = Product::operand(third[r / 3] + r % 3 * a_stride);
-        BERTHA_UNROLL
-        for (std::size_t p = 0; p < Panels; ++p) acc[r][p] = Product::step(acc[r][p], operand, row[p]);
-      }
-      BERTHA_UNROLL
-      for (std::size_t r = 0; r < Rows; r += 3) third[r / 3] += Product::kGroup;
+      for (std::size_t p = 0; p < Panels; ++p) acc[r][p] = Product::step(acc[r][p], operand, row[p]);
     }
     BERTHA_UNROLL
-    for (std::size_t r = 0; r < Rows; ++r) {
-      BERTHA_UNROLL
-      for (std::size_t p = 0; p < Panels; ++p) {
-        typename Product::Stored* const sums = work.sums + (p * work.sums_rows + first + r) * kLanes;
-        if constexpr (kHasParts<Product>)
-          if (begin != work.w) acc[r][p] = add(load(sums), acc[r][p]);
-        store(sums, acc[r][p]);
-      }
+    for (std::size_t r = 0; r < Rows; r += 3) third[r / 3] += Product::kGroup;
+  }
+  BERTHA_UNROLL
+  for (std::size_t r = 0; r < Rows; ++r) {
+    BERTHA_UNROLL
+    for (std::size_t p = 0; p < Panels; ++p) {
+      typename Product::Stored* const sums = work.sums + (p * work.sums_rows + first + r) * kLanes;
+      if constexpr (kHasParts<Product>)
+        if (work.adds) acc[r][p] = add(load(sums), acc[r][p]);
+      store(sums, acc[r][p]);
     }
-  } while (w != last);
+  }
 }
 
 /// `work` of Least to Rows rows from `first` on: the tile of their number.
