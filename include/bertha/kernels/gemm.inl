@@ -28,6 +28,7 @@ BERTHA_NOINLINE void tiles_f32(const TileWork<ProductF32>& work) {
   part.panel_k = work.k;
   for (std::size_t left = work.k;; left -= part.k) {
     part.k = left < ProductF32::kPart ? left : ProductF32::kPart;
+    part.ahead = work.w + work.panels * (2 * work.k - left) * kLanes;
     tiles_part_f32(part);
     if (part.k == left) return;
     part.adds = true;

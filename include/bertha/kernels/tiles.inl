@@ -33,6 +33,7 @@ struct TileWork {
   const void* next = nullptr;            // what each tile of a product that kFetchesNext fetches, in place of weights
   std::size_t panel_k = 0;               // of a product that has parts: k of the whole panels, `k` being that of a part
   bool adds = false;                     // to what sums are: the part is not the first
+  const void* ahead = nullptr;           // what its tiles fetch: a share of the panels that come next
 };
 
 /// What a tile fetches while it multiplies: `step` bytes further with every row of its panels.
@@ -107,7 +108,9 @@ BERTHA_INLINE void tiles_of(const TileWork<Product>& work) {
   Fetch fetch{reinterpret_cast<const char*>(work.w) + kPrefetch, kLineBytes};
   constexpr bool kFetchesNext = requires { Product::kFetchesNext; };
   if (left > 1 && !kFetchesNext)
-    fetch = {reinterpret_cast<const char*>(work.w + Panels * work.k * kLanes), (Panels * kLineBytes + left - 1) / left};
+    fetch = {kHasParts<Product> ? static_cast<const char*>(work.ahead)
+                                : reinterpret_cast<const char*>(work.w + Panels * work.k * kLanes),
+             (Panels * kLineBytes + left - 1) / left};
   for (std::size_t row = 0; row < work.rows; --left) {
     const std::size_t height = (work.rows - row + left - 1) / left;
     if constexpr (kFetchesNext) fetch.from = static_cast<const char*>(work.next);
