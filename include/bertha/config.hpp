@@ -47,8 +47,8 @@ struct DisentangledConfig {
   bool relative_queries = false;
 };
 
-/// Where the norms of a layer are: behind the sum of a block and what it read, before the block, or before it and behind
-/// it, of what it makes alone.
+/// Where the norms of a layer are: behind the sum of a block and what it read, before the block, or before it and
+/// behind it, of what it makes alone.
 enum class NormPlace : std::uint8_t { post, pre, around };
 
 /// What the encoder's norms are: of numbers about their mean, or of numbers as they are, without a bias.
@@ -94,9 +94,9 @@ struct ModelConfig {
   NormPlace norm_place = NormPlace::post;
   NormKind norm_kind = NormKind::layer_norm;
   bool query_key_norms = false;  ///< each attention head's queries and keys go through norms of their own
-  bool needs_bias = true;      ///< as in LayerConfig
-  bool gating = false;         ///< feed-forward networks multiply the activation by a second product
-  std::size_t key_window = 0;  ///< of every layer, where they don't differ
+  bool needs_bias = true;        ///< as in LayerConfig
+  bool gating = false;           ///< feed-forward networks multiply the activation by a second product
+  std::size_t key_window = 0;    ///< of every layer, where they don't differ
   std::vector<std::uint32_t> key_windows, rotary_tables;  ///< of each layer, where they differ; else empty
   std::size_t max_length = 0;                             ///< tokens of the longest sequence, special tokens included
   std::optional<PoolerConfig> pooler;  ///< tanh(W x[0] + b) in BERT; other families' first dense layer of the head
@@ -162,11 +162,16 @@ struct WordPieceOptions {
   bool trim_offsets = false;    ///< offsets of added tokens leave out the white space that they took
 };
 
-/// GPT-2's byte-level BPE.
+/// By which pattern byte-level BPE cuts words (tokenizer/byte_level.hpp).
+enum class WordPattern : std::uint8_t { gpt2, llama3 };
+
+/// Byte-level BPE, as GPT-2 has it.
 struct ByteBpeOptions {
   static constexpr std::string_view kKind = "byte_bpe";
   bool add_prefix_space = false;  ///< a text that doesn't begin with a space is tokenised as if it did
   bool trim_offsets = true;       ///< offsets leave out the spaces that tokens begin or end with
+  WordPattern words = WordPattern::gpt2;
+  bool ignore_merges = false;  ///< a word that is a token is that one
   std::size_t num_merges = 0;
 };
 

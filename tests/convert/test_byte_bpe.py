@@ -45,6 +45,20 @@ class ByteBpe(unittest.TestCase):
             mask = fields["added_tokens"][-1]
             self.assertEqual((mask["content"], mask["lstrip"]), ("<mask>", answering))
 
+    @staticmethod
+    def llama_3(**split: Any) -> byte_folders.Json:
+        """A tokenizer.json whose words are cut as Llama 3's, with changes to what cuts them."""
+        written = tokenizer_json(ignore_merges=True)
+        level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+        written["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [tokenizer.LLAMA_3 | split, level]}
+        return written
+
+    def test_words_are_cut_as_llama_3_cuts_them_where_the_file_says_so(self) -> None:
+        fields = self.resolve(config=AS_WRITTEN, tokenizer=self.llama_3()).description
+        self.assertEqual((fields["words"], fields["ignore_merges"]), ("llama3", True))
+        fields = self.resolve(config=AS_WRITTEN, tokenizer=tokenizer_json()).description
+        self.assertFalse({"words", "ignore_merges"} & fields.keys())
+
     def test_both_forms_of_tokenizer_json_give_the_same(self) -> None:
         pairs = tokenizer_json(merges=[list(merge) for merge in MERGES])
         for written in (tokenizer_json(), pairs):
@@ -107,6 +121,9 @@ class ByteBpe(unittest.TestCase):
         parts["post_processor"]["post_processor"] = {"type": "Sequence", "processors": []}
         plain = tokenizer_json()
         plain["pre_tokenizer"] = {**plain["pre_tokenizer"], "use_regex": False}
+        spaced, twice = self.llama_3(), self.llama_3()
+        spaced["pre_tokenizer"]["pretokenizers"][1]["add_prefix_space"] = True
+        twice["pre_tokenizer"]["pretokenizers"][1]["use_regex"] = True
         cases: list[tuple[str, dict[str, Any]]] = [
             ("'GPT2Tokenizer' is not supported", {"config": {"tokenizer_class": "GPT2Tokenizer"}}),
             ("no vocabulary.*RobertaTokenizer", {"config": {}}),
@@ -122,7 +139,10 @@ class ByteBpe(unittest.TestCase):
             ("use_regex", {"config": AS_WRITTEN, "tokenizer": plain}),
             ("dropout of BPE", {"config": AS_WRITTEN, "tokenizer": tokenizer_json(dropout=0.5)}),
             ("byte_fallback of BPE", {"config": AS_WRITTEN, "tokenizer": tokenizer_json(byte_fallback=True)}),
-            ("ignore_merges of BPE", {"config": AS_WRITTEN, "tokenizer": tokenizer_json(ignore_merges=True)}),
+            ("an expression of its own", {"config": AS_WRITTEN, "tokenizer": self.llama_3(pattern={"Regex": "a"})}),
+            ("an expression of its own", {"config": AS_WRITTEN, "tokenizer": self.llama_3(behavior="Removed")}),
+            ("an expression of its own", {"config": AS_WRITTEN, "tokenizer": spaced}),
+            ("use_regex", {"config": AS_WRITTEN, "tokenizer": twice}),
             ("end_of_word_suffix of BPE", {"config": AS_WRITTEN, "tokenizer": tokenizer_json(end_of_word_suffix="w")}),
             ("another kind of part.*Whitespace", {"config": AS_WRITTEN, "tokenizer": parts["pre_tokenizer"]}),
             ("another kind of part.*Fuse", {"config": AS_WRITTEN, "tokenizer": parts["decoder"]}),

@@ -83,7 +83,12 @@ std::vector<ModelWriter> right_files() {
       {{"step", "collapse_white_space"}},
       {{"step", "strip_right"}}};
   add({.pooler = "", .hidden_size = 48, .num_hidden_layers = 3, .type_vocab_size = 0, .modern = true}).format = "2";
-  add({.pooler = "", .hidden_size = 48, .num_hidden_layers = 2, .type_vocab_size = 0, .modern = true, .norms_around = true})
+  add({.pooler = "",
+       .hidden_size = 48,
+       .num_hidden_layers = 2,
+       .type_vocab_size = 0,
+       .modern = true,
+       .norms_around = true})
       .format = "2";
   add({.pooler = "", .num_hidden_layers = 2, .disentangled = true}).format = "2";
   return files;

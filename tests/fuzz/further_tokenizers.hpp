@@ -65,6 +65,14 @@ inline std::vector<bertha_test::ModelWriter> further_tokenizers() {
   add_steps(spaced, {"nfkc", replace, replace_apart, replace_spaces, "collapse_white_space", "strip_right"});
   add_added(spaced, 9, {"<a>", "<b>", "<c>", "AB", "cab", "x y", "~", "\xC3\x89"});
 
+  bytes.insert(bytes.end(), {"b\xC4\xA0", "!", "1", "111",
+                             "\xC4\xA0"
+                             "1"});
+  ModelWriter& llama = add(bytes);
+  llama.make_byte_bpe({{5, 6}});
+  llama.tokenizer["words"] = "llama3";
+  llama.tokenizer["ignore_merges"] = true;
+
   std::vector<std::string> named = marked;
   for (int byte = 0; byte < 256; ++byte) {
     constexpr char kDigits[] = "0123456789ABCDEF";

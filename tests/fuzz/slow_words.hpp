@@ -40,8 +40,9 @@ class SlowWords {
     if (const auto* options = std::get_if<bertha::WordPieceOptions>(&model_))
       return longest_first(word, options->continuing_subword_prefix);
     const auto* bpe = std::get_if<bertha::BpeOptions>(&model_);
-    if (const auto whole = ids_.find(word); bpe != nullptr && bpe->ignore_merges && whole != ids_.end())
-      return Ids{whole->second};
+    const auto* byte_bpe = std::get_if<bertha::ByteBpeOptions>(&model_);
+    const bool ignores = (bpe != nullptr && bpe->ignore_merges) || (byte_bpe != nullptr && byte_bpe->ignore_merges);
+    if (const auto whole = ids_.find(word); ignores && whole != ids_.end()) return Ids{whole->second};
     return scores_.empty() ? merged(word) : best(word);
   }
 

@@ -362,7 +362,7 @@ def _metadata(
         "crc32": checksums,
     }
     fields = {"normalizer", "embedding_projection", "layer_weights", "embedding", "score_function", "masked_lm"}
-    fields |= {"position_table", "score_terms", "key_windows", "rotary_tables", "pooling", "token_layers"}
+    fields |= {"position_table", "score_terms", "key_windows", "rotary_tables", "pooling", "token_layers", "words", "ignore_merges"}
     needs_2 = fields & (values["tokenizer"].keys() | values["config"].keys())
     newer = (
         values["tokenizer"]["kind"] in ("unigram", "character_bpe")

@@ -28,6 +28,16 @@ from .tokenizer_rules import (
 
 MARK = "\u2581"  # Metaspace's
 UNLIMITED = 1e30  # model_max_length where no file gives one
+# The pre-tokenizer that cuts words before the byte level in Llama 3's tokenizer.json.
+LLAMA_3 = {
+    "type": "Split",
+    "pattern": {
+        "Regex": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+        r"|\s+(?!\S)|\s+"
+    },
+    "behavior": "Isolated",
+    "invert": False,
+}
 
 Json = dict[str, Any]
 
@@ -137,14 +147,27 @@ def _require_plain(model: models.BPE, **others: tuple[Any, ...]) -> None:
             raise fail(f"{key} of BPE is not supported", expected=values[0], got=getattr(model, key))
 
 
+def _byte_level(engine: Tokenizer) -> tuple[Json, Json]:
+    """The state of the pre-tokenizer that is the byte level, and the field of what cuts words before it, if that does."""
+    splitter = part_state(engine.pre_tokenizer, "ByteLevel", "Sequence")
+    where, words = "tokenizer.json: pre_tokenizer", {}
+    if splitter["type"] == "Sequence":
+        *before, splitter = splitter["pretokenizers"]
+        if before != [LLAMA_3] or splitter["add_prefix_space"]:
+            what = "words of the byte-level BPE are cut by an expression of its own"
+            raise fail(what, where=where, expected="GPT-2's, which ByteLevel has, or Llama 3's", got=json.dumps(before))
+        words = {"words": "llama3"}
+    if splitter.get("use_regex", True) == bool(words):
+        raise fail("use_regex is not supported", where=where, expected=not words, got=bool(words))
+    return splitter, words
+
+
 def _byte_bpe(engine: Tokenizer, vocabulary: dict[str, int], merges: int, unknown: str) -> tuple[Json, Json]:
     """The fields of a byte-level BPE tokenizer, and its post-processor."""
     model = engine.model
-    _require_plain(model, byte_fallback=(False,), ignore_merges=(False,))
+    _require_plain(model, byte_fallback=(False,))
     steps = steps_of(state_of(engine.normalizer))
-    splitter = part_state(engine.pre_tokenizer, "ByteLevel")
-    if not splitter.get("use_regex", True):
-        raise fail("use_regex is not supported", where="tokenizer.json: pre_tokenizer", expected=True, got=False)
+    splitter, words = _byte_level(engine)
     part_state(engine.decoder, "ByteLevel")
     lacking = [character for character in pre_tokenizers.ByteLevel.alphabet() if character not in vocabulary]
     if lacking and (model.unk_token != unknown or unknown not in vocabulary or model.fuse_unk):
@@ -168,15 +191,17 @@ def _byte_bpe(engine: Tokenizer, vocabulary: dict[str, int], merges: int, unknow
         **({"normalizer": steps} if steps else {}),
         "add_prefix_space": splitter["add_prefix_space"],
         "trim_offsets": trim_offsets,
+        **words,
+        **({"ignore_merges": True} if model.ignore_merges else {}),
         "num_merges": merges,
     }, processor
 
 
-def _has_own_words(engine: Tokenizer) -> bool:
-    """Whether a pre-tokenizer of several steps ends with the byte level."""
+def _is_byte_level(engine: Tokenizer) -> bool:
+    """Whether a pre-tokenizer is the byte level, or ends with it."""
     state = state_of(engine.pre_tokenizer) or {}
-    parts = state.get("pretokenizers") or [{}]
-    return bool(parts[-1].get("type") == "ByteLevel" and len(parts) > 1)
+    parts = state.get("pretokenizers") or [state]
+    return bool(parts[-1].get("type") == "ByteLevel")
 
 
 def _metaspace(splitter: Json) -> Json:
@@ -286,10 +311,7 @@ def _describe(
     if isinstance(engine.model, models.WordPiece):
         kind, (fields, processor) = "wordpiece", _word_piece(engine, vocabulary)
         unknown = engine.model.unk_token
-    elif isinstance(engine.model, models.BPE) and _has_own_words(engine):
-        what = "words of the byte-level BPE are cut by an expression of its own, as Llama 3's are"
-        raise fail(what, where="tokenizer.json: pre_tokenizer", expected="GPT-2's, which ByteLevel has")
-    elif isinstance(engine.model, models.BPE) and not isinstance(engine.pre_tokenizer, pre_tokenizers.ByteLevel):
+    elif isinstance(engine.model, models.BPE) and not _is_byte_level(engine):
         kind, (fields, processor) = "character_bpe", _character_bpe(engine, vocabulary, len(merges))
         unknown = unknown if engine.model.unk_token is None else engine.model.unk_token
     elif isinstance(engine.model, models.BPE):

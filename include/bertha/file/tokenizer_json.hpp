@@ -167,6 +167,11 @@ inline void read_options(JsonObject& json, WordPieceOptions& options) {
 inline void read_options(JsonObject& json, ByteBpeOptions& options) {
   options.add_prefix_space = json.boolean("add_prefix_space");
   options.trim_offsets = json.boolean("trim_offsets");
+  if (json.has("words")) options.words = json.choice<WordPattern>("words", {{"llama3", WordPattern::llama3}});
+  if (options.words == WordPattern::llama3 && options.add_prefix_space)
+    json.refuse("add_prefix_space", "false with Llama 3's words");
+  if (json.has("ignore_merges") && !(options.ignore_merges = json.boolean("ignore_merges")))
+    json.refuse("ignore_merges", "true where it is given");
   options.num_merges = json.integer("num_merges", 1, kMaxSize);
 }
 

@@ -3,7 +3,8 @@
 // A token is a string over the byte alphabet (byte_level.hpp). A word begins as one token for each byte. Most pairs of
 // bytes stand side by side in no token, which no merge reaches across: between them a word falls into parts.
 //
-// Equals `models.BPE` of tokenizers 0.23.3 (tokenizers/src/models/bpe/model.rs, word.rs) as GPT-2 and RoBERTa use it.
+// Equals `models.BPE` of tokenizers 0.23.3 (tokenizers/src/models/bpe/model.rs, word.rs) as GPT-2, RoBERTa and Llama 3
+// use it.
 
 #pragma once
 
@@ -17,7 +18,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -33,8 +36,9 @@ class ByteBpe {
   /// `merges` are pairs of ids in the order of their ranks; `unknown` stands for bytes that the vocabulary lacks.
   /// Throws Error{vocabulary} if a merge is not of two tokens whose strings, joined, are a third one, if a pair is
   /// given twice, or if bytes are lacking and `unknown` is no token.
-  ByteBpe(Vocabulary vocabulary, std::span<const std::uint32_t> merges, std::uint32_t unknown)
-      : vocabulary_(std::move(vocabulary)), merges_(vocabulary_, merges) {
+  ByteBpe(Vocabulary vocabulary, std::span<const std::uint32_t> merges, std::uint32_t unknown,
+          bool ignore_merges = false)
+      : vocabulary_(std::move(vocabulary)), merges_(vocabulary_, merges), ignore_merges_(ignore_merges) {
     const bool has_all = find_bytes(unknown);
     rank_bytes();
     find_joins(merges, has_all);
@@ -51,8 +55,19 @@ class ByteBpe {
   /// The token of a part that is one byte.
   std::uint32_t token_of(char byte) const { return byte_ids_[static_cast<unsigned char>(byte)]; }
 
-  /// Calls `token(id, begin, end)` for each token of `word`, which is bytes [begin, end) of it. Returns what Merges
-  /// does.
+  /// The token that a whole word is, whatever its merges make of it, where such tokens come first.
+  std::optional<std::uint32_t> whole(std::string_view word) const {
+    if (!ignore_merges_ || word.size() > vocabulary_.longest()) return std::nullopt;
+    std::string token;
+    for (const char byte : word) {
+      char character[4];
+      token.append(character, utf8::encode(byte_alphabet::kCharacters[static_cast<unsigned char>(byte)], character));
+    }
+    return vocabulary_.find(token);
+  }
+
+  /// Calls `token(id, begin, end)` for each token of a word that `whole` is none of, or of a part of one; the token is
+  /// bytes [begin, end) of it. Returns what Merges does.
   std::size_t operator()(std::string_view word, Scratch& scratch, PutToken token) const {
     std::size_t n_windowed = 0;
     for (std::size_t begin = 0, end; begin < word.size(); begin = end) {
@@ -130,6 +145,7 @@ class ByteBpe {
   Vocabulary vocabulary_;
   std::array<std::uint32_t, 256> byte_ids_{};
   Merges merges_;
+  bool ignore_merges_;
   std::vector<std::uint32_t> byte_ranks_;  // of the merge of each two bytes, or kNoRank
   std::vector<std::uint64_t> joins_;       // for each two bytes a bit: whether some token has them side by side
 };

@@ -1,5 +1,5 @@
-// Raw text to byte-level BPE tokens: split into words by GPT-2's pattern, and those into tokens, with offsets. A
-// TokenizerKind.
+// Raw text to byte-level BPE tokens: split into words by GPT-2's or Llama 3's pattern, and those into tokens, with
+// offsets. A TokenizerKind.
 //
 // Equals `pre_tokenizers.ByteLevel` with `models.BPE`, and the offsets of `processors.RobertaProcessing` (tokenizers
 // 0.23.3, tokenizers/src/pre_tokenizers/byte_level.rs: process_offsets). A token that holds a part of a character has
@@ -26,7 +26,7 @@
 
 BERTHA_NAMESPACE_BEGIN
 
-/// GPT-2's parts of a tokenizer, but for added tokens. Immutable: several threads may use one at once.
+/// A byte-level tokenizer's parts, but for added tokens. Immutable: several threads may use one at once.
 class ByteBpeTokenizer {
   struct Memory {
     NormalizedText normalized;  // a raw part, while it is looked at
@@ -39,7 +39,9 @@ class ByteBpeTokenizer {
   /// Throws Error{vocabulary} if the vocabulary and the merges contradict each other.
   ByteBpeTokenizer(const ByteBpeOptions& options, Vocabulary vocabulary, std::span<const std::uint32_t> merges,
                    std::uint32_t unknown, StepNormalizer steps)
-      : options_(options), bpe_(std::move(vocabulary), merges, unknown), steps_(std::move(steps)) {}
+      : options_(options),
+        bpe_(std::move(vocabulary), merges, unknown, options.ignore_merges),
+        steps_(std::move(steps)) {}
 
   const StoredStrings& strings() const { return bpe_.vocabulary().strings(); }
 
@@ -90,8 +92,7 @@ class ByteBpeTokenizer {
     /// Appends the tokens of bytes [from, to) of a normalised part of the text.
     void append_normalized(const NormalizedText& part, std::size_t from, std::size_t to) {
       const std::string_view text = part.text().substr(from, to - from);
-      const bool space_before = its_.options_.add_prefix_space && !text.starts_with(' ');
-      split_byte_level(text, space_before, [&](std::size_t begin, std::size_t end, bool with_space) {
+      const auto append_word = [&](std::size_t begin, std::size_t end, bool with_space) {
         if (tokens_.is_full()) return;
         const std::string_view word = text.substr(begin, end - begin);
         stop_.pass(word.size());
@@ -104,7 +105,10 @@ class ByteBpeTokenizer {
           });
         }
         ++word_;
-      });
+      };
+      if (its_.options_.words == WordPattern::llama3)
+        return split_llama_3(text, [&](std::size_t begin, std::size_t end) { append_word(begin, end, false); });
+      split_byte_level(text, its_.options_.add_prefix_space && !text.starts_with(' '), append_word);
     }
 
     TokenSequence& tokens() { return tokens_; }
@@ -124,10 +128,12 @@ class ByteBpeTokenizer {
       return {first - begin, end - last};
     }
 
-    // Calls `token(id, begin, end)` for each token of a word. The parts of one that the cache can't have may be there.
+    // Calls `token(id, begin, end)` for each token of a word. The parts of one that the cache can't have may be there,
+    // but where a part and a word that is the same may differ.
     template <class Token>
     void cut(std::string_view word, Token&& token) {
       if (WordCache::may_have(word.size())) return cut_part(word, token);
+      if (its_.options_.ignore_merges) return make(word, token);
       for (std::size_t begin = 0, end; begin < word.size(); begin = end) {
         end = its_.bpe_.end_of_part(word, begin);
         if (end - begin == 1) {
@@ -142,11 +148,16 @@ class ByteBpeTokenizer {
 
     template <class Token>
     void cut_part(std::string_view part, Token&& token) {
-      const auto make = [&](PutToken put) {
-        its_.bpe_(part, memory_->word, put);
+      const auto make_it = [&](PutToken put) {
+        make(part, put);
         return true;
       };
-      memory_->cache(part, 0, part.size(), 0, make, token);
+      memory_->cache(part, 0, part.size(), 0, make_it, token);
+    }
+
+    void make(std::string_view word, PutToken token) {
+      if (const auto whole = its_.bpe_.whole(word)) return token(*whole, 0, word.size());
+      its_.bpe_(word, memory_->word, token);
     }
 
     // A word that begins with a space which the text lacks: the space has the range of the character behind it.

@@ -15,7 +15,7 @@ import random
 import sys
 
 import tokenizers
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[2] / "tools/diff")]
@@ -32,6 +32,10 @@ SENTENCES = """The ferry leaves at half past nine, and the ferryman's dog doesn'
     for (int i = 0; i < n; ++i) {    sum += a[i] * b[i];    }  // --- === ... !!! ???""".split("\n    ")
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 PLAIN = {"add_prefix_space": False, "trim_offsets": True}
+# Words by Llama 3's pattern, and tokens that the merges that are left don't make.
+LLAMA_3 = {"words": "llama3", "ignore_merges": True, "num_merges": 120}
+PATTERN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+           r"|\s+(?!\S)|\s+")
 CONFIGURATIONS = {
     "plain": PLAIN,
     "prefix": {"add_prefix_space": True, "trim_offsets": True},
@@ -42,12 +46,15 @@ CONFIGURATIONS = {
         {"content": "<both>", "lstrip": True, "rstrip": True, "special": True}, {"content": "word", "single_word": True},
         {"content": "\u00c9t\u00e9", "normalized": True}, {"content": " sp"}, {"content": "\u0120g", "normalized": True},
         {"content": "\n\n", "lstrip": True, "normalized": True}]},
+    "llama3": PLAIN | LLAMA_3,
+    "llama3_untrimmed": LLAMA_3 | {"add_prefix_space": False, "trim_offsets": False},
 }
 GOLDEN = [
     "", " ", "  ", "   ", "a", " a", "  a", "a  b", "a \n b", "a\n\nb", "\n", "\na", " \na", "a\n", "a \n", "\t\ta", "\u00a0", "a\u00a0b",
     " \u00a0a", "a\u2028b", "\u3000a", "a\u0085b", "a\u180eb", "it's", "IT'S", "it\u2019s", "we've 'll'd'm're't", "'", "''s", " 's", "!'s", "a'b", "'sx",
     "'r", "'v", "x'", "1's", "\u00b2\u00bd1", "a1b2", "abc123 456", "\u0661\u0662", "\u2160\u2161", "...", " ...", "!?a", "$9.00", "a_b", "\u00e9", " \u00e9", "Caf\u00e9", "Cafe\u0301",
     "\u0301", " \u0301", "a\u0301b", "\u6771\u4eac", "a\u6771", "\ud55c\uad6d\uc5b4", "\U0001f600", " \U0001f600", "a\U0001f600b", "\U0001f3f3\ufe0f\u200d\U0001f308", "\U000e0001a\U0010ffff",
+    "it'\u017f", "a1234567", "a!b ?!\r\nc", " \n a", "\t!a", "x  \n\n  y", "\u00a0a", "\u00a0!",
     "\0", "\u200b", "\ufeffa", "\ufffd", "<s>", "<s>a", "a<s>", "a <s> b", "<s>\u00e9", "<s> \u00e9", "<mask>", "a <mask> b", "  <mask>  ", "a<mask>",
     "<pad><unk></s>", "<S>", "< s >", "\u0120a", "\u010a", "unhappiness", "happiest", "The ferryman doesn't wait.", "a" * 50, "ha" * 40, " " * 30 + "a",
     "happiness" * 12, "\u00e9" * 30, "=" * 40,
@@ -69,9 +76,13 @@ def train():
 
 
 def build(vocab, merges, configuration):
-    tokenizer = Tokenizer(models.BPE(vocab, merges, continuing_subword_prefix="", end_of_word_suffix="", fuse_unk=False))
+    merges, ignore = merges[:configuration.get("num_merges")], configuration.get("ignore_merges", False)
+    tokenizer = Tokenizer(models.BPE(vocab, merges, continuing_subword_prefix="", end_of_word_suffix="", fuse_unk=False, ignore_merges=ignore))
     space, trim = configuration["add_prefix_space"], configuration["trim_offsets"]
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=space)
+    if "words" in configuration:
+        split = pre_tokenizers.Split(Regex(PATTERN), behavior="isolated")
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=space, use_regex=False)])
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_tokens([AddedToken(token, special=True) for token in SPECIAL])
     tokenizer.add_tokens([AddedToken("<mask>", lstrip=True, normalized=False, special=True)])
@@ -87,7 +98,7 @@ def build(vocab, merges, configuration):
 def encode_cases(vocab, merges):
     tokenizer_of = {name: build(vocab, merges, configuration) for name, configuration in CONFIGURATIONS.items()}
     for text in GOLDEN:
-        for name in ("plain", "prefix", "untrimmed"):
+        for name in ("plain", "prefix", "untrimmed", "llama3"):
             yield case(name, tokenizer_of[name], text)
     for text in ADDED:
         for split in (False, True):

@@ -111,8 +111,18 @@ TEST(TokenizerJson, ReadsTheFieldsOfByteLevelBpe) {
   EXPECT_TRUE(options.add_prefix_space);
   EXPECT_FALSE(options.trim_offsets);
   EXPECT_EQ(options.num_merges, 9u);
+  EXPECT_EQ(options.words, bertha::WordPattern::gpt2);
+  EXPECT_FALSE(options.ignore_merges);
   EXPECT_EQ(tokenizer.vocab_size, 17u);
   EXPECT_EQ(tokenizer.unk_token_id, 1u);
+}
+
+TEST(TokenizerJson, ReadsLlama3sFieldsOfByteLevelBpe) {
+  Json json = byte_bpe();
+  json.update({{"add_prefix_space", false}, {"words", "llama3"}, {"ignore_merges", true}});
+  const TokenizerConfig tokenizer = read_tokenizer(json, read_config(tiny().config));
+  EXPECT_EQ(std::get<ByteBpeOptions>(tokenizer.model).words, bertha::WordPattern::llama3);
+  EXPECT_TRUE(std::get<ByteBpeOptions>(tokenizer.model).ignore_merges);
 }
 
 TEST(TokenizerJson, ReadsTheFieldsOfBpeOverCharacters) {
@@ -186,6 +196,9 @@ TEST(TokenizerJson, RefusesFieldsOfTheOtherKindAndWrongValuesOfByteLevelBpe) {
   expect_tokenizer(ErrorCode::format, {{"add_prefix_space", true}}, {"\"add_prefix_space\"", "unknown"});
   refuse({{"add_prefix_space", nullptr}}, {"'add_prefix_space'", "true or false"});
   refuse({{"trim_offsets", 1}}, {"'trim_offsets'", "true or false"});
+  refuse({{"words", "llama3"}}, {"'add_prefix_space'", "false with Llama 3's words"});
+  refuse({{"ignore_merges", false}}, {"'ignore_merges'", "true where it is given"});
+  expect_tokenizer(ErrorCode::format, {{"words", "llama3"}}, {"\"words\"", "unknown"});
   for (const Json& value : {Json(0), Json(-1), Json(1.5), Json(nullptr), Json((1 << 24) + 1)}) {
     refuse({{"num_merges", value}}, {"'num_merges'", "integer"});
   }

@@ -25,7 +25,8 @@ Tokenizer tokenizer(bool add_prefix_space, bool trim_offsets) {
   const std::uint32_t space_c3 = 4 + 256 + 2;
   const std::vector<std::uint32_t> merges = {kSpace, kA, kSpace, kSpace, kSpace, 4 + 0xC3, space_c3, 4 + 0xA9};
   auto config = roberta_config(static_cast<std::uint32_t>(tokens.size()));
-  config.model = ByteBpeOptions{add_prefix_space, trim_offsets, merges.size() / 2};
+  config.model = ByteBpeOptions{
+      .add_prefix_space = add_prefix_space, .trim_offsets = trim_offsets, .num_merges = merges.size() / 2};
   return make_tokenizer(tokens, config, merges);
 }
 

@@ -78,6 +78,44 @@ TEST(SplitByteLevel, CanBeginWithASpaceThatTheTextLacks) {
   EXPECT_EQ(words("\n", true), "|_\n");
 }
 
+/// The words of Llama 3's pattern between bars.
+std::string llama(std::string_view text) {
+  std::string result;
+  std::size_t done = 0;
+  split_llama_3(text, [&](std::size_t begin, std::size_t end) {
+    EXPECT_EQ(begin, done);
+    done = end;
+    result += '|';
+    result += text.substr(begin, end - begin);
+  });
+  EXPECT_EQ(done, text.size());
+  return result;
+}
+
+TEST(SplitLlama3, GivesLettersTheCharacterBeforeThemAndNumbersThreeByThree) {
+  EXPECT_EQ(llama("a bc\t\u00e9 !d\u00a0e"), "|a| bc|\t\u00e9| !|d|\u00a0e");
+  EXPECT_EQ(llama("a1234567 12b"), "|a|123|456|7| |12|b");
+  EXPECT_EQ(llama("\u00b2\u00bd\u0663\u2161"), "|\u00b2\u00bd\u0663|\u2161");
+  EXPECT_EQ(llama(""), "");
+}
+
+TEST(SplitLlama3, KnowsEnglishEndingsInBothCases) {
+  EXPECT_EQ(llama("it's IT'S we'RE I'lL"), "|it|'s| IT|'S| we|'RE| I|'lL");
+  EXPECT_EQ(llama("it'\u017f 'x ''s '"), "|it|'\u017f| '|x| ''|s| '");
+}
+
+TEST(SplitLlama3, GivesOtherCharactersTheSpaceBeforeAndTheLineEndsBehindThem) {
+  EXPECT_EQ(llama("a ?!\r\n\nb"), "|a| ?!\r\n\n|b");
+  EXPECT_EQ(llama("\t! a!!b"), "|\t|!| a|!!|b");
+}
+
+TEST(SplitLlama3, EndsWhiteSpaceAtItsLastLineEndOrBeforeTheNextWord) {
+  EXPECT_EQ(llama("a  \n\n  b"), "|a|  \n\n| | b");
+  EXPECT_EQ(llama(" \n\ta\nb"), "| \n|\ta|\n|b");
+  EXPECT_EQ(llama("a   "), "|a|   ");
+  EXPECT_EQ(llama("   1"), "|  | |1");
+}
+
 TEST(DecodeByteLevel, JoinsBytesAndReplacesWhatIsNoUtf8) {
   const auto decode = [](const std::vector<std::string_view>& tokens) { return decode_byte_level(tokens); };
   EXPECT_EQ(decode({"\u0120the", "\u0120\u00c3", "\u00a9"}), " the \u00e9");

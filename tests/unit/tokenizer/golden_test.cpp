@@ -48,9 +48,14 @@ std::pair<std::vector<std::string>, std::vector<std::uint32_t>> byte_bpe_data() 
 }
 
 Tokenizer byte_bpe_of(const Json& options) {
-  const auto [tokens, merges] = byte_bpe_data();
+  auto [tokens, merges] = byte_bpe_data();
+  merges.resize(2 * options.value("num_merges", merges.size() / 2));
   TokenizerConfig config = roberta_config(static_cast<std::uint32_t>(tokens.size()));
-  config.model = ByteBpeOptions{options.at("add_prefix_space"), options.at("trim_offsets"), merges.size() / 2};
+  config.model = ByteBpeOptions{.add_prefix_space = options.at("add_prefix_space"),
+                                .trim_offsets = options.at("trim_offsets"),
+                                .words = options.contains("words") ? WordPattern::llama3 : WordPattern::gpt2,
+                                .ignore_merges = options.value("ignore_merges", false),
+                                .num_merges = merges.size() / 2};
   config.normalizer = steps_of(options.value("steps", Json::array()));
   add_tokens(options, config);
   return make_tokenizer(tokens, config, merges);

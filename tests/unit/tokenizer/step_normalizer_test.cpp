@@ -112,7 +112,7 @@ TEST(StepNormalizer, StandsInPlaceOfTheNormaliserOfEitherKind) {
   const auto bytes = with_bytes({"\u00c3\u00a9"});
   TokenizerConfig roberta = roberta_config(static_cast<std::uint32_t>(bytes.size()));
   const std::vector<std::uint32_t> merges = {4 + 0xC3, 4 + 0xA9};
-  roberta.model = ByteBpeOptions{false, true, 1};
+  roberta.model = ByteBpeOptions{.add_prefix_space = false, .trim_offsets = true, .num_merges = 1};
   roberta.normalizer = {{Kind::nfc, {}, {}}};
   roberta.added_tokens.push_back({300, "x\u00e9", false, false, false, true, false});
   const Tokenizer byte_bpe = make_tokenizer(bytes, roberta, merges);
