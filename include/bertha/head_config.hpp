@@ -79,8 +79,8 @@ struct PoolerLayer {
 
 /// How one vector is made of the hidden states of a sequence.
 struct PoolerConfig {
-  std::vector<PoolingMode> modes;   ///< their vectors, one after the other
-  std::vector<PoolerLayer> layers;  ///< what these go through, in this order
+  std::vector<PoolingMode> modes;              ///< their vectors, one after the other
+  std::vector<PoolerLayer> layers;             ///< what these go through, in this order
   std::vector<PoolerLayer> token_layers = {};  ///< what each token goes through before: one at most
 
   /// Elements of the vector, for hidden states of `hidden_size`.

@@ -216,7 +216,9 @@ void ModelWriter::describe(const TinyOptions& o) {
                    {"layer_norm_eps", 1e-12},
                    {"position_offset", o.position_padding_id ? *o.position_padding_id + 1 : 0},
                    {"position_padding_id", o.position_padding_id ? Json(*o.position_padding_id) : Json(nullptr)},
-                   {"norm_place", o.norms_around ? "around" : o.modern ? "pre" : "post"},
+                   {"norm_place", o.norms_around ? "around"
+                                  : o.modern     ? "pre"
+                                                 : "post"},
                    {"gating", o.modern},
                    {"bias", !o.modern},
                    {"position_scheme", o.modern          ? "rotary"

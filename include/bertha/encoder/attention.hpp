@@ -8,8 +8,8 @@
 // j - i alone, as `compute_position_bias` in .../mpnet/modeling_mpnet.py makes it, or is (q_a[i] pk_a[j - i] + k_a[j]
 // pq_a[j - i]) / sqrt(D n), relative keys and queries of the distance as `DisentangledSelfAttention` in
 // .../deberta_v2/modeling_deberta_v2.py has them, n score_terms, 1 elsewhere. Where there are angles, q and k are
-// turned first, as `apply_rotary_pos_emb` in .../modernbert/modeling_modernbert.py does it, and where they have norms of
-// their own, over D, these come before that, as `Gemma3Attention` in .../gemma3/modeling_gemma3.py has it. With a
+// turned first, as `apply_rotary_pos_emb` in .../modernbert/modeling_modernbert.py does it, and where they have norms
+// of their own, over D, these come before that, as `Gemma3Attention` in .../gemma3/modeling_gemma3.py has it. With a
 // window, keys that are further than that from a query take no part. Equals `BertSelfAttention` +
 // `BertSelfOutput` in transformers/models/bert/modeling_bert.py (5.23.0), without dropout and without the norm, which
 // is the layer's. A sequence sees only its own rows: sequences lie one after the other, so there is no mask. An
@@ -164,7 +164,7 @@ class SelfAttention {
   bool fine_;                  // in int8
   Linear<P> query_key_value_;  // [A 3 D', H]
   std::optional<LayerNorm> query_norm_, key_norm_;
-  Linear<P> output_;           // [H, H]
+  Linear<P> output_;  // [H, H]
 };
 
 BERTHA_NAMESPACE_END

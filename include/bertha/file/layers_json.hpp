@@ -1,5 +1,5 @@
-// What `config` of a model file says of the encoder's layers (tools/format.md, section 3): their norms, biases, windows,
-// angles, relative positions, and which layers share weights.
+// What `config` of a model file says of the encoder's layers (tools/format.md, section 3): their norms, biases,
+// windows, angles, relative positions, and which layers share weights.
 
 #pragma once
 
@@ -62,8 +62,7 @@ inline DisentangledConfig read_disentangled(Json value, std::string where) {
 inline void read_layers(JsonObject& json, ModelConfig& config) {
   config.norm_place = json.choice<NormPlace>(
       "norm_place", {{"post", NormPlace::post}, {"pre", NormPlace::pre}, {"around", NormPlace::around}});
-  if (json.has("norm_kind"))
-    config.norm_kind = json.choice<NormKind>("norm_kind", {{"rms_norm", NormKind::rms_norm}});
+  if (json.has("norm_kind")) config.norm_kind = json.choice<NormKind>("norm_kind", {{"rms_norm", NormKind::rms_norm}});
   if (config.norm_place == NormPlace::around && config.norm_kind != NormKind::rms_norm)
     json.refuse("norm_place", "around with norm_kind rms_norm alone");
   if (json.has("query_key_norms") && !(config.query_key_norms = json.boolean("query_key_norms")))

@@ -68,9 +68,9 @@ class MaskedLm {
   static std::optional<Transform> take_transform(WeightFile& file, const ModelConfig& config) {
     if (!config.masked_lm->transform) return std::nullopt;
     const std::size_t size = config.embedding_size;
-    return Transform{
-        Linear<Float32>(file, "head.dense", size, config.hidden_size, config.needs_bias), config.masked_lm->activation,
-        LayerNorm(file, "head.norm", size, config.layer_norm_eps, config.needs_bias, config.norm_kind)};
+    return Transform{Linear<Float32>(file, "head.dense", size, config.hidden_size, config.needs_bias),
+                     config.masked_lm->activation,
+                     LayerNorm(file, "head.norm", size, config.layer_norm_eps, config.needs_bias, config.norm_kind)};
   }
 
   std::size_t size_;

@@ -1,7 +1,8 @@
 // Matrix products on tiles, written once on sixteen lanes; each level includes it inside its region, after rows.inl and
 // tiles.inl, in its namespace.
 //
-// A panel's sums wait in the caller's scratch until its last tile is done; then the epilogue goes over them. Rows are cut, so that what a block reads of `a` stays in L2.
+// A panel's sums wait in the caller's scratch until its last tile is done; then the epilogue goes over them. Rows are
+// cut, so that what a block reads of `a` stays in L2.
 
 inline constexpr std::size_t kRowBlock = 192;        // rows whose sums wait
 inline constexpr std::size_t kBlockBytes = 524'288;  // of `a` in a block of rows: what stays in L2 beside the weights

@@ -156,7 +156,8 @@ struct EmbedS8 {
 };
 
 /// y = (x - mean) / sqrt(var + eps) * gamma + beta over the `size` elements of each row. Not centred, the mean is 0, so
-/// that var is the mean of squares: RMSNorm. With a stride beta has a row for each row: what a block adds its result to.
+/// that var is the mean of squares: RMSNorm. With a stride beta has a row for each row: what a block adds its result
+/// to.
 struct LayerNormRows {
   const float* x = nullptr;  // [rows, size]
   std::size_t stride = 0;

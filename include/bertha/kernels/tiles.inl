@@ -8,8 +8,8 @@
 //
 // A tile is what a level's registers hold. Every output has one accumulator and k ascends, whatever the tile, so a
 // row's bits don't depend on the rows around it. A product that has `kPart` begins anew after as many k, and adds up
-// such sums in their order: a long chain of roundings would be off by more. A Product has an `operand`: kGroup numbers of a, side by side for one
-// output; and a `row` of a panel, used with every row of a.
+// such sums in their order: a long chain of roundings would be off by more. A Product has an `operand`: kGroup numbers
+// of a, side by side for one output; and a `row` of a panel, used with every row of a.
 //
 // Up to kRows rows take one panel at a time, so that weights stream from memory in order: for 16 rows that is a quarter
 // faster than tiles of 8 rows and 3 panels. For more rows, where the weights stay in cache, a level may have tiles of
@@ -43,7 +43,9 @@ struct Fetch {
 };
 
 template <class Product>
-inline constexpr bool kHasParts = requires { Product::kPart; };
+inline constexpr bool kHasParts = requires {
+  Product::kPart;
+};
 
 /// `work` of Rows rows from `first` on, and Panels panels.
 template <class Product, std::size_t Rows, std::size_t Panels>

@@ -39,8 +39,8 @@ BERTHA_FUNCTION std::size_t room_of(const std::vector<TemplatePiece>& pieces, co
 
 /// Puts parts of two sequences into an empty encoding, with the special tokens around them if `with_special`.
 BERTHA_FUNCTION void put_template(const std::vector<TemplatePiece>& pieces, const SequencePair& sequences,
-                                     const TokenRange (&ranges)[2], bool with_special, std::uint32_t unknown,
-                                     Encoding& result);
+                                  const TokenRange (&ranges)[2], bool with_special, std::uint32_t unknown,
+                                  Encoding& result);
 
 /// How much of the texts a window has room for. Throws Error{input} if the options contradict each other, or the text
 /// to be cut is too short for that.
@@ -81,8 +81,8 @@ BERTHA_FUNCTION std::size_t room_of(const std::vector<TemplatePiece>& pieces, co
 }
 
 BERTHA_FUNCTION void put_template(const std::vector<TemplatePiece>& pieces, const SequencePair& sequences,
-                                     const TokenRange (&ranges)[2], bool with_special, std::uint32_t unknown,
-                                     Encoding& result) {
+                                  const TokenRange (&ranges)[2], bool with_special, std::uint32_t unknown,
+                                  Encoding& result) {
   result.resize(ranges[0].size() + ranges[1].size() + (with_special ? count_special(pieces) : 0));
   std::size_t at = 0;
   for (const TemplatePiece& piece : pieces) {
@@ -115,8 +115,7 @@ BERTHA_FUNCTION void put_first_window(const std::vector<TemplatePiece>& pieces, 
     check_stride(all.first, kept.first, options.stride);
     check_stride(all.second, kept.second, options.stride);
   }
-  put_template(pieces, sequences, {{0, kept.first}, {0, kept.second}}, options.add_special_tokens, unknown,
-                  encoding);
+  put_template(pieces, sequences, {{0, kept.first}, {0, kept.second}}, options.add_special_tokens, unknown, encoding);
   encoding.truncated = kept != all;
 }
 
@@ -137,7 +136,7 @@ BERTHA_FUNCTION std::vector<Encoding> all_windows(const std::vector<TemplatePiec
   std::vector<Encoding> result;
   const auto add_window = [&](TokenRange l, TokenRange o) {
     put_template(pieces, sequences, {b_leads ? o : l, b_leads ? l : o}, options.add_special_tokens, unknown,
-                    result.emplace_back());
+                 result.emplace_back());
   };
   add_window(leading[0], other[0]);
   for (std::size_t i = 1; i < leading.size(); ++i) {

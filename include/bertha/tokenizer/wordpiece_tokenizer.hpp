@@ -155,9 +155,8 @@ class WordPieceTokenizer {
       memory_->tokens.move_to(tokens_);
       std::uint32_t passed = part.from;
       for (std::uint32_t at = part.from; at < part.to;) {
-        const WordBorders::Piece piece =
-            memory_->borders.find(text_.substr(0, part.to), at, its_.normalizer_.options(),
-                                  [&](std::string_view word) { return token_of(word); });
+        const WordBorders::Piece piece = memory_->borders.find(text_.substr(0, part.to), at, its_.normalizer_.options(),
+                                                               [&](std::string_view word) { return token_of(word); });
         at = piece.end;
         if (piece.to - piece.from == part.to - part.from) {
           make_piece(piece, part.lookup);

@@ -101,7 +101,8 @@ TYPED_TEST(EncoderLayer, HasBlocksThatAddWhatTheyMakeOfOneMatrixToAnother) {
     for (std::size_t i = 0; i < in_place.size(); ++i) in_place[i] += before[i];
     EXPECT_EQ(copied(x), in_place);
   };
-  expect_sum([&](auto x, auto hidden) { attention(x, hidden, {}, kStarts, {}, bertha::LayerTokens::all, work.team()); });
+  expect_sum(
+      [&](auto x, auto hidden) { attention(x, hidden, {}, kStarts, {}, bertha::LayerTokens::all, work.team()); });
   expect_sum([&](auto x, auto hidden) { feed_forward(x, hidden, {}, work.team()); });
 }
 
