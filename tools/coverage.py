@@ -122,7 +122,7 @@ def call(row: Row, file: Path) -> list[Any]:
     text = "The boat left Porto at noon."
     mask = (
         "<mask>"
-        if ("byte_bpe" in row.tokenizer and not row.architecture.startswith("ModernBert"))
+        if ("byte_bpe" in row.tokenizer and not row.architecture.startswith(("ModernBert", "EuroBert")))
         or row.tokenizer.startswith(("unigram:xlm", "unigram:cam", "bpe:"))
         else "[MASK]"
     )

@@ -242,7 +242,7 @@ LLAMA_3 = (  # what words of Llama 3's tokenizer are
 
 
 def write_llama_3(folder: Path) -> int:
-    """Byte-level BPE behind an expression of its own, and tokens that no merges make."""
+    """Byte-level BPE behind an expression of its own, tokens that no merges make, and names for the ends alone."""
     count = models.write_modern(folder, True)
     tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
@@ -250,7 +250,7 @@ def write_llama_3(folder: Path) -> int:
     tokenizer["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [split, level]}
     tokenizer["model"]["ignore_merges"] = True
     write_json(folder / "tokenizer.json", tokenizer)
-    named = {f"{key}_token": token for key, token in SPECIAL.items()}
+    named = {"bos_token": SPECIAL["cls"], "eos_token": SPECIAL["sep"], "pad_token": SPECIAL["sep"], "mask_token": SPECIAL["mask"]}
     write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": POSITIONS, **named})
     return count
 

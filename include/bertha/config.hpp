@@ -170,9 +170,9 @@ struct ByteBpeOptions {
   static constexpr std::string_view kKind = "byte_bpe";
   bool add_prefix_space = false;  ///< a text that doesn't begin with a space is tokenised as if it did
   bool trim_offsets = true;       ///< offsets leave out the spaces that tokens begin or end with
+  std::size_t num_merges = 0;
   WordPattern words = WordPattern::gpt2;
   bool ignore_merges = false;  ///< a word that is a token is that one
-  std::size_t num_merges = 0;
 };
 
 /// Where Metaspace puts a mark that the text has no space for.
@@ -234,7 +234,8 @@ struct NormalizerStep {
 
 /// Special tokens, and how they stand around texts: what a tokenizer of any kind has.
 struct SpecialTokens {
-  std::uint32_t unk_token_id = 0;
+  static constexpr std::uint32_t kNone = 0xFFFF'FFFF;  ///< no token's id
+  std::uint32_t unk_token_id = 0;                      ///< kNone where no text has an unknown token
   std::uint32_t cls_token_id = 0;
   std::uint32_t sep_token_id = 0;
   std::uint32_t pad_token_id = 0;

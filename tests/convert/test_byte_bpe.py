@@ -59,6 +59,14 @@ class ByteBpe(unittest.TestCase):
         fields = self.resolve(config=AS_WRITTEN, tokenizer=tokenizer_json()).description
         self.assertFalse({"words", "ignore_merges"} & fields.keys())
 
+    def test_names_of_the_ends_stand_for_cls_and_sep_and_no_unknown_token_is_needed(self) -> None:
+        ends = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>"}
+        config = {"tokenizer_class": "PreTrainedTokenizerFast", **ends}
+        fields = self.resolve(config=config, tokenizer=self.llama_3()).description
+        self.assertEqual([fields[f"{name}_token_id"] for name in ("unk", "cls", "sep", "pad")], [None, 0, 2, 2])
+        with self.assertRaisesRegex(ConvertError, "no cls_token"):  # which the pipeline of answers asks for
+            self.resolve(True, config=config, tokenizer=self.llama_3())
+
     def test_both_forms_of_tokenizer_json_give_the_same(self) -> None:
         pairs = tokenizer_json(merges=[list(merge) for merge in MERGES])
         for written in (tokenizer_json(), pairs):

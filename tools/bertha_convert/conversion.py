@@ -366,6 +366,7 @@ def _metadata(
     needs_2 = fields & (values["tokenizer"].keys() | values["config"].keys())
     newer = (
         values["tokenizer"]["kind"] in ("unigram", "character_bpe")
+        or values["tokenizer"]["unk_token_id"] is None
         or (values["tokenizer"]["kind"] == "wordpiece" and "trim_offsets" in values["tokenizer"])
         or any(values["config"].get(field, value) != value for field, value in FORMAT_1.items())
     )

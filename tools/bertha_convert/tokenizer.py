@@ -162,7 +162,9 @@ def _byte_level(engine: Tokenizer) -> tuple[Json, Json]:
     return splitter, words
 
 
-def _byte_bpe(engine: Tokenizer, vocabulary: dict[str, int], merges: int, unknown: str) -> tuple[Json, Json]:
+def _byte_bpe(
+    engine: Tokenizer, vocabulary: dict[str, int], merges: int, unknown: str | None
+) -> tuple[Json, Json]:
     """The fields of a byte-level BPE tokenizer, and its post-processor."""
     model = engine.model
     _require_plain(model, byte_fallback=(False,))
@@ -307,7 +309,7 @@ def _describe(
     """Section 4 of tools/format.md, the vocabulary by id, and its scores if it has any."""
     vocabulary, tokens = _vocabulary(engine)
     scores: list[float] = []
-    unknown = special.named["unk_token"].content
+    unknown = special.named["unk_token"].content if "unk_token" in special.named else None
     if isinstance(engine.model, models.WordPiece):
         kind, (fields, processor) = "wordpiece", _word_piece(engine, vocabulary)
         unknown = engine.model.unk_token
@@ -324,13 +326,15 @@ def _describe(
     else:
         expected, got = "WordPiece, BPE or Unigram", type(engine.model).__name__
         raise fail("tokenizer.json has another model", expected=expected, got=got)
+    if "unk_token" not in special.named and kind != "byte_bpe":
+        raise fail("there is no unk_token", where="tokenizer_config.json", expected="a token")
     single, pair = _templates(processor)
     cleanup = {key: fields.pop(key) for key in ("decoder_cleanup",) if key in fields}
     return {
         "kind": kind,
         "vocab_size": len(tokens),
         **fields,
-        "unk_token_id": state["unk_id"] if scores else engine.token_to_id(unknown),
+        "unk_token_id": state["unk_id"] if scores else unknown and engine.token_to_id(unknown),
         "cls_token_id": engine.token_to_id(special.named["cls_token"].content),
         "sep_token_id": engine.token_to_id(special.named["sep_token"].content),
         "pad_token_id": engine.token_to_id(special.named["pad_token"].content),

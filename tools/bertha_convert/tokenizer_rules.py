@@ -390,8 +390,13 @@ def build_engine(files: Files, rules: str) -> tuple[Tokenizer, Specials, str]:
         if files.tokenizer_class in AS_WRITTEN_CLASSES:
             defaults = bpe_rules.tokens_of(model_source.model)
     special = special_tokens(declared, rules, defaults, flags)
+    as_written = files.tokenizer_class in AS_WRITTEN_CLASSES
+    for key, other in (("cls_token", "bos_token"), ("sep_token", "eos_token")):
+        # Where answers are looked for, transformers asks for the first one by its name.
+        if key not in special.named and other in special.named and as_written and rules == "v5":
+            special.named[key] = special.named[other]
     for key in ("unk_token", "cls_token", "sep_token", "pad_token"):
-        if key not in special.named:
+        if key not in special.named and not (key == "unk_token" and as_written):
             raise fail(f"there is no {key}", where=files.folder / "tokenizer_config.json", expected="a token")
     engine, options = _class_engine(files, rules, config, special, model_source)
     add_tokens(engine, declared.tokens, special, rules)

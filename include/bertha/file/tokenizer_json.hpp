@@ -85,7 +85,7 @@ inline void check_ids(const TokenizerConfig& tokenizer, const ModelConfig& confi
       refuse_vocabulary(where, concat({what, " is ", id, ", which is no token's id"}));
     }
   };
-  check("'unk_token_id'", tokenizer.unk_token_id);
+  if (tokenizer.unk_token_id != SpecialTokens::kNone) check("'unk_token_id'", tokenizer.unk_token_id);
   check("'cls_token_id'", tokenizer.cls_token_id);
   check("'sep_token_id'", tokenizer.sep_token_id);
   check("'pad_token_id'", tokenizer.pad_token_id);
@@ -217,7 +217,9 @@ inline TokenizerConfig read_tokenizer(std::string_view text, const ModelConfig& 
   if (json.has("normalizer")) tokenizer.normalizer = read_normalizer(json);
   tokenizer.vocab_size = json.integer("vocab_size", 1, kMaxSize);
   const auto id = [&](std::string_view key) { return static_cast<std::uint32_t>(json.integer(key, 0, kMaxSize)); };
-  tokenizer.unk_token_id = id("unk_token_id");
+  const bool has_bytes = std::holds_alternative<ByteBpeOptions>(tokenizer.model);
+  const bool knows_all = has_bytes && json.has("unk_token_id") && json.get("unk_token_id").is_null();
+  tokenizer.unk_token_id = knows_all ? SpecialTokens::kNone : id("unk_token_id");
   tokenizer.cls_token_id = id("cls_token_id");
   tokenizer.sep_token_id = id("sep_token_id");
   tokenizer.pad_token_id = id("pad_token_id");

@@ -119,10 +119,12 @@ TEST(TokenizerJson, ReadsTheFieldsOfByteLevelBpe) {
 
 TEST(TokenizerJson, ReadsLlama3sFieldsOfByteLevelBpe) {
   Json json = byte_bpe();
-  json.update({{"add_prefix_space", false}, {"words", "llama3"}, {"ignore_merges", true}});
+  json.update({{"add_prefix_space", false}, {"words", "llama3"}, {"ignore_merges", true}, {"unk_token_id", nullptr}});
   const TokenizerConfig tokenizer = read_tokenizer(json, read_config(tiny().config));
   EXPECT_EQ(std::get<ByteBpeOptions>(tokenizer.model).words, bertha::WordPattern::llama3);
   EXPECT_TRUE(std::get<ByteBpeOptions>(tokenizer.model).ignore_merges);
+  EXPECT_EQ(tokenizer.unk_token_id, bertha::SpecialTokens::kNone);
+  expect_tokenizer(ErrorCode::format, {{"unk_token_id", nullptr}}, {"'unk_token_id'", "integer"});
 }
 
 TEST(TokenizerJson, ReadsTheFieldsOfBpeOverCharacters) {

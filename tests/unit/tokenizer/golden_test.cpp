@@ -53,9 +53,9 @@ Tokenizer byte_bpe_of(const Json& options) {
   TokenizerConfig config = roberta_config(static_cast<std::uint32_t>(tokens.size()));
   config.model = ByteBpeOptions{.add_prefix_space = options.at("add_prefix_space"),
                                 .trim_offsets = options.at("trim_offsets"),
+                                .num_merges = merges.size() / 2,
                                 .words = options.contains("words") ? WordPattern::llama3 : WordPattern::gpt2,
-                                .ignore_merges = options.value("ignore_merges", false),
-                                .num_merges = merges.size() / 2};
+                                .ignore_merges = options.value("ignore_merges", false)};
   config.normalizer = steps_of(options.value("steps", Json::array()));
   add_tokens(options, config);
   return make_tokenizer(tokens, config, merges);
