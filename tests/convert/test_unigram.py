@@ -239,6 +239,9 @@ class SentencePieceModel(unittest.TestCase):
             ("of another kind", field(1, 5)),
             ("of another kind", field(1, field(1, b"a") + field(2, b"abc"))),
             ("of another kind", field(1, field(3, b"abc"))),
+            ("of another kind", field(1, field(1, b"a") + field(2, b"abcd"))),
+            ("of another kind", b"\x09" + bytes(8)),  # 64 bits in place of a message
+            ("of another kind", field(1, b"\x0d" + b"abcd")),  # 32 bits in place of a text
             ("score of 'a' is nan", field(1, field(1, b"a") + field(2, float("nan")))),
             ("score of 'a' is -inf", field(1, field(1, b"a") + field(2, -float("inf")))),
             ("utf-8", field(1, field(1, b"\xff"))),

@@ -3,6 +3,7 @@
 read is what the reader of the program that makes such files finds in it.
 
     converter_readers.py READER [LIBFUZZER_OPTION ...] FOLDER   new inputs, led by the code that is reached (needs atheris)
+    converter_readers.py READER [LIBFUZZER_OPTION ...] FILE     one input
     converter_readers.py READER --coverage FOLDER               those of the folder alone: the lines of the reader they reach
 
 READER is torch_file, sentencepiece_model or safetensors. The folder gets a few right files to begin with.
@@ -142,9 +143,10 @@ def main() -> None:
     if len(sys.argv) < 3 or sys.argv[1] not in READERS:
         sys.exit(__doc__)
     reader, folder = READERS[sys.argv[1]], Path(sys.argv[-1])
-    folder.mkdir(parents=True, exist_ok=True)
-    for data in reader.files():
-        (folder / hashlib.sha1(data).hexdigest()).write_bytes(data)
+    if not folder.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        for data in reader.files():
+            (folder / hashlib.sha1(data).hexdigest()).write_bytes(data)
 
     with tempfile.TemporaryDirectory() as own:
         path = Path(own) / "input"

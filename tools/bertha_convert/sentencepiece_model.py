@@ -6,7 +6,7 @@ import math
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Union
 
 from .errors import ConvertError, fail
 
@@ -42,6 +42,9 @@ TRAINER = {3: "type", 35: "byte_fallback", 40: "unknown", 41: "first", 42: "last
 TRAINER_TEXTS = {45: "unknown_text", 46: "first_text", 47: "last_text"}
 
 
+Value = Union[int, memoryview, bytes]  # of a field: a number of its own size, bytes as many as it says, or 4 or 8 bytes
+
+
 class _Damaged(Exception):
     """A message that ends too early, or has what no message has."""
 
@@ -59,8 +62,8 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
             return value & 2**64 - 1, at
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """The fields of a message: their numbers, and integers or bytes."""
+def _fields(data: memoryview) -> Iterator[tuple[int, Value]]:
+    """The fields of a message: their numbers, and what they hold."""
     at = 0
     while at < len(data):
         key, at = _varint(data, at)
@@ -77,22 +80,30 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             raise _Damaged(f"a field before byte {at} is of the unknown kind {wire}")
         if size > len(data) - at:
             raise _Damaged(f"a field at byte {at} has {size} bytes, {len(data) - at} are left")
-        yield number, data[at : at + size]
+        held = data[at : at + size]
+        yield number, held if wire == 2 else bytes(held)
         at += size
 
 
-def _integer(value: int | memoryview) -> int:
+def _integer(value: Value) -> int:
     """A field that is an integer of 32 bits."""
     if not isinstance(value, int):
         raise _Damaged("an integer is of another kind")
     return (value & 2**32 - 1 ^ 2**31) - 2**31
 
 
-def _bytes(value: int | memoryview, size: int | None = None) -> memoryview:
-    """A field that is bytes, as many as given."""
-    if isinstance(value, int) or size not in (None, len(value)):
+def _bytes(value: Value) -> memoryview:
+    """A field that is bytes."""
+    if not isinstance(value, memoryview):
         raise _Damaged("a field is of another kind")
     return value
+
+
+def _float(value: Value) -> float:
+    """A field that is a number of 32 bits with a fraction."""
+    if not isinstance(value, bytes) or len(value) != 4:
+        raise _Damaged("a number is of another kind")
+    return float(struct.unpack("<f", value)[0])
 
 
 def _piece(data: memoryview) -> Piece:
@@ -102,7 +113,7 @@ def _piece(data: memoryview) -> Piece:
         if number == 1:
             text = str(_bytes(value), "utf-8")
         elif number == 2:
-            (score,) = struct.unpack("<f", _bytes(value, 4))
+            score = _float(value)
         elif number == 3:
             kind = _integer(value)
     if not math.isfinite(score):
