@@ -160,13 +160,13 @@ void split_llama_3(std::string_view text, Word&& word) {
   using detail::ClassedText;
   ClassedText classed(text);
   const auto is_line_end = [&](std::size_t at) { return at < text.size() && (text[at] == '\r' || text[at] == '\n'); };
-  const auto small = [](char letter) {
+  const auto lower = [](char letter) {
     return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter | 32) : letter;
   };
   for (std::size_t at = 0, begin = 0; at < text.size(); begin = at) {
     const auto of = classed.class_at(at);
     const std::size_t next = at + classed.size;
-    if (const std::size_t ending = detail::english_ending(text.substr(at, 3), small); ending > 0) {
+    if (const std::size_t ending = detail::english_ending(text.substr(at, 3), lower); ending > 0) {
       at += ending;
     } else if (text.substr(at).starts_with("'\u017F")) {
       at = next + 2;  // the long s, which is a small letter of S too
