@@ -65,8 +65,8 @@ class SelfAttention {
                                  layer.weights + ".attention")),
         query_key_value_(file, layer.weights + ".attention.query_key_value",
                          3 * padded_head_size_ * num_attention_heads_, config.hidden_size, layer.needs_bias),
-        query_norm_(take_norm(file, config, layer, ".attention.query")),
-        key_norm_(take_norm(file, config, layer, ".attention.key")),
+        query_norm_(take_head_norm(file, config, layer.weights + ".attention.query.norm", layer.needs_bias)),
+        key_norm_(take_head_norm(file, config, layer.weights + ".attention.key.norm", layer.needs_bias)),
         output_(file, layer.weights + ".attention.output", config.hidden_size, config.hidden_size, layer.needs_bias) {}
 
   /// visit(linear) for each linear layer.
@@ -116,13 +116,6 @@ class SelfAttention {
   }
 
  private:
-  static std::optional<LayerNorm> take_norm(WeightFile& file, const ModelConfig& config, const LayerConfig& layer,
-                                            const char* of) {
-    if (!config.query_key_norms) return std::nullopt;
-    return LayerNorm(file, concat({layer.weights, of, ".norm"}), config.head_size(), config.layer_norm_eps,
-                     layer.needs_bias, config.norm_kind);
-  }
-
   void attend(const typename Linear<P>::Operand& operand, std::size_t attention_head, MatrixView<float> context,
               SequenceStarts starts, const LayerSight& sight, ThreadMemory& memory) const {
     const std::size_t width = 3 * padded_head_size_;

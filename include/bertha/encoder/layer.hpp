@@ -12,8 +12,8 @@
 #pragma once
 
 #include <bertha/encoder/attention.hpp>
+#include <bertha/encoder/block_norms.hpp>
 #include <bertha/encoder/feed_forward.hpp>
-#include <bertha/encoder/layer_norm.hpp>
 
 BERTHA_NAMESPACE_BEGIN
 
@@ -25,9 +25,9 @@ class EncoderLayer {
   EncoderLayer(WeightFile& file, const ModelConfig& config, const LayerConfig& layer, const PositionTables& positions)
       : norm_place_(config.norm_place),
         attention_(file, config, layer, positions),
-        attention_norms_(take(file, config, layer, ".attention")),
+        attention_norms_(file, config, layer.weights + ".attention", layer.needs_bias),
         feed_forward_(file, config, layer),
-        feed_forward_norms_(take(file, config, layer, "")) {}
+        feed_forward_norms_(file, config, layer.weights, layer.needs_bias) {}
 
   /// visit(linear) for each linear layer.
   template <class Visit>
@@ -47,52 +47,20 @@ class EncoderLayer {
   /// first tokens, which are at its begin then.
   MatrixView<float> operator()(MatrixView<float> hidden, SequenceStarts starts, const LayerSight& sight,
                                LayerTokens tokens, const Team& team) const {
-    const MatrixView<float> apart =
-        norm_place_ == NormPlace::around ? normed(hidden, team) : MatrixView<float>{};  // what a block makes
-    hidden = attention_(before(attention_norms_, hidden, team), hidden, apart, starts, sight, tokens, team);
-    behind(attention_norms_, hidden, apart, team);
-    feed_forward_(before(feed_forward_norms_, hidden, team), hidden, apart.middle_rows(0, apart.rows ? hidden.rows : 0),
-                  team);
-    behind(feed_forward_norms_, hidden, apart, team);
+    const auto read = attention_norms_.before(hidden, team);
+    hidden = attention_(read, hidden, attention_norms_.apart(hidden, team), starts, sight, tokens, team);
+    attention_norms_.behind(hidden, team);
+    feed_forward_(feed_forward_norms_.before(hidden, team), hidden, feed_forward_norms_.apart(hidden, team), team);
+    feed_forward_norms_.behind(hidden, team);
     return hidden;
   }
 
  private:
-  using Norm = std::optional<LayerNorm>;  // [H]
-  struct Norms {
-    Norm before, behind;
-  };
-
-  static Norms take(WeightFile& file, const ModelConfig& config, const LayerConfig& layer, std::string_view block) {
-    const auto norm = [&](NormPlace without, std::string_view end) {
-      if (config.norm_place == without) return Norm();
-      return take_norm(file, config, concat({layer.weights, block, end}), config.hidden_size, layer.needs_bias);
-    };
-    Norm before = norm(NormPlace::post, ".norm");
-    return {std::move(before), norm(NormPlace::pre, ".output.norm")};
-  }
-
-  static MatrixView<float> normed(MatrixView<float> hidden, const Team& team) {
-    return team.chunk().normed.matrix(hidden.rows, hidden.cols);
-  }
-  /// What a block reads.
-  MatrixView<const float> before(const Norms& norms, MatrixView<float> hidden, const Team& team) const {
-    if (!norms.before) return hidden;
-    (*norms.before)(hidden, normed(hidden, team), team);
-    return normed(hidden, team);
-  }
-  void behind(const Norms& norms, MatrixView<float> hidden, MatrixView<float> apart, const Team& team) const {
-    if (norm_place_ == NormPlace::around)
-      norms.behind->add(apart.middle_rows(0, hidden.rows), hidden, team);
-    else if (norms.behind)
-      (*norms.behind)(hidden, team);
-  }
-
   NormPlace norm_place_;
   SelfAttention<P> attention_;
-  Norms attention_norms_;
+  BlockNorms attention_norms_;
   FeedForward<P> feed_forward_;
-  Norms feed_forward_norms_;
+  BlockNorms feed_forward_norms_;
 };
 
 BERTHA_NAMESPACE_END

@@ -65,10 +65,28 @@ class LayerNorm {
 
 /// Takes the norm `name` of the encoder's, or nothing where the file has none and the model may do without.
 /// Throws Error{missing_tensor | shape}.
-inline std::optional<LayerNorm> take_norm(WeightFile& file, const ModelConfig& config, const std::string& name,
-                                          std::size_t size, bool needs_bias) {
+BERTHA_FUNCTION std::optional<LayerNorm> take_norm(WeightFile& file, const ModelConfig& config, const std::string& name,
+                                                   std::size_t size, bool needs_bias);
+
+/// Takes the norm `name` over an attention head's queries or keys, if the model has such norms.
+/// Throws Error{missing_tensor | shape}.
+BERTHA_FUNCTION std::optional<LayerNorm> take_head_norm(WeightFile& file, const ModelConfig& config,
+                                                        const std::string& name, bool needs_bias);
+
+#if defined(BERTHA_DEFINES_FUNCTIONS)
+
+BERTHA_FUNCTION std::optional<LayerNorm> take_norm(WeightFile& file, const ModelConfig& config, const std::string& name,
+                                                   std::size_t size, bool needs_bias) {
   if (config.norm_place != NormPlace::post && !file.has(name + ".weight")) return std::nullopt;
   return LayerNorm(file, name, size, config.layer_norm_eps, needs_bias, config.norm_kind);
 }
+
+BERTHA_FUNCTION std::optional<LayerNorm> take_head_norm(WeightFile& file, const ModelConfig& config,
+                                                        const std::string& name, bool needs_bias) {
+  if (!config.query_key_norms) return std::nullopt;
+  return LayerNorm(file, name, config.head_size(), config.layer_norm_eps, needs_bias, config.norm_kind);
+}
+
+#endif
 
 BERTHA_NAMESPACE_END

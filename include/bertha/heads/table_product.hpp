@@ -2,9 +2,9 @@
 // reads, without a second copy of it.
 //
 // A product reads panels of 16 outputs, and a table has none. So the few rows x are made to panels, and the table's
-// rows are what is multiplied with them: logits[t, v] = sum over e, ascending, of W[v, e] x[t, e], then + b[v];
-// the same bits as those of a linear layer in float32. Rows of a bfloat16 or int8 table become float32 a block at a
-// time, in a thread's cache: an int8 row is q * its scale, as the encoder reads it.
+// rows are what is multiplied with them: logits[t, v] = sum over e, ascending and in parts, of W[v, e] x[t, e], then +
+// b[v]; the same bits as those of a linear layer in float32. Rows of a bfloat16 or int8 table become float32 a block at
+// a time, in a thread's cache: an int8 row is q * its scale, as the encoder reads it.
 
 #pragma once
 
