@@ -64,8 +64,9 @@ fi
 prepare() {
   corpus=$corpora/$1
   program=("$out/tests/fuzz/fuzz_$1")
-  if [ -f "tests/fuzz/seeds/$1.txt" ]; then
-    python3 tests/fuzz/seeds.py unpack "tests/fuzz/seeds/$1.txt" "$corpus"
+  local seeds=tests/fuzz/seeds/${1/quantize/model_file}.txt  # edits of the same files
+  if [ -f "$seeds" ]; then
+    python3 tests/fuzz/seeds.py unpack "$seeds" "$corpus"
   else
     program=("$python" tests/fuzz/converter_readers.py "$1")
   fi

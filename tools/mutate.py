@@ -137,8 +137,8 @@ class Tree:
 
     def compile(self, source, made, *flags):
         """Whether it compiles."""
-        command = ["g++", "-std=c++20", "-O0", "-w", *flags, f"-I{self.folder / 'include'}", "-I/usr/include/eigen3",
-                   f'-DBERTHA_TEST_DATA="{self.folder / "tests"}"', self.folder / source, "-o", made]
+        command = ["g++", "-std=c++20", "-O0", "-w", f"-I{self.folder / 'include'}", "-I/usr/include/eigen3",
+                   f'-DBERTHA_TEST_DATA="{self.folder / "tests"}"', self.folder / source, "-o", made, *flags]
         return run(*command, timeout=1200)[0] == 0
 
     def fails(self, program):
