@@ -4,7 +4,14 @@ import platform
 from pathlib import Path
 from typing import Any
 
-TITLES = {"base": "BERT-base", "minilm": "MiniLM (6 x 384)"}
+TITLES = {  # of models.SHAPES
+    "base": "BERT-base",
+    "minilm": "MiniLM (6 x 384)",
+    "mpnet": "MPNet-base",
+    "modernbert": "ModernBERT-base",
+    "deberta": "DeBERTa-v3-base",
+    "deberta-small": "DeBERTa-v3-small",
+}
 
 
 def cpu() -> str:
