@@ -10,11 +10,12 @@ namespace {
 
 using namespace bertha;
 
-/// The words between bars; one with a space that the text lacks begins with an underscore.
-std::string words(std::string_view text, bool space_before = false) {
+/// The words that split(word) finds, between bars; one with a space that the text lacks begins with an underscore.
+template <class Split>
+std::string between_bars(std::string_view text, const Split& split) {
   std::string result;
   std::size_t done = 0;
-  split_byte_level(text, space_before, [&](std::size_t begin, std::size_t end, bool with_space) {
+  split([&](std::size_t begin, std::size_t end, bool with_space) {
     EXPECT_EQ(begin, done);
     done = end;
     result += '|';
@@ -23,6 +24,18 @@ std::string words(std::string_view text, bool space_before = false) {
   });
   EXPECT_EQ(done, text.size());
   return result;
+}
+
+/// By GPT-2's pattern.
+std::string words(std::string_view text, bool space_before = false) {
+  return between_bars(text, [&](const auto& word) { split_byte_level(text, space_before, word); });
+}
+
+/// By Llama 3's pattern.
+std::string llama(std::string_view text) {
+  return between_bars(text, [&](const auto& word) {
+    split_llama_3(text, [&](std::size_t begin, std::size_t end) { word(begin, end, false); });
+  });
 }
 
 TEST(ByteAlphabet, HasAPrintableCharacterForEachByte) {
@@ -76,20 +89,6 @@ TEST(SplitByteLevel, CanBeginWithASpaceThatTheTextLacks) {
   EXPECT_EQ(words("\n\na", true), "|_\n|\n|a");
   EXPECT_EQ(words("\n a", true), "|_\n| a");
   EXPECT_EQ(words("\n", true), "|_\n");
-}
-
-/// The words of Llama 3's pattern between bars.
-std::string llama(std::string_view text) {
-  std::string result;
-  std::size_t done = 0;
-  split_llama_3(text, [&](std::size_t begin, std::size_t end) {
-    EXPECT_EQ(begin, done);
-    done = end;
-    result += '|';
-    result += text.substr(begin, end - begin);
-  });
-  EXPECT_EQ(done, text.size());
-  return result;
 }
 
 TEST(SplitLlama3, GivesLettersTheCharacterBeforeThemAndNumbersThreeByThree) {
