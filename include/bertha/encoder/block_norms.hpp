@@ -15,6 +15,11 @@ class BlockNorms {
   /// Throws Error{missing_tensor | shape}.
   BlockNorms(WeightFile& file, const ModelConfig& config, const std::string& name, bool needs_bias);
 
+  /// Memory for as many rows [H]: then calls don't allocate.
+  void reserve(const Team& team, std::size_t rows, std::size_t hidden_size) const {
+    if (place_ != NormPlace::post) team.chunk().normed.matrix(rows, hidden_size);
+  }
+
   /// What the block reads of `hidden` [T, H]: that, or rows of the chunk's memory.
   MatrixView<const float> before(MatrixView<float> hidden, const Team& team) const;
 

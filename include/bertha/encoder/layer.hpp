@@ -23,8 +23,7 @@ class EncoderLayer {
  public:
   /// Takes `<layer.weights>.*`. Throws Error{missing_tensor | shape}.
   EncoderLayer(WeightFile& file, const ModelConfig& config, const LayerConfig& layer, const PositionTables& positions)
-      : norm_place_(config.norm_place),
-        attention_(file, config, layer, positions),
+      : attention_(file, config, layer, positions),
         attention_norms_(file, config, layer.weights + ".attention", layer.needs_bias),
         feed_forward_(file, config, layer),
         feed_forward_norms_(file, config, layer.weights, layer.needs_bias) {}
@@ -40,7 +39,8 @@ class EncoderLayer {
   void reserve(const Team& team, const ChunkSize& size) const {
     attention_.reserve(team, size);
     feed_forward_.reserve(team, size);
-    if (norm_place_ != NormPlace::post) team.chunk().normed.matrix(size.rows, attention_.hidden_size());
+    attention_norms_.reserve(team, size.rows, attention_.hidden_size());
+    feed_forward_norms_.reserve(team, size.rows, attention_.hidden_size());
   }
 
   /// In place on the rows of one chunk: `hidden` [T, H] is x before and y after. Returns y: `hidden`, or the rows of
@@ -56,7 +56,6 @@ class EncoderLayer {
   }
 
  private:
-  NormPlace norm_place_;
   SelfAttention<P> attention_;
   BlockNorms attention_norms_;
   FeedForward<P> feed_forward_;
