@@ -2,8 +2,8 @@
 
 #include "edited_file.hpp"
 
+#include "../support/marked_vocabulary.hpp"
 #include "../support/model_writer.hpp"
-#include "marked_vocabulary.hpp"
 
 #include <string>
 #include <vector>
@@ -63,7 +63,7 @@ std::vector<ModelWriter> right_files() {
   add({.num_hidden_layers = 3, .layer_weights = {0, 1, 0}, .position_padding_id = 1, .distance_bias = true}).format =
       "2";
   add({.kind = "encoder", .pooler = ""});
-  const std::vector<std::string> marked = marked_vocabulary();
+  const std::vector<std::string> marked = bertha_test::marked_vocabulary();
   ModelWriter& unigram = add({.vocabulary = marked});
   unigram.format = "2";
   unigram.make_unigram(marked);

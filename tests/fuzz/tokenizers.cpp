@@ -2,7 +2,7 @@
 //
 // Input: the number of a tokenizer, options, then a text, and behind a NUL its pair.
 
-#include "further_tokenizers.hpp"
+#include "../support/further_tokenizers.hpp"
 #include "input.hpp"
 #include "slow_words.hpp"
 
@@ -43,7 +43,7 @@ std::vector<Kind> kinds() {
        {"entities", "entities_cased", "roberta_entities", "xlm_roberta_entities", "camembert_entities",
         "albert_entities", "albert_classify", "mpnet_classify", "masked_roberta"})
     all.emplace_back(bertha::WeightFile::open(std::string(BERTHA_TEST_DATA "/golden/models/") + name + ".safetensors"));
-  for (const auto& model : bertha_fuzz::further_tokenizers()) {
+  for (const auto& model : bertha_test::further_tokenizers()) {
     const bertha_test::TempFile file(model.bytes());  // which may go: it stays mapped
     all.emplace_back(bertha::WeightFile::open(file.path()));
   }

@@ -17,9 +17,11 @@
 #include <limits>
 #include <new>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
+#include "../support/further_tokenizers.hpp"
 #include "../support/model_writer.hpp"
 #include "../support/sanitizer.hpp"
 #include "gtest/gtest.h"
@@ -200,6 +202,41 @@ TEST(Faults, LeaveAModelAsGoodAsBeforeWhenAnAllocationOfACallFails) {
     for (const auto& result : pipeline.run(kTexts, {}, call)) found.insert(found.end(), result.begin(), result.end());
     return found;
   });
+}
+
+/// Memory that a tokenizer keeps grows in several steps, any of which may be the one that fails.
+TEST(Faults, LeaveATokenizerAsGoodAsBeforeWhenAnAllocationOfACallFails) {
+  const std::vector<std::string> texts = {
+      "abc cab the cats. AB ab111", "\xC3\x89\xCC\x81\xCC\xA7 <a>x y~ A\xCC\x8A\xE4\xB8\xAD",
+      std::string(40, 'a') + " \xEF\xB7\xBA \xC4\xB0\xF0\x9F\x98\x80", "b b abc abc a!"};
+  std::vector<ModelWriter> models = bertha_test::further_tokenizers();
+  models.push_back(ModelWriter::tiny());
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    const TempFile file(models[i].bytes());
+    const auto load = [&] {
+      auto opened = bertha::WeightFile::open(file.path());
+      return bertha::Tokenizer::load(opened);
+    };
+    const auto tokens_of = [&](const bertha::Tokenizer& tokenizer) {
+      std::vector<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>> all;
+      for (const std::string& text : texts)
+        for (const auto& encoding : {tokenizer.encode(text), tokenizer.encode(text, texts[0])})
+          for (std::size_t t = 0; t < encoding.size(); ++t)
+            all.emplace_back(encoding.ids[t], encoding.offsets[t].start, encoding.offsets[t].end);
+      return all;
+    };
+    const auto expected = tokens_of(load());
+    for (const bool one : {false, true}) {
+      const std::ptrdiff_t before = live;
+      {
+        const bertha::Tokenizer tokenizer = load();
+        const auto call = [&] { tokens_of(tokenizer); };
+        EXPECT_GT(fail_each_allocation(call, one, true), 20u);
+        EXPECT_EQ(tokens_of(tokenizer), expected) << i;
+      }
+      EXPECT_EQ(live - before, 0) << i;
+    }
+  }
 }
 
 TEST(Faults, AreNoneInThousandsOfLoadsAndNothingGrows) {

@@ -30,11 +30,12 @@ class NormalizedText {
     size_ = 0;
   }
 
-  /// Makes room for `n` bytes more.
+  /// Makes room for `n` bytes more. Throws std::bad_alloc, and then there is as much room as before.
   void reserve(std::size_t n) {
     if (size_ + n <= bytes_.size()) return;
-    bytes_.resize(std::max(size_ + n, 2 * size_));
-    origins_.resize(bytes_.size());
+    const std::size_t room = std::max(size_ + n, 2 * size_);
+    origins_.resize(room);
+    bytes_.resize(room);  // last, as its size is what says that there is room
   }
 
   /// Becomes valid UTF-8 as it is, whose first byte is byte `base` of the original; `text` must live as long.

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace bertha_fuzz {
+namespace bertha_test {
 
 /// Tokens by id: 5 is the mark, 6 to 8 are letters, 9 and 11 what merges (6, 7) and (9, 8) make, 12 what (5, 6) makes,
 /// 14 what (6, 6) makes.
@@ -15,4 +15,4 @@ inline std::vector<std::string> marked_vocabulary() {
           "c",     "ab",    "B",     "abc",   mark + "a", "\xC3\xA9", "aa"};
 }
 
-}  // namespace bertha_fuzz
+}  // namespace bertha_test

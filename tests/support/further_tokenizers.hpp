@@ -2,19 +2,17 @@
 
 #pragma once
 
-#include "../support/model_writer.hpp"
 #include "marked_vocabulary.hpp"
+#include "model_writer.hpp"
 
 #include <initializer_list>
 #include <string>
 #include <vector>
 
-namespace bertha_fuzz {
+namespace bertha_test {
 
 /// Model files of tokenizers alone.
-inline std::vector<bertha_test::ModelWriter> further_tokenizers() {
-  using bertha_test::Json;
-  using bertha_test::ModelWriter;
+inline std::vector<ModelWriter> further_tokenizers() {
   std::vector<ModelWriter> all;
   const auto add = [&](std::vector<std::string> vocabulary) -> ModelWriter& {
     auto model = ModelWriter::tiny({.kind = "tokenizer", .vocabulary = std::move(vocabulary)});
@@ -103,4 +101,4 @@ inline std::vector<bertha_test::ModelWriter> further_tokenizers() {
   return all;
 }
 
-}  // namespace bertha_fuzz
+}  // namespace bertha_test
