@@ -111,13 +111,16 @@ class Command(unittest.TestCase):
             options = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": {"PYTHONPATH": self.without_torch()}}
             command = [sys.executable, "-B", SCRIPT, self.folder, self.out, "--precision", "int8", "--bertha", program]
             with subprocess.Popen(command, **options) as process:
-                while not Path(f"{program}.started").exists():
-                    self.assertIsNone(process.poll())
-                    time.sleep(0.01)
-                Path(f"{program}.started").unlink()
-                self.assertTrue(any(path.name.startswith(".out") for path in self.root.iterdir()))
-                process.send_signal(number)
-                self.assertEqual(process.communicate(timeout=30), ("", "convert.py: interrupted; no file was written\n"))
+                try:
+                    while not Path(f"{program}.started").exists():
+                        self.assertIsNone(process.poll())
+                        time.sleep(0.01)
+                    Path(f"{program}.started").unlink()
+                    self.assertTrue(any(path.name.startswith(".out") for path in self.root.iterdir()))
+                    process.send_signal(number)
+                    self.assertEqual(process.communicate(timeout=30), ("", "convert.py: interrupted; no file was written\n"))
+                finally:
+                    process.kill()  # after a failure, which would be waited for
             self.assertEqual(sorted(path.name for path in self.root.iterdir()), ["model", "packages"])
 
     def without_torch(self) -> str:

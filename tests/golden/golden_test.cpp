@@ -133,6 +133,7 @@ constexpr const char* kGoldens[] = {
     "prelayernorm_answers",
     "prelayernorm_classify",
     "prelayernorm_int8",
+    "jina_bert_answers",
     "jina_bert_classify",
     "jina_bert_encoder",
     "jina_bert_int8",
@@ -146,6 +147,7 @@ constexpr const char* kGoldens[] = {
     "gte_bfloat16",
     "jina_bert_bfloat16",
     "nomic_bfloat16",
+    "hub_deberta_bfloat16",
     "hub_deberta_classify",
     "hub_deberta_int8",
     "neobert_classify",
@@ -161,6 +163,7 @@ constexpr const char* kGoldens[] = {
     "eurobert_bfloat16",
     "masked_eurobert",
     "masked_eurobert_tied",
+    "gemma_bfloat16",
     "gemma_encoder",
     "gemma_layers",
 };

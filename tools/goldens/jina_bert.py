@@ -63,6 +63,10 @@ class BertModel(modeling_bert.BertModel):
         del self.embeddings.position_embeddings
         self.embeddings.position_embeddings = NoPositions()
 
+    def get_extended_attention_mask(self, attention_mask: torch.Tensor, *given: Any, **options: Any) -> torch.Tensor:
+        """In transformers 4: the biases are what is added to the scores already."""
+        return attention_mask
+
     def forward(self, input_ids: torch.Tensor, attention_mask: Any = None, **options: Any) -> Any:
         """Of texts without padding."""
         places = torch.arange(input_ids.shape[1])

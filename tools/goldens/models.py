@@ -364,6 +364,7 @@ MODELS = (
     Tiny("jina_bert_encoder", NONE, 2, 48, 6, 40, "reglu", **JINA_BERT_2),
     Tiny("jina_bert_int8", TOKEN, 2, 32, 4, 48, "geglu", labels=BIO, precision="int8", selftest=None, **JINA_BERT_2),
     Tiny("jina_bert_bfloat16", TOKEN, 2, 36, 3, 48, "geglu", labels=BIO, seed=3, **{**BFLOAT16, "selftest": None}, **JINA_BERT_2),
+    Tiny("jina_bert_answers", QUESTION, 2, 32, 4, 48, "geglu", selftest=None, **JINA_BERT_2),
     Tiny("masked_jina_bert", MASKED, 1, 28, 2, 40, "reglu", **JINA_BERT_2),
     Tiny("deberta_1_classify", SEQUENCE, 2, 36, 3, 52, labels=tuple("abc"), selftest=True, **deberta("c2p", "p2c")),
     Tiny(
@@ -399,6 +400,7 @@ MODELS = (
     Tiny("masked_deberta_v3", MASKED, 1, 32, 2, 48, **{**DEBERTA_MASKED, "sizes": DEBERTA_MASKED["sizes"] | {"legacy": False}}),
     Tiny("hub_deberta_classify", SEQUENCE, 2, 32, 4, 48, labels=tuple("abc"), selftest=None, **HUB),
     Tiny("hub_deberta_int8", SEQUENCE, 2, 36, 3, 52, labels=tuple("abc"), precision="int8", selftest=None, **HUB),
+    Tiny("hub_deberta_bfloat16", SEQUENCE, 2, 32, 4, 48, labels=tuple("abc"), seed=2, **{**BFLOAT16, "selftest": None}, **HUB),
     Tiny("neobert_classify", SEQUENCE, 2, 32, 4, 48, labels=tuple("abc"), selftest=None, **NEOBERT),
     Tiny("neobert_encoder", NONE, 3, 36, 3, 50, **{**NEOBERT, "sizes": {"norm_eps": 0.01}}),
     Tiny("neobert_int8", SEQUENCE, 2, 32, 2, 72, labels=YES_NO, precision="int8", selftest=None, **NEOBERT),
@@ -414,6 +416,7 @@ MODELS = (
     Tiny("masked_eurobert_tied", MASKED, 1, 32, 4, 40, "silu", **eurobert(tie_word_embeddings=True, mlp_bias=True)),
     Tiny("gemma_encoder", NONE, 4, 32, 4, 48, "gelu_pytorch_tanh", **gemma(8)),
     Tiny("gemma_layers", NONE, 3, 36, 2, 40, "silu", **gemma(18, layer_types=["full_attention", "sliding_attention", "full_attention"], attention_bias=True, num_key_value_heads=2)),
+    Tiny("gemma_bfloat16", NONE, 3, 32, 4, 48, "gelu_pytorch_tanh", precision="bfloat16", **gemma(8)),
     Tiny("masked", MASKED, 2, 32, 4, 48, "gelu_new", selftest=True),
     Tiny("masked_untied", MASKED, 1, 28, 2, 40, "relu", cased=True, selftest=True, sizes={"tie_word_embeddings": False}),
     Tiny("masked_int8", MASKED, 2, 36, 3, 52, precision="int8", selftest=True),

@@ -121,7 +121,7 @@ def tiny_golden(tiny: Tiny, bertha: Path | None) -> None:
     requests = fill(REQUESTS[tiny.head]()[:: tiny.every]) if run else []
     requests += [(text, pair, {}) for text, pair in padded if tiny.head != MASKED]
     pipelines = [pipeline_case(run, tiny.head, text, pair, options) for text, pair, options in requests]
-    if coarse:
+    if coarse and tiny.head != NONE:
         record_bfloat16(coarse, loaded, tiny.head, cases, pipelines)
     golden = {
         "model": f"models/{file.name}",
