@@ -40,7 +40,7 @@ SWAPS = [(" < ", " <= "), (" <= ", " < "), (" > ", " >= "), (" >= ", " > "), (" 
          ("(!", "("), (" !", " "), ("not ", ""), ("(-", "(")]
 NO_CODE = re.compile(r"\s*(#|//|/?\*|using |template|requires|namespace|static_assert|import |from |\"\"\"|BERTHA_|friend )")
 WHOLE = ("unit_model", "golden_models", "kernels_known_answers")  # they run whole models
-MOST_PROGRAMS = 12  # that are asked about one mutation
+MOST_PROGRAMS = 10  # that are asked about one mutation
 LONGEST = 200  # seconds of a processor that a test may take
 WAITS = 300  # seconds after which one that waits for something is given up
 COMPILERS = ("clang++-14", "g++")  # the first takes half the time; g++ optimises kernels all the same
@@ -122,8 +122,8 @@ class Tests:
                     program not in WHOLE, program)
 
         users = [program for program, headers in self.headers.items() if name in headers and self.passes.get(program, True)]
-        nearest = sorted({*users, *WHOLE} & {*self.sources}, key=distance)[:MOST_PROGRAMS - len(WHOLE)]
-        return [*nearest, *(program for program in WHOLE if program not in nearest)]
+        nearest = sorted(users, key=distance)[:MOST_PROGRAMS - len(WHOLE)]
+        return [*nearest, *(program for program in WHOLE if program in users and program not in nearest)]
 
 
 class Tree:

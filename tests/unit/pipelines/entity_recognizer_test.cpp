@@ -276,11 +276,13 @@ TEST(EntityRecognizer, GivesTheMostProbableValidLabels) {
                [&] { model.find.run("o", {.decoding = bertha::LabelDecoding::valid}); });
 }
 
-/// All sequences of labels, the valid one with the largest product of probabilities first.
+/// Of all sequences of labels the valid one with the largest product of probabilities; of several, that whose last
+/// labels come first.
 std::vector<std::size_t> best_by_trying(const std::vector<float>& probabilities, std::size_t n,
                                         const std::vector<std::string>& names) {
   const auto is = [&](std::size_t label, char part) { return names[label][0] == part && names[label][1] == '-'; };
   const auto tag = [&](std::size_t label) { return names[label].substr(2); };
+  const auto has = [&](const std::string& name) { return std::find(names.begin(), names.end(), name) != names.end(); };
   std::vector<std::size_t> sequence(n), best;
   double largest = -1;
   for (;;) {
@@ -289,7 +291,8 @@ std::vector<std::size_t> best_by_trying(const std::vector<float>& probabilities,
     for (std::size_t i = 0; i <= n; ++i) {
       const bool open = i > 0 && (is(sequence[i - 1], 'B') || is(sequence[i - 1], 'I'));
       const bool goes_on = i < n && (is(sequence[i], 'I') || is(sequence[i], 'E'));
-      valid = valid && open == goes_on && (!open || tag(sequence[i - 1]) == tag(sequence[i]));
+      const bool begins = !open && goes_on && is(sequence[i], 'I') && !has("B-" + tag(sequence[i]));
+      valid = valid && (begins || open == goes_on) && (!open || tag(sequence[i - 1]) == tag(sequence[i]));
       if (i < n) product *= static_cast<double>(probabilities[i * names.size() + sequence[i]]);
     }
     if (valid && product > largest) {
@@ -303,19 +306,28 @@ std::vector<std::size_t> best_by_trying(const std::vector<float>& probabilities,
 }
 
 TEST(MostProbableValid, IsTheBestOfAllSequences) {
-  const std::vector<std::string> names = {"O", "B-A", "I-A", "E-A", "S-A", "B-B", "I-B", "E-B", "S-B"};
-  const bertha::detail::EntityLabels labels(names, {.label_scheme = bertha::LabelScheme::bioes});
+  const std::vector<std::vector<std::string>> sets = {
+      {"O", "B-A", "I-A", "E-A", "S-A", "B-B", "I-B", "E-B", "S-B"},
+      {"I-A", "O", "E-A", "S-A", "E-B", "I-B"},  // an entity that may begin with I, and has to go on
+  };
   std::uint32_t state = 1;
-  for (int round = 0; round < 60; ++round) {
-    const std::size_t n = 1 + static_cast<std::size_t>(round) % 5;
-    std::vector<float> probabilities(n * names.size());
-    for (float& p : probabilities) {
-      state = state * 1664525u + 1013904223u;
-      p = static_cast<float>(state >> 8) * 0x1p-24f;
-      p = p * p * p;
+  const auto random = [&] {
+    state = state * 1664525u + 1013904223u;
+    return static_cast<float>(state >> 8) * 0x1p-24f;
+  };
+  for (const auto& names : sets) {
+    const bertha::detail::EntityLabels labels(names, {.label_scheme = bertha::LabelScheme::bioes});
+    for (int round = 0; round < 120; ++round) {
+      const std::size_t n = 1 + static_cast<std::size_t>(round) % 5;
+      const bool has_equal_ones = round % 2 == 1;
+      std::vector<float> probabilities(n * names.size());
+      for (float& p : probabilities) {
+        p = random();
+        p = has_equal_ones ? (p < 0.5f ? 0.25f : 0.5f) : p * p * p;
+      }
+      const bertha::MatrixView<const float> view{probabilities.data(), n, names.size(), names.size()};
+      EXPECT_EQ(bertha::detail::most_probable_valid(view, labels), best_by_trying(probabilities, n, names)) << round;
     }
-    const bertha::MatrixView<const float> view{probabilities.data(), n, names.size(), names.size()};
-    EXPECT_EQ(bertha::detail::most_probable_valid(view, labels), best_by_trying(probabilities, n, names)) << round;
   }
 }
 
