@@ -2,6 +2,7 @@
 """Checkpoints with one thing changed: each must be refused, or give what transformers gives.
 
     python3 tools/diff/mutations.py PROGRAM [--family NAME] [--head NAME] [--show]
+    python3 tools/diff/mutations.py PROGRAM --family gemma3_text --head embedding
 
 Of each family a tiny checkpoint: every tensor is dropped, renamed, transposed, flattened, put into other element types and
 given prefixes; every value of config.json is removed and changed into others. What the converter takes is recorded with
@@ -25,6 +26,7 @@ import collections
 import functools
 import json
 import logging
+import re
 import shutil
 import subprocess
 import sys
@@ -137,7 +139,7 @@ def outcome(folder: Path, program: Path) -> tuple[str, str]:
         return "made_up", sentence
     if "recording logits failed" in sentence:
         return "not_loaded", report["warnings"][-1]
-    if "logits" not in sentence:
+    if "logits" not in sentence and "vectors" not in sentence:
         return "different", sentence
     done = subprocess.run([str(program), "verify", str(file)], capture_output=True, text=True, check=False)
     return ("equal", "") if done.returncode == 0 else ("different", done.stderr.strip())
@@ -153,6 +155,13 @@ def write_other(folder: Path, family: str, head: str) -> Tensors:
     config = {"model_type": family, **SIZES, **OTHERS[family], "architectures": [name]}
     if head.endswith("classification"):
         config["id2label"] = {str(index): f"label {index}" for index in range(3)}
+    if head == EMBEDDING:
+        kinds = {"": "Transformer", "1_Pooling": "Pooling"}
+        modules = [{"path": path, "type": f"sentence_transformers.models.{kind}"} for path, kind in kinds.items()]
+        folders.write_json(folder / "modules.json", modules)
+        (folder / "1_Pooling").mkdir(exist_ok=True)
+        pooling = {"word_embedding_dimension": config["hidden_size"], "pooling_mode_mean_tokens": True}
+        folders.write_json(folder / "1_Pooling" / "config.json", pooling)
     folders.write_json(folder / "config.json", config)
     if family == "modernbert":
         folders.write_json(folder / "tokenizer.json", test_modern.tokenizer_json())
@@ -174,6 +183,7 @@ class Published(NamedTuple):
     keys: dict[str, str]  # names in config.json by those that transformers has
     values: dict[str, dict[str, str]] = {}  # of those, words by words
     prefix: str = ""  # of tensors, where it isn't the same
+    base: float = 10_000.0  # of angles, where config.json says none
 
 
 PUBLISHED = {
@@ -192,6 +202,7 @@ PUBLISHED = {
         },
         {"hidden_act": {"silu": "swiglu", "gelu": "geglu"}},
         "bert.",
+        1000.0,
     ),
     "gte published": Published(
         "gte",
@@ -206,6 +217,14 @@ PUBLISHED = {
         prefix="roberta.",
     ),
 }
+
+
+def has_head(family: str, head: str) -> bool:
+    """Whether transformers has the class, and a folder can be made here."""
+    its = PUBLISHED[family].family if family in PUBLISHED else family
+    import transformers
+
+    return hasattr(transformers, FAMILIES[its].class_name + CLASSES[head]) and (head != EMBEDDING or family in OTHERS)
 
 
 def write_published(folder: Path, name: str, head: str) -> Tensors:
@@ -253,13 +272,15 @@ def as_published(folder: Path, name: str, program: Path) -> tuple[str, str]:
         if isinstance(native.get(key), str):
             native[key] = back.get(native[key], native[key])
     native |= {"model_type": its.family, "position_embedding_type": "absolute"}
-    if "rope_theta" in native:
-        native["rope_parameters"] = {"rope_type": "default", "rope_theta": native.pop("rope_theta")}
+    theta = native.pop("rope_theta", None)
+    native["rope_parameters"] = {"rope_type": "default", "rope_theta": its.base if theta is None else theta}
     other = folder.parent / "native"
     shutil.rmtree(other, ignore_errors=True)
     shutil.copytree(folder, other)
-    tensors = {name: (its.prefix, FAMILIES[its.family].prefix) for name in read_header(folder / "model.safetensors")}
-    rename(other / "model.safetensors", {n: to + n.removeprefix(of) for n, (of, to) in tensors.items() if of and n.startswith(of)})
+    if its.prefix:
+        begin = re.compile(rf"^((?:{'|'.join(map(re.escape, WRAPPERS))})?){re.escape(its.prefix)}")
+        header = read_header(folder / "model.safetensors")
+        rename(other / "model.safetensors", {n: begin.sub(rf"\1{FAMILIES[its.family].prefix}", n, count=1) for n in header})
     folders.write_json(other / "config.json", native)
     result, why = outcome(other, program)
     if result in ("refused", "crashed"):
@@ -304,7 +325,11 @@ def mutations(folder: Path, family: str, head: str) -> Iterator[str]:
 
 
 SIZES: Json = {key: value for key, value in folders.CONFIG.items() if key not in ("model_type", "type_vocab_size")} | {"pad_token_id": 0}
-CLASSES = {head: name.removeprefix("Bert") for head, name in folders.ARCHITECTURES.items()} | {"masked-lm": "ForMaskedLM"}
+EMBEDDING = "embedding"  # the mean, as sentence-transformers has it
+CLASSES = {head: name.removeprefix("Bert") for head, name in folders.ARCHITECTURES.items()} | {
+    "masked-lm": "ForMaskedLM",
+    EMBEDDING: "Model",
+}
 OTHERS: dict[str, Json] = {  # families that tests' folders don't make: what config.json has beside SIZES
     "modernbert": {
         "local_attention": 8,
@@ -331,6 +356,20 @@ OTHERS: dict[str, Json] = {  # families that tests' folders don't make: what con
         "mlp_bias": False,
         "tie_word_embeddings": False,
         "rope_parameters": {"rope_type": "default", "rope_theta": 500.0},
+    },
+    "gemma3_text": {  # as EmbeddingGemma has it: without a head
+        "use_bidirectional_attention": True,
+        "num_key_value_heads": 1,
+        "head_dim": 4,
+        "query_pre_attn_scalar": 4,
+        "sliding_window": 8,
+        "sliding_window_pattern": 2,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "hidden_activation": "gelu_pytorch_tanh",
+        "rms_norm_eps": 1e-6,
+        "rope_theta": 500.0,
+        "rope_local_base_freq": 30.0,
+        "attention_bias": False,
     },
 }
 MORE: dict[str, Json] = {  # what config.json of a family may say beside DEFAULTS
@@ -371,7 +410,8 @@ def main() -> int:
     options = parser.parse_args()
     logging.disable(logging.ERROR)
     bad = 0
-    for family in options.family or [*folders.FAMILIES, *OTHERS, *PUBLISHED]:
+    every = [family for family in (*folders.FAMILIES, *OTHERS, *PUBLISHED) if has_head(family, options.head)]
+    for family in options.family or every:
         counts: collections.Counter[str] = collections.Counter()
         with tempfile.TemporaryDirectory() as name, unittest.mock.patch("os.fsync"):
             folder = Path(name) / "model"
