@@ -44,7 +44,8 @@ MOST_PROGRAMS = 10  # that are asked about one mutation
 LONGEST = 200  # seconds of a processor that a test may take
 WAITS = 300  # seconds after which one that waits for something is given up
 COMPILERS = ("clang++-14", "g++")  # the first takes half the time; g++ optimises kernels all the same
-RUNS_KERNELS = re.compile("kernels_|golden_|unit_(model|encoder|heads)")
+COMMON = ("gtest/gtest.h", "nlohmann/json.hpp", "algorithm", "atomic", "functional", "memory", "mutex", "thread", "immintrin.h")
+RUNS_KERNELS = re.compile("kernels_(?!known_answers)|golden_|unit_model|unit_encoder_every_level")
 
 
 def run(*command, timeout=None, folder=None):
@@ -137,6 +138,11 @@ class Tree:
             if not target.exists() or target.read_bytes() != (ROOT / name).read_bytes():
                 shutil.copy2(ROOT / name, target)
         self.compiler = next(filter(shutil.which, COMPILERS))
+        self.common = folder / "common.hpp"  # what all tests include, compiled once
+        self.common.write_text("".join(f"#include <{name}>\n" for name in COMMON), encoding="utf-8")
+        for compiler, ending in zip(COMPILERS, (".pch", ".gch")):
+            if shutil.which(compiler):
+                run(*self.flags(compiler), "-x", "c++-header", self.common, "-o", f"{self.common}{ending}")
         self.support = []
         for source in ["tests/test_main.cpp", *sorted(run("git", "ls-files", "tests/support/*.cpp", folder=ROOT)[1].split())]:
             made = folder / (Path(source).stem + ".o")
@@ -144,17 +150,21 @@ class Tree:
                 sys.exit(f"{source} does not compile")
             self.support.append(made)
 
+    def flags(self, compiler):
+        """A compiler with its flags."""
+        return [compiler, "-std=c++20", "-O0", "-w", "-pthread", f"-I{self.folder / 'include'}", "-I/usr/include/eigen3",
+                f'-DBERTHA_TEST_DATA="{self.folder / "tests"}"']
+
     def compile(self, compiler, source, made, *flags):
         """Whether it compiles."""
-        command = [compiler, "-std=c++20", "-O0", "-w", f"-I{self.folder / 'include'}", "-I/usr/include/eigen3",
-                   f'-DBERTHA_TEST_DATA="{self.folder / "tests"}"', self.folder / source, "-o", made, *flags]
+        command = [*self.flags(compiler), "-include", self.common, self.folder / source, "-o", made, *flags]
         return run(*command, timeout=1200)[0] == 0
 
     def fails(self, program):
         """Whether a test program fails or doesn't end; None if it doesn't compile."""
         made = self.folder / program
         compiler = COMPILERS[-1] if RUNS_KERNELS.match(program) else self.compiler
-        if not self.compile(compiler, self.tests.sources[program], made, *self.support, "-lgtest", "-pthread"):
+        if not self.compile(compiler, self.tests.sources[program], made, *self.support, "-lgtest"):
             return None
         return test_fails(made, "--gtest_brief=1", "--gtest_fail_fast", "--gtest_filter=-*demo_*", folder=self.folder)
 
