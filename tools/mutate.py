@@ -41,7 +41,7 @@ SWAPS = [(" < ", " <= "), (" <= ", " < "), (" > ", " >= "), (" >= ", " > "), (" 
 NO_CODE = re.compile(r"\s*(#|//|/?\*|using |template|requires|namespace|static_assert|import |from |\"\"\"|BERTHA_|friend )")
 WHOLE = ("unit_model", "golden_models", "kernels_known_answers")  # they run whole models
 MOST_PROGRAMS = 10  # that are asked about one mutation
-LONGEST = 200  # seconds of a processor that a test may take
+LONGEST = 90  # seconds of a processor that a test may take
 WAITS = 300  # seconds after which one that waits for something is given up
 COMPILERS = ("clang++-14", "g++")  # the first takes half the time; g++ optimises kernels all the same
 COMMON = ("gtest/gtest.h", "nlohmann/json.hpp", "algorithm", "atomic", "functional", "memory", "mutex", "thread", "immintrin.h")
@@ -112,7 +112,10 @@ class Tests:
         return {str(path.relative_to(ROOT)) for path in found if path.is_relative_to(ROOT / "include")}
 
     def asked(self, name):
-        """Those to ask about a header, most likely ones first."""
+        """Those to ask about a source, most likely ones first."""
+        if name.endswith(".py"):
+            stem = Path(name).stem
+            return sorted(map(str, Path("tests/convert").glob("test_*.py")), key=lambda test: (stem not in test, test))
         parts = Path(name).with_suffix("").parts[2:]
         own = "_".join(parts)
         folder = parts[0] if len(parts) > 1 else ""
@@ -122,7 +125,7 @@ class Tests:
             return (plain != own, own not in plain and plain not in own, folder == "" or folder not in program,
                     program not in WHOLE, program)
 
-        users = [program for program, headers in self.headers.items() if name in headers and self.passes.get(program, True)]
+        users = [program for program, headers in self.headers.items() if name in headers]
         nearest = sorted(users, key=distance)[:MOST_PROGRAMS - len(WHOLE)]
         return [*nearest, *(program for program in WHOLE if program in users and program not in nearest)]
 
@@ -160,54 +163,49 @@ class Tree:
         command = [*self.flags(compiler), "-include", self.common, self.folder / source, "-o", made, *flags]
         return run(*command, timeout=1200)[0] == 0
 
-    def fails(self, program):
-        """Whether a test program fails or doesn't end; None if it doesn't compile."""
-        made = self.folder / program
-        compiler = COMPILERS[-1] if RUNS_KERNELS.match(program) else self.compiler
-        if not self.compile(compiler, self.tests.sources[program], made, *self.support, "-lgtest"):
+    def fails(self, test):
+        """Whether a test fails or doesn't end; None if it doesn't compile."""
+        if test.endswith(".py"):
+            return test_fails(sys.executable, "-B", self.folder / test, folder=self.folder)
+        made = self.folder / test
+        compiler = COMPILERS[-1] if RUNS_KERNELS.match(test) else self.compiler
+        if not self.compile(compiler, self.tests.sources[test], made, *self.support, "-lgtest"):
             return None
         return test_fails(made, "--gtest_brief=1", "--gtest_fail_fast", "--gtest_filter=-*demo_*", folder=self.folder)
 
+    def passes(self, test):
+        """Whether it does as the project is, tried once."""
+        with self.tests.trying:
+            if test not in self.tests.passes:
+                self.tests.passes[test] = self.fails(test) is False
+                if not self.tests.passes[test]:
+                    print(f"{test} fails as it is, and is not asked", file=sys.stderr)
+            return self.tests.passes[test]
+
     def killer(self, mutation):
         """The first test that notices a mutation; "" if none does, None if it doesn't compile."""
-        name = mutation["file"]
-        path = self.folder / name
+        path = self.folder / mutation["file"]
         original = path.read_text(encoding="utf-8")
         lines = original.split("\n")
         lines[mutation["line"] - 1] = mutation["after"]
-
-        def judge(act, *given):
-            path.write_text("\n".join(lines), encoding="utf-8")
+        changed = "\n".join(lines)
+        if path.suffix == ".py":
             try:
-                return act(*given)
+                compile(changed, path, "exec")
+            except SyntaxError:
+                return None
+        for test in self.tests.asked(mutation["file"]):
+            if not self.tests.passes.get(test, True):
+                continue
+            path.write_text(changed, encoding="utf-8")
+            try:
+                failed = self.fails(test)
             finally:
                 path.write_text(original, encoding="utf-8")
-
-        if name.endswith(".py"):
-            return judge(self.killer_of_python, name)
-        for program in self.tests.asked(name):
-            failed = judge(self.fails, program)
             if failed is None:
                 return None
-            if not failed:
-                continue
-            with self.tests.trying:
-                if program not in self.tests.passes:
-                    self.tests.passes[program] = any(self.fails(program) is False for _ in range(2))  # some measure times
-                    if not self.tests.passes[program]:
-                        print(f"{program} fails as it is, and is not asked", file=sys.stderr)
-            if self.tests.passes[program]:
-                return program
-        return ""
-
-    def killer_of_python(self, name):
-        """The same of the converter, by its tests: those of the module's own name first."""
-        if run(sys.executable, "-m", "py_compile", self.folder / name)[0] != 0:
-            return None
-        tests = sorted((self.folder / "tests/convert").glob("test_*.py"), key=lambda test: (Path(name).stem not in test.stem, test.name))
-        for test in tests:
-            if test_fails(sys.executable, "-B", test, folder=self.folder):
-                return test.stem
+            if failed and self.passes(test):
+                return test
         return ""
 
 
