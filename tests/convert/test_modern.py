@@ -13,7 +13,7 @@ from bertha_convert import distances, rotary
 from bertha_convert.container import read_tensors
 from bertha_convert.conversion import Options, convert
 from bertha_convert.errors import ConvertError
-from bertha_convert.families import FAMILIES, JINA_BERT
+from bertha_convert.families import FAMILIES, GTE_PUBLISHED, JINA_BERT
 from bertha_convert.unpack import read_metadata, reference_state
 
 CONFIG: folders.Json = {
@@ -183,6 +183,14 @@ class Modern(unittest.TestCase):
             rule = rotary.Rule(theta)
             expected = 1.0 / (theta ** (torch.arange(0, 64, 2, dtype=torch.float) / 64))
             np.testing.assert_array_equal(rotary.frequencies(rule, 64), expected.numpy())
+
+    def test_gtes_ntk_slows_the_slowest_pair_by_the_whole_factor(self) -> None:
+        for base, factor, size in ((10_000.0, 2.0, 64), (160_000.0, 8.0, 64), (500.0, 3.0, 12)):
+            rule = rotary._rule({"rope_theta": base, "rope_scaling": {"type": "ntk", "factor": factor}}, GTE_PUBLISHED.angles[0], Path("x"))
+            ratio = rotary.frequencies(rule, size).astype(np.float64) * base ** (np.arange(0, size, 2) / size)
+            # Each pair one step more than the one before, and the last one the factor itself, as if places were divided by it.
+            np.testing.assert_allclose(ratio, factor ** (-np.arange(2, size + 2, 2) / size), rtol=3e-7)
+            self.assertAlmostEqual(ratio[-1] * factor, 1, places=6)
 
 
 SIZES: folders.Json = {"vocab_size": 17, "max_position_embeddings": 40, "type_vocab_size": 2}
