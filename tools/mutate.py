@@ -115,7 +115,8 @@ class Tests:
         """Those to ask about a source, most likely ones first."""
         if name.endswith(".py"):
             stem = Path(name).stem
-            return sorted(map(str, Path("tests/convert").glob("test_*.py")), key=lambda test: (stem not in test, test))
+            tests = (str(path.relative_to(ROOT)) for path in (ROOT / "tests/convert").glob("test_*.py"))
+            return sorted(tests, key=lambda test: (stem not in test, test))
         parts = Path(name).with_suffix("").parts[2:]
         own = "_".join(parts)
         folder = parts[0] if len(parts) > 1 else ""
