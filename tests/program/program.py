@@ -26,10 +26,10 @@ WITH_SELF_TEST = {"classify_two", "classify_int8", "entities", "entities_int8", 
     "deberta_answers", "deberta_bfloat16", "deberta_classify", "deberta_int8", "masked_deberta",
     "ernie_classify", "ernie_int8", "masked_ernie", "masked_megatron",
     "masked_prelayernorm", "megatron_classify", "prelayernorm_classify", "prelayernorm_int8",
-    "jina_bert_classify", "jina_bert_int8",
+    "jina_bert_answers", "jina_bert_classify", "jina_bert_int8",
     "deberta_1_answers", "deberta_1_bfloat16", "deberta_1_classify", "deberta_1_int8", "masked_deberta_1", "gte_bfloat16", "jina_bert_bfloat16", "nomic_bfloat16",
     "eurobert_classify", "eurobert_entities", "eurobert_int8", "eurobert_bfloat16", "masked_eurobert",
-    "hub_deberta_classify", "hub_deberta_int8", "neobert_classify", "neobert_int8", "neobert_bfloat16"}
+    "hub_deberta_bfloat16", "hub_deberta_classify", "hub_deberta_int8", "neobert_classify", "neobert_int8", "neobert_bfloat16"}
 CLASSIFIER, TAGGER, ASKER = (str(MODELS / f"{name}.safetensors") for name in ("classify_two", "entities", "answers"))
 THREE_LABELS = str(MODELS / "classify_multi_label.safetensors")
 # Turkish letters (two bytes each) and an emoji (four bytes, two UTF-16 units).
