@@ -414,6 +414,19 @@ class Heads(FolderTest):
         folders.write_folder(self.folder, "sequence-classification")
         self.assert_refused("next-sentence-prediction head was never trained", head=families.NEXT_SENTENCE)
 
+    def test_a_head_that_the_family_does_not_have_is_refused(self) -> None:
+        ending = {families.SEQUENCE: "ForSequenceClassification", families.TOKEN: "ForTokenClassification", families.QUESTION: "ForQuestionAnswering"}
+        seen = set()
+        for family in (*families.FAMILIES.values(), families.NOMIC_BERT_PUBLISHED):
+            for head in ending.keys() - family.heads.keys():
+                folders.write_folder(self.folder, "token-classification")
+                published = {"n_embd": 12} if family is families.NOMIC_BERT_PUBLISHED else {"use_bidirectional_attention": True}
+                names = {"model_type": family.model_type, "architectures": [family.class_name + ending[head]]}
+                self.edit("config.json", **names, **published, **family.only)
+                self.assert_refused(f"has no {head} head; expected --head .*masked-lm or none")
+                seen.add((family.model_type, head))
+        self.assertGreaterEqual(len(seen), 8)
+
     def masked(self, family: str = "bert", **config: object) -> folders.Tensors:
         """A folder of a masked language model, and its weights without prefixes."""
         tensors = folders.write_folder(self.folder, folders.MASKED_LM, family=family, **config)

@@ -13,7 +13,7 @@ from . import FORMAT, VERSION, canonical, config as model_config, container, lay
 from . import adapter as lora, disentangled, loaded_names, rotary, sentence_transformers, task_adapters, tokenizer
 from .checkpoint import has_unread_weights, is_read_by_others, no_weights, other_files, read_checkpoint, weight_files
 from .errors import NOTHING, fail
-from .families import EMBEDDING, MASKED, NEXT_SENTENCE, QUESTION, SAVED, SEQUENCE, Family, Head
+from .families import EMBEDDING, MASKED, NEXT_SENTENCE, QUESTION, SAVED, SEQUENCE, TOKEN, Family, Head
 from .load_report import some
 from .source import AnyTensor, read_optional_json, sha256
 
@@ -70,8 +70,9 @@ class Layers(NamedTuple):
 def _encoder_config(raw: Json, family: Family, options: Options, path: Path) -> tuple[Json, Layers]:
     """Section 3 of tools/format.md, but for what the tokenizer and the weights decide, and what layers are made of."""
     head = model_config.head(raw, options.head, options.keep)
-    if head == NEXT_SENTENCE and head not in family.heads:
-        raise fail(f"{family.model_type} has no {head} head", where=path, expected=f"a BERT, or another --head than {head}")
+    if head in (SEQUENCE, TOKEN, QUESTION, NEXT_SENTENCE) and head not in family.heads:
+        others = " or ".join([*family.heads, MASKED, "none"])
+        raise fail(f"{family.model_type} has no {head} head", where=path, expected=f"--head {others}")
     labels = model_config.labels(raw, head, path)
     sizes = model_config.sizes(raw, family, path)
     model_config.check_sizes(raw, family, sizes, path)
