@@ -60,7 +60,9 @@ def run(*command, timeout=None, folder=None):
 
 def test_fails(*command, folder):
     """Whether a test fails or doesn't end."""
-    return run("prlimit", f"--cpu={LONGEST}", *command, timeout=WAITS, folder=folder)[0] != 0
+    # Compiled Python that is kept is told from another by its time in seconds and its size, which a mutation leaves.
+    command = ("env", "PYTHONDONTWRITEBYTECODE=1", "prlimit", f"--cpu={LONGEST}", *command)
+    return run(*command, timeout=WAITS, folder=folder)[0] != 0
 
 
 def code_lines(path, text):
@@ -136,6 +138,8 @@ class Tree:
 
     def __init__(self, folder, tests):
         self.folder, self.tests = folder, tests
+        for kept in list(folder.rglob("__pycache__")):
+            shutil.rmtree(kept)
         for name in filter(None, run("git", "ls-files", "-z", folder=ROOT)[1].split("\0")):
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -167,7 +171,7 @@ class Tree:
     def fails(self, test):
         """Whether a test fails or doesn't end; None if it doesn't compile."""
         if test.endswith(".py"):
-            return test_fails(sys.executable, "-B", self.folder / test, folder=self.folder)
+            return test_fails(sys.executable, self.folder / test, folder=self.folder)
         made = self.folder / test
         compiler = COMPILERS[-1] if RUNS_KERNELS.match(test) else self.compiler
         if not self.compile(compiler, self.tests.sources[test], made, *self.support, "-lgtest"):
