@@ -87,6 +87,14 @@ TEST(Unigram, RefusesScoresThatAreNoNumbersAndOtherContradictions) {
   expect_error(ErrorCode::vocabulary, {"1001 bytes", "1000"}, [&] { model_of(long_one); });
 }
 
+TEST(Unigram, NamesTheTokenThatATrieLeadsToAndTheVocabularyLacks) {
+  const UnigramData two({{"<unk>", 0}, {"a", -1}}), three({{"<unk>", 0}, {"a", -1}, {"b", -1}});
+  const TokenizerTensors its = two.tensors();
+  const Unigram model({its.text, its.offsets}, {three.tensors().trie, "tokenizer.vocab.trie"}, its.scores, 0, false);
+  EXPECT_EQ(ids(model, "a"), (Ids{1}));
+  expect_error(ErrorCode::vocabulary, {"tokenizer.vocab.trie", "no token 2"}, [&] { ids(model, "b"); });
+}
+
 TEST(Unigram, TakesAsManyStepsForAByteOfOneLetterAsTheLongestTokenHas) {
   UnigramData::Pieces pieces = {{"<unk>", 0}};
   for (std::size_t size = 1; size <= 20; ++size)
