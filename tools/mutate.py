@@ -17,6 +17,7 @@ import collections
 import concurrent.futures
 import fnmatch
 import json
+import os
 import queue
 import random
 import re
@@ -60,9 +61,7 @@ def run(*command, timeout=None, folder=None):
 
 def test_fails(*command, folder):
     """Whether a test fails or doesn't end."""
-    # Compiled Python that is kept is told from another by its time in seconds and its size, which a mutation leaves.
-    command = ("env", "PYTHONDONTWRITEBYTECODE=1", "prlimit", f"--cpu={LONGEST}", *command)
-    return run(*command, timeout=WAITS, folder=folder)[0] != 0
+    return run("prlimit", f"--cpu={LONGEST}", *command, timeout=WAITS, folder=folder)[0] != 0
 
 
 def code_lines(path, text):
@@ -137,9 +136,7 @@ class Tree:
     """A copy of the project that is changed, one place at a time. Compiled without optimisation, each test for itself."""
 
     def __init__(self, folder, tests):
-        self.folder, self.tests = folder, tests
-        for kept in list(folder.rglob("__pycache__")):
-            shutil.rmtree(kept)
+        self.folder, self.tests, self.writes = folder, tests, int(time.time())
         for name in filter(None, run("git", "ls-files", "-z", folder=ROOT)[1].split("\0")):
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -157,6 +154,12 @@ class Tree:
             if not self.compile(self.compiler, source, made, "-c"):
                 sys.exit(f"{source} does not compile")
             self.support.append(made)
+
+    def write(self, path, text):
+        """Also at a time of its own: by its seconds and the size Python tells whether what it compiled before still holds."""
+        path.write_text(text, encoding="utf-8")
+        self.writes += 1
+        os.utime(path, (self.writes, self.writes))
 
     def flags(self, compiler):
         """A compiler with its flags."""
@@ -202,11 +205,11 @@ class Tree:
         for test in self.tests.asked(mutation["file"]):
             if not self.tests.passes.get(test, True):
                 continue
-            path.write_text(changed, encoding="utf-8")
+            self.write(path, changed)
             try:
                 failed = self.fails(test)
             finally:
-                path.write_text(original, encoding="utf-8")
+                self.write(path, original)
             if failed is None:
                 return None
             if failed and self.passes(test):
