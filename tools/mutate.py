@@ -17,7 +17,6 @@ import collections
 import concurrent.futures
 import fnmatch
 import json
-import os
 import queue
 import random
 import re
@@ -136,7 +135,7 @@ class Tree:
     """A copy of the project that is changed, one place at a time. Compiled without optimisation, each test for itself."""
 
     def __init__(self, folder, tests):
-        self.folder, self.tests, self.writes = folder, tests, int(time.time())
+        self.folder, self.tests = folder, tests
         for name in filter(None, run("git", "ls-files", "-z", folder=ROOT)[1].split("\0")):
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -156,10 +155,9 @@ class Tree:
             self.support.append(made)
 
     def write(self, path, text):
-        """Also at a time of its own: by its seconds and the size Python tells whether what it compiled before still holds."""
+        """Also drops what Python compiled before, which it tells from this by seconds and size alone."""
         path.write_text(text, encoding="utf-8")
-        self.writes += 1
-        os.utime(path, (self.writes, self.writes))
+        shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
 
     def flags(self, compiler):
         """A compiler with its flags."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import folders
 import numpy as np
-from bertha_convert import families, layout, tokenizer
+from bertha_convert import adapter, families, layout, tokenizer
 from bertha_convert.container import read_tensors
 from bertha_convert.conversion import Options, convert
 from bertha_convert.errors import ConvertError
@@ -415,13 +415,12 @@ class Heads(FolderTest):
         self.assert_refused("next-sentence-prediction head was never trained", head=families.NEXT_SENTENCE)
 
     def test_a_head_that_the_family_does_not_have_is_refused(self) -> None:
-        ending = {families.SEQUENCE: "ForSequenceClassification", families.TOKEN: "ForTokenClassification", families.QUESTION: "ForQuestionAnswering"}
         seen = set()
         for family in (*families.FAMILIES.values(), families.NOMIC_BERT_PUBLISHED):
-            for head in ending.keys() - family.heads.keys():
+            for head in adapter.ENDINGS.keys() - family.heads.keys():
                 folders.write_folder(self.folder, "token-classification")
                 published = {"n_embd": 12} if family is families.NOMIC_BERT_PUBLISHED else {"use_bidirectional_attention": True}
-                names = {"model_type": family.model_type, "architectures": [family.class_name + ending[head]]}
+                names = {"model_type": family.model_type, "architectures": [family.class_name + adapter.ENDINGS[head]]}
                 self.edit("config.json", **names, **published, **family.only)
                 self.assert_refused(f"has no {head} head; expected --head .*masked-lm or none")
                 seen.add((family.model_type, head))

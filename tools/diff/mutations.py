@@ -45,7 +45,7 @@ import test_modern  # noqa: E402
 from bertha_convert.container import read_tensors  # noqa: E402
 from bertha_convert.conversion import Options, convert  # noqa: E402
 from bertha_convert.errors import ConvertError  # noqa: E402
-from bertha_convert.families import FAMILIES  # noqa: E402
+from bertha_convert.families import EMBEDDING, FAMILIES  # noqa: E402
 from bertha_convert.selftest import Mismatch  # noqa: E402
 from bertha_convert.source import read_header  # noqa: E402
 
@@ -325,7 +325,6 @@ def mutations(folder: Path, family: str, head: str) -> Iterator[str]:
 
 
 SIZES: Json = {key: value for key, value in folders.CONFIG.items() if key not in ("model_type", "type_vocab_size")} | {"pad_token_id": 0}
-EMBEDDING = "embedding"  # the mean, as sentence-transformers has it
 CLASSES = {head: name.removeprefix("Bert") for head, name in folders.ARCHITECTURES.items()} | {
     "masked-lm": "ForMaskedLM",
     EMBEDDING: "Model",
