@@ -1,5 +1,6 @@
-"""The bertha program where the system gives little: small stacks, no /proc, files and folders that can't be written."""
+"""The bertha program where the system gives little: small stacks, a part of a CPU, no /proc, files that can't be written."""
 
+import json
 import os
 import pathlib
 import resource
@@ -23,6 +24,23 @@ def answers(*prefix, before=None):
     return printed
 
 
+def tenth_of_a_cpu():
+    """A new control group whose processes have 10 ms of each 100, as in a container; None if this user can't make one."""
+    for parent, limit, text in (("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "10000"),  # version 1
+                                ("/sys/fs/cgroup", "cpu.max", "10000 100000")):
+        group = pathlib.Path(parent, f"bertha-test-{os.getpid()}")
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            (group / limit).write_text(text, encoding="ascii")
+            return group
+        except OSError:
+            group.rmdir()
+    return None
+
+
 class Environment(ProgramTest):
     def test_a_stack_of_256_kilobytes_is_enough_for_callers_and_threads(self):
         def small_stack():  # new threads have as much as the limit says
@@ -44,6 +62,17 @@ class Environment(ProgramTest):
         if shutil.which("unshare") is None or subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
             self.skipTest("this user can't hide /proc")
         self.assertEqual(answers(*alone), answers())
+
+    def test_a_container_with_a_tenth_of_a_cpu_has_one_thread_and_the_same_answers(self):
+        group = tenth_of_a_cpu()
+        if group is None:
+            self.skipTest("this user can't make a control group")
+        self.addCleanup(group.rmdir)
+        inside = ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh"]
+        self.assertEqual(answers(*inside), answers())
+        profile = subprocess.run([*inside, PROGRAM, "inspect", CLASSIFIER, "--profile", "--json", "--repeat", "1"],
+                                 capture_output=True, timeout=120, check=True)
+        self.assertEqual(json.loads(profile.stdout)["threads"], 1)
 
     def test_what_cannot_be_written_is_said_and_leaves_nothing(self):
         with tempfile.TemporaryDirectory() as folder:
