@@ -16,6 +16,7 @@ import tempfile
 import time
 import unittest
 import unittest.mock
+from collections.abc import Iterator
 from pathlib import Path
 
 import folders
@@ -24,6 +25,7 @@ import numpy as np
 from bertha_convert import cli
 from bertha_convert.unpack import read_metadata
 
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "convert.py"
 RECORDER = """#!{python}
 import json, os, sys
@@ -104,24 +106,42 @@ class Command(unittest.TestCase):
             self.assertEqual((done.returncode, done.stderr), (1, says))
 
     def test_a_conversion_that_is_ended_leaves_nothing(self) -> None:
+        for number in ENDING:
+            with self.converting() as process:
+                self.assertTrue(any(path.name.startswith(".out") for path in self.root.iterdir()))
+                process.send_signal(number)
+                self.assertEqual(process.communicate(timeout=30), ("", "convert.py: interrupted; no file was written\n"))
+            self.assertEqual(sorted(path.name for path in self.root.iterdir()), ["model", "packages"])
+
+    def test_a_conversion_goes_on_after_signals_that_are_ignored(self) -> None:
+        for number in ENDING:
+            with self.converting(ignored=number) as process:
+                process.send_signal(number)
+                with self.assertRaises(subprocess.TimeoutExpired):
+                    process.wait(0.5)
+
+    @contextlib.contextmanager
+    def converting(self, ignored: int | None = None) -> Iterator["subprocess.Popen[str]"]:
+        """The program in the middle of a conversion, for as long as it isn't ended."""
+
+        def signals() -> None:  # a shell ignores some of them for what runs in the background
+            for number in ENDING:
+                signal.signal(number, signal.SIG_IGN if number == ignored else signal.SIG_DFL)
+
         program = self.recorder("1").replace("recorder", "waits")
         Path(program).write_text("#!/bin/sh\necho started > $0.started\nexec sleep 60\n")
         Path(program).chmod(0o755)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            options = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": {"PYTHONPATH": self.without_torch()}}
-            command = [sys.executable, "-B", SCRIPT, self.folder, self.out, "--precision", "int8", "--bertha", program]
-            with subprocess.Popen(command, **options) as process:
-                try:
-                    while not Path(f"{program}.started").exists():
-                        self.assertIsNone(process.poll())
-                        time.sleep(0.01)
-                    Path(f"{program}.started").unlink()
-                    self.assertTrue(any(path.name.startswith(".out") for path in self.root.iterdir()))
-                    process.send_signal(number)
-                    self.assertEqual(process.communicate(timeout=30), ("", "convert.py: interrupted; no file was written\n"))
-                finally:
-                    process.kill()  # after a failure, which would be waited for
-            self.assertEqual(sorted(path.name for path in self.root.iterdir()), ["model", "packages"])
+        options = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": {"PYTHONPATH": self.without_torch()}}
+        command = [sys.executable, "-B", SCRIPT, self.folder, self.out, "--precision", "int8", "--bertha", program]
+        with subprocess.Popen(command, **options, preexec_fn=signals) as process:
+            try:
+                while not Path(f"{program}.started").exists():
+                    self.assertIsNone(process.poll())
+                    time.sleep(0.01)
+                Path(f"{program}.started").unlink()
+                yield process
+            finally:
+                process.kill()  # which would be waited for
 
     def without_torch(self) -> str:
         """Where a torch that can't be used is found first."""
