@@ -13,7 +13,7 @@ from bertha_convert import distances, rotary
 from bertha_convert.container import read_tensors
 from bertha_convert.conversion import Options, convert
 from bertha_convert.errors import ConvertError
-from bertha_convert.families import FAMILIES, GTE_PUBLISHED, JINA_BERT
+from bertha_convert.families import FAMILIES, GEMMA_3, GTE_PUBLISHED, JINA_BERT, MODERNBERT
 from bertha_convert.unpack import read_metadata, reference_state
 
 CONFIG: folders.Json = {
@@ -144,6 +144,16 @@ class Modern(unittest.TestCase):
         self.convert()
         self.assertEqual(self.config["key_window"], 4)
         self.assertFalse({"key_windows", "rotary_tables"} & self.config.keys())
+
+    def test_an_older_files_rope_scaling_is_for_the_kinds_that_transformers_gives_it_to(self) -> None:
+        for family, expected in (
+            (MODERNBERT, [rotary.Rule(160_000.0, factor=8), rotary.Rule(10_000.0, factor=8)]),
+            (GEMMA_3, [rotary.Rule(1_000_000.0, factor=8), rotary.Rule(10_000.0)]),
+        ):
+            for key in ("rope_type", "type"):
+                config = {"rope_scaling": {key: "linear", "factor": 8.0}, "layer_types": ["full_attention", "sliding_attention"]}
+                with self.subTest(family=family.model_type, key=key):
+                    self.assertEqual(rotary.places(config, family, 2, Path("x")).rules, expected)
 
     def test_what_would_give_other_results_is_refused(self) -> None:
         kinds = ["full_attention", "sliding_attention"]
