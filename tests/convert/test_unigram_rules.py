@@ -1,5 +1,4 @@
-"""The converter's rules for Unigram, and for a .model of any kind, against transformers, on generated folders; skipped where
-that, sentencepiece or protobuf is not installed."""
+"""The converter's rules for Unigram, and for a .model of any kind, against transformers, on generated folders."""
 
 from __future__ import annotations
 
@@ -7,15 +6,12 @@ import base64
 import json
 import random
 import unittest
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import character_folders
 import unigram_folders
-from bertha_convert import tokenizer
-from bertha_convert.errors import ConvertError
-from oracle import NEEDS, RULES, loaded_folders
+from oracle import NEEDS, RULES, Case, RulesTest
 from unigram_folders import CHARSMAP, STARTS, model_file, pieces, write_json, write_model
 
 try:  # transformers reads a .model by these
@@ -149,38 +145,23 @@ def _comparable(engine: Any) -> Json:
     return state
 
 
-@unittest.skipUnless(RULES, NEEDS)
-class UnigramRules(unittest.TestCase):
-    maxDiff = None
+NAMED = ("cls", "sep", "pad")  # the unknown piece is the model's, whatever unk_token is
+CASES = {"unigram": Case(make_folder, FOLDERS, _comparable, NOT_TAKEN, NAMED)}
+GENERAL = Case(make_general_folder, FOLDERS, _comparable, NOT_TAKEN, NAMED)
 
-    def compare(self, make: Callable[[Path, random.Random], None], count: int) -> int:
-        """Compares the tokenizers of generated folders; returns how many."""
-        compared = 0
-        for seed, folder, loaded in loaded_folders(make, count):
-            with self.subTest(seed=seed):
-                raw = json.loads((folder / "config.json").read_text())
-                if loaded is None:
-                    with self.assertRaises(ConvertError):
-                        tokenizer.resolve(folder, raw, RULES == "v4")
-                    continue
-                try:
-                    ours = tokenizer.resolve(folder, raw, RULES == "v4")
-                except ConvertError as error:
-                    self.assertRegex(str(error), NOT_TAKEN)
-                    continue
-                self.assertEqual(_comparable(ours.engine), _comparable(loaded.backend_tokenizer))
-                self.assertEqual(ours.has_types, "token_type_ids" in loaded.model_input_names)
-                for key in ("cls", "sep", "pad"):
-                    self.assertEqual(ours.description[f"{key}_token_id"], getattr(loaded, f"{key}_token_id"))
-                compared += 1
-        return compared
 
+class UnigramRules(RulesTest):
+    @unittest.skipUnless(RULES, NEEDS)
     def test_the_rules_give_the_tokenizer_that_transformers_loads(self) -> None:
-        self.assertGreater(self.compare(make_folder, FOLDERS), FOLDERS * 0.6)
+        self.assertGreater(self.compare(CASES["unigram"]), FOLDERS * 0.6)
 
+    def test_they_give_the_tokenizer_that_transformers_4_loaded(self) -> None:
+        self.assertGreater(self.compare_recorded("unigram", CASES["unigram"]), FOLDERS * 0.6)
+
+    @unittest.skipUnless(RULES, NEEDS)
     @unittest.skipIf(RULES == "v4", "4.57.6 reads no .model there")
     def test_a_model_of_a_general_class_is_read_as_transformers_reads_it(self) -> None:
-        self.assertGreater(self.compare(make_general_folder, FOLDERS), FOLDERS * 0.5)
+        self.assertGreater(self.compare(GENERAL), FOLDERS * 0.5)
 
 
 if __name__ == "__main__":

@@ -163,5 +163,9 @@ def add_tokens(engine: Tokenizer, declared: dict[int, AddedToken], special: Spec
     for token in wanted:
         if token.content in specials:
             token.special = True
+    if rules == "v4":  # its tokenizers, 0.22, takes nothing twice, whatever came in between; 0.23 does
+        had = {repr(token): token for token in engine.get_added_tokens_decoder().values()}
+        forms = had | {repr(token): token for token in wanted}
+        wanted = list(forms.values())[len(had) :]
     if wanted:
         engine.add_tokens(wanted)
