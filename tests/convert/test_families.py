@@ -379,23 +379,6 @@ class AgainstTransformers(FolderTest):
         """The family's class for a head."""
         return getattr(transformers, folders.CLASSES[family] + folders.ARCHITECTURES[head].removeprefix("Bert"))
 
-    def test_defaults_are_those_of_its_configurations(self) -> None:
-        for name, family in FAMILIES.items():
-            config = transformers.CONFIG_MAPPING[name]()
-            for field, size in family.sizes.items():
-                for key in size.names:
-                    optional = {"embedding_size": config.hidden_size} if family.disentangled else {}
-                    found = getattr(config, key, optional[key]) if key in optional else getattr(config, key)
-                    self.assertEqual(found, size.default, f"{name} {field}")
-            self.assertEqual(getattr(config, family.activation), family.default_activation)
-            if family.groups:
-                for size in family.groups[:2]:
-                    self.assertEqual(getattr(config, size.names[0]), size.default)
-            if family.layer_norm_eps:
-                self.assertEqual(getattr(config, family.layer_norm_eps), family.default_layer_norm_eps)
-            if family.padding_id is not None:
-                self.assertEqual(config.pad_token_id, family.padding_id)
-
     def test_activations_are_its_functions(self) -> None:
         """Each name is taken for the function that it is, and no name of one of these is refused."""
         from transformers.activations import ACT2FN

@@ -514,6 +514,7 @@ GTE_PUBLISHED = GTE._replace(
     model_type="new",
     class_name="New",
     prefix="new.",
+    sizes=GTE.sizes | {"vocab_size": Size(("vocab_size",), 30528), "max_position_embeddings": Size(("max_position_embeddings",), 2048)},
     masked=GTE.masked._replace(norm="lm_head.norm"),
     names=Names(
         query_key_value="attention.qkv_proj",
