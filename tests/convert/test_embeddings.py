@@ -4,8 +4,10 @@ with it, and what can't be had is refused by its name.
 Runs the program that the environment variable BERTHA_PROGRAM names.
 """
 
+import itertools
 import json
 import os
+import statistics
 import subprocess
 import unittest
 from typing import Any
@@ -14,6 +16,7 @@ import folders
 import numpy as np
 import reference_forward
 import torch_writer
+from bertha_convert import sentence_transformers, source
 from test_conversion import FolderTest
 
 PROGRAM = os.environ["BERTHA_PROGRAM"]
@@ -265,6 +268,50 @@ class Embeddings(FolderTest):
         """The logit of the pair whose text is empty, which `logits` would take for none."""
         done = self.run_program("rerank", str(self.out), "--query", "a ab", "--score", "logit", "")
         return float(json.loads(done.stdout)[0]["score"])
+
+
+class SelfTest(FolderTest):
+    """What the self-test of a file expects, which no program computes."""
+
+    HIDDEN = np.array([[1, 2], [3, -4], [5, 9]], np.float32)
+
+    def test_pools_as_each_mode_says(self) -> None:
+        expected = {
+            "first": [1, 2],
+            "last": [5, 9],
+            "max": [5, 9],
+            "mean": [3, 7 / 3],
+            "mean_sqrt_len": [9 / 3**0.5, 7 / 3**0.5],
+            "weighted_mean": [(1 + 2 * 3 + 3 * 5) / 6, (2 - 2 * 4 + 3 * 9) / 6],
+        }
+        for modes in [*((mode,) for mode in expected), tuple(expected)]:
+            values = np.concatenate([expected[mode] for mode in modes])
+            for normalize in (False, True):
+                found = sentence_transformers.vector({"modes": modes, "normalize": normalize}, [], self.HIDDEN)
+                np.testing.assert_allclose(found, values / np.sqrt(sum(values**2)) if normalize else values, rtol=1e-6)
+
+    def test_goes_through_layers(self) -> None:
+        path = self.folder.parent / "layers.safetensors"
+        weight, bias = np.array([[1, -2], [0.5, 3], [-1, 0]], np.float32), np.array([0.1, -0.2, 0.3], np.float32)
+        folders.write_safetensors(path, {"weight": weight, "bias": bias, "scale": np.array([2, 3, 4], np.float32)})
+        stored = source.read_header(path)
+        one = {name: (name, stored[name]) for name in stored}
+        mean = np.array([3, 7 / 3])
+        functions = {"none": lambda x: x, "tanh": np.tanh, "relu": lambda x: x * (x > 0), "silu": lambda x: x / (1 + np.exp(-x))}
+        for with_bias, (activation, function) in itertools.product((False, True), functions.items()):
+            dense = sentence_transformers.Layer(
+                {"kind": "linear", "activation": activation}, 2, one["weight"], one["bias"] if with_bias else None
+            )
+            norm = sentence_transformers.Layer({"kind": "norm"}, 3, one["scale"], one["bias"])
+            after_dense = function(weight @ mean + bias * with_bias)
+            after_norm = (after_dense - np.mean(after_dense)) / np.std(after_dense) * [2, 3, 4] + bias
+            for layers, expected in (([dense], after_dense), ([dense, norm], after_norm)):
+                found = sentence_transformers.vector({"modes": ["mean"], "normalize": False}, layers, self.HIDDEN)
+                np.testing.assert_allclose(found, expected, rtol=1e-4)
+        gelu = sentence_transformers.Layer({"kind": "linear", "activation": "gelu"}, 2, one["weight"], None)
+        found = sentence_transformers.vector({"modes": ["mean"], "normalize": False}, [gelu], self.HIDDEN)
+        expected = [x * statistics.NormalDist().cdf(x) for x in weight @ mean]
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 if __name__ == "__main__":
