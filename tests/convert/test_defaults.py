@@ -1,4 +1,5 @@
-"""What a family's config.json leaves out: the defaults of its configuration, for every family, whole."""
+"""What a family's config.json leaves out: the defaults of its configuration, for every family, whole. And what it may only say
+as published checkpoints do."""
 
 import sys
 import types
@@ -8,8 +9,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
+from bertha_convert import config as model_config  # noqa: E402
 from bertha_convert import families, rotary  # noqa: E402
-from bertha_convert.config import ACTIVATIONS  # noqa: E402
+from bertha_convert.errors import ConvertError  # noqa: E402
 
 try:
     import transformers
@@ -77,7 +79,7 @@ class Defaults(unittest.TestCase):
         for family, given in self.each:
             if family.activation:
                 self.assert_default(family, given, family.activation, family.default_activation)
-            self.assertIn(family.default_activation, ACTIVATIONS)
+            self.assertIn(family.default_activation, model_config.ACTIVATIONS)
             if family.layer_norm_eps:
                 self.assert_default(family, given, family.layer_norm_eps, family.default_layer_norm_eps)
             if family.padding_id is not None:
@@ -99,6 +101,57 @@ class Defaults(unittest.TestCase):
                 self.assertEqual({one.get("rope_type", "default") for one in of_layers}, {"default"}, family.model_type)
             if kinds:
                 self.assertEqual([window == 0 for window in found.windows], [kind == "full_attention" for kind in kinds])
+
+
+class OneValue(unittest.TestCase):
+    """Values of which one is run."""
+
+    TAKEN = (
+        {"model_type": "bert", "position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False},
+        {"model_type": "bert", "position_embedding_type": "alibi"},
+        {"model_type": "xlm-roberta", "position_embedding_type": "rotary"},
+        {"model_type": "deberta", "talking_head": False},
+        {"model_type": "deberta-v2", "conv_kernel_size": 0},
+        {"model_type": "deberta-v2", "base_model": "a", "conv_kernel_size": 0},
+        {"model_type": "gemma3_text", "use_bidirectional_attention": True, "attn_logit_softcapping": None},
+        {
+            "model_type": "new",
+            "position_embedding_type": "rope",
+            "layer_norm_type": "layer_norm",
+            "pack_qkv": True,
+            "logn_attention_scale": False,
+        },
+        {
+            "model_type": "nomic_bert",
+            "n_embd": 768,
+            "prenorm": False,
+            "use_rms_norm": False,
+            "parallel_block": False,
+            "rotary_emb_fraction": 1.0,
+            "rotary_emb_interleaved": False,
+            "rotary_emb_scale_base": None,
+            "rotary_scaling_factor": None,
+            "qkv_proj_bias": False,
+            "mlp_fc1_bias": False,
+            "mlp_fc2_bias": False,
+            "num_experts": 0,
+        },
+    )
+
+    def test_is_taken_and_each_other_refused_by_its_name(self) -> None:
+        path = Path("config.json")
+        tested = set()
+        for config in self.TAKEN:
+            family = model_config.family(config, path)
+            for key in config.keys() - {"model_type", "base_model", "n_embd"}:
+                value, tested = config[key], tested | {(family.class_name, key)}
+                others = {bool: (not value,), str: ("other",), int: (1,), float: (0.5,), type(None): (2.0,)}[type(value)]
+                for other in others:
+                    with self.subTest(key=key), self.assertRaisesRegex(ConvertError, key):
+                        model_config.family({**config, key: other}, path)
+        ours = [*families.FAMILIES.values(), *(its for *_, its in families.PUBLISHED)]
+        needed = {(its.class_name, key) for its in ours for key in (*its.only, *(key for key, *_ in its.refused + its.required))}
+        self.assertEqual(needed - tested, set())
 
 
 if __name__ == "__main__":

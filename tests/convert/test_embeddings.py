@@ -17,6 +17,7 @@ import numpy as np
 import reference_forward
 import torch_writer
 from bertha_convert import sentence_transformers, source
+from bertha_convert.unpack import read_metadata
 from test_conversion import FolderTest
 
 PROGRAM = os.environ["BERTHA_PROGRAM"]
@@ -180,6 +181,9 @@ class Embeddings(FolderTest):
         self.assert_close(self.embed("--prompt-text", "ab b ", texts=("a",)), [rest.mean(axis=0)])
 
     def test_a_plain_encoder_becomes_one_of_embeddings(self) -> None:
+        for mode in ("first", "mean", "max", "last", "mean_sqrt_len", "weighted_mean"):
+            self.convert(pooling=mode)
+            self.assertEqual(read_metadata(self.out)["config"]["embedding"]["modes"], [mode])
         self.convert(pooling="mean", normalize=True)
         means = [self.states(text).mean(axis=0) for text in TEXTS]
         self.assert_close(self.embed(), [x / np.linalg.norm(x) for x in means])
