@@ -52,8 +52,8 @@ import transformers
 from bertha_convert.families import QUESTION, SEQUENCE, TOKEN
 from bertha_convert.tokenizer_rules import ORACLES
 from goldens.demo import demo_golden
-from goldens.models import MODELS
 from goldens.tiny import custom_golden, tiny_golden
+from goldens.tiny_models import MODELS
 
 
 def main() -> int:

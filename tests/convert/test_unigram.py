@@ -24,7 +24,6 @@ from unigram_folders import (
     FILES,
     MARK,
     RULES,
-    STARTS,
     field,
     model_file,
     pieces,

@@ -107,7 +107,7 @@ class Writing(FolderTest):
 
     def test_a_full_disk_is_told_and_leaves_nothing(self) -> None:
         folders.write_folder(self.folder)
-        limit = f"import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)); sys.argv = sys.argv[1:]"
+        limit = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)); sys.argv = sys.argv[1:]"
         command = [sys.executable, "-B", "-c", f"{limit}; runpy.run_path(sys.argv[0], run_name='__main__')"]
         done = subprocess.run(
             [*command, SCRIPT, self.folder, self.out, "--no-selftest"], capture_output=True, text=True, check=False, timeout=60

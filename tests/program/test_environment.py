@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import unittest
 
-from program import ASKER, CLASSIFIER, PROGRAM, TAGGER, TEXTS, ProgramTest, run
+from program import ASKER, CLASSIFIER, PROGRAM, TAGGER, TEXTS, ProgramTest
 
 LINES = "\n".join(text for text in TEXTS if text).encode()
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import FORMAT, VERSION, config as model_config
+from . import FORMAT, VERSION
 from .conversion import Options, convert
 from .errors import ConvertError
 from .families import EMBEDDING, FAMILIES, HEADS, MASKED, NEXT_SENTENCE, WRAPPERS, unwrapped

@@ -179,7 +179,8 @@ def reference_state(path: Path, family: Family, raw: Json) -> Tensors:
     if family.norms_from_one:
         encoder |= {name: values - np.float32(1) for name, values in encoder.items() if name.endswith("norm.weight")}
     if family.scales_words:
-        encoder[f"{family.names.word}.weight"] /= np.float32(math.sqrt(hidden))
+        word = f"{family.names.word}.weight"
+        encoder[word] = encoder[word] / np.float32(math.sqrt(hidden))
     head = family.heads.get(config["head"])
     outside: Tensors = {}
     if config["pooler"]:

@@ -83,7 +83,8 @@ LOADERS = {"embed": embedder, "rerank": reranker, "zero-shot": zero_shot, "nsp":
 def make(folder, names):
     """Folders of sentence-transformers, and models that are in no golden of their own, by name."""
     from bertha_convert.families import SEQUENCE
-    from goldens.models import INFERENCE, ROBERTA, Tiny, write_model
+    from goldens.models import write_model
+    from goldens.tiny_models import INFERENCE, ROBERTA, Tiny
 
     one = {"labels": ("LABEL_0",), "max_length": 40}
     tinies = {

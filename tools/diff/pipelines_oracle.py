@@ -354,7 +354,8 @@ def answer(old):
 
 def make(folder, names):
     """Random tiny checkpoints of tools/goldens, by name, and of encoder_oracle.py."""
-    from goldens.models import MODELS, write_model
+    from goldens.models import write_model
+    from goldens.tiny_models import MODELS
 
     for tiny in MODELS:
         if tiny.name in names:

@@ -19,7 +19,8 @@ from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, LayerNorm, Normalize, Pooling, Transformer
 
 from .inputs import GOLDEN, TEXTS
-from .models import DISTILBERT, NONE, XLM_ROBERTA, Tiny, gemma, write_model
+from .models import write_model
+from .tiny_models import DISTILBERT, NONE, XLM_ROBERTA, Tiny, gemma
 
 Json = dict[str, Any]
 ORACLE = "6.2.0"

@@ -16,7 +16,7 @@ from bertha_convert.unpack import reference_state
 
 from .disentangled import LEFT_OUT, take_relative_tables
 from .inputs import GOLDEN
-from .models import NONE
+from .tiny_models import NONE
 
 Json = dict[str, Any]
 ORACLES = {  # by the precision of the file

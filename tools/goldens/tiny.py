@@ -16,7 +16,7 @@ from bertha_convert.families import MASKED, NEXT_SENTENCE, QUESTION, SEQUENCE, T
 from bertha_convert.selftest import as_bfloat16, nine_digits
 
 from .inputs import GOLDEN, REQUESTS, TEXTS, model_texts, padded_texts, window_requests, zero_shot_requests
-from .models import NONE, Tiny, load_model, write_model
+from .models import load_model, write_model
 from .record import (
     ORACLES,
     answers,
@@ -29,6 +29,7 @@ from .record import (
     write_golden,
     zero_shot_case,
 )
+from .tiny_models import NONE, Tiny
 
 Json = dict[str, Any]
 
