@@ -106,23 +106,23 @@ class Export:
         padded = np.zeros((len(values), blocks * BLOCK), np.float32)
         padded[:, : values.shape[1]] = values
         parts = padded.reshape(len(values), blocks, BLOCK)
-        scale = np.maximum(np.abs(parts).max(axis=2, keepdims=True) / 7, 1e-3).astype(np.float32)
-        zero = 8 if form == "four" else 5
-        q = np.clip(np.rint(parts / scale) + zero, 0, 15).astype(np.uint8)
+        bits = 4 if form.startswith("four") else 8
+        scale = np.maximum(np.abs(parts).max(axis=2, keepdims=True) / (2 ** (bits - 1) - 1), 1e-3).astype(np.float32)
+        zero = 5 if "points" in form else 2 ** (bits - 1)
+        q = np.clip(np.rint(parts / scale) + zero, 0, 2**bits - 1).astype(np.uint8)
         self.meant[f"{module}.weight"] = ((q.astype(np.float32) - zero) * scale).reshape(padded.shape)[
             :, : values.shape[1]
         ]
         inputs = [
             "x",
-            self.put(f"{name}_Q4", q[..., ::2] | q[..., 1::2] << 4),
+            self.put(f"{name}_Q{bits}", q[..., ::2] | q[..., 1::2] << 4 if bits == 4 else q),
             self.put(f"{name}_scales", scale.reshape(-1)),
         ]
-        if form == "four with points":
-            inputs.append(
-                self.put(f"{name}_zero_points", np.full((len(values), -(-blocks // 2)), zero | zero << 4, np.uint8))
-            )
-        sizes = {"K": values.shape[1], "N": len(values), "bits": 4, "block_size": BLOCK}
-        return self.node("MatMulNBits", module, *inputs, op="MatMul_Q4", **sizes)
+        if "points" in form:
+            points = np.full((len(values), -(-blocks // 2)), zero | zero << 4) if bits == 4 else np.full((len(values), blocks), zero)
+            inputs.append(self.put(f"{name}_zero_points", points.astype(np.uint8)))
+        sizes = {"K": values.shape[1], "N": len(values), "bits": bits, "block_size": BLOCK}
+        return self.node("MatMulNBits", module, *inputs, op=f"MatMul_Q{bits}", **sizes)
 
     def table(self, module: str, values: np.ndarray) -> None:
         """An embedding."""
@@ -208,7 +208,7 @@ class Exports(FolderTest):
             np.testing.assert_allclose(found[name], values, rtol=2e-7, atol=1e-7, err_msg=name)
 
     def test_every_form_of_weights_is_read(self) -> None:
-        for form in ("plain", "half", "dynamic", "columns", "qdq", "four", "four with points"):
+        for form in ("plain", "half", "dynamic", "columns", "qdq", "four", "four with points", "eight", "eight with points"):
             with self.subTest(form=form):
                 export = self.export(form=form)
                 report = self.convert()
@@ -224,7 +224,7 @@ class Exports(FolderTest):
             ("biases", "electra"),
             ("nodes", "albert"),
         ):
-            for form in ("plain", "dynamic", "four"):
+            for form in ("plain", "dynamic", "four", "eight"):
                 with self.subTest(named=named, form=form):
                     export = self.export(SEQUENCE, family, named=named, form=form)
                     self.convert()

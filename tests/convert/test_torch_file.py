@@ -4,6 +4,7 @@ BERTHA_FULL=1 in the environment makes it 10,000 mutations of each form instead 
 """
 
 import io
+import itertools
 import json
 import os
 import pickle
@@ -438,6 +439,29 @@ class Refusing(FileTest):
         self.program(b"}" + doubled + b"Ns", "a key that is no string")
         self.program(doubled, "holds no state dict|a STOP")
         self.program(b"(" + doubled + b"t" + b"Q", "persistent id")
+
+    def test_sizes_and_places_of_members_may_stand_in_large_numbers(self) -> None:
+        good = w.zip_bytes(w.state_dict({"a": self.good}), {"0": np.arange(6, dtype="<f4").tobytes()})
+        end = len(good) - 22
+        (begin,) = struct.unpack_from("<I", good, end + 16)
+        places = (24, 20, 42)  # of the size, the size in the file and the member's place
+        for large in itertools.product((False, True), repeat=3):
+            directory, at = b"", begin
+            while at < end:
+                head, names = bytearray(good[at : at + 46]), at + 46
+                at = names + struct.unpack_from("<H", head, 28)[0]
+                numbers = b""
+                for place in itertools.compress(places, large):
+                    numbers += struct.pack("<Q", *struct.unpack_from("<I", head, place))
+                    struct.pack_into("<I", head, place, 0xFFFFFFFF)
+                extra = struct.pack("<2HI2H", 9, 4, 7, 1, len(numbers)) + numbers  # of another kind is the first part
+                struct.pack_into("<H", head, 30, len(extra))
+                directory += bytes(head) + good[names:at] + extra
+            tail = bytearray(good[end:])
+            struct.pack_into("<I", tail, 12, len(directory))
+            self.path.write_bytes(good[:begin] + directory + bytes(tail))
+            with self.subTest(large=large):
+                np.testing.assert_array_equal(values_of(self.path)["a"], np.arange(6).reshape(2, 3))
 
     def test_archives_that_torch_does_not_write_are_refused(self) -> None:
         good = w.zip_bytes(w.state_dict({"a": self.good}), {"0": bytes(24)})

@@ -77,6 +77,8 @@ TEST(Safetensors, RefusesAFileThatEndsAnywhereBeforeItsEnd) {
   for (std::size_t size = 0; size < bytes.size(); ++size) {
     expect_refused(bytes.substr(0, size), {"x.safetensors"}, "first " + std::to_string(size) + " bytes");
   }
+  expect_refused(std::string(7, '\0'), {"too short for a header"});
+  expect_refused(std::string(8, '\0'), {"multiple of 64"});
   expect_refused(bytes + std::string(64, '\0'), {"tensors end at byte"});
 }
 

@@ -328,7 +328,8 @@ TEST(Quantize, RefusesWhatItCannotDoAndWritesNothing) {
     EXPECT_TRUE(folder.names().empty());
   };
   refused(ErrorCode::file, {in.path(), "is the file that is read"}, in.path(), in.path(), {.plain = true});
-  refused(ErrorCode::file, {"/dev/null", "no regular file"}, in.path(), "/dev/null", {.plain = true});
+  refused(ErrorCode::file, {"/dev/null", "is no regular file; no file was written there"}, in.path(), "/dev/null",
+          {.plain = true});
   refused(ErrorCode::file, {"no such/out", "can't be written"}, in.path(), folder.file("no such/out"), {.plain = true});
   refused(ErrorCode::file, {"no such"}, folder.file("no such"), out, {.plain = true});
   refused(ErrorCode::input, {"no text to calibrate"}, in.path(), out, {});

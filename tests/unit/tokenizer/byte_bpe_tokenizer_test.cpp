@@ -188,12 +188,29 @@ TEST(ByteBpeTokenizer, LoadsFromAModelFileWithItsMerges) {
   };
   EXPECT_EQ(load({kA, kB}), (std::vector<std::uint32_t>{4 + 256, kA}));
   expect_error(ErrorCode::vocabulary, {"tokenizer.merges", "merge 0", "16777216"}, [&] { load({1u << 24, kB}); });
-  auto model = ModelWriter::tiny(tiny);
-  model.make_byte_bpe({{kA, kB}});
-  model.tokenizer["num_merges"] = 9;
-  AlignedBytes bytes(model.bytes());
-  WeightFile file = WeightFile::from_bytes(bytes.span());
-  expect_error(ErrorCode::shape, {"tokenizer.merges", "[32]", "[16]"}, [&] { Tokenizer::load(file); });
+}
+
+TEST(ByteBpeTokenizer, IsRefusedWithoutAllOfItsMergesAsCharacterBpeIs) {
+  TinyOptions tiny;
+  tiny.kind = "tokenizer";
+  tiny.vocabulary = with_bytes({"ab"});
+  for (const bool of_bytes : {true, false}) {
+    for (const auto& [count, expected] :
+         {std::pair(8, ""), std::pair(9, "[32]"), std::pair(16, "[32]"), std::pair(17, "[48]")}) {
+      auto model = ModelWriter::tiny(tiny);
+      if (of_bytes)
+        model.make_byte_bpe({{kA, kB}});
+      else
+        model.make_character_bpe({{kA, kB}});
+      model.tokenizer["num_merges"] = count;
+      AlignedBytes bytes(model.bytes());
+      WeightFile file = WeightFile::from_bytes(bytes.span());
+      if (*expected == 0)
+        EXPECT_EQ(take_tokenizer_tensors(file).merges.size(), 16u);
+      else
+        expect_error(ErrorCode::shape, {"tokenizer.merges", expected, "[16]"}, [&] { Tokenizer::load(file); });
+    }
+  }
 }
 
 }  // namespace

@@ -54,7 +54,8 @@ TEST(KeptLengths, RefuseToLeaveNothingOfTheTextThatIsNamed) {
 
 TEST(KeptLengths, AreKnownFromOneTokenTooManyUnlessTheyDependOnAll) {
   std::size_t n_known = 0;
-  for (const Truncation truncation : {Truncation::longest_first, Truncation::only_first, Truncation::only_second}) {
+  for (const Truncation truncation :
+       {Truncation::none, Truncation::longest_first, Truncation::only_first, Truncation::only_second}) {
     for (std::size_t i = 0; i < std::size_t{14} * 14 * 7; ++i) {
       const std::size_t first = i % 14, second = i / 14 % 14, room = i / 14 / 14;
       const std::size_t seen_first = std::min(first, room + 1), seen_second = std::min(second, room + 1);
