@@ -9,6 +9,8 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdlib>
+#include <filesystem>
+#include <iterator>
 #include <new>
 #include <thread>
 #include <vector>
@@ -60,6 +62,18 @@ TEST(ThreadPool, RunsEachTaskOnce) {
     pool_of_four().run(tasks, TaskRef(task));
     EXPECT_EQ(calls, std::vector<int>(tasks, 1));
   }
+}
+
+TEST(ThreadPool, StartsAThreadLessThanItRunsOn) {
+  const auto threads = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/task"), std::filesystem::directory_iterator());
+  };
+  const auto before = threads();
+  ThreadPool& pool = *new ThreadPool(6);
+  EXPECT_EQ(threads(), before);
+  const auto task = [](std::size_t) noexcept {};
+  for (int call = 0; call < 3; ++call) pool.run(8, TaskRef(task));
+  EXPECT_EQ(threads(), before + 5);
 }
 
 TEST(ThreadPool, SleepsUntilTheLastTaskHasReturned) {
