@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import types
 import unittest
 import unittest.mock
 from pathlib import Path
@@ -66,6 +67,35 @@ class SelfTest(unittest.TestCase):
         cases = read_metadata(self.out)["selftest"]
         self.assertTrue(0 < len(cases) < len(selftest.TEXTS))
         self.assertLessEqual(max(len(case["ids"]) for case in cases), 32)
+
+    def test_other_tokens_than_those_of_the_release_that_counts_are_a_fault(self) -> None:
+        case = {"text": "a", "text_pair": None, "ids": [2, 5, 3], "offsets": [[0, 0], [0, 1], [0, 0]]}
+        given = {"input_ids": [2, 5, 3], "offset_mapping": [(0, 0), (0, 1), (0, 0)]}
+        others = ({**given, "input_ids": [2, 6, 3]}, {**given, "offset_mapping": [(0, 0), (0, 2), (0, 0)]})
+
+        def check(version: str, answering: bool, *answers: folders.Json) -> str:
+            replies = iter(answers)
+            loaded = lambda *_, **options: next(replies) if options == {"return_offsets_mapping": True} else None
+            release = types.SimpleNamespace(__version__=version)
+            return selftest._check_tokenizer(loaded, release, [case] * len(answers), answering)
+
+        for answering, version, other in ((False, "5.23.0", "4.57.6"), (True, "4.57.6", "5.23.0")):
+            self.assertEqual(check(version, answering, given, given)[:9], "0 of 2 ca")
+            for wrong in others:
+                with self.assertRaisesRegex(selftest.Mismatch, f"differs from transformers {version} in 1 self-test cases"):
+                    check(version, answering, given, wrong)
+                self.assertEqual(
+                    check(other, answering, wrong, given, wrong),
+                    f"2 of 3 cases are tokenized otherwise by transformers {other}",
+                )
+
+    def test_what_the_recording_program_says_is_passed_on(self) -> None:
+        program = self.folder.parent / "program"
+        for script, got in (("echo 'no room' >&2; exit 3", "no room$"), ("echo '{}'", "{}"), ("echo '['", "Expecting value")):
+            program.write_text(f"#!/bin/sh\n{script}\n")
+            program.chmod(0o755)
+            with self.assertRaisesRegex(ConvertError, f"the reference logits can't be recorded; .*got {got}"):
+                selftest.record_bytes(program, self.out)
 
     def test_no_self_test_is_an_empty_list(self) -> None:
         self.assertEqual(self.record("none", selftest=False)[0], [])

@@ -203,7 +203,13 @@ TEST(Quantize, GivesAttentionFineProbabilitiesWhereTheyGain) {
     const TempFile in(writer.bytes());
     const Folder folder;
     const QuantizeReport report = bertha::quantize(in.path(), folder.file("out"), {.texts = {text}});
-    for (const auto& one : report.attention) EXPECT_EQ(one.fine, scores > 0.1f) << one.name << ' ' << one.plain_error;
+    for (const auto& one : report.attention) {
+      EXPECT_EQ(one.fine, scores > 0.1f) << one.name << ' ' << one.plain_error;
+      if (one.fine)
+        EXPECT_LT(one.error, 0.9 * one.plain_error) << one.name;
+      else
+        EXPECT_EQ(one.error, one.plain_error) << one.name;
+    }
     EXPECT_EQ(WeightFile::open(folder.file("out")).config().fine_attention.size(), scores > 0.1f ? 2u : 0u);
   }
 }
