@@ -3,7 +3,6 @@
 #pragma once
 
 #include <bertha/version.hpp>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -14,13 +13,17 @@ BERTHA_NAMESPACE_BEGIN
 /// Whose upper bits are the best. Eight bytes at a time; the last eight may overlap with those before them.
 inline std::uint64_t hash_of_bytes(std::string_view bytes) {
   constexpr std::uint64_t kMultiplier = 0x9E3779B97F4A7C15u;
-  const auto mix = [](std::uint64_t hash, std::uint64_t value) { return std::rotl((hash ^ value) * kMultiplier, 29); };
+  const auto mix = [](std::uint64_t hash, std::uint64_t value) {  // both halves of the product: every bit moves many
+    __extension__ using Wide = unsigned __int128;
+    const Wide product = Wide{hash ^ value} * kMultiplier;
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+  };
   const auto load = [&](std::size_t at, auto value) {
     std::memcpy(&value, bytes.data() + at, sizeof value);
     return std::uint64_t{value};
   };
   const std::size_t n = bytes.size();
-  std::uint64_t hash = n;
+  std::uint64_t hash = n * kMultiplier;
   if (n >= 8) {
     for (std::size_t at = 0; at + 8 < n; at += 8) hash = mix(hash, load(at, std::uint64_t{}));
     hash = mix(hash, load(n - 8, std::uint64_t{}));
