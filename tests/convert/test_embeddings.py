@@ -159,6 +159,17 @@ class Embeddings(FolderTest):
             self.assertAlmostEqual(np.linalg.norm(found), 1, 5)
             self.assertGreater(found @ expected, 0.98)
 
+    def test_texts_are_lowered_where_the_folder_says_so(self) -> None:
+        for name, lower in (("sentence_bert_config.json", True), ("sentence_roberta_config.json", True), ("sentence_bert_config.json", None)):
+            with self.subTest(name=name, lower=lower):
+                for path in self.folder.glob("sentence_*_config.json"):
+                    path.unlink()
+                self.modules(Pooling=self.pooling("mean"))
+                folders.write_json(self.folder / name, {"do_lower_case": lower})
+                self.convert()
+                small, large = self.embed("--prompt-text", "", texts=("a b", "A B"))
+                self.assertEqual(np.array_equal(small, large), bool(lower))
+
     def test_prompts_and_limits_are_the_folders(self) -> None:
         self.modules(Pooling=self.pooling("mean"))
         options = {"prompts": {"query": "ab ", "other": "b "}, "default_prompt_name": "query", "similarity_fn_name": "dot"}

@@ -459,6 +459,11 @@ TEST(ConfigJson, ReadsWhatMakesAnEmbedding) {
   EXPECT_TRUE(config.embedding->include_prompt && config.embedding->normalize);
   EXPECT_EQ(config.embedding->default_prompt, "query");
   EXPECT_EQ(config.embedding->similarity, bertha::Similarity::dot);
+  EXPECT_FALSE(config.embedding->pooler.layers.at(0).norm_eps);
+  Json with_norm = json;
+  with_norm["embedding"]["layers"].push_back({{"kind", "norm"}, {"eps", 1e-5}});
+  const auto norm = read_config(with_norm).embedding->pooler.layers.at(1);
+  EXPECT_TRUE(norm.norm_eps && norm.needs_bias) << "sentence-transformers' norms have one";
   ASSERT_EQ(config.embedding->prompts.size(), 2u);
   EXPECT_EQ(config.embedding->prompts[0], (std::pair<std::string, std::string>("query", "the cat ")));
 

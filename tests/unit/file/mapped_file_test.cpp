@@ -99,8 +99,9 @@ TEST(MappedFile, NamesAMissingFileAndTheReason) {
 }
 
 TEST(MappedFile, RefusesWhatIsNoRegularFile) {
-  expect_error(ErrorCode::file, {"'/'", "directory"}, [] { MappedFile file("/"); });
-  expect_error(ErrorCode::file, {"/dev/zero", "regular"}, [] { MappedFile file("/dev/zero"); });
+  expect_error(ErrorCode::file, {"'/' is a directory; name the model file in it."}, [] { MappedFile file("/"); });
+  expect_error(ErrorCode::file, {"/dev/zero' is not a regular file; copy it to one."},
+               [] { MappedFile file("/dev/zero"); });
   const TempFile place("");
   const std::string fifo = place.path() + ".fifo";
   ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
@@ -110,7 +111,7 @@ TEST(MappedFile, RefusesWhatIsNoRegularFile) {
 
 TEST(MappedFile, RefusesAnEmptyFile) {
   const TempFile file("");
-  expect_error(ErrorCode::file, {"empty"}, [&] { MappedFile mapped(file.path()); });
+  expect_error(ErrorCode::file, {"' is empty."}, [&] { MappedFile mapped(file.path()); });
 }
 
 TEST(MappedFile, NamesTheReasonWhenAFileIsUnreadable) {
