@@ -16,7 +16,7 @@ from bertha_convert.conversion import Options, convert
 from bertha_convert.families import MASKED, NEXT_SENTENCE
 from bertha_convert.unpack import read_metadata, reference_state
 from goldens.tiny_models import MODELS, TABLES, Tiny, random_weights, raw_config
-from test_modern import tokenizer_json
+from test_modern import write_tokenizer
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden/models"
 # Of the tokenizer, which is another here; and of a self-test's outcome.
@@ -46,9 +46,7 @@ class GoldenModels(unittest.TestCase):
         shapes = ((name, values.shape) for name, values in state.items())
         folders.write_safetensors(folder / "model.safetensors", random_weights(tiny, shapes))
         if tiny.family == "modernbert":
-            named = {f"{key}_token": f"[{key.upper()}]" for key in ("unk", "cls", "sep", "pad", "mask")}
-            folders.write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **named})
-            folders.write_json(folder / "tokenizer.json", tokenizer_json())
+            write_tokenizer(folder)
         return folder
 
     def test_come_out_of_their_checkpoints_again(self) -> None:

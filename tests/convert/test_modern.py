@@ -82,10 +82,7 @@ class Modern(unittest.TestCase):
         if head.endswith("classification"):
             self.raw["id2label"] = {str(index): f"label {index}" for index in range(3)}
         folders.write_json(self.folder / "config.json", self.raw)
-        folders.write_json(self.folder / "tokenizer.json", tokenizer_json())
-        named = {f"{key}_token": f"[{key.upper()}]" for key in ("unk", "cls", "sep", "pad", "mask")}
-        options = {"tokenizer_class": "PreTrainedTokenizerFast", **named}
-        folders.write_json(self.folder / "tokenizer_config.json", options)
+        write_tokenizer(self.folder)
         rng = np.random.default_rng(0)
         made = {name: rng.normal(0, 0.5, shape).astype(np.float32) for name, shape in shapes(self.raw, head).items()}
         folders.write_safetensors(self.folder / "model.safetensors", made)
@@ -307,6 +304,13 @@ def tokenizer_json() -> folders.Json:
     )
     engine.add_special_tokens(["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"])
     return json.loads(engine.to_str())
+
+
+def write_tokenizer(folder: Path) -> None:
+    """That tokenizer, under the class that ModernBERT's folders name."""
+    folders.write_json(folder / "tokenizer.json", tokenizer_json())
+    named = {f"{key}_token": f"[{key.upper()}]" for key in ("unk", "cls", "sep", "pad", "mask")}
+    folders.write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **named})
 
 
 FLASH = {**SIZES, **NATIVE, "use_flash_attn": True, "architectures": ["XLMRobertaModel"]}  # it names no model_type
